@@ -1,0 +1,23 @@
+//! Compiles `defs/*.proto` without protoc: protox parses, tonic-prost-build writes the Rust.
+
+use std::error::Error;
+
+const FILES: &[&str] = &[
+    "go_plugin.proto",
+    "multiplexing.proto",
+    "logical.proto",
+    "backend.proto",
+    "wrapping.proto",
+    "wrapper.proto",
+    "kms.proto",
+    "metadata.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=defs");
+    let descriptors = protox::compile(FILES, ["defs"])?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .compile_fds(descriptors)?;
+    Ok(())
+}
