@@ -1,0 +1,129 @@
+//! The only file that names aws-lc-rs: AES-256-GCM, random bytes, digests, constant-time comparison.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::{hmac, rand};
+use zeroize::Zeroize;
+
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// Bytes of a data key.
+pub(crate) const KEY_LEN: usize = 32;
+
+/// Bytes of a GCM nonce (NIST SP 800-38D section 8.2).
+pub(crate) const NONCE_LEN: usize = 12;
+
+/// Bytes of a GCM tag.
+pub(crate) const TAG_LEN: usize = 16;
+
+/// A new data key.
+pub(crate) fn random_key() -> Result<Secret<Vec<u8>>, Error> {
+    let mut key = vec![0; KEY_LEN];
+    rand::fill(&mut key).map_err(|_| Error::Crypto("no random bytes"))?;
+    Ok(Secret::new(key))
+}
+
+/// A new nonce. A data key of ours encrypts one blob, so a random one cannot meet another.
+pub(crate) fn random_nonce() -> Result<[u8; NONCE_LEN], Error> {
+    let mut nonce = [0; NONCE_LEN];
+    rand::fill(&mut nonce).map_err(|_| Error::Crypto("no random bytes"))?;
+    Ok(nonce)
+}
+
+/// Encrypts; the tag ends the result.
+pub(crate) fn seal(
+    key: &Secret<Vec<u8>>,
+    nonce: [u8; NONCE_LEN],
+    plaintext: &[u8],
+    aad: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let mut data = Vec::with_capacity(plaintext.len() + TAG_LEN);
+    data.extend_from_slice(plaintext);
+    let sealed = cipher(key)?.seal_in_place_append_tag(
+        Nonce::assume_unique_for_key(nonce),
+        Aad::from(aad),
+        &mut data,
+    );
+    if sealed.is_err() {
+        data.zeroize();
+        return Err(Error::Crypto("encryption failed"));
+    }
+    Ok(data)
+}
+
+/// Decrypts nonce, ciphertext and tag in one piece.
+pub(crate) fn open(
+    key: &Secret<Vec<u8>>,
+    sealed: &[u8],
+    aad: &[u8],
+) -> Result<Secret<Vec<u8>>, Error> {
+    let (nonce, ciphertext) = sealed
+        .split_at_checked(NONCE_LEN)
+        .ok_or(Error::Authentication)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Authentication)?;
+    let mut data = ciphertext.to_vec();
+    let length = cipher(key)?
+        .open_in_place(nonce, Aad::from(aad), &mut data)
+        .map_err(|_| Error::Authentication)?
+        .len();
+    data.truncate(length);
+    Ok(Secret::new(data))
+}
+
+/// A public name for a secret key: it says nothing about the key but tells keys apart.
+pub(crate) fn fingerprint(key: &Secret<Vec<u8>>, label: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+    hmac::sign(&key, label.as_bytes()).as_ref()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn cipher(key: &Secret<Vec<u8>>) -> Result<LessSafeKey, Error> {
+    let key = UnboundKey::new(&AES_256_GCM, key.expose())
+        .map_err(|_| Error::Blob("the data key is not 32 bytes long"))?;
+    Ok(LessSafeKey::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sealed_data_opens_only_with_the_same_key_and_additional_data() {
+        let (key, other) = (random_key().expect("random"), random_key().expect("random"));
+        let nonce = random_nonce().expect("random");
+        let mut sealed = nonce.to_vec();
+        sealed.extend(seal(&key, nonce, b"root key", b"mount").expect("seals"));
+        assert_eq!(
+            open(&key, &sealed, b"mount").expect("opens").expose(),
+            b"root key"
+        );
+        assert!(matches!(
+            open(&key, &sealed, b"other"),
+            Err(Error::Authentication)
+        ));
+        assert!(matches!(
+            open(&other, &sealed, b"mount"),
+            Err(Error::Authentication)
+        ));
+        assert!(matches!(
+            open(&key, &sealed[..11], b"mount"),
+            Err(Error::Authentication)
+        ));
+    }
+
+    #[test]
+    fn a_data_key_of_another_length_is_refused() {
+        let short = Secret::new(vec![0; 16]);
+        assert!(matches!(open(&short, &[0; 40], b""), Err(Error::Blob(_))));
+    }
+
+    #[test]
+    fn fingerprints_tell_keys_apart() {
+        let (key, other) = (random_key().expect("random"), random_key().expect("random"));
+        assert_eq!(fingerprint(&key, "a"), fingerprint(&key, "a"));
+        assert_ne!(fingerprint(&key, "a"), fingerprint(&other, "a"));
+        assert_eq!(fingerprint(&key, "a").len(), 16);
+    }
+}

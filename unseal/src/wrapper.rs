@@ -1,0 +1,191 @@
+//! The traits that the rest of landfast sees: what wraps data, what wraps keys, what signs.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::blob::BlobInfo;
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// A seal: wraps what the server stores outside its barrier.
+#[async_trait]
+pub trait Wrapper: Debug + Send + Sync {
+    /// The seal type that the server persists. It must never change for stored data to stay reachable.
+    fn kind(&self) -> &'static str;
+
+    /// The key that a fresh blob would name. The server rewraps every blob that names another.
+    fn key_id(&self) -> String;
+
+    /// Facts for the server's start-up banner. No secrets.
+    fn metadata(&self) -> BTreeMap<String, String>;
+
+    /// Wraps `plaintext`, which may be empty. `aad` is bound to the result but not stored in it.
+    ///
+    /// # Errors
+    /// The key service could not be used.
+    async fn encrypt(&self, plaintext: &[u8], aad: &[u8]) -> Result<BlobInfo, Error>;
+
+    /// Opens what [`Wrapper::encrypt`], or a predecessor, made.
+    ///
+    /// # Errors
+    /// The key service could not be used, or the blob is not one that this seal can open.
+    async fn decrypt(&self, blob: &BlobInfo, aad: &[u8]) -> Result<Secret<Vec<u8>>, Error>;
+}
+
+/// Public facts that are bound to a wrapped key: AWS calls them encryption context and shows them in CloudTrail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context(BTreeMap<String, String>);
+
+impl Context {
+    /// The context of a seal's blobs, which have none.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds a pair; the last value of a name wins.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+
+    /// Whether there are no pairs.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The pairs in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// One byte string for one set of pairs, for use as additional authenticated data: each name and value preceded by its
+    /// length as eight big-endian bytes, in order of the names.
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for part in self.0.iter().flat_map(|(name, value)| [name, value]) {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes
+    }
+}
+
+/// A data key in wrapped form, and the key that wrapped it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrappedKey {
+    /// The wrapping key's lasting name: for AWS KMS its ARN.
+    pub key_id: String,
+    /// Opaque to everybody but the key service.
+    pub ciphertext: Vec<u8>,
+}
+
+/// A key-encryption key that never leaves its home: it wraps and unwraps other keys of at most 4096 bytes.
+#[async_trait]
+pub trait KeyEncryptionKey: Debug + Send + Sync {
+    /// The name of the key as well as it is known so far.
+    fn key_id(&self) -> String;
+
+    /// Wraps a data key, bound to `context`.
+    ///
+    /// # Errors
+    /// The key service could not be used.
+    async fn wrap(&self, key: &[u8], context: &Context) -> Result<WrappedKey, Error>;
+
+    /// Opens a wrapped data key. With `pin`, only the named key may do so; without, any key that the service finds.
+    ///
+    /// # Errors
+    /// The key service could not be used, or refuses these bytes, this context or this pin.
+    async fn unwrap(
+        &self,
+        wrapped: &[u8],
+        context: &Context,
+        pin: Option<&str>,
+    ) -> Result<Secret<Vec<u8>>, Error>;
+}
+
+/// Digests that a key service signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Digest {
+    /// 32 bytes.
+    Sha256,
+    /// 48 bytes.
+    Sha384,
+    /// 64 bytes.
+    Sha512,
+}
+
+impl Digest {
+    /// Length in bytes.
+    pub fn size(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// Signature schemes with their digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SigningScheme {
+    /// ECDSA; the signature is the ASN.1 DER sequence of r and s.
+    Ecdsa(Digest),
+    /// RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2).
+    RsaPkcs1(Digest),
+    /// RSASSA-PSS (RFC 8017 section 8.1) with a salt as long as the digest and MGF1 on the same digest.
+    RsaPss(Digest),
+}
+
+impl SigningScheme {
+    /// The digest that is signed.
+    pub fn digest(self) -> Digest {
+        match self {
+            Self::Ecdsa(digest) | Self::RsaPkcs1(digest) | Self::RsaPss(digest) => digest,
+        }
+    }
+}
+
+/// A private key that stays in a key service and signs there.
+#[async_trait]
+pub trait KmsSigner: Debug + Send + Sync {
+    /// The key's lasting name: for AWS KMS its ARN.
+    fn key_id(&self) -> &str;
+
+    /// SubjectPublicKeyInfo in DER (RFC 5280 section 4.1.2.7).
+    fn public_key_der(&self) -> &[u8];
+
+    /// The schemes that this key can be used with.
+    fn schemes(&self) -> &[SigningScheme];
+
+    /// Signs a digest that the caller computed.
+    ///
+    /// # Errors
+    /// The digest has the wrong length, the key does not do this scheme, or the service could not be used.
+    async fn sign_digest(&self, scheme: SigningScheme, digest: &[u8]) -> Result<Vec<u8>, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_context_depends_on_pairs_and_not_on_their_order() {
+        let one = Context::none().with("mount", "a").with("key", "b");
+        let two = Context::none().with("key", "b").with("mount", "a");
+        assert_eq!(one.canonical(), two.canonical());
+        assert!(Context::none().is_empty() && Context::none().canonical().is_empty());
+    }
+
+    #[test]
+    fn shifting_a_character_between_name_and_value_changes_the_canonical_form() {
+        assert_ne!(
+            Context::none().with("ab", "c").canonical(),
+            Context::none().with("a", "bc").canonical()
+        );
+    }
+}
