@@ -1,0 +1,231 @@
+//! The state of one mount: storage, the host's view, the clock, and the cache in front of storage.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+
+use landfast_pki::{KeySpec, KeyType, PrivateKey};
+use landfast_sdk::logical::{
+    Backend, Error, Setup, Storage, StorageError, SystemView, Table, Write,
+};
+
+use crate::cache::Cache;
+use crate::clock::{Clock, SystemClock};
+use crate::{pki, table};
+
+/// One mounted PKI engine.
+pub struct Mount {
+    storage: Arc<dyn Storage>,
+    system: Arc<dyn SystemView>,
+    clock: OnceLock<Arc<dyn Clock>>,
+    cache: Arc<Cache>,
+    rsa: Semaphore,
+    uuid: String,
+}
+
+/// A storage entry that the mount keeps decoded.
+pub(crate) trait Entry: Sized + Send + Sync + 'static {
+    /// Reads the bytes found at `key`. The error text goes to the log, never to a caller, and names no stored value.
+    fn decode(key: &str, bytes: &[u8]) -> Result<Self, String>;
+}
+
+impl Mount {
+    /// Makes the mount read `clock` instead of the machine's clock, for tests. Only the first call counts.
+    pub fn use_clock(&self, clock: Arc<dyn Clock>) {
+        let _ = self.clock.set(clock);
+    }
+
+    /// The time by the mount's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock
+            .get()
+            .map_or_else(|| SystemClock.now(), |clock| clock.now())
+    }
+
+    /// The mount's id, as the host told it.
+    pub fn uuid(&self) -> &str {
+        &self.uuid
+    }
+
+    /// What the host knows about the mount and its callers.
+    pub(crate) fn system(&self) -> &dyn SystemView {
+        &*self.system
+    }
+
+    /// The storage behind the cache. Entries that are kept decoded are written with [`Self::save`] instead.
+    pub(crate) fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+
+    /// The entry at `key`, decoded, from the cache or from storage.
+    ///
+    /// # Errors
+    /// When storage fails, or the entry does not decode.
+    pub(crate) async fn load<T: Entry>(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
+        if let Some(found) = self.cache.find(key) {
+            return Ok(Some(found));
+        }
+        let ticket = self.cache.ticket();
+        let Some(bytes) = self.storage.get(key).await? else {
+            return Ok(None);
+        };
+        let value = Arc::new(decode(key, &bytes)?);
+        self.cache.keep(ticket, key, &value);
+        Ok(Some(value))
+    }
+
+    /// As [`Self::load`], for an entry whose absence means its default; the default is cached like an entry.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) async fn load_or_default<T: Entry + Default>(
+        &self,
+        key: &str,
+    ) -> Result<Arc<T>, Error> {
+        if let Some(found) = self.cache.find(key) {
+            return Ok(found);
+        }
+        let ticket = self.cache.ticket();
+        let value = match self.storage.get(key).await? {
+            Some(bytes) => Arc::new(decode(key, &bytes)?),
+            None => Arc::default(),
+        };
+        self.cache.keep(ticket, key, &value);
+        Ok(value)
+    }
+
+    /// A value derived from entries of storage: `build` makes it when the cache has none under `key`. A `key` that ends in `/` is
+    /// dropped whenever an entry below it changes.
+    ///
+    /// # Errors
+    /// Those of `build`.
+    pub(crate) async fn derive<T, F>(&self, key: &str, build: F) -> Result<Arc<T>, Error>
+    where
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        if let Some(found) = self.cache.find(key) {
+            return Ok(found);
+        }
+        let ticket = self.cache.ticket();
+        let value = Arc::new(build.await?);
+        self.cache.keep(ticket, key, &value);
+        Ok(value)
+    }
+
+    /// Writes entries, together where the host offers transactions, and drops what the cache held of them.
+    ///
+    /// Runs on a task of its own, because the host cancels a request by dropping it: a write that lands after its request is gone
+    /// must still reach the cache.
+    ///
+    /// # Errors
+    /// When storage fails; the writes may then have taken effect or not.
+    pub(crate) async fn save(&self, writes: Vec<Write>) -> Result<(), Error> {
+        let (storage, cache) = (Arc::clone(&self.storage), Arc::clone(&self.cache));
+        let saved = tokio::spawn(async move {
+            let keys: Vec<_> = writes.iter().map(|write| write.key().to_owned()).collect();
+            let saved = storage.apply(writes).await;
+            keys.iter().for_each(|key| cache.invalidate(key));
+            saved
+        });
+        match saved.await {
+            Ok(saved) => Ok(saved?),
+            Err(stopped) => Err(internal("a storage write did not finish", stopped)),
+        }
+    }
+
+    /// [`Self::save`] of one entry.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub(crate) async fn put(&self, key: impl Into<String>, value: Vec<u8>) -> Result<(), Error> {
+        self.save(vec![Write::Put {
+            key: key.into(),
+            value,
+        }])
+        .await
+    }
+
+    /// Deletes one entry; it need not exist.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub(crate) async fn delete(&self, key: impl Into<String>) -> Result<(), Error> {
+        self.save(vec![Write::Delete { key: key.into() }]).await
+    }
+
+    /// Makes a private key. RSA keys take seconds: they are made on a thread for blocking work, one per core at a time.
+    ///
+    /// # Errors
+    /// When the library cannot make the key.
+    pub(crate) async fn generate_key(&self, spec: KeySpec) -> Result<PrivateKey, Error> {
+        let generated = if spec.kind == KeyType::Rsa {
+            let _permit = self
+                .rsa
+                .acquire()
+                .await
+                .expect("the semaphore is never closed");
+            tokio::task::spawn_blocking(move || PrivateKey::generate(spec))
+                .await
+                .map_err(|stopped| internal("key generation did not finish", stopped))?
+        } else {
+            PrivateKey::generate(spec)
+        };
+        generated.map_err(pki::refused)
+    }
+
+    /// Lifetime that the mount gives when nobody names one.
+    pub(crate) async fn default_ttl(&self) -> Result<Duration, Error> {
+        Ok(self.system.default_lease_ttl().await?)
+    }
+
+    /// Longest lifetime that the mount allows.
+    pub(crate) async fn max_ttl(&self) -> Result<Duration, Error> {
+        Ok(self.system.max_lease_ttl().await?)
+    }
+}
+
+impl Backend for Mount {
+    async fn new(setup: Setup) -> Result<Self, Error> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self {
+            storage: setup.storage,
+            system: setup.system,
+            clock: OnceLock::new(),
+            cache: Arc::default(),
+            rsa: Semaphore::new(cores),
+            uuid: setup.uuid,
+        })
+    }
+
+    fn table() -> Table<Self> {
+        table::table()
+    }
+
+    fn invalidate(&self, key: &str) {
+        self.cache.invalidate(key);
+    }
+
+    fn cleanup(&self) {
+        self.cache.clear();
+    }
+}
+
+/// An error whose cause is for the log only.
+pub(crate) fn internal(public: &str, cause: impl std::fmt::Display) -> Error {
+    Error::Internal {
+        public: public.to_owned(),
+        log: cause.to_string(),
+    }
+}
+
+fn decode<T: Entry>(key: &str, bytes: &[u8]) -> Result<T, Error> {
+    T::decode(key, bytes).map_err(|cause| {
+        internal(
+            "a stored entry could not be read",
+            format_args!("{key}: {cause}"),
+        )
+    })
+}
