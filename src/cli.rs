@@ -1,0 +1,94 @@
+//! The commands that people run. Each has one file; this one has what they
+//! share: the argument parser, the exit codes, and how a failure is told.
+
+mod register;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit codes, the same for every command.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed: a file cannot be read or written, or the server answered with an error
+  2  wrong usage
+  3  the server cannot be reached
+  4  refused: the CA certificates cannot serve as a trust anchor";
+
+#[derive(Parser)]
+#[command(
+    name = "landfast",
+    version,
+    about = "Machines outside AWS as citizens of an EKS cluster, with Vault or OpenBao as their root of trust",
+    long_about = "Machines outside AWS as citizens of an EKS cluster, with Vault or OpenBao as their root of trust.\n\n\
+        A server that has this file in its plugin directory starts it as a secrets engine; \
+        `landfast register` prints how. Everything below is for people.",
+    after_help = EXIT_CODES,
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Register(register::Arguments),
+}
+
+/// Runs the command that the arguments name.
+pub(crate) fn run() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Register(arguments) => register::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("landfast: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// Why a command failed. The text is for the person who ran it.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A file, or an answer of the server.
+    Failed(String),
+    /// The arguments contradict each other, which the parser cannot see.
+    Usage(String),
+    /// Nobody answers at the server's address.
+    Unreachable(String),
+    /// The certificates break a rule for trust anchors.
+    Refused(String),
+}
+
+impl Failure {
+    /// The exit code: see [`EXIT_CODES`].
+    fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Unreachable(_) => 3,
+            Self::Refused(_) => 4,
+        }
+    }
+
+    /// A failure with a file, with its name.
+    fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::Failed(format!("{}: {error}", path.display()))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(text)
+            | Self::Usage(text)
+            | Self::Unreachable(text)
+            | Self::Refused(text) => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! End to end: real servers, the built binary, real clients.
+//!
+//! One test program, so that it is linked once. Each test starts the servers
+//! it needs on free ports of 127.0.0.1 and ends them.
+
+mod register;
+mod support;

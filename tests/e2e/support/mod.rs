@@ -1,0 +1,29 @@
+//! Real servers, real clients, and the small helpers that every test shares.
+
+mod client;
+mod openssl;
+mod server;
+mod tools;
+
+pub(crate) use self::client::{Client, Reply};
+pub(crate) use self::openssl::Openssl;
+pub(crate) use self::server::{PLUGIN_NAME, Release, Server};
+pub(crate) use self::tools::Python;
+
+use std::time::{Duration, Instant};
+
+/// Asks `probe` until it has an answer, for at most `limit`.
+///
+/// # Panics
+///
+/// When the time is over: the message names `what` was waited for.
+pub(crate) fn until<T>(what: &str, limit: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
