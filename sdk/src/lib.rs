@@ -1,1 +1,9 @@
-//! .
+//! Write Vault and OpenBao plugins in Rust.
+
+pub mod hclog;
+pub mod kms;
+pub mod launch;
+pub mod mtls;
+mod socket;
+
+pub use launch::{PluginKind, launched_as};
