@@ -1,1 +1,28 @@
-//! .
+//! A certificate authority: keys, names, extensions, certificates, requests and revocation lists, and the rules by
+//! which they are issued.
+//!
+//! The crate is pure. It reads no clock, socket, environment or storage: the time, the serial and every other input
+//! are arguments, and the result is a value. Signing is split in two so that a key may live elsewhere:
+//! [`Template::prepare`] gives the bytes to sign, [`Prepared::finish`] takes the signature.
+//!
+//! Whatever reads bytes from outside (`from_der`, `from_pem`, [`pem::blocks`]) is free of panics on any input.
+
+mod asn1;
+mod crypto;
+
+pub mod error;
+pub mod key;
+pub mod pem;
+pub mod secret;
+pub mod serial;
+pub mod sign;
+
+pub use const_oid::ObjectIdentifier as Oid;
+
+pub use crate::asn1::FOREVER;
+pub use crate::crypto::{digest_for, random, sha1, sha256};
+pub use crate::error::Error;
+pub use crate::key::{Curve, KeyEncoding, KeySpec, KeyType, PrivateKey, PublicKey};
+pub use crate::secret::Secret;
+pub use crate::serial::SerialNumber;
+pub use crate::sign::{Chosen, Hash, SignatureAlgorithm, Signer};

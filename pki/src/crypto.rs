@@ -1,0 +1,268 @@
+//! The primitives: key pairs, signatures, digests, randomness. The only file that names aws-lc-rs.
+
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
+    UnparsedPublicKey, VerificationAlgorithm,
+};
+use aws_lc_rs::{digest, rand};
+
+use crate::key::{Curve, KeySpec, KeyType};
+use crate::sign::{Hash, SignatureAlgorithm};
+use crate::{Error, Secret, asn1};
+
+/// SHA-1, for key identifiers and certificate fingerprints only.
+pub fn sha1(data: &[u8]) -> [u8; 20] {
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data);
+    digest.as_ref().try_into().expect("SHA-1 gives 20 octets")
+}
+
+/// SHA-256.
+pub fn sha256(data: &[u8]) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, data);
+    digest.as_ref().try_into().expect("SHA-256 gives 32 octets")
+}
+
+/// The digest that `algorithm` would sign, for a remote key that takes digests.
+///
+/// None for Ed25519, which signs whole messages.
+pub fn digest_for(algorithm: SignatureAlgorithm, message: &[u8]) -> Option<Vec<u8>> {
+    let hash = match algorithm.hash()? {
+        Hash::Sha256 => &digest::SHA256,
+        Hash::Sha384 => &digest::SHA384,
+        Hash::Sha512 => &digest::SHA512,
+    };
+    Some(digest::digest(hash, message).as_ref().to_vec())
+}
+
+/// Fills the buffer with random octets from the library's generator.
+///
+/// # Errors
+/// The generator failed.
+pub fn random(buffer: &mut [u8]) -> Result<(), Error> {
+    rand::fill(buffer).map_err(|_| Error::Crypto)
+}
+
+/// A private key as the library keeps it; it wipes its own memory.
+pub(crate) enum KeyPair {
+    Rsa(Box<RsaKeyPair>),
+    Ec(Curve, Box<EcdsaKeyPair>),
+    Ed25519(Box<Ed25519KeyPair>),
+}
+
+impl KeyPair {
+    pub(crate) fn generate(spec: KeySpec) -> Result<Self, Error> {
+        match spec.kind {
+            KeyType::Rsa => {
+                let size = match spec.bits {
+                    2048 => KeySize::Rsa2048,
+                    3072 => KeySize::Rsa3072,
+                    4096 => KeySize::Rsa4096,
+                    8192 => KeySize::Rsa8192,
+                    bits if bits < 2048 => return Err(Error::RsaTooSmall(bits)),
+                    bits => return Err(Error::KeyBits { kind: "RSA", bits }),
+                };
+                let pair = RsaKeyPair::generate(size).map_err(|_| Error::Crypto)?;
+                Ok(Self::Rsa(Box::new(pair)))
+            }
+            KeyType::Ec => {
+                let curve = Curve::from_bits(spec.bits)?;
+                let pair = EcdsaKeyPair::generate(signing(curve)).map_err(|_| Error::Crypto)?;
+                Ok(Self::Ec(curve, Box::new(pair)))
+            }
+            KeyType::Ed25519 => {
+                let pair = Ed25519KeyPair::generate().map_err(|_| Error::Crypto)?;
+                Ok(Self::Ed25519(Box::new(pair)))
+            }
+            KeyType::Other => Err(Error::UnknownKeyType(spec.kind.as_str().to_owned())),
+        }
+    }
+
+    /// From an RSAPrivateKey of RFC 8017. The library checks that the parts fit each other.
+    pub(crate) fn from_pkcs1(der: &[u8]) -> Result<Self, Error> {
+        let pair = RsaKeyPair::from_der(der)
+            .map_err(|_| Error::PrivateKey("RSA key refused; 2048 to 8192 bits are supported"))?;
+        Ok(Self::Rsa(Box::new(pair)))
+    }
+
+    /// From an ECPrivateKey of RFC 5915 that names its curve.
+    pub(crate) fn from_sec1(curve: Curve, der: &[u8]) -> Result<Self, Error> {
+        let pair = EcdsaKeyPair::from_private_key_der(signing(curve), der)
+            .map_err(|_| Error::PrivateKey("EC key refused"))?;
+        Ok(Self::Ec(curve, Box::new(pair)))
+    }
+
+    pub(crate) fn from_ed25519_seed(seed: &[u8]) -> Result<Self, Error> {
+        if seed.len() != 32 {
+            return Err(Error::PrivateKey("an Ed25519 seed has 32 octets"));
+        }
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed)
+            .map_err(|_| Error::PrivateKey("Ed25519 key refused"))?;
+        Ok(Self::Ed25519(Box::new(pair)))
+    }
+
+    /// The public key as it stands in the bit string of a SubjectPublicKeyInfo.
+    pub(crate) fn public_bits(&self) -> &[u8] {
+        match self {
+            Self::Rsa(pair) => pair.public_key().as_ref(),
+            Self::Ec(_, pair) => pair.public_key().as_ref(),
+            Self::Ed25519(pair) => pair.public_key().as_ref(),
+        }
+    }
+
+    /// The secret: an RSAPrivateKey, a scalar as long as the field, or a seed.
+    pub(crate) fn private_bits(&self) -> Result<Secret<Vec<u8>>, Error> {
+        match self {
+            Self::Rsa(pair) => {
+                let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&**pair).map_err(|_| Error::Crypto)?;
+                let inner = asn1::decode(pkcs8.as_ref(), |r| {
+                    let body = asn1::value(r, asn1::SEQUENCE)?;
+                    let mut r = der::SliceReader::new(body)?;
+                    asn1::number(&mut r)?;
+                    asn1::raw_sequence(&mut r)?;
+                    asn1::value(&mut r, asn1::OCTET_STRING)
+                });
+                Ok(Secret::new(inner.map_err(|_| Error::Crypto)?.to_vec()))
+            }
+            Self::Ec(_, pair) => {
+                let private = pair.private_key();
+                let scalar: EcPrivateKeyBin<'_> =
+                    private.as_be_bytes().map_err(|_| Error::Crypto)?;
+                Ok(Secret::new(scalar.as_ref().to_vec()))
+            }
+            Self::Ed25519(pair) => {
+                let seed = pair.seed().map_err(|_| Error::Crypto)?;
+                let seed = seed.as_be_bytes().map_err(|_| Error::Crypto)?;
+                Ok(Secret::new(seed.as_ref().to_vec()))
+            }
+        }
+    }
+
+    pub(crate) fn sign(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let unspecified = |_| Error::Crypto;
+        match (self, algorithm) {
+            (Self::Rsa(pair), SignatureAlgorithm::RsaPkcs1(hash)) => {
+                rsa_sign(pair, pkcs1(hash), message)
+            }
+            (Self::Rsa(pair), SignatureAlgorithm::RsaPss(hash)) => {
+                rsa_sign(pair, pss(hash), message)
+            }
+            (Self::Ec(curve, pair), SignatureAlgorithm::Ecdsa(hash)) if curve.hash() == hash => {
+                let signature = pair
+                    .sign(&SystemRandom::new(), message)
+                    .map_err(unspecified)?;
+                Ok(signature.as_ref().to_vec())
+            }
+            (Self::Ed25519(pair), SignatureAlgorithm::Ed25519) => Ok(pair
+                .try_sign(message)
+                .map_err(unspecified)?
+                .as_ref()
+                .to_vec()),
+            _ => {
+                let key = match self {
+                    Self::Rsa(_) => "RSA",
+                    Self::Ec(..) => "ECDSA",
+                    Self::Ed25519(_) => "Ed25519",
+                };
+                Err(Error::AlgorithmMismatch {
+                    key,
+                    algorithm: algorithm.display_name(),
+                })
+            }
+        }
+    }
+}
+
+/// Checks a signature over `message` with the key in `bits`, the content of a SubjectPublicKeyInfo's bit string.
+///
+/// `curve` is that of an EC key. Any of the three hashes verifies with any curve, because others sign so.
+pub(crate) fn verify(
+    algorithm: SignatureAlgorithm,
+    curve: Option<Curve>,
+    bits: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
+    let rules: &'static dyn VerificationAlgorithm = match (algorithm, curve) {
+        (SignatureAlgorithm::RsaPkcs1(Hash::Sha256), None) => {
+            &signature::RSA_PKCS1_2048_8192_SHA256
+        }
+        (SignatureAlgorithm::RsaPkcs1(Hash::Sha384), None) => {
+            &signature::RSA_PKCS1_2048_8192_SHA384
+        }
+        (SignatureAlgorithm::RsaPkcs1(Hash::Sha512), None) => {
+            &signature::RSA_PKCS1_2048_8192_SHA512
+        }
+        (SignatureAlgorithm::RsaPss(Hash::Sha256), None) => &signature::RSA_PSS_2048_8192_SHA256,
+        (SignatureAlgorithm::RsaPss(Hash::Sha384), None) => &signature::RSA_PSS_2048_8192_SHA384,
+        (SignatureAlgorithm::RsaPss(Hash::Sha512), None) => &signature::RSA_PSS_2048_8192_SHA512,
+        (SignatureAlgorithm::Ecdsa(hash), Some(curve)) => ecdsa(curve, hash),
+        (SignatureAlgorithm::Ed25519, None) => &signature::ED25519,
+        _ => return Err(Error::BadSignature),
+    };
+    UnparsedPublicKey::new(rules, bits)
+        .verify(message, signature)
+        .map_err(|_| Error::BadSignature)
+}
+
+/// Whether `point` is an uncompressed point on the curve.
+pub(crate) fn on_curve(curve: Curve, point: &[u8]) -> bool {
+    UnparsedPublicKey::new(ecdsa(curve, curve.hash()), point)
+        .parse()
+        .is_ok()
+}
+
+fn rsa_sign(
+    pair: &RsaKeyPair,
+    encoding: &'static dyn RsaEncoding,
+    message: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(encoding, &SystemRandom::new(), message, &mut signature)
+        .map_err(|_| Error::Crypto)?;
+    Ok(signature)
+}
+
+fn pkcs1(hash: Hash) -> &'static dyn RsaEncoding {
+    match hash {
+        Hash::Sha256 => &signature::RSA_PKCS1_SHA256,
+        Hash::Sha384 => &signature::RSA_PKCS1_SHA384,
+        Hash::Sha512 => &signature::RSA_PKCS1_SHA512,
+    }
+}
+
+fn pss(hash: Hash) -> &'static dyn RsaEncoding {
+    match hash {
+        Hash::Sha256 => &signature::RSA_PSS_SHA256,
+        Hash::Sha384 => &signature::RSA_PSS_SHA384,
+        Hash::Sha512 => &signature::RSA_PSS_SHA512,
+    }
+}
+
+fn signing(curve: Curve) -> &'static EcdsaSigningAlgorithm {
+    match curve {
+        Curve::P256 => &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+        Curve::P384 => &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
+        Curve::P521 => &signature::ECDSA_P521_SHA512_ASN1_SIGNING,
+    }
+}
+
+fn ecdsa(curve: Curve, hash: Hash) -> &'static signature::EcdsaVerificationAlgorithm {
+    match (curve, hash) {
+        (Curve::P256, Hash::Sha256) => &signature::ECDSA_P256_SHA256_ASN1,
+        (Curve::P256, Hash::Sha384) => &signature::ECDSA_P256_SHA384_ASN1,
+        (Curve::P256, Hash::Sha512) => &signature::ECDSA_P256_SHA512_ASN1,
+        (Curve::P384, Hash::Sha256) => &signature::ECDSA_P384_SHA256_ASN1,
+        (Curve::P384, Hash::Sha384) => &signature::ECDSA_P384_SHA384_ASN1,
+        (Curve::P384, Hash::Sha512) => &signature::ECDSA_P384_SHA512_ASN1,
+        (Curve::P521, Hash::Sha256) => &signature::ECDSA_P521_SHA256_ASN1,
+        (Curve::P521, Hash::Sha384) => &signature::ECDSA_P521_SHA384_ASN1,
+        (Curve::P521, Hash::Sha512) => &signature::ECDSA_P521_SHA512_ASN1,
+    }
+}
