@@ -8,6 +8,7 @@
 //! - [`KmsSigner`] is a private key that signs in a key service, for certificate authorities.
 
 pub mod blob;
+pub mod config;
 mod crypto;
 pub mod envelope;
 pub mod error;
@@ -16,6 +17,7 @@ mod secret;
 pub mod wrapper;
 
 pub use blob::BlobInfo;
+pub use config::{AwsConfig, Environment, ParseOptions};
 pub use envelope::Envelope;
 pub use error::{Class, Error, ServiceError};
 pub use secret::Secret;

@@ -1,0 +1,459 @@
+//! The `seal "awskms"` stanza: its keys, the environment that overrides them, and what is wrong with them.
+//!
+//! The keys and their precedence are those of the old built-in seal, so that its stanza works unchanged. Parsing is pure: it reads no file and
+//! calls nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::error::Error;
+use crate::secret::Secret;
+
+mod credentials;
+mod key;
+
+pub use credentials::{AssumeRole, CredentialPlan, SecretText, Source, StaticKeys};
+pub use key::KeyReference;
+
+/// Region used when nothing names one.
+pub const DEFAULT_REGION: &str = "us-east-1";
+
+/// Environment variables as a value, so that parsing can be tested and the environment can be shut out.
+#[derive(Debug, Default)]
+pub struct Environment(HashMap<String, Secret<String>>);
+
+impl Environment {
+    /// The variables of this process.
+    pub fn of_process() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        std::env::vars_os().filter_map(text).collect()
+    }
+
+    /// No variables at all.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// The variable's value; an empty one counts as not set.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(|value| value.expose().as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The first of several variables that is set, with its name.
+    fn first<'a>(&self, names: &[&'a str]) -> Option<(&'a str, &str)> {
+        names.iter().find_map(|name| Some((*name, self.var(name)?)))
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name, Secret::new(value)))
+                .collect(),
+        )
+    }
+}
+
+/// Where the Region comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegionChoice {
+    /// Settled by the stanza, the environment or the key's ARN.
+    Known {
+        /// Region name, for instance `eu-central-1`.
+        name: String,
+        /// Who said so, for messages.
+        source: &'static str,
+    },
+    /// To be looked up: in the shared configuration files, then the key's ARN, then instance metadata, then
+    /// [`DEFAULT_REGION`].
+    Discover {
+        /// The Region in the key's ARN.
+        from_key: Option<String>,
+    },
+}
+
+/// Another Region that holds a replica of the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// Region name.
+    pub region: String,
+    /// Its endpoint, when it is not the service's own.
+    pub endpoint: Option<String>,
+}
+
+/// A parsed `seal "awskms"` stanza.
+#[derive(Debug)]
+pub struct AwsConfig {
+    /// The key, used as `KeyId` literally as it was configured. Absent only with `key_not_required`.
+    pub key: Option<KeyReference>,
+    /// Where calls go.
+    pub region: RegionChoice,
+    /// Endpoint instead of the service's own.
+    pub endpoint: Option<String>,
+    /// Endpoint of the Security Token Service instead of the service's own.
+    pub sts_endpoint: Option<String>,
+    /// Use the FIPS 140 endpoints.
+    pub use_fips: bool,
+    /// Where credentials come from.
+    pub credentials: CredentialPlan,
+    /// Whether instance metadata may be asked, for credentials and for the Region.
+    pub imds: bool,
+    /// Whether the shared files of the user may be read.
+    pub shared_files: bool,
+    /// Regions to ask, in order, when the first cannot decrypt.
+    pub fallbacks: Vec<Fallback>,
+    /// Open a blob only with the key that it names.
+    pub strict_key: bool,
+    /// Skip looking the key up at the start.
+    pub key_not_required: bool,
+    /// Start although the key service cannot be reached.
+    pub start_without_kms: bool,
+    /// What the operator should know and may ignore.
+    pub warnings: Vec<String>,
+}
+
+/// What comes with a stanza besides its keys.
+#[derive(Debug, Default)]
+pub struct ParseOptions<'a> {
+    /// The caller's key id, which `kms_key_id` overrides.
+    pub key_id: Option<&'a str>,
+    /// The caller forbids ambient configuration: no environment, no files of the user, no instance metadata.
+    pub isolated: bool,
+}
+
+const KNOWN: [&str; 20] = [
+    "access_key",
+    "disallow_env_vars",
+    "endpoint",
+    "fallback_regions",
+    "imds",
+    "key_not_required",
+    "kms_key_id",
+    "region",
+    "role_arn",
+    "role_external_id",
+    "role_session_name",
+    "secret_key",
+    "session_token",
+    "shared_creds_filename",
+    "shared_creds_profile",
+    "start_without_kms",
+    "strict_key",
+    "sts_endpoint",
+    "use_fips",
+    "web_identity_token_file",
+];
+
+/// Keys that the server takes out of the stanza before a seal sees it.
+const OF_THE_SERVER: [&str; 6] = [
+    "disabled",
+    "health_check_enabled",
+    "health_check_interval",
+    "health_check_interval_unhealthy",
+    "health_check_timeout",
+    "purpose",
+];
+
+impl AwsConfig {
+    /// Reads a stanza.
+    ///
+    /// # Errors
+    /// A value that cannot be used, or no key id. No text repeats a credential.
+    pub fn parse(
+        stanza: &BTreeMap<String, String>,
+        environment: &Environment,
+        options: &ParseOptions<'_>,
+    ) -> Result<Self, Error> {
+        let mut reader = Reader {
+            stanza,
+            warnings: Vec::new(),
+        };
+        reader.warn_about_unknown_keys();
+        let isolated = options.isolated || reader.flag("disallow_env_vars", false)?;
+        let nothing = Environment::empty();
+        let environment = if isolated { &nothing } else { environment };
+
+        let key_not_required = reader.flag("key_not_required", false)?;
+        let key = reader.key(environment, options.key_id, key_not_required)?;
+        let region = reader.region(environment, key.as_ref(), isolated)?;
+        let (endpoint, sts_endpoint) = reader.endpoints(environment)?;
+        let fallbacks = reader.fallbacks(key.as_ref())?;
+        let imds = !isolated && reader.flag("imds", true)?;
+        let credentials = CredentialPlan::read(&mut reader, environment, isolated, imds)?;
+        Ok(Self {
+            use_fips: reader.flag(
+                "use_fips",
+                environment.var("AWS_USE_FIPS_ENDPOINT") == Some("true"),
+            )?,
+            strict_key: reader.flag("strict_key", false)?,
+            start_without_kms: reader.flag("start_without_kms", true)?,
+            shared_files: !isolated,
+            warnings: reader.warnings,
+            key,
+            region,
+            endpoint,
+            sts_endpoint,
+            credentials,
+            imds,
+            fallbacks,
+            key_not_required,
+        })
+    }
+}
+
+/// The stanza while it is read.
+struct Reader<'a> {
+    stanza: &'a BTreeMap<String, String>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// A value; an empty one counts as not set, as it did for the old seal.
+    fn value(&self, key: &str) -> Option<&'a str> {
+        self.stanza
+            .get(key)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A truth value in any spelling that Go's `strconv.ParseBool` takes: the server turns `true` into `1`. The words on and off
+    /// read well for `imds`.
+    fn flag(&self, key: &str, default: bool) -> Result<bool, Error> {
+        match self.value(key) {
+            None => Ok(default),
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True" | "on") => Ok(true),
+            Some("0" | "f" | "F" | "false" | "FALSE" | "False" | "off") => Ok(false),
+            Some(_) => Err(Error::Config(format!("{key} must be true or false"))),
+        }
+    }
+
+    fn warn_about_unknown_keys(&mut self) {
+        for key in self.stanza.keys() {
+            if KNOWN.contains(&key.as_str()) || OF_THE_SERVER.contains(&key.as_str()) {
+                continue;
+            }
+            let near = KNOWN
+                .iter()
+                .map(|known| (distance(key, known), known))
+                .min();
+            let hint = match near {
+                Some((1..=2, known)) => format!("; did you mean {known:?}?"),
+                _ => String::new(),
+            };
+            self.warnings.push(format!(
+                "the seal stanza's key {key:?} is not known and has no effect{hint}"
+            ));
+        }
+    }
+
+    fn key(
+        &mut self,
+        environment: &Environment,
+        option: Option<&str>,
+        not_required: bool,
+    ) -> Result<Option<KeyReference>, Error> {
+        let from_stanza = self.value("kms_key_id").or(option);
+        let from_environment =
+            environment.first(&["AWSKMS_WRAPPER_KEY_ID", "VAULT_AWSKMS_SEAL_KEY_ID"]);
+        if let (Some((name, value)), Some(stanza)) = (from_environment, from_stanza)
+            && value != stanza
+        {
+            self.warnings.push(format!(
+                "the environment variable {name} overrides kms_key_id"
+            ));
+        }
+        match from_environment.map(|(_, value)| value).or(from_stanza) {
+            Some(key) => KeyReference::parse(key).map(Some),
+            None if not_required => Ok(None),
+            None => Err(Error::Config(
+                "key id not found in env or config for aws kms wrapper configuration".to_owned(),
+            )),
+        }
+    }
+
+    fn region(
+        &mut self,
+        environment: &Environment,
+        key: Option<&KeyReference>,
+        isolated: bool,
+    ) -> Result<RegionChoice, Error> {
+        let from_key = key.and_then(KeyReference::region);
+        let named = [
+            (self.value("region"), "the seal stanza"),
+            (environment.var("AWS_REGION"), "AWS_REGION"),
+            (environment.var("AWS_DEFAULT_REGION"), "AWS_DEFAULT_REGION"),
+        ];
+        let mut named = named
+            .into_iter()
+            .filter_map(|(name, source)| Some((name?, source)));
+        let Some((name, source)) = named.next() else {
+            let from_key = from_key.map(str::to_owned);
+            return Ok(match (isolated, from_key) {
+                (false, from_key) => RegionChoice::Discover { from_key },
+                (true, Some(name)) => RegionChoice::Known {
+                    name,
+                    source: "the key's ARN",
+                },
+                (true, None) => {
+                    self.warnings
+                        .push(format!("no Region is configured: {DEFAULT_REGION} is used"));
+                    RegionChoice::Known {
+                        name: DEFAULT_REGION.to_owned(),
+                        source: "the default",
+                    }
+                }
+            });
+        };
+        check_region(name)?;
+        if let Some(other) = from_key.filter(|other| *other != name) {
+            self.warnings.push(format!(
+                "the key's ARN names Region {other}, but {source} chooses {name}: calls will fail unless the key is there too"
+            ));
+        }
+        Ok(RegionChoice::Known {
+            name: name.to_owned(),
+            source,
+        })
+    }
+
+    fn endpoints(
+        &mut self,
+        environment: &Environment,
+    ) -> Result<(Option<String>, Option<String>), Error> {
+        let from_environment = environment.var("AWS_KMS_ENDPOINT");
+        if from_environment.is_some()
+            && self
+                .value("endpoint")
+                .is_some_and(|other| Some(other) != from_environment)
+        {
+            self.warnings
+                .push("the environment variable AWS_KMS_ENDPOINT overrides endpoint".to_owned());
+        }
+        let any = environment.var("AWS_ENDPOINT_URL");
+        let kms = from_environment
+            .or_else(|| self.value("endpoint"))
+            .or_else(|| environment.var("AWS_ENDPOINT_URL_KMS"))
+            .or(any);
+        let sts = self
+            .value("sts_endpoint")
+            .or_else(|| environment.var("AWS_ENDPOINT_URL_STS"))
+            .or(any);
+        let kms = kms
+            .map(|url| check_endpoint("endpoint", url, &mut self.warnings))
+            .transpose()?;
+        let sts = sts
+            .map(|url| check_endpoint("sts_endpoint", url, &mut self.warnings))
+            .transpose()?;
+        Ok((kms, sts))
+    }
+
+    fn fallbacks(&mut self, key: Option<&KeyReference>) -> Result<Vec<Fallback>, Error> {
+        let Some(list) = self.value("fallback_regions") else {
+            return Ok(Vec::new());
+        };
+        if key.is_some_and(|key| key.is_multi_region() == Some(false)) {
+            return Err(Error::Config(
+                "fallback_regions needs a multi-Region key (its id starts with mrk-): no other Region can decrypt for kms_key_id"
+                    .to_owned(),
+            ));
+        }
+        let mut fallbacks = Vec::new();
+        for entry in list
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+        {
+            let (region, endpoint) = match entry.split_once('=') {
+                Some((region, url)) => (
+                    region.trim(),
+                    Some(check_endpoint(
+                        "fallback_regions",
+                        url.trim(),
+                        &mut self.warnings,
+                    )?),
+                ),
+                None => (entry, None),
+            };
+            check_region(region)?;
+            fallbacks.push(Fallback {
+                region: region.to_owned(),
+                endpoint,
+            });
+        }
+        Ok(fallbacks)
+    }
+}
+
+fn check_region(name: &str) -> Result<(), Error> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.len() <= 40
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(plain)
+    {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "{name:?} is not the name of a Region such as eu-central-1"
+    )))
+}
+
+fn check_endpoint(key: &str, url: &str, warnings: &mut Vec<String>) -> Result<String, Error> {
+    let refuse = |why: &str| {
+        Err(Error::Config(format!(
+            "{key} must be a URL such as https://kms.example.internal: {why}"
+        )))
+    };
+    let Ok(uri) = url.parse::<http::Uri>() else {
+        return refuse("it cannot be parsed");
+    };
+    let Some(authority) = uri.authority() else {
+        return refuse("it has no host");
+    };
+    if authority.as_str().contains('@') {
+        return refuse("it must not hold a user or password");
+    }
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some("http") => {
+            let host = authority
+                .host()
+                .trim_start_matches('[')
+                .trim_end_matches(']');
+            let loopback = host == "localhost"
+                || host
+                    .parse()
+                    .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+            if !loopback {
+                warnings.push(format!(
+                    "{key} does not use TLS: what it protects crosses the network readable"
+                ));
+            }
+        }
+        _ => return refuse("its scheme is neither https nor http"),
+    }
+    Ok(url.to_owned())
+}
+
+/// Edits between two words (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, right) in b.bytes().enumerate() {
+            let substitute = diagonal + usize::from(left != right);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests;

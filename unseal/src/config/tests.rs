@@ -1,0 +1,504 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const ARN: &str = "arn:aws:kms:eu-central-1:123456789012:key/56a8845f-5459-443d-a710-41dc72237c19";
+const ROLE: &str = "arn:aws:iam::123456789012:role/unseal";
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn parse(stanza: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<AwsConfig, Error> {
+    AwsConfig::parse(
+        &map(stanza),
+        &map(environment).into_iter().collect(),
+        &ParseOptions::default(),
+    )
+}
+
+fn isolated(stanza: &[(&str, &str)]) -> Result<AwsConfig, Error> {
+    let environment = map(&[
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_REGION", "eu-west-3"),
+    ]);
+    let options = ParseOptions {
+        key_id: None,
+        isolated: true,
+    };
+    AwsConfig::parse(&map(stanza), &environment.into_iter().collect(), &options)
+}
+
+fn refusal(stanza: &[(&str, &str)], environment: &[(&str, &str)]) -> String {
+    parse(stanza, environment)
+        .expect_err("must be refused")
+        .to_string()
+}
+
+fn known(name: &str, source: &'static str) -> RegionChoice {
+    RegionChoice::Known {
+        name: name.to_owned(),
+        source,
+    }
+}
+
+fn sources(config: &AwsConfig) -> Vec<&'static str> {
+    config
+        .credentials
+        .sources
+        .iter()
+        .map(Source::describe)
+        .collect()
+}
+
+#[test]
+fn the_key_comes_from_the_environment_then_the_stanza_then_the_caller() {
+    let key = |stanza: &[_], environment: &[_], option| {
+        let options = ParseOptions {
+            key_id: option,
+            isolated: false,
+        };
+        AwsConfig::parse(
+            &map(stanza),
+            &map(environment).into_iter().collect(),
+            &options,
+        )
+        .expect("parses")
+        .key
+        .expect("a key")
+        .to_string()
+    };
+    let all = [
+        ("AWSKMS_WRAPPER_KEY_ID", "alias/one"),
+        ("VAULT_AWSKMS_SEAL_KEY_ID", "alias/two"),
+    ];
+    assert_eq!(
+        key(&[("kms_key_id", "alias/three")], &all, Some("alias/four")),
+        "alias/one"
+    );
+    assert_eq!(
+        key(
+            &[("kms_key_id", "alias/three")],
+            &all[1..],
+            Some("alias/four")
+        ),
+        "alias/two"
+    );
+    assert_eq!(
+        key(&[("kms_key_id", "alias/three")], &[], Some("alias/four")),
+        "alias/three"
+    );
+    assert_eq!(key(&[], &[], Some("alias/four")), "alias/four");
+    assert_eq!(
+        refusal(&[], &[]),
+        "key id not found in env or config for aws kms wrapper configuration"
+    );
+    assert!(
+        parse(&[("key_not_required", "1")], &[])
+            .expect("parses")
+            .key
+            .is_none()
+    );
+}
+
+#[test]
+fn the_region_comes_from_the_stanza_before_the_environment() {
+    let region =
+        |stanza: &[_], environment: &[_]| parse(stanza, environment).expect("parses").region;
+    let environment = [
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_DEFAULT_REGION", "eu-west-2"),
+    ];
+    let stanza = [("kms_key_id", "alias/x"), ("region", "eu-central-1")];
+    assert_eq!(
+        region(&stanza, &environment),
+        known("eu-central-1", "the seal stanza")
+    );
+    assert_eq!(
+        region(&stanza[..1], &environment),
+        known("eu-west-1", "AWS_REGION")
+    );
+    assert_eq!(
+        region(&stanza[..1], &environment[1..]),
+        known("eu-west-2", "AWS_DEFAULT_REGION")
+    );
+    assert_eq!(
+        region(&stanza[..1], &[]),
+        RegionChoice::Discover { from_key: None }
+    );
+    let from_key = Some("eu-central-1".to_owned());
+    assert_eq!(
+        region(&[("kms_key_id", ARN)], &[]),
+        RegionChoice::Discover { from_key }
+    );
+}
+
+#[test]
+fn a_region_other_than_the_keys_is_worth_a_warning() {
+    let config = parse(&[("kms_key_id", ARN)], &[("AWS_REGION", "us-west-2")]).expect("parses");
+    assert_eq!(config.region, known("us-west-2", "AWS_REGION"));
+    assert!(
+        config.warnings[0].contains("eu-central-1") && config.warnings[0].contains("us-west-2")
+    );
+}
+
+#[test]
+fn the_endpoint_comes_from_the_old_variable_then_the_stanza_then_the_new_variables() {
+    let endpoint = |stanza: &[_], environment: &[_]| {
+        let stanza = [&[("kms_key_id", "alias/x")], stanza].concat();
+        parse(&stanza, environment).expect("parses").endpoint
+    };
+    let all = [
+        ("AWS_KMS_ENDPOINT", "https://one"),
+        ("AWS_ENDPOINT_URL_KMS", "https://three"),
+        ("AWS_ENDPOINT_URL", "https://four"),
+    ];
+    let stanza = [("endpoint", "https://two")];
+    assert_eq!(endpoint(&stanza, &all).as_deref(), Some("https://one"));
+    assert_eq!(endpoint(&stanza, &all[1..]).as_deref(), Some("https://two"));
+    assert_eq!(endpoint(&[], &all[1..]).as_deref(), Some("https://three"));
+    assert_eq!(endpoint(&[], &all[2..]).as_deref(), Some("https://four"));
+    assert_eq!(endpoint(&[], &[]), None);
+}
+
+#[test]
+fn the_order_of_credentials_is_the_old_seals() {
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", "AKIAENV"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_ROLE_ARN", ROLE),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token"),
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "http://169.254.170.23/v1/credentials",
+        ),
+    ];
+    let config = parse(&[("kms_key_id", "alias/x")], &environment).expect("parses");
+    assert_eq!(
+        sources(&config),
+        [
+            "the environment",
+            "the shared credentials files",
+            "the web identity token",
+            "the container credentials endpoint",
+            "instance metadata",
+        ]
+    );
+    assert!(config.credentials.assume.is_none());
+    let stanza = [
+        ("kms_key_id", "alias/x"),
+        ("access_key", "AKIA"),
+        ("secret_key", "s"),
+    ];
+    assert_eq!(
+        sources(&parse(&stanza, &environment).expect("parses")),
+        ["the seal stanza"]
+    );
+    let off = parse(&[("kms_key_id", "alias/x"), ("imds", "off")], &[]).expect("parses");
+    assert_eq!(sources(&off), ["the shared credentials files"]);
+    let off = parse(
+        &[("kms_key_id", "alias/x")],
+        &[("AWS_EC2_METADATA_DISABLED", "TRUE")],
+    )
+    .expect("parses");
+    assert_eq!(sources(&off), ["the shared credentials files"]);
+}
+
+#[test]
+fn half_of_static_credentials_is_refused_in_the_old_words() {
+    let text = "static AWS client credentials haven't been properly configured (the access key or secret key were provided but not both)";
+    assert_eq!(
+        refusal(&[("kms_key_id", "alias/x"), ("access_key", "AKIA")], &[]),
+        text
+    );
+    assert_eq!(
+        refusal(&[("kms_key_id", "alias/x"), ("secret_key", "s3cr3t")], &[]),
+        text
+    );
+    assert!(
+        refusal(
+            &[("kms_key_id", "alias/x")],
+            &[("AWS_ACCESS_KEY_ID", "AKIA")]
+        )
+        .contains("AWS_SECRET_ACCESS_KEY")
+    );
+}
+
+#[test]
+fn a_profile_of_the_environment_beats_the_stanzas() {
+    let stanza = [
+        ("kms_key_id", "alias/x"),
+        ("shared_creds_profile", "stanza"),
+        ("shared_creds_filename", "/a"),
+    ];
+    let profile = |environment: &[_]| match parse(&stanza, environment)
+        .expect("parses")
+        .credentials
+        .sources
+        .remove(0)
+    {
+        Source::Profile {
+            file,
+            profile,
+            required,
+        } => (file, profile, required),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        profile(&[]),
+        (Some("/a".into()), Some("stanza".into()), true)
+    );
+    let (file, name, _) = profile(&[
+        ("AWS_PROFILE", "env"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/b"),
+    ]);
+    assert_eq!((file, name), (Some("/a".into()), Some("env".into())));
+}
+
+#[test]
+fn a_role_is_always_assumed_with_what_was_found() {
+    let role = [
+        ("kms_key_id", "alias/x"),
+        ("role_arn", ROLE),
+        ("role_external_id", "ext"),
+    ];
+    let config = parse(&role, &[]).expect("parses");
+    let assume = config.credentials.assume.expect("a role");
+    assert_eq!(
+        (assume.role_arn.as_str(), assume.external_id.as_deref()),
+        (ROLE, Some("ext"))
+    );
+    assert_eq!(assume.session_name, "landfast-unseal");
+
+    // On a workload identity, the workload's own role is taken first.
+    let own = "arn:aws:iam::123456789012:role/workload";
+    let environment = [("AWS_ROLE_ARN", own), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")];
+    let config = parse(&role, &environment).expect("parses");
+    let web = config
+        .credentials
+        .sources
+        .iter()
+        .find_map(|source| match source {
+            Source::WebIdentity { role_arn, .. } => Some(role_arn.as_str()),
+            _ => None,
+        });
+    assert_eq!(
+        (web, config.credentials.assume.map(|role| role.role_arn)),
+        (Some(own), Some(ROLE.to_owned()))
+    );
+}
+
+#[test]
+fn role_mistakes_are_named() {
+    let refused = |pairs: &[(&'static str, &'static str)]| {
+        refusal(&[&[("kms_key_id", "alias/x")], pairs].concat(), &[])
+    };
+    assert!(refused(&[("role_external_id", "x")]).contains("role_arn"));
+    assert!(refused(&[("web_identity_token_file", "/t")]).contains("role_arn"));
+    for role in [
+        "role/x",
+        "arn:aws:iam::123456789012:user/x",
+        "arn:aws:iam::123456789012:role/",
+        "arn:aws:sts:::role/x",
+    ] {
+        assert!(
+            refused(&[("role_arn", role)]).contains("ARN of a role"),
+            "{role}"
+        );
+    }
+}
+
+#[test]
+fn static_keys_may_lie_elsewhere() {
+    let stanza = [
+        ("kms_key_id", "alias/x"),
+        ("access_key", "env://THE_KEY"),
+        ("secret_key", "file:///run/secret"),
+    ];
+    let config = parse(&stanza, &[("THE_KEY", "AKIAENV")]).expect("parses");
+    let [Source::Stanza(keys)] = config.credentials.sources.as_slice() else {
+        panic!("{config:?}")
+    };
+    assert!(matches!(&keys.access_key, SecretText::Inline(value) if value.expose() == "AKIAENV"));
+    assert!(
+        matches!(&keys.secret_key, SecretText::File(path) if path.as_os_str() == "/run/secret")
+    );
+    assert!(refusal(&stanza, &[]).contains("THE_KEY"));
+}
+
+#[test]
+fn without_the_environment_only_the_stanza_counts() {
+    let stanza = [
+        ("kms_key_id", ARN),
+        ("access_key", "AKIA"),
+        ("secret_key", "s"),
+    ];
+    let config = isolated(&stanza).expect("parses");
+    assert_eq!(config.region, known("eu-central-1", "the key's ARN"));
+    assert_eq!(sources(&config), ["the seal stanza"]);
+    assert!(!config.imds && !config.shared_files);
+    let config = isolated(&[
+        ("kms_key_id", "alias/x"),
+        ("access_key", "AKIA"),
+        ("secret_key", "s"),
+    ])
+    .expect("parses");
+    assert_eq!(config.region, known(DEFAULT_REGION, "the default"));
+    assert!(isolated(&stanza[..1]).is_err());
+    let by_environment = [
+        ("kms_key_id", ARN),
+        ("access_key", "env://A"),
+        ("secret_key", "s"),
+    ];
+    assert!(
+        isolated(&by_environment)
+            .expect_err("refused")
+            .to_string()
+            .contains("environment")
+    );
+    // The same switch as a key of the stanza, as releases up to 2.5 had it.
+    let own = parse(
+        &[&stanza[..], &[("disallow_env_vars", "true")]].concat(),
+        &[("AWS_REGION", "eu-west-3")],
+    );
+    assert_eq!(
+        own.expect("parses").region,
+        known("eu-central-1", "the key's ARN")
+    );
+}
+
+#[test]
+fn fallback_regions_need_a_multi_region_key() {
+    let list = (
+        "fallback_regions",
+        "eu-west-1, us-east-1=http://127.0.0.1:9",
+    );
+    assert!(refusal(&[("kms_key_id", ARN), list], &[]).contains("mrk-"));
+    let config = parse(&[("kms_key_id", "mrk-1"), list], &[]).expect("parses");
+    let fallback = |region: &str, endpoint: Option<&str>| Fallback {
+        region: region.to_owned(),
+        endpoint: endpoint.map(str::to_owned),
+    };
+    assert_eq!(
+        config.fallbacks,
+        [
+            fallback("eu-west-1", None),
+            fallback("us-east-1", Some("http://127.0.0.1:9"))
+        ]
+    );
+    assert_eq!(
+        parse(&[("kms_key_id", "alias/x"), list], &[])
+            .expect("parses")
+            .fallbacks
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn misspelt_keys_are_named_with_a_guess() {
+    let config = parse(
+        &[
+            ("kms_key_id", "alias/x"),
+            ("reigon", "eu-west-1"),
+            ("zzz", "1"),
+            ("purpose", "x"),
+        ],
+        &[],
+    );
+    let warnings = config.expect("parses").warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(
+        warnings[0].contains("did you mean \"region\"?"),
+        "{warnings:?}"
+    );
+    assert!(!warnings[1].contains("did you mean"), "{warnings:?}");
+}
+
+#[test]
+fn bad_values_are_refused_before_anything_is_called() {
+    for (key, value, part) in [
+        ("region", "EU Central", "Region"),
+        ("region", "eu/west", "Region"),
+        ("endpoint", "kms.example.com", "URL"),
+        ("endpoint", "ftp://kms.example.com", "scheme"),
+        (
+            "endpoint",
+            "https://user:pw@kms.example.com",
+            "user or password",
+        ),
+        ("strict_key", "maybe", "true or false"),
+        ("kms_key_id", "alias/", "does not name"),
+    ] {
+        let mut stanza = vec![("kms_key_id", "alias/x"), (key, value)];
+        stanza.dedup_by_key(|pair| pair.0);
+        let stanza: Vec<_> = if key == "kms_key_id" {
+            vec![(key, value)]
+        } else {
+            stanza
+        };
+        let text = refusal(&stanza, &[]);
+        assert!(text.contains(part), "{key}={value}: {text}");
+        assert!(!text.contains("pw"), "{text}");
+    }
+}
+
+#[test]
+fn plain_http_is_worth_a_warning_unless_it_stays_on_the_machine() {
+    let warnings = |url| {
+        parse(&[("kms_key_id", "alias/x"), ("endpoint", url)], &[])
+            .expect("parses")
+            .warnings
+            .len()
+    };
+    assert_eq!(warnings("http://127.0.0.1:8080"), 0);
+    assert_eq!(warnings("http://[::1]:8080"), 0);
+    assert_eq!(warnings("http://localhost"), 0);
+    assert_eq!(warnings("http://kms.internal"), 1);
+    assert_eq!(warnings("https://kms.internal"), 0);
+}
+
+#[test]
+fn debug_output_holds_no_secret() {
+    let stanza = [
+        ("kms_key_id", "alias/x"),
+        ("access_key", "AKIASECRETID"),
+        ("secret_key", "TOPSECRET"),
+        ("session_token", "TOKENVALUE"),
+    ];
+    let text = format!(
+        "{:?}",
+        parse(
+            &stanza,
+            &[
+                ("AWS_SECRET_ACCESS_KEY", "ENVSECRET"),
+                ("AWS_ACCESS_KEY_ID", "a")
+            ]
+        )
+    );
+    for secret in ["AKIASECRETID", "TOPSECRET", "TOKENVALUE", "ENVSECRET"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_stanza_makes_the_parser_panic(
+        keys in proptest::collection::vec((proptest::sample::select(KNOWN.to_vec()), ".{0,40}"), 0..8),
+    ) {
+        let stanza = keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let _ = AwsConfig::parse(&stanza, &Environment::empty(), &ParseOptions::default()).map(|config| config.warnings.len());
+    }
+
+    #[test]
+    fn no_error_repeats_a_credential(secret in "[A-Za-z0-9]{20,40}", broken in "[ -~]{0,12}") {
+        let stanza = map(&[("kms_key_id", "alias/x"), ("secret_key", &secret), ("region", &broken)]);
+        if let Err(error) = AwsConfig::parse(&stanza, &Environment::empty(), &ParseOptions::default()) {
+            prop_assert!(!error.to_string().contains(&secret));
+        }
+    }
+}
