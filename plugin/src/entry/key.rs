@@ -1,0 +1,110 @@
+//! `config/key/<id>`: a CA's private key.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// Storage prefix of keys.
+pub const PREFIX: &str = "config/key/";
+
+/// One key as stored.
+///
+/// The private half is wiped when the entry goes; there is no `Clone` and no `Debug` that shows it.
+pub struct KeyEntry {
+    /// UUID, also the last part of the storage key.
+    pub id: String,
+    /// The operator's name, or empty.
+    pub name: String,
+    /// `rsa`, `ec`, `ed25519`, `mldsa`, or another product's word for a key kept elsewhere.
+    pub private_key_type: String,
+    /// PEM in the key type's traditional form, with a final newline; empty for a key kept elsewhere.
+    private_key: Zeroizing<String>,
+    /// PEM of the public half, where the private half is not here.
+    pub public_key: String,
+    /// Names a key of the server's own key store (OpenBao external keys).
+    pub external_key_ref: String,
+    /// Kind of that key.
+    pub external_key_type: String,
+}
+
+impl KeyEntry {
+    /// A key whose private half is stored here.
+    pub fn new(id: String, name: String, kind: &str, private_key: &str) -> Self {
+        Self {
+            id,
+            name,
+            private_key_type: kind.to_owned(),
+            private_key: Zeroizing::new(private_key.to_owned()),
+            public_key: String::new(),
+            external_key_ref: String::new(),
+            external_key_type: String::new(),
+        }
+    }
+
+    /// The storage key of the key `id`.
+    pub fn key(id: &str) -> String {
+        format!("{PREFIX}{id}")
+    }
+
+    /// The PEM of the private half.
+    pub fn expose(&self) -> &str {
+        &self.private_key
+    }
+
+    /// The bytes to store.
+    pub fn encode(&self) -> Vec<u8> {
+        super::encode(&Stored {
+            id: self.id.as_str().into(),
+            name: self.name.as_str().into(),
+            private_key_type: self.private_key_type.as_str().into(),
+            private_key: self.private_key.as_str().into(),
+            public_key: self.public_key.as_str().into(),
+            external_key_ref: self.external_key_ref.as_str().into(),
+            external_key_type: self.external_key_type.as_str().into(),
+        })
+    }
+
+    /// Reads stored bytes.
+    ///
+    /// # Errors
+    /// They are not a key entry. The message of the parser could quote the key, so it is not passed on.
+    pub fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+        let stored: Stored<'_> = serde_json::from_slice(bytes).map_err(|_| "not a key entry")?;
+        Ok(Self {
+            id: stored.id.into_owned(),
+            name: stored.name.into_owned(),
+            private_key_type: stored.private_key_type.into_owned(),
+            private_key: Zeroizing::new(stored.private_key.into_owned()),
+            public_key: stored.public_key.into_owned(),
+            external_key_ref: stored.external_key_ref.into_owned(),
+            external_key_type: stored.external_key_type.into_owned(),
+        })
+    }
+}
+
+/// The layout. Apart from [`KeyEntry`], so that a key is serialised in one visible place.
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    id: Cow<'a, str>,
+    #[serde(default)]
+    name: Cow<'a, str>,
+    private_key_type: Cow<'a, str>,
+    private_key: Cow<'a, str>,
+    #[serde(default)]
+    public_key: Cow<'a, str>,
+    #[serde(default)]
+    external_key_ref: Cow<'a, str>,
+    #[serde(default)]
+    external_key_type: Cow<'a, str>,
+}
+
+impl std::fmt::Debug for KeyEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyEntry")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("private_key_type", &self.private_key_type)
+            .finish_non_exhaustive()
+    }
+}

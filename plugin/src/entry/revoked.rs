@@ -1,0 +1,61 @@
+//! `revoked/<serial>`: the record that a certificate is revoked.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::time::StoredTime;
+
+/// Storage prefix of revocations; the rest of the key is the serial with dashes.
+pub const PREFIX: &str = "revoked/";
+
+/// One revocation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RevokedEntry {
+    /// DER of the revoked certificate, base64 in JSON.
+    #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+    pub certificate_bytes: Vec<u8>,
+    /// Unix seconds.
+    pub revocation_time: i64,
+    /// The same moment with nanoseconds; missing in entries of very old servers.
+    #[serde(default)]
+    pub revocation_time_utc: StoredTime,
+    /// Whose CRL lists it; empty when not known (then the default issuer's does).
+    #[serde(default)]
+    pub issuer_id: String,
+    /// Fields this version does not know, kept for the way back.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl RevokedEntry {
+    /// A certificate revoked at `now`.
+    pub fn new(certificate: Vec<u8>, now: Timestamp, issuer_id: String) -> Self {
+        Self {
+            certificate_bytes: certificate,
+            revocation_time: now.as_second(),
+            revocation_time_utc: StoredTime(now),
+            issuer_id,
+            other: Map::new(),
+        }
+    }
+
+    /// When it was revoked, from whichever field holds it.
+    pub fn time(&self) -> Timestamp {
+        if self.revocation_time_utc.is_never() {
+            Timestamp::from_second(self.revocation_time).unwrap_or(Timestamp::UNIX_EPOCH)
+        } else {
+            self.revocation_time_utc.0
+        }
+    }
+}
+
+fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    STANDARD.decode(text).map_err(serde::de::Error::custom)
+}
