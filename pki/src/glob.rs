@@ -1,0 +1,99 @@
+//! Patterns in which `*` stands for any run of characters, dots and slashes included.
+
+/// A compiled pattern. Matching is case-sensitive and takes linear time.
+///
+/// OpenBao pki: `allow_glob_domains`, `allowed_uri_sans`, `allowed_serial_numbers`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glob {
+    /// The literal pieces between the stars; never empty. One piece: no star in the pattern.
+    pieces: Vec<Box<str>>,
+}
+
+impl Glob {
+    /// Compiles a pattern. Every text is a pattern; one without `*` matches itself only.
+    pub fn new(pattern: &str) -> Self {
+        Self {
+            pieces: pattern.split('*').map(Into::into).collect(),
+        }
+    }
+
+    /// Whether the whole of `text` fits.
+    pub fn matches(&self, text: &str) -> bool {
+        let (first, rest) = self
+            .pieces
+            .split_first()
+            .expect("split yields at least one piece");
+        let Some((last, middle)) = rest.split_last() else {
+            return text == &**first;
+        };
+        let Some(mut text) = text.strip_prefix(&**first) else {
+            return false;
+        };
+        // The leftmost place for each piece leaves the most room for those after it.
+        for piece in middle {
+            match text.find(&**piece) {
+                Some(at) => text = &text[at + piece.len()..],
+                None => return false,
+            }
+        }
+        text.ends_with(&**last)
+    }
+
+    /// Whether the pattern contains a star.
+    pub fn is_wild(&self) -> bool {
+        self.pieces.len() > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The definition, by backtracking: slow, obviously right.
+    fn naive(pattern: &[char], text: &[char]) -> bool {
+        match pattern.split_first() {
+            None => text.is_empty(),
+            Some(('*', rest)) => (0..=text.len()).any(|skip| naive(rest, &text[skip..])),
+            Some((c, rest)) => text.first() == Some(c) && naive(rest, &text[1..]),
+        }
+    }
+
+    #[test]
+    fn examples() {
+        for (pattern, text, want) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("*", "a.b/c", true),
+            ("ftp*.example.com", "ftp1.example.com", true),
+            ("ftp*.example.com", "ftp.a.b.example.com", true),
+            ("ftp*.example.com", "Ftp1.example.com", false),
+            ("*.example.com", "example.com", false),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("ab*ba", "aba", false),
+            ("*b*b*", "b", false),
+            ("spiffe://td/*", "spiffe://td/a/b", true),
+            ("exact", "exact", true),
+            ("exact", "exactly", false),
+        ] {
+            assert_eq!(Glob::new(pattern).matches(text), want, "{pattern} on {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(pattern in "[ab*ü]{0,8}", text in "[abü]{0,10}") {
+            let p: Vec<char> = pattern.chars().collect();
+            let t: Vec<char> = text.chars().collect();
+            prop_assert_eq!(Glob::new(&pattern).matches(&text), naive(&p, &t));
+        }
+
+        #[test]
+        fn never_panics(pattern in ".*", text in ".*") {
+            let _ = Glob::new(&pattern).matches(&text);
+        }
+    }
+}

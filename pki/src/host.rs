@@ -1,0 +1,178 @@
+//! Host names: conversion to ASCII labels and the pattern that a dNSName must fit.
+
+use std::borrow::Cow;
+
+use crate::refusal::Refusal;
+
+/// Turns a name into ASCII labels (RFC 5891) without mapping: case stays, full-width letters are
+/// encoded rather than folded, since what a role allows is compared byte by byte afterwards.
+///
+/// Labels that begin with `xn--` must be valid Punycode; every label has 1 to 63 octets and the
+/// whole 1 to 253 (RFC 1035 section 2.3.4), so a trailing dot is refused.
+///
+/// # Errors
+/// [`Refusal::Idna`] with the offending label, or with the whole name if a length is wrong.
+pub fn to_ascii(name: &str) -> Result<Cow<'_, str>, Refusal> {
+    let bad = |label: &str| Err(Refusal::Idna(label.to_owned()));
+    // Nearly every name is plain ASCII without Punycode; nothing is built for it.
+    if name.is_ascii() && !name.contains(ACE) {
+        for label in name.split('.') {
+            match label.len() {
+                0 => return bad(name),
+                1..=63 => {}
+                _ => return bad(label),
+            }
+        }
+        return if name.len() > 253 { bad(name) } else { Ok(Cow::Borrowed(name)) };
+    }
+    let mut out = String::with_capacity(name.len() + 8);
+    for (i, label) in name.split('.').enumerate() {
+        if label.is_empty() {
+            return bad(name);
+        }
+        if i > 0 {
+            out.push('.');
+        }
+        let start = out.len();
+        let decoded = match label.strip_prefix(ACE) {
+            Some(rest) => match decode(rest) {
+                Some(text) => Cow::Owned(text),
+                None => return bad(rest),
+            },
+            None => Cow::Borrowed(label),
+        };
+        if decoded.is_ascii() {
+            out.push_str(&decoded);
+        } else {
+            let Some(encoded) = idna::punycode::encode_str(&decoded) else {
+                return bad(label);
+            };
+            out.push_str(ACE);
+            out.push_str(&encoded);
+        }
+        if !(1..=63).contains(&(out.len() - start)) {
+            return bad(label);
+        }
+    }
+    if out.len() > 253 { bad(&out) } else { Ok(Cow::Owned(out)) }
+}
+
+/// Whether an ASCII name is a host name, possibly with `*.` in front and a dot behind.
+pub fn is_host_name(name: &str) -> bool {
+    let name = name.strip_prefix("*.").unwrap_or(name);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.split('.').all(is_label)
+}
+
+/// Whether the left-most label of a wildcard name is one star with, on either side, text that
+/// could stand as a label by itself (RFC 6125 section 6.4.3).
+pub fn is_wildcard_label(label: &str) -> bool {
+    match label.split_once('*') {
+        Some((before, after)) => {
+            (before.is_empty() || is_label(before)) && (after.is_empty() || is_label(after))
+        }
+        None => false,
+    }
+}
+
+/// Letters, digits and inner hyphens (RFC 1123 section 2.1). Length is [`to_ascii`]'s matter.
+fn is_label(label: &str) -> bool {
+    let bytes = label.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(first), Some(last)) => {
+            first.is_ascii_alphanumeric()
+                && last.is_ascii_alphanumeric()
+                && bytes
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+        }
+        _ => false,
+    }
+}
+
+fn decode(punycode: &str) -> Option<String> {
+    // The delimiter announces at least one digit after it.
+    if punycode.ends_with('-') || !punycode.is_ascii() {
+        return None;
+    }
+    idna::punycode::decode_to_string(punycode)
+}
+
+const ACE: &str = "xn--";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Every row was put to OpenBao 2.7.2 as `alt_names`.
+    #[test]
+    fn conversion_as_the_server_does_it() {
+        let long = "a".repeat(64);
+        let five = [&*"a".repeat(60); 5].join(".");
+        let text = |s: &str| Err(format!("idna: invalid label \"{s}\""));
+        for (input, want) in [
+            ("a.example.com", Ok("a.example.com".to_owned())),
+            ("a.example.com.", text("a.example.com.")),
+            ("a..b", text("a..b")),
+            ("*.", text("*.")),
+            ("", text("")),
+            ("*", Ok("*".to_owned())),
+            ("xn--abc-", text("abc-")),
+            ("xn--99999", text("99999")),
+            ("xn---", text("-")),
+            ("xn--0", text("0")),
+            ("xn--ÿ", text("ÿ")),
+            ("xn--a", Ok("xn--a".to_owned())),
+            ("xn--mnchen-3ya.de", Ok("xn--mnchen-3ya.de".to_owned())),
+            ("münchen.de", Ok("xn--mnchen-3ya.de".to_owned())),
+            ("MÜNCHEN.de", Ok("xn--MNCHEN-psa.de".to_owned())),
+            ("XN--MNCHEN-3YA.de", Ok("XN--MNCHEN-3YA.de".to_owned())),
+            ("faß.de", Ok("xn--fa-hia.de".to_owned())),
+            ("ＡＢ.com", Ok("xn--ph7cc.com".to_owned())),
+            ("a。b", Ok("xn--ab-r13a".to_owned())),
+            ("a b", Ok("a b".to_owned())),
+            (&format!("{long}.com"), text(&long)),
+            (&five, text(&five)),
+        ] {
+            let got = to_ascii(input).map(Cow::into_owned).map_err(|e| e.to_string());
+            assert_eq!(got, want, "{input}");
+        }
+    }
+
+    #[test]
+    fn host_name_pattern() {
+        for good in ["a", "a.b", "*.a", "a.", "1.2.3.4", "ab--c.com", "XN--X", "a-b.c"] {
+            assert!(is_host_name(good), "{good}");
+        }
+        for bad in ["", "*", "*.", "*.*.a", "a.*", "b*z.x", "-a.com", "a-.com", "a_b", "a..b", ".a", "a b", "ü"] {
+            assert!(!is_host_name(bad), "{bad}");
+        }
+        for good in ["*", "*a", "a*", "b*z"] {
+            assert!(is_wildcard_label(good), "{good}");
+        }
+        for bad in ["", "a", "-*", "*-", "a_*", "*.a"] {
+            assert!(!is_wildcard_label(bad), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_yields_ascii(name in ".*") {
+            let _ = is_host_name(&name);
+            if let Ok(ascii) = to_ascii(&name) {
+                prop_assert!(ascii.is_ascii());
+                prop_assert!(ascii.len() <= 253);
+            }
+        }
+
+        #[test]
+        fn is_idempotent(name in "[a-zü.ß-]{1,20}") {
+            if let Ok(once) = to_ascii(&name) {
+                let twice = to_ascii(&once).map(Cow::into_owned);
+                prop_assert_eq!(twice, Ok(once.into_owned()));
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Who is asking, and templates in a role that are filled from it.
+
+use std::collections::BTreeMap;
+
+/// What a host knows of the caller. Passed in by whoever serves the request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Entity id.
+    pub id: String,
+    /// Entity name.
+    pub name: String,
+    /// Entity metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// One for each auth mount the entity has logged in through.
+    pub aliases: Vec<Alias>,
+    /// The groups the entity belongs to.
+    pub groups: Vec<Group>,
+}
+
+/// The name an entity has at one auth mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alias {
+    /// Accessor of the auth mount. Templates name aliases by it alone, since names repeat across
+    /// mounts.
+    pub accessor: String,
+    /// Alias id.
+    pub id: String,
+    /// Alias name: the user name for userpass, the role id for AppRole.
+    pub name: String,
+    /// Metadata written by the auth mount; AppRole puts `role_name` here.
+    pub metadata: BTreeMap<String, String>,
+    /// Metadata written by operators.
+    pub custom_metadata: BTreeMap<String, String>,
+}
+
+/// A group of entities.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Group id.
+    pub id: String,
+    /// Group name.
+    pub name: String,
+    /// Group metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A text with `{{identity.…}}` places, compiled once with the role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Value(Selector),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Selector {
+    EntityId,
+    EntityName,
+    EntityMetadata(String),
+    Alias { accessor: String, field: AliasField },
+    Group { by: GroupKey, key: String, field: GroupField },
+    /// Something a name cannot be made of (lists, times, misspellings): never yields a value.
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum AliasField {
+    Id,
+    Name,
+    Metadata(String),
+    CustomMetadata(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GroupKey {
+    Id,
+    Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum GroupField {
+    Id,
+    Name,
+    Metadata(String),
+}
+
+impl Template {
+    /// Compiles a text; `None` if it has no place to fill.
+    ///
+    /// Braces that do not pair up make a template that never yields anything.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if !text.contains("{{") && !text.contains("}}") {
+            return None;
+        }
+        let mut pieces = text.split("{{");
+        let head = pieces.next().unwrap_or_default();
+        let broken = Some(Self { parts: vec![Part::Value(Selector::Unknown)] });
+        if head.contains("}}") {
+            return broken;
+        }
+        let mut parts = vec![Part::Text(head.to_owned())];
+        for piece in pieces {
+            match piece.split_once("}}") {
+                Some((selector, tail)) if !tail.contains("}}") => {
+                    parts.push(Part::Value(Selector::parse(selector.trim())));
+                    parts.push(Part::Text(tail.to_owned()));
+                }
+                _ => return broken,
+            }
+        }
+        Some(Self { parts })
+    }
+
+    /// Fills the places from `identity`.
+    ///
+    /// `None` if a value is missing, empty, or contains a character that would mean something to
+    /// the rule it becomes part of (GHSA-59w7-v8rr-pr4p): `*`, unless `allow_globs`, and `+`, `/`
+    /// and `,` always. An entry that cannot be filled admits nothing.
+    pub(crate) fn fill(&self, identity: &Identity, allow_globs: bool) -> Option<String> {
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Value(selector) => {
+                    let value = selector.value(identity)?;
+                    let unsafe_char = |c: char| match c {
+                        '*' => !allow_globs,
+                        '+' | '/' | ',' => true,
+                        c => c.is_control() || c.is_whitespace(),
+                    };
+                    if value.is_empty() || value.contains(unsafe_char) {
+                        return None;
+                    }
+                    out.push_str(value);
+                }
+            }
+        }
+        Some(out)
+    }
+}
+
+impl Selector {
+    fn parse(text: &str) -> Self {
+        if let Some(rest) = text.strip_prefix("identity.entity.") {
+            return Self::entity(rest).unwrap_or(Self::Unknown);
+        }
+        if let Some(rest) = text.strip_prefix("identity.groups.") {
+            return Self::group(rest).unwrap_or(Self::Unknown);
+        }
+        Self::Unknown
+    }
+
+    fn entity(rest: &str) -> Option<Self> {
+        Some(match rest {
+            "id" => Self::EntityId,
+            "name" => Self::EntityName,
+            _ => {
+                if let Some(key) = rest.strip_prefix("metadata.") {
+                    return Some(Self::EntityMetadata(key.to_owned()));
+                }
+                let (accessor, field) = rest.strip_prefix("aliases.")?.split_once('.')?;
+                let field = match field {
+                    "id" => AliasField::Id,
+                    "name" => AliasField::Name,
+                    _ => match field.split_once('.')? {
+                        ("metadata", key) => AliasField::Metadata(key.to_owned()),
+                        ("custom_metadata", key) => AliasField::CustomMetadata(key.to_owned()),
+                        _ => return None,
+                    },
+                };
+                Self::Alias { accessor: accessor.to_owned(), field }
+            }
+        })
+    }
+
+    fn group(rest: &str) -> Option<Self> {
+        let (by, rest) = rest.split_once('.')?;
+        let by = match by {
+            "ids" => GroupKey::Id,
+            "names" => GroupKey::Name,
+            _ => return None,
+        };
+        let (key, field) = rest.split_once('.')?;
+        let field = match field {
+            "id" => GroupField::Id,
+            "name" => GroupField::Name,
+            _ => GroupField::Metadata(field.strip_prefix("metadata.")?.to_owned()),
+        };
+        Some(Self::Group { by, key: key.to_owned(), field })
+    }
+
+    fn value<'a>(&self, identity: &'a Identity) -> Option<&'a str> {
+        match self {
+            Self::EntityId => Some(&identity.id),
+            Self::EntityName => Some(&identity.name),
+            Self::EntityMetadata(key) => identity.metadata.get(key).map(String::as_str),
+            Self::Alias { accessor, field } => {
+                let alias = identity.aliases.iter().find(|a| a.accessor == *accessor)?;
+                match field {
+                    AliasField::Id => Some(&alias.id),
+                    AliasField::Name => Some(&alias.name),
+                    AliasField::Metadata(key) => alias.metadata.get(key).map(String::as_str),
+                    AliasField::CustomMetadata(key) => {
+                        alias.custom_metadata.get(key).map(String::as_str)
+                    }
+                }
+            }
+            Self::Group { by, key, field } => {
+                let group = identity.groups.iter().find(|g| match by {
+                    GroupKey::Id => g.id == *key,
+                    GroupKey::Name => g.name == *key,
+                })?;
+                match field {
+                    GroupField::Id => Some(&group.id),
+                    GroupField::Name => Some(&group.name),
+                    GroupField::Metadata(key) => group.metadata.get(key).map(String::as_str),
+                }
+            }
+            Self::Unknown => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn node(alias: &str) -> Identity {
+        Identity {
+            id: "e-1".into(),
+            name: "entity_a".into(),
+            metadata: [("site".to_owned(), "north".to_owned())].into(),
+            aliases: vec![
+                Alias { accessor: "auth_other".into(), name: "wrong".into(), ..Alias::default() },
+                Alias {
+                    accessor: "auth_userpass_1".into(),
+                    id: "a-1".into(),
+                    name: alias.into(),
+                    metadata: [("role_name".to_owned(), "node-7".to_owned())].into(),
+                    custom_metadata: [("rack".to_owned(), String::new())].into(),
+                },
+            ],
+            groups: vec![Group {
+                id: "g-1".into(),
+                name: "edge".into(),
+                metadata: [("zone".to_owned(), "z1".to_owned())].into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn fills_each_kind_of_place() {
+        for (text, want) in [
+            ("{{identity.entity.id}}", Some("e-1")),
+            ("{{ identity.entity.name }}.x", Some("entity_a.x")),
+            ("{{identity.entity.metadata.site}}", Some("north")),
+            ("a.{{identity.entity.aliases.auth_userpass_1.name}}.b", Some("a.node-1.b")),
+            ("{{identity.entity.aliases.auth_userpass_1.id}}", Some("a-1")),
+            ("{{identity.entity.aliases.auth_userpass_1.metadata.role_name}}", Some("node-7")),
+            ("{{identity.groups.ids.g-1.name}}", Some("edge")),
+            ("{{identity.groups.names.edge.id}}-{{identity.groups.names.edge.metadata.zone}}", Some("g-1-z1")),
+            // Missing, empty, or not a single value.
+            ("{{identity.entity.aliases.auth_userpass_1.custom_metadata.rack}}", None),
+            ("{{identity.entity.aliases.auth_none.name}}", None),
+            ("{{identity.entity.metadata.none}}", None),
+            ("{{identity.entity.groups.names}}", None),
+            ("{{identity.groups.names.other.id}}", None),
+            ("{{time.now}}", None),
+            ("{{}}", None),
+            // Unbalanced.
+            ("a}}{{identity.entity.id}}", None),
+            ("{{identity.entity.id", None),
+            ("{{identity.entity.id}}}}", None),
+        ] {
+            let template = Template::parse(text).expect("has braces");
+            assert_eq!(template.fill(&node("node-1"), false).as_deref(), want, "{text}");
+        }
+        assert_eq!(Template::parse("example.com"), None);
+    }
+
+    #[test]
+    fn values_with_meaning_to_a_rule_are_refused() {
+        let template = Template::parse("{{identity.entity.aliases.auth_userpass_1.name}}").unwrap();
+        for (value, plain, globs) in [
+            ("node-1", true, true),
+            ("user@example.com", true, true),
+            ("*", false, true),
+            ("no*de", false, true),
+            ("a+b", false, false),
+            ("a/b", false, false),
+            ("a,b", false, false),
+            ("a b", false, false),
+            ("a\nb", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(template.fill(&node(value), false).is_some(), plain, "{value:?}");
+            assert_eq!(template.fill(&node(value), true).is_some(), globs, "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "[{}a.]{0,20}|.*") {
+            if let Some(template) = Template::parse(&text) {
+                let _ = template.fill(&node("n"), false);
+            }
+        }
+    }
+}
