@@ -79,7 +79,11 @@ mod tests {
             ("exact", "exact", true),
             ("exact", "exactly", false),
         ] {
-            assert_eq!(Glob::new(pattern).matches(text), want, "{pattern} on {text}");
+            assert_eq!(
+                Glob::new(pattern).matches(text),
+                want,
+                "{pattern} on {text}"
+            );
         }
     }
 

@@ -23,7 +23,11 @@ pub fn to_ascii(name: &str) -> Result<Cow<'_, str>, Refusal> {
                 _ => return bad(label),
             }
         }
-        return if name.len() > 253 { bad(name) } else { Ok(Cow::Borrowed(name)) };
+        return if name.len() > 253 {
+            bad(name)
+        } else {
+            Ok(Cow::Borrowed(name))
+        };
     }
     let mut out = String::with_capacity(name.len() + 8);
     for (i, label) in name.split('.').enumerate() {
@@ -54,7 +58,11 @@ pub fn to_ascii(name: &str) -> Result<Cow<'_, str>, Refusal> {
             return bad(label);
         }
     }
-    if out.len() > 253 { bad(&out) } else { Ok(Cow::Owned(out)) }
+    if out.len() > 253 {
+        bad(&out)
+    } else {
+        Ok(Cow::Owned(out))
+    }
 }
 
 /// Whether an ASCII name is a host name, possibly with `*.` in front and a dot behind.
@@ -136,17 +144,31 @@ mod tests {
             (&format!("{long}.com"), text(&long)),
             (&five, text(&five)),
         ] {
-            let got = to_ascii(input).map(Cow::into_owned).map_err(|e| e.to_string());
+            let got = to_ascii(input)
+                .map(Cow::into_owned)
+                .map_err(|e| e.to_string());
             assert_eq!(got, want, "{input}");
         }
     }
 
     #[test]
     fn host_name_pattern() {
-        for good in ["a", "a.b", "*.a", "a.", "1.2.3.4", "ab--c.com", "XN--X", "a-b.c"] {
+        for good in [
+            "a",
+            "a.b",
+            "*.a",
+            "a.",
+            "1.2.3.4",
+            "ab--c.com",
+            "XN--X",
+            "a-b.c",
+        ] {
             assert!(is_host_name(good), "{good}");
         }
-        for bad in ["", "*", "*.", "*.*.a", "a.*", "b*z.x", "-a.com", "a-.com", "a_b", "a..b", ".a", "a b", "ü"] {
+        for bad in [
+            "", "*", "*.", "*.*.a", "a.*", "b*z.x", "-a.com", "a-.com", "a_b", "a..b", ".a", "a b",
+            "ü",
+        ] {
             assert!(!is_host_name(bad), "{bad}");
         }
         for good in ["*", "*a", "a*", "b*z"] {

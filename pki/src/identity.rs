@@ -61,8 +61,15 @@ enum Selector {
     EntityId,
     EntityName,
     EntityMetadata(String),
-    Alias { accessor: String, field: AliasField },
-    Group { by: GroupKey, key: String, field: GroupField },
+    Alias {
+        accessor: String,
+        field: AliasField,
+    },
+    Group {
+        by: GroupKey,
+        key: String,
+        field: GroupField,
+    },
     /// Something a name cannot be made of (lists, times, misspellings): never yields a value.
     Unknown,
 }
@@ -98,7 +105,9 @@ impl Template {
         }
         let mut pieces = text.split("{{");
         let head = pieces.next().unwrap_or_default();
-        let broken = Some(Self { parts: vec![Part::Value(Selector::Unknown)] });
+        let broken = Some(Self {
+            parts: vec![Part::Value(Selector::Unknown)],
+        });
         if head.contains("}}") {
             return broken;
         }
@@ -172,7 +181,10 @@ impl Selector {
                         _ => return None,
                     },
                 };
-                Self::Alias { accessor: accessor.to_owned(), field }
+                Self::Alias {
+                    accessor: accessor.to_owned(),
+                    field,
+                }
             }
         })
     }
@@ -190,7 +202,11 @@ impl Selector {
             "name" => GroupField::Name,
             _ => GroupField::Metadata(field.strip_prefix("metadata.")?.to_owned()),
         };
-        Some(Self::Group { by, key: key.to_owned(), field })
+        Some(Self::Group {
+            by,
+            key: key.to_owned(),
+            field,
+        })
     }
 
     fn value<'a>(&self, identity: &'a Identity) -> Option<&'a str> {
@@ -237,7 +253,11 @@ mod tests {
             name: "entity_a".into(),
             metadata: [("site".to_owned(), "north".to_owned())].into(),
             aliases: vec![
-                Alias { accessor: "auth_other".into(), name: "wrong".into(), ..Alias::default() },
+                Alias {
+                    accessor: "auth_other".into(),
+                    name: "wrong".into(),
+                    ..Alias::default()
+                },
                 Alias {
                     accessor: "auth_userpass_1".into(),
                     id: "a-1".into(),
@@ -260,13 +280,28 @@ mod tests {
             ("{{identity.entity.id}}", Some("e-1")),
             ("{{ identity.entity.name }}.x", Some("entity_a.x")),
             ("{{identity.entity.metadata.site}}", Some("north")),
-            ("a.{{identity.entity.aliases.auth_userpass_1.name}}.b", Some("a.node-1.b")),
-            ("{{identity.entity.aliases.auth_userpass_1.id}}", Some("a-1")),
-            ("{{identity.entity.aliases.auth_userpass_1.metadata.role_name}}", Some("node-7")),
+            (
+                "a.{{identity.entity.aliases.auth_userpass_1.name}}.b",
+                Some("a.node-1.b"),
+            ),
+            (
+                "{{identity.entity.aliases.auth_userpass_1.id}}",
+                Some("a-1"),
+            ),
+            (
+                "{{identity.entity.aliases.auth_userpass_1.metadata.role_name}}",
+                Some("node-7"),
+            ),
             ("{{identity.groups.ids.g-1.name}}", Some("edge")),
-            ("{{identity.groups.names.edge.id}}-{{identity.groups.names.edge.metadata.zone}}", Some("g-1-z1")),
+            (
+                "{{identity.groups.names.edge.id}}-{{identity.groups.names.edge.metadata.zone}}",
+                Some("g-1-z1"),
+            ),
             // Missing, empty, or not a single value.
-            ("{{identity.entity.aliases.auth_userpass_1.custom_metadata.rack}}", None),
+            (
+                "{{identity.entity.aliases.auth_userpass_1.custom_metadata.rack}}",
+                None,
+            ),
             ("{{identity.entity.aliases.auth_none.name}}", None),
             ("{{identity.entity.metadata.none}}", None),
             ("{{identity.entity.groups.names}}", None),
@@ -279,7 +314,11 @@ mod tests {
             ("{{identity.entity.id}}}}", None),
         ] {
             let template = Template::parse(text).expect("has braces");
-            assert_eq!(template.fill(&node("node-1"), false).as_deref(), want, "{text}");
+            assert_eq!(
+                template.fill(&node("node-1"), false).as_deref(),
+                want,
+                "{text}"
+            );
         }
         assert_eq!(Template::parse("example.com"), None);
     }
@@ -299,8 +338,16 @@ mod tests {
             ("a\nb", false, false),
             ("", false, false),
         ] {
-            assert_eq!(template.fill(&node(value), false).is_some(), plain, "{value:?}");
-            assert_eq!(template.fill(&node(value), true).is_some(), globs, "{value:?}");
+            assert_eq!(
+                template.fill(&node(value), false).is_some(),
+                plain,
+                "{value:?}"
+            );
+            assert_eq!(
+                template.fill(&node(value), true).is_some(),
+                globs,
+                "{value:?}"
+            );
         }
     }
 

@@ -9,20 +9,31 @@
 
 mod asn1;
 mod crypto;
+pub mod glob;
+pub mod host;
 
 pub mod error;
+pub mod identity;
 pub mod key;
 pub mod pem;
+pub mod policy;
+pub mod profile;
+pub mod refusal;
 pub mod secret;
 pub mod serial;
 pub mod sign;
+pub mod usage;
+pub mod validity;
 
 pub use const_oid::ObjectIdentifier as Oid;
 
 pub use crate::asn1::FOREVER;
 pub use crate::crypto::{digest_for, random, sha1, sha256};
 pub use crate::error::Error;
+pub use crate::identity::Identity;
 pub use crate::key::{Curve, KeyEncoding, KeySpec, KeyType, PrivateKey, PublicKey};
+pub use crate::profile::{Profile, Settings};
+pub use crate::refusal::Refusal;
 pub use crate::secret::Secret;
 pub use crate::serial::SerialNumber;
 pub use crate::sign::{Chosen, Hash, SignatureAlgorithm, Signer};

@@ -67,9 +67,15 @@ impl NameRules {
             .collect();
         let has = |word: &str| settings.cn_validations.iter().any(|v| v == word);
         let common_name = match settings.cn_validations.as_slice() {
-            [] => CommonName::Shape { email: true, hostname: true },
+            [] => CommonName::Shape {
+                email: true,
+                hostname: true,
+            },
             [only] if only == "disabled" => CommonName::Unchecked,
-            _ => CommonName::Shape { email: has("email"), hostname: has("hostname") },
+            _ => CommonName::Shape {
+                email: has("email"),
+                hostname: has("hostname"),
+            },
         };
         Self {
             any_name: settings.allow_any_name,
@@ -103,7 +109,11 @@ impl NameRules {
                 }
             }
         }
-        Names { rules: self, filled, display_name }
+        Names {
+            rules: self,
+            filled,
+            display_name,
+        }
     }
 }
 
@@ -210,7 +220,8 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// `None` for what no flag can allow: nothing at all, more than one `@`, an empty side of it,
-    /// a wildcard in a mail address, a second star, a star outside of the left-most label.
+    /// a wildcard in a mail address, a second star, a star outside of the left-most label or in
+    /// front of the root.
     fn split(name: &'a str) -> Option<Self> {
         let (host, is_mail) = match name.split_once('@') {
             None => (name, false),
@@ -222,13 +233,23 @@ impl<'a> Parts<'a> {
             return None;
         }
         if !host.contains('*') {
-            return Some(Self { name, host, is_mail, wildcard_label: None });
+            return Some(Self {
+                name,
+                host,
+                is_mail,
+                wildcard_label: None,
+            });
         }
         let (label, rest) = host.split_once('.').unwrap_or((host, ""));
-        if is_mail || rest.contains('*') || label.matches('*').count() != 1 {
+        if is_mail || host.ends_with('.') || rest.contains('*') || label.matches('*').count() != 1 {
             return None;
         }
-        Some(Self { name, host: rest, is_mail, wildcard_label: Some(label) })
+        Some(Self {
+            name,
+            host: rest,
+            is_mail,
+            wildcard_label: Some(label),
+        })
     }
 
     fn is_well_formed(&self) -> bool {

@@ -8,14 +8,12 @@ mod tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use const_oid::ObjectIdentifier;
-
 use crate::glob::Glob;
 use crate::identity::{Identity, Template};
 use crate::policy::{NameRules, Names};
 use crate::refusal::{Quoted, Refusal};
 use crate::validity::{NotAfterBound, NotBeforeBound, Rules};
-use crate::{Extension, KeySpec, ext, usage};
+use crate::{KeySpec, Oid, usage};
 
 pub(crate) use other_names::OtherName;
 pub(crate) use policies::Placement;
@@ -24,7 +22,10 @@ pub(crate) use policies::Placement;
 ///
 /// What only concerns a mount (issuer reference, storing, leases) is not here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "field names and meaning are those of the role API")]
+#[allow(
+    missing_docs,
+    reason = "field names and meaning are those of the role API"
+)]
 pub struct Settings {
     pub ttl: Duration,
     pub max_ttl: Duration,
@@ -174,9 +175,12 @@ impl Settings {
             return Ok(());
         }
         // Ed25519 has one size; whatever number comes with it is kept and never looked at.
-        let bits = if self.key_type == "ed25519" { 0 } else { self.key_bits };
-        let spec =
-            KeySpec::parse(&self.key_type, bits).map_err(|e| Refusal::Key(e.to_string()))?;
+        let bits = if self.key_type == "ed25519" {
+            0
+        } else {
+            self.key_bits
+        };
+        let spec = KeySpec::parse(&self.key_type, bits).map_err(|e| Refusal::Key(e.to_string()))?;
         if self.key_bits == 0 {
             self.key_bits = spec.bits;
         }
@@ -197,10 +201,8 @@ pub struct Profile {
     pub(crate) serials: Vec<Glob>,
     pub(crate) user_ids: Vec<UserIdRule>,
     pub(crate) key_usage: u16,
-    pub(crate) purposes: Vec<ObjectIdentifier>,
-    /// Key usage, extended key usage, basic constraints: the head of the extension list.
-    pub(crate) head: Vec<Extension>,
-    pub(crate) policies: Option<(Extension, Placement)>,
+    pub(crate) purposes: Vec<Oid>,
+    pub(crate) policies: Option<(Vec<u8>, Placement)>,
 }
 
 impl Profile {
@@ -211,16 +213,6 @@ impl Profile {
     pub fn new(settings: Settings) -> Result<Self, Refusal> {
         let key_usage = usage::key_usage(&settings.key_usage);
         let purposes = purposes(&settings)?;
-        let mut head = Vec::with_capacity(3);
-        if key_usage != 0 {
-            head.push(ext::key_usage(key_usage));
-        }
-        if !purposes.is_empty() {
-            head.push(ext::ext_key_usage(&purposes));
-        }
-        if settings.basic_constraints_valid_for_non_ca {
-            head.push(ext::basic_constraints(false, None));
-        }
         Ok(Self {
             names: NameRules::new(&settings),
             validity: Rules {
@@ -260,11 +252,13 @@ impl Profile {
                 .allowed_user_ids
                 .iter()
                 .filter(|text| !text.is_empty())
-                .map(|text| UserIdRule { exact: text.clone(), glob: Glob::new(text) })
+                .map(|text| UserIdRule {
+                    exact: text.clone(),
+                    glob: Glob::new(text),
+                })
                 .collect(),
             key_usage,
             purposes,
-            head,
             policies: policies::extension(&settings.policy_identifiers)?,
             settings,
         })
@@ -313,7 +307,11 @@ impl Profile {
 
 /// Roles stored before the bounds existed have an empty text there, which bounds nothing.
 fn legacy<T: Default>(stored: &str, refusal: Refusal) -> Result<T, Refusal> {
-    if stored.is_empty() { Ok(T::default()) } else { Err(refusal) }
+    if stored.is_empty() {
+        Ok(T::default())
+    } else {
+        Err(refusal)
+    }
 }
 
 /// An address range in the notation of RFC 4632.
@@ -330,7 +328,10 @@ impl Cidr {
             let digits = prefix.bytes().all(|b| b.is_ascii_digit());
             let prefix: u8 = digits.then(|| prefix.parse().ok())??;
             let width = if address.is_ipv4() { 32 } else { 128 };
-            (prefix <= width).then(|| Self { network: mask(address, prefix), prefix })
+            (prefix <= width).then(|| Self {
+                network: mask(address, prefix),
+                prefix,
+            })
         });
         parsed.ok_or_else(|| Refusal::Cidr(text.to_owned()))
     }
@@ -391,11 +392,17 @@ impl OtherNames {
             let name = OtherName::parse(element).map_err(Refusal::AllowedOtherSans)?;
             Ok((name.oid.to_owned(), Glob::new(name.value)))
         };
-        elements.iter().map(parse).collect::<Result<_, _>>().map(Self::Listed)
+        elements
+            .iter()
+            .map(parse)
+            .collect::<Result<_, _>>()
+            .map(Self::Listed)
     }
 
     pub(crate) fn check(&self, oid: &str, value: &str) -> Result<(), Refusal> {
-        let Self::Listed(listed) = self else { return Ok(()) };
+        let Self::Listed(listed) = self else {
+            return Ok(());
+        };
         let mut of_type = listed.iter().filter(|(listed, _)| listed == oid).peekable();
         if of_type.peek().is_none() {
             return Err(Refusal::OtherNameOid(oid.to_owned()));
@@ -403,7 +410,10 @@ impl OtherNames {
         if of_type.any(|(_, glob)| glob.matches(value)) {
             Ok(())
         } else {
-            Err(Refusal::OtherName { oid: oid.to_owned(), value: value.to_owned() })
+            Err(Refusal::OtherName {
+                oid: oid.to_owned(),
+                value: value.to_owned(),
+            })
         }
     }
 }
@@ -412,7 +422,7 @@ fn is_any(allowed_other_sans: &[String]) -> bool {
     matches!(allowed_other_sans, [only] if only == "*")
 }
 
-fn purposes(settings: &Settings) -> Result<Vec<ObjectIdentifier>, Refusal> {
+fn purposes(settings: &Settings) -> Result<Vec<Oid>, Refusal> {
     let mut names: Vec<&str> = settings.ext_key_usage.iter().map(String::as_str).collect();
     for (flag, name) in [
         (settings.server_flag, "ServerAuth"),
@@ -436,9 +446,9 @@ fn purposes(settings: &Settings) -> Result<Vec<ObjectIdentifier>, Refusal> {
 }
 
 /// Stricter than the built-in engine, which stores `1` or `3.3` and then fails on every use.
-fn purpose(text: &str) -> Result<ObjectIdentifier, Refusal> {
+fn purpose(text: &str) -> Result<Oid, Refusal> {
     usage::looks_like_oid(text)
-        .then(|| ObjectIdentifier::new(text).ok())
+        .then(|| Oid::new(text).ok())
         .flatten()
         .ok_or_else(|| Refusal::ExtKeyUsageOid(text.to_owned()))
 }
@@ -454,7 +464,9 @@ fn cn_validations(words: &[String]) -> Result<Vec<String>, Refusal> {
             return Err(Refusal::CnValidations(format!("unknown type: `{word}`")));
         }
         if seen.contains(&lower) {
-            return Err(Refusal::CnValidations(format!("`{lower}` specified multiple times")));
+            return Err(Refusal::CnValidations(format!(
+                "`{lower}` specified multiple times"
+            )));
         }
         seen.push(lower);
     }

@@ -42,9 +42,7 @@ pub enum Refusal {
     #[error("the value {} is not a valid IP address", Quoted(.0))]
     NotAnIp(String),
     /// The role has `allow_ip_sans` off.
-    #[error(
-        "IP Subject Alternative Names are not allowed in this role, but was provided via {0}"
-    )]
+    #[error("IP Subject Alternative Names are not allowed in this role, but was provided via {0}")]
     IpForbidden(Source),
     /// Outside every range of `allowed_ip_sans_cidr`.
     #[error("the IP address {} is not allowed in this role", Quoted(.0))]
@@ -246,7 +244,9 @@ pub enum Refusal {
     )]
     AiaCluster(&'static str),
     /// AIA templates name an issuer that does not exist yet.
-    #[error("unable to fetch AIA URL information: unable to template AIA URLs as we lack an issuer id")]
+    #[error(
+        "unable to fetch AIA URL information: unable to template AIA URLs as we lack an issuer id"
+    )]
     AiaIssuer,
 
     /// The issuer's path length is used up.
@@ -376,6 +376,9 @@ mod tests {
         assert_eq!(Refusal::IssueKey("x".into()).channel(), Channel::Value);
         assert_eq!(Refusal::AiaCluster("path").channel(), Channel::Value);
         assert_eq!(Refusal::CommonNameMissing.channel(), Channel::Response);
-        assert_eq!(Refusal::CnValidations("x".into()).channel(), Channel::Response);
+        assert_eq!(
+            Refusal::CnValidations("x".into()).channel(),
+            Channel::Response
+        );
     }
 }

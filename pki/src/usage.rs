@@ -1,6 +1,6 @@
 //! Names of key usages, extended key usages and object identifiers as roles write them.
 
-use const_oid::ObjectIdentifier;
+use crate::Oid;
 
 /// digitalSignature as a bit of [`key_usage`].
 pub const DIGITAL_SIGNATURE: u16 = 1 << 0;
@@ -25,7 +25,7 @@ pub fn key_usage<S: AsRef<str>>(names: &[S]) -> u16 {
 /// Object identifiers of the named purposes, in the order in which the extension lists them.
 ///
 /// Unknown names are ignored.
-pub fn ext_key_usage<S: AsRef<str>>(names: &[S]) -> Vec<ObjectIdentifier> {
+pub fn ext_key_usage<S: AsRef<str>>(names: &[S]) -> Vec<Oid> {
     EXT_KEY_USAGES
         .iter()
         .filter(|(known, _)| {
@@ -63,12 +63,12 @@ const KEY_USAGES: [&str; 9] = [
     "decipheronly",
 ];
 
-const fn oid(text: &str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(text)
+const fn oid(text: &str) -> Oid {
+    Oid::new_unwrap(text)
 }
 
 /// In the order of the extension.
-const EXT_KEY_USAGES: [(&str, ObjectIdentifier); 12] = [
+const EXT_KEY_USAGES: [(&str, Oid); 12] = [
     ("any", oid("2.5.29.37.0")),
     ("serverauth", oid("1.3.6.1.5.5.7.3.1")),
     ("clientauth", oid("1.3.6.1.5.5.7.3.2")),
@@ -91,8 +91,19 @@ mod tests {
     #[test]
     fn key_usage_names() {
         for (names, want) in [
-            (&["digitalsignature", "KeyUsageKeyAgreement", "x", " CertSign "][..], DIGITAL_SIGNATURE | KEY_CERT_SIGN),
-            (&["DigitalSignature", "KeyAgreement", "KeyEncipherment"], 0b1_0101),
+            (
+                &[
+                    "digitalsignature",
+                    "KeyUsageKeyAgreement",
+                    "x",
+                    " CertSign ",
+                ][..],
+                DIGITAL_SIGNATURE | KEY_CERT_SIGN,
+            ),
+            (
+                &["DigitalSignature", "KeyAgreement", "KeyEncipherment"],
+                0b1_0101,
+            ),
             (&["EncipherOnly", "decipheronly"], 0b1_1000_0000),
             (&["CRLSign"], CRL_SIGN),
             (&[], 0),
@@ -104,11 +115,25 @@ mod tests {
     #[test]
     fn purposes_come_in_the_order_of_the_extension() {
         let text = |names: &[&str]| {
-            ext_key_usage(names).iter().map(ToString::to_string).collect::<Vec<_>>()
+            ext_key_usage(names)
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
         };
         assert_eq!(
-            text(&["OCSPSigning", "ExtKeyUsageTimeStamping", "any", "IPSECUser", "ServerAuth"]),
-            ["2.5.29.37.0", "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.7", "1.3.6.1.5.5.7.3.9"]
+            text(&[
+                "OCSPSigning",
+                "ExtKeyUsageTimeStamping",
+                "any",
+                "IPSECUser",
+                "ServerAuth"
+            ]),
+            [
+                "2.5.29.37.0",
+                "1.3.6.1.5.5.7.3.1",
+                "1.3.6.1.5.5.7.3.7",
+                "1.3.6.1.5.5.7.3.9"
+            ]
         );
         assert!(text(&["MicrosoftKernelCodeSigning"]).is_empty());
     }
@@ -118,7 +143,13 @@ mod tests {
         for good in ["1.2.3", "1", "3.3", "2.999.1"] {
             assert!(looks_like_oid(good), "{good}");
         }
-        for (bad, arc) in [("1.2.x", "x"), ("", ""), ("1.2.", ""), ("99999999999999999999.1", "99999999999999999999"), ("1.-2", "-2")] {
+        for (bad, arc) in [
+            ("1.2.x", "x"),
+            ("", ""),
+            ("1.2.", ""),
+            ("99999999999999999999.1", "99999999999999999999"),
+            ("1.-2", "-2"),
+        ] {
             assert_eq!(bad_arc(bad), Some(arc), "{bad}");
         }
     }

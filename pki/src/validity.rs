@@ -74,7 +74,10 @@ impl NotAfterBound {
             "ttl-limited" => Ok(Self::TtlLimited),
             "forbid" => Ok(Self::Forbid),
             _ => match parse_rfc3339(text) {
-                Ok(at) => Ok(Self::Until { text: text.to_owned(), at }),
+                Ok(at) => Ok(Self::Until {
+                    text: text.to_owned(),
+                    at,
+                }),
                 Err(_) => Err(Refusal::NotAfterBound),
             },
         }
@@ -185,12 +188,22 @@ pub fn decide(
     if not_before >= not_after {
         let (start, end) = (rfc3339(not_before), rfc3339(not_after));
         return Err(if not_before == not_after {
-            Refusal::ZeroLength { not_before: start, not_after: end }
+            Refusal::ZeroLength {
+                not_before: start,
+                not_after: end,
+            }
         } else {
-            Refusal::Inverted { not_before: start, not_after: end }
+            Refusal::Inverted {
+                not_before: start,
+                not_after: end,
+            }
         });
     }
-    Ok(Validity { not_before, not_after, warnings })
+    Ok(Validity {
+        not_before,
+        not_after,
+        warnings,
+    })
 }
 
 /// A fixed start, if the role has one or the request may and does name one.
@@ -298,7 +311,11 @@ fn shift(now: Timestamp, by: Duration, forward: bool) -> Result<Timestamp, Refus
     let out_of_range =
         || Refusal::Time("the resulting time lies outside the years that X.509 can carry".into());
     let by = SignedDuration::try_from(by).map_err(|_| out_of_range())?;
-    let moved = if forward { now.checked_add(by) } else { now.checked_sub(by) };
+    let moved = if forward {
+        now.checked_add(by)
+    } else {
+        now.checked_sub(by)
+    };
     moved.map_err(|_| out_of_range())
 }
 

@@ -13,7 +13,10 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn issuer(behavior: LeafNotAfter) -> Option<IssuerEnd> {
-    Some(IssuerEnd { not_after: at("2036-01-07T21:46:13Z"), behavior })
+    Some(IssuerEnd {
+        not_after: at("2036-01-07T21:46:13Z"),
+        behavior,
+    })
 }
 
 fn run(rules: &Rules, asked: Asked<'_>, behavior: LeafNotAfter) -> Result<Validity, String> {
@@ -25,11 +28,18 @@ fn hours(h: u64) -> Duration {
 }
 
 fn not_after(text: &str) -> Asked<'_> {
-    Asked { not_after: Some(text), ..Asked::default() }
+    Asked {
+        not_after: Some(text),
+        ..Asked::default()
+    }
 }
 
 fn not_before(text: &str) -> Asked<'_> {
-    Asked { not_before: Some(text), not_after: Some("2027-01-01T00:00:00Z"), ..Asked::default() }
+    Asked {
+        not_before: Some(text),
+        not_after: Some("2027-01-01T00:00:00Z"),
+        ..Asked::default()
+    }
 }
 
 /// Texts of OpenBao 2.7.2.
@@ -40,7 +50,10 @@ fn refusals_of_times_in_requests() {
             "parsing time \"{text}\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"{rest}\" as \"{element}\""
         )
     };
-    let default = Rules { ttl: hours(1), ..Rules::default() };
+    let default = Rules {
+        ttl: hours(1),
+        ..Rules::default()
+    };
     for (asked, want) in [
         (
             Asked { ttl: hours(2), ..not_after("2027-01-01T00:00:00Z") },
@@ -60,7 +73,7 @@ fn refusals_of_times_in_requests() {
         ),
         (
             Asked { ttl: Duration::from_secs(315_000_000), ..Asked::default() },
-            "cannot satisfy request, as TTL would result in notAfter of 2036-11-14T09:49:54.25Z that is beyond the expiration of the CA certificate at 2036-01-07T21:46:13Z".into(),
+            "cannot satisfy request, as TTL would result in notAfter of 2036-11-15T09:49:54.25Z that is beyond the expiration of the CA certificate at 2036-01-07T21:46:13Z".into(),
         ),
         (
             Asked { not_before: Some("2027-01-01T00:00:00Z"), ..Asked::default() },
@@ -100,10 +113,19 @@ fn bounds_of_a_role() {
     for text in ["2026-11-01T00:00:00Z", "2020-01-01T00:00:00.5Z"] {
         assert_eq!(
             refused(with("duration", "permit"), not_before(text)),
-            format!("not_before_bound is set to duration. Cannot satisfy request as it would result in notBefore of {text} that is older than the allowed not_before_duration of 30s")
+            format!(
+                "not_before_bound is set to duration. Cannot satisfy request as it would result in notBefore of {text} that is older than the allowed not_before_duration of 30s"
+            )
         );
     }
-    assert!(run(&with("duration", "permit"), not_before("2026-12-01T00:00:00Z"), LeafNotAfter::Err).is_ok());
+    assert!(
+        run(
+            &with("duration", "permit"),
+            not_before("2026-12-01T00:00:00Z"),
+            LeafNotAfter::Err
+        )
+        .is_ok()
+    );
     assert_eq!(
         refused(with("duration", "permit"), not_before("")),
         "parsing time \"\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"\" as \"2006\""
@@ -119,16 +141,28 @@ fn bounds_of_a_role() {
         "not_after_bound is set to forbid. not_after cannot be provided."
     );
     assert_eq!(
-        refused(with("permit", "ttl-limited"), not_after("2027-01-01T00:00:00.50Z")),
+        refused(
+            with("permit", "ttl-limited"),
+            not_after("2027-01-01T00:00:00.50Z")
+        ),
         "not_after_bound is set to ttl-limited. Cannot satisfy request as that would result in notAfter of 2027-01-01T00:00:00.5Z that is beyond the TTL of 1h0m0s"
     );
     assert_eq!(
-        refused(with("permit", "2026-12-24T00:00:00Z"), not_after("2027-01-01T00:00:00.50Z")),
+        refused(
+            with("permit", "2026-12-24T00:00:00Z"),
+            not_after("2027-01-01T00:00:00.50Z")
+        ),
         "not_after_bound is set to 2026-12-24T00:00:00Z. Cannot statisfy request as that would result in notAfter of 2027-01-01T00:00:00.5Z that is beyond the maximum timestamp of 2026-12-24T00:00:00Z"
     );
     // The timestamp limits a ttl as well.
-    let ttl = Asked { ttl: hours(9000), ..Asked::default() };
-    assert!(refused(with("permit", "2026-12-24T00:00:00Z"), ttl).starts_with("not_after_bound is set to 2026-12-24"));
+    let ttl = Asked {
+        ttl: hours(9000),
+        ..Asked::default()
+    };
+    assert!(
+        refused(with("permit", "2026-12-24T00:00:00Z"), ttl)
+            .starts_with("not_after_bound is set to 2026-12-24")
+    );
     assert!(run(&with("permit", "ttl-limited"), ttl, LeafNotAfter::Err).is_ok());
 }
 
@@ -138,14 +172,27 @@ fn words_of_the_bounds() {
         assert_eq!(NotBeforeBound::parse(bad), Err(Refusal::NotBeforeBound));
         assert_eq!(NotAfterBound::parse(bad), Err(Refusal::NotAfterBound));
     }
-    assert_eq!(NotBeforeBound::parse("ttl-limited"), Err(Refusal::NotBeforeBound));
-    assert_eq!(NotAfterBound::parse("duration"), Err(Refusal::NotAfterBound));
+    assert_eq!(
+        NotBeforeBound::parse("ttl-limited"),
+        Err(Refusal::NotBeforeBound)
+    );
+    assert_eq!(
+        NotAfterBound::parse("duration"),
+        Err(Refusal::NotAfterBound)
+    );
 }
 
 #[test]
 fn ttl_comes_from_request_then_role_then_mount() {
-    let rules = Rules { ttl: Duration::from_secs(600), max_ttl: Duration::from_secs(1200), ..Rules::default() };
-    let long = |ttl| Asked { ttl, ..Asked::default() };
+    let rules = Rules {
+        ttl: Duration::from_secs(600),
+        max_ttl: Duration::from_secs(1200),
+        ..Rules::default()
+    };
+    let long = |ttl| Asked {
+        ttl,
+        ..Asked::default()
+    };
     let cut = run(&rules, long(hours(1)), LeafNotAfter::Err).unwrap();
     assert_eq!(
         cut.warnings,
@@ -154,9 +201,15 @@ fn ttl_comes_from_request_then_role_then_mount() {
     assert_eq!(cut.not_after, at("2026-11-22T14:09:54.25Z"));
     assert_eq!(cut.not_before, at("2026-11-22T13:49:24.25Z"));
     let role = run(&rules, long(Duration::ZERO), LeafNotAfter::Err).unwrap();
-    assert_eq!((role.not_after, role.warnings.len()), (at("2026-11-22T13:59:54.25Z"), 0));
+    assert_eq!(
+        (role.not_after, role.warnings.len()),
+        (at("2026-11-22T13:59:54.25Z"), 0)
+    );
     // The mount's default is cut by the role's maximum too, with a warning.
-    let only_max = Rules { max_ttl: hours(1), ..Rules::default() };
+    let only_max = Rules {
+        max_ttl: hours(1),
+        ..Rules::default()
+    };
     let mount = run(&only_max, long(Duration::ZERO), LeafNotAfter::Err).unwrap();
     assert_eq!(
         mount.warnings,
@@ -176,12 +229,22 @@ fn fixed_times_of_a_role_win() {
         not_after_bound: NotAfterBound::Forbid,
         ..Rules::default()
     };
-    let asked = Asked { not_before: Some("junk"), not_after: Some("junk"), ttl: Duration::ZERO };
+    let asked = Asked {
+        not_before: Some("junk"),
+        not_after: Some("junk"),
+        ttl: Duration::ZERO,
+    };
     let got = run(&rules, asked, LeafNotAfter::Err).unwrap();
     assert_eq!(got.not_before, at("2026-01-01T00:00:00Z"));
     assert_eq!(got.not_after, at("2027-05-31T22:00:00Z"));
-    let ttl = Asked { ttl: hours(1), ..Asked::default() };
-    assert_eq!(run(&rules, ttl, LeafNotAfter::Err), Err(Refusal::TtlAndNotAfter.to_string()));
+    let ttl = Asked {
+        ttl: hours(1),
+        ..Asked::default()
+    };
+    assert_eq!(
+        run(&rules, ttl, LeafNotAfter::Err),
+        Err(Refusal::TtlAndNotAfter.to_string())
+    );
 }
 
 #[test]
@@ -190,12 +253,25 @@ fn beyond_the_issuer() {
     let far = not_after("2100-01-01T00:00:00Z");
     assert!(run(&rules, far, LeafNotAfter::AlwaysErr).is_err());
     let cut = run(&rules, far, LeafNotAfter::Truncate).unwrap();
-    assert_eq!((cut.not_after, cut.warnings.len()), (at("2036-01-07T21:46:13Z"), 0));
+    assert_eq!(
+        (cut.not_after, cut.warnings.len()),
+        (at("2036-01-07T21:46:13Z"), 0)
+    );
     let free = run(&rules, far, LeafNotAfter::Permit).unwrap();
     assert_eq!(free.not_after, at("2100-01-01T00:00:00Z"));
     // Cutting cannot revive what is past already.
-    let dead = IssuerEnd { not_after: at("2020-01-01T00:00:00Z"), behavior: LeafNotAfter::Truncate };
-    let past = decide(&rules, not_after("2021-01-01T00:00:00Z"), MOUNT, Some(dead), true, at(NOW));
+    let dead = IssuerEnd {
+        not_after: at("2020-01-01T00:00:00Z"),
+        behavior: LeafNotAfter::Truncate,
+    };
+    let past = decide(
+        &rules,
+        not_after("2021-01-01T00:00:00Z"),
+        MOUNT,
+        Some(dead),
+        true,
+        at(NOW),
+    );
     assert_eq!(
         past.unwrap_err().to_string(),
         "cannot satisfy request, as NotAfter date 2021-01-01T00:00:00Z is in the past"
@@ -207,7 +283,10 @@ fn signing_a_csr_checks_but_ignores_not_before() {
     let asked = not_before("2026-12-01T00:00:00Z");
     let csr = decide(&Rules::default(), asked, MOUNT, None, false, at(NOW)).unwrap();
     assert_eq!(csr.not_before, at("2026-11-22T13:49:24.25Z"));
-    let strict = Rules { not_before_bound: NotBeforeBound::Forbid, ..Rules::default() };
+    let strict = Rules {
+        not_before_bound: NotBeforeBound::Forbid,
+        ..Rules::default()
+    };
     assert_eq!(
         decide(&strict, asked, MOUNT, None, false, at(NOW)),
         Err(Refusal::NotBeforeForbidden)
@@ -216,7 +295,13 @@ fn signing_a_csr_checks_but_ignores_not_before() {
 
 #[test]
 fn durations_in_the_words_of_go() {
-    for (seconds, want) in [(0, "0s"), (30, "30s"), (90, "1m30s"), (3600, "1h0m0s"), (2_764_800, "768h0m0s")] {
+    for (seconds, want) in [
+        (0, "0s"),
+        (30, "30s"),
+        (90, "1m30s"),
+        (3600, "1h0m0s"),
+        (2_764_800, "768h0m0s"),
+    ] {
         assert_eq!(GoDuration(Duration::from_secs(seconds)).to_string(), want);
     }
 }
@@ -224,8 +309,14 @@ fn durations_in_the_words_of_go() {
 #[test]
 fn times_keep_their_offset_and_fraction() {
     for (text, want) in [
-        ("2026-12-01T00:00:00.123456789+02:00", "2026-11-30T22:00:00.123456789Z"),
-        ("2026-12-01T00:00:00.1234567899Z", "2026-12-01T00:00:00.123456789Z"),
+        (
+            "2026-12-01T00:00:00.123456789+02:00",
+            "2026-11-30T22:00:00.123456789Z",
+        ),
+        (
+            "2026-12-01T00:00:00.1234567899Z",
+            "2026-12-01T00:00:00.123456789Z",
+        ),
         ("2024-02-29T23:59:59-00:30", "2024-03-01T00:29:59Z"),
     ] {
         assert_eq!(parse_rfc3339(text).unwrap(), at(want), "{text}");
