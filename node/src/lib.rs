@@ -1,1 +1,7 @@
-//! .
+//! Enrolment, renewal and Roles Anywhere sessions of hybrid nodes.
+
+pub mod arn;
+pub mod crypto;
+pub mod policy;
+pub mod sigv4;
+pub mod tags;

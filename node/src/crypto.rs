@@ -1,0 +1,187 @@
+//! Digests, and the keys that sign sessions. The only file of this crate that
+//! names aws-lc-rs.
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, KeyPair, PqdsaKeyPair,
+    PqdsaSigningAlgorithm, PqdsaVerificationAlgorithm, RsaKeyPair, UnparsedPublicKey,
+};
+
+use crate::sigv4::Algorithm;
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, bytes);
+    digest
+        .as_ref()
+        .try_into()
+        .expect("a SHA-256 digest has 32 octets")
+}
+
+/// Fills a buffer with random octets.
+///
+/// # Errors
+/// [`KeyError::Random`] when the kernel's generator fails.
+pub fn random<const N: usize>() -> Result<[u8; N], KeyError> {
+    let mut out = [0; N];
+    aws_lc_rs::rand::fill(&mut out).map_err(|_| KeyError::Random)?;
+    Ok(out)
+}
+
+/// A private key that can sign a session request.
+pub struct SessionKey(Kind);
+
+enum Kind {
+    Rsa(Box<RsaKeyPair>),
+    Ecdsa(EcdsaKeyPair),
+    MlDsa(Box<PqdsaKeyPair>),
+}
+
+/// Why a key can't be used, or a signature not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// None of the accepted encodings or types.
+    #[error(
+        "the private key is none of RSA (2048 bits or more), P-256, P-521 and ML-DSA in PKCS#8, PKCS#1 or SEC1"
+    )]
+    Unsupported,
+    /// P-384, for which the crypto library makes no SHA-256 signature.
+    #[error(
+        "P-384 keys cannot sign here: Roles Anywhere wants ECDSA with SHA-256 on every curve, which the crypto library offers for P-256 and P-521; renew with a P-256 key"
+    )]
+    P384,
+    /// The signature could not be made.
+    #[error("the private key could not sign")]
+    Sign,
+    /// No randomness.
+    #[error("the system's random generator failed")]
+    Random,
+}
+
+/// The ML-DSA parameter sets: what they sign and verify with.
+const ML_DSA: [(&PqdsaSigningAlgorithm, &PqdsaVerificationAlgorithm); 3] = [
+    (&signature::ML_DSA_44_SIGNING, &signature::ML_DSA_44),
+    (&signature::ML_DSA_65_SIGNING, &signature::ML_DSA_65),
+    (&signature::ML_DSA_87_SIGNING, &signature::ML_DSA_87),
+];
+
+impl SessionKey {
+    /// Reads a key in DER: PKCS#8, PKCS#1 or SEC1.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`], or [`KeyError::P384`].
+    pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        if let Ok(pair) = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)) {
+            return Ok(Self(Kind::Rsa(Box::new(pair))));
+        }
+        let curves: [&'static EcdsaSigningAlgorithm; 2] = [
+            &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+            &signature::ECDSA_P521_SHA256_ASN1_SIGNING,
+        ];
+        let ecdsa = |curve| {
+            EcdsaKeyPair::from_pkcs8(curve, der)
+                .or_else(|_| EcdsaKeyPair::from_private_key_der(curve, der))
+        };
+        for curve in curves {
+            if let Ok(pair) = ecdsa(curve) {
+                return Ok(Self(Kind::Ecdsa(pair)));
+            }
+        }
+        if ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING).is_ok() {
+            return Err(KeyError::P384);
+        }
+        for (signing, _) in ML_DSA {
+            if let Ok(pair) = PqdsaKeyPair::from_pkcs8(signing, der) {
+                return Ok(Self(Kind::MlDsa(Box::new(pair))));
+            }
+        }
+        Err(KeyError::Unsupported)
+    }
+
+    /// The algorithm that this key signs with.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self.0 {
+            Kind::Rsa(_) => Algorithm::Rsa,
+            Kind::Ecdsa(_) => Algorithm::Ecdsa,
+            Kind::MlDsa(_) => Algorithm::MlDsa,
+        }
+    }
+
+    /// The public key as a `SubjectPublicKeyInfo` in DER.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] when the library can't encode it.
+    pub fn public_key(&self) -> Result<Vec<u8>, KeyError> {
+        let der = match &self.0 {
+            Kind::Rsa(pair) => pair.public_key().as_der().map(|der| der.as_ref().to_vec()),
+            Kind::Ecdsa(pair) => pair.public_key().as_der().map(|der| der.as_ref().to_vec()),
+            Kind::MlDsa(pair) => pair.public_key().as_der().map(|der| der.as_ref().to_vec()),
+        };
+        der.map_err(|_| KeyError::Unsupported)
+    }
+
+    /// Signs the bytes of a string to sign.
+    ///
+    /// # Errors
+    /// [`KeyError::Sign`] when the library refuses.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let random = SystemRandom::new();
+        match &self.0 {
+            Kind::Rsa(pair) => {
+                let mut out = vec![0; pair.public_modulus_len()];
+                pair.sign(&signature::RSA_PKCS1_SHA256, &random, message, &mut out)
+                    .map_err(|_| KeyError::Sign)?;
+                Ok(out)
+            }
+            Kind::Ecdsa(pair) => pair
+                .sign(&random, message)
+                .map(|signature| signature.as_ref().to_vec())
+                .map_err(|_| KeyError::Sign),
+            Kind::MlDsa(pair) => {
+                let mut out = vec![0; pair.algorithm().signature_len()];
+                let length = pair.sign(message, &mut out).map_err(|_| KeyError::Sign)?;
+                out.truncate(length);
+                Ok(out)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKey({})", self.algorithm().name())
+    }
+}
+
+/// Verifies a session signature against a `SubjectPublicKeyInfo` in DER.
+///
+/// False as well when the key's type is not the algorithm's, or the ECDSA
+/// signature is not in ASN.1 DER.
+pub fn verify(algorithm: Algorithm, spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let with_ecdsa = |curve: &'static EcdsaVerificationAlgorithm| {
+        UnparsedPublicKey::new(curve, spki)
+            .verify(message, signature)
+            .is_ok()
+    };
+    match algorithm {
+        Algorithm::Rsa => UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, spki)
+            .verify(message, signature)
+            .is_ok(),
+        Algorithm::Ecdsa => [
+            &signature::ECDSA_P256_SHA256_ASN1,
+            &signature::ECDSA_P384_SHA256_ASN1,
+            &signature::ECDSA_P521_SHA256_ASN1,
+        ]
+        .into_iter()
+        .any(with_ecdsa),
+        Algorithm::MlDsa => ML_DSA.iter().any(|(_, verifying)| {
+            UnparsedPublicKey::new(*verifying, spki)
+                .verify(message, signature)
+                .is_ok()
+        }),
+    }
+}

@@ -1,0 +1,203 @@
+//! What a session is called and which tags it carries: Roles Anywhere derives
+//! both from the certificate.
+//!
+//! Source: IAM Roles Anywhere user guide, "Trust model", and the STS API
+//! reference for the limits.
+
+use std::collections::BTreeMap;
+
+/// STS takes at most this many session tags.
+pub const MAX_TAGS: usize = 50;
+/// STS takes tag keys of at most this many characters.
+pub const MAX_KEY: usize = 128;
+/// STS takes tag values of at most this many characters.
+pub const MAX_VALUE: usize = 256;
+
+/// The parts of a certificate that become tags, in certificate order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Attribute short names (`CN`, `O`, `OU`, …) and values of the subject.
+    pub subject: Vec<(String, String)>,
+    /// The same of the issuer.
+    pub issuer: Vec<(String, String)>,
+    /// DNS names of the subject alternative name.
+    pub dns: Vec<String>,
+    /// URIs of the subject alternative name.
+    pub uris: Vec<String>,
+    /// The attributes of its first directory name.
+    pub directory_name: Vec<(String, String)>,
+    /// The serial number, big-endian.
+    pub serial: Vec<u8>,
+}
+
+/// A tag that STS refuses, named the way that Roles Anywhere names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadTag {
+    /// The tag's key, such as `x509SAN/DNS`.
+    pub key: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+impl Facts {
+    /// The first common name of the subject.
+    pub fn common_name(&self) -> Option<&str> {
+        self.subject
+            .iter()
+            .find(|(name, _)| name == "CN")
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The session tags under the default attribute mappings.
+    ///
+    /// Repeated attributes are joined by `/`; of each kind of alternative name
+    /// only the first counts.
+    pub fn tags(&self) -> BTreeMap<String, String> {
+        let mut tags = BTreeMap::new();
+        let mut add = |prefix: &str, attributes: &[(String, String)]| {
+            for (name, value) in attributes {
+                tags.entry(format!("{prefix}/{name}"))
+                    .and_modify(|joined: &mut String| {
+                        joined.push('/');
+                        joined.push_str(value);
+                    })
+                    .or_insert_with(|| value.clone());
+            }
+        };
+        add("x509Subject", &self.subject);
+        add("x509Issuer", &self.issuer);
+        add("x509SAN/Name", &self.directory_name);
+        for (kind, names) in [("DNS", &self.dns), ("URI", &self.uris)] {
+            if let Some(first) = names.first() {
+                tags.insert(format!("x509SAN/{kind}"), first.clone());
+            }
+        }
+        tags
+    }
+
+    /// The tags that STS would refuse; a session with one of them fails.
+    pub fn bad_tags(&self) -> Vec<BadTag> {
+        let tags = self.tags();
+        let mut bad: Vec<BadTag> = tags
+            .iter()
+            .filter_map(|(key, value)| {
+                let reason = if key.chars().count() > MAX_KEY {
+                    "the key is longer than 128 characters"
+                } else if value.chars().count() > MAX_VALUE {
+                    "the value is longer than 256 characters"
+                } else if !value.chars().all(allowed_in_tag) {
+                    "the value holds a character other than letters, digits, blanks and _ . : / = + - @"
+                } else {
+                    return None;
+                };
+                Some(BadTag {
+                    key: key.clone(),
+                    reason,
+                })
+            })
+            .collect();
+        if tags.len() > MAX_TAGS {
+            bad.push(BadTag {
+                key: String::from("x509Subject"),
+                reason: "the certificate has more than 50 attributes",
+            });
+        }
+        bad
+    }
+
+    /// The source identity of the session.
+    pub fn source_identity(&self) -> String {
+        match self.common_name() {
+            Some(name) if name.chars().count() <= 61 => format!("CN={name}"),
+            Some(name) if name.chars().count() <= 64 => name.to_owned(),
+            _ => format!("ID={}", crate::sigv4::hex(&self.serial)),
+        }
+    }
+
+    /// The session name when the request gives none.
+    pub fn default_session_name(&self) -> String {
+        crate::sigv4::hex(&self.serial)
+    }
+}
+
+/// Whether a text may be a role session name: 2 to 64 word characters and
+/// `+=,.@-`.
+pub fn is_session_name(name: &str) -> bool {
+    (2..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+}
+
+fn allowed_in_tag(c: char) -> bool {
+    c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn repeated_attributes_are_joined_and_only_first_names_count() {
+        let facts = Facts {
+            subject: pairs(&[("OU", "Hybrid"), ("OU", "Nodes"), ("CN", "node-1")]),
+            issuer: pairs(&[("CN", "CA")]),
+            dns: vec!["node-1".into(), "*.bad".into()],
+            uris: vec!["spiffe://x/y".into()],
+            ..Facts::default()
+        };
+        let tags = facts.tags();
+        assert_eq!(tags["x509Subject/OU"], "Hybrid/Nodes");
+        assert_eq!(tags["x509SAN/DNS"], "node-1");
+        assert_eq!(tags["x509Issuer/CN"], "CA");
+        assert!(facts.bad_tags().is_empty());
+    }
+
+    #[test]
+    fn a_value_outside_the_character_set_is_named_by_its_key() {
+        let facts = Facts {
+            subject: pairs(&[("CN", "node (1)")]),
+            dns: vec!["*.example".into()],
+            ..Facts::default()
+        };
+        let keys: Vec<String> = facts.bad_tags().into_iter().map(|bad| bad.key).collect();
+        assert_eq!(keys, ["x509SAN/DNS", "x509Subject/CN"]);
+    }
+
+    #[test]
+    fn the_source_identity_follows_the_length_of_the_common_name() {
+        let named = |length: usize| Facts {
+            subject: pairs(&[("CN", &"n".repeat(length))]),
+            serial: vec![0x0a, 0xff],
+            ..Facts::default()
+        };
+        assert_eq!(
+            named(61).source_identity(),
+            format!("CN={}", "n".repeat(61))
+        );
+        assert_eq!(named(62).source_identity(), "n".repeat(62));
+        assert_eq!(named(65).source_identity(), "ID=0aff");
+        assert_eq!(
+            Facts {
+                serial: vec![7],
+                ..Facts::default()
+            }
+            .source_identity(),
+            "ID=07"
+        );
+    }
+
+    #[test]
+    fn session_names_are_bounded() {
+        assert!(is_session_name("node-1.example"));
+        for bad in ["n", "node 1", "node/1", &"n".repeat(65)] {
+            assert!(!is_session_name(bad), "{bad}");
+        }
+    }
+}
