@@ -3,5 +3,6 @@
 pub mod arn;
 pub mod crypto;
 pub mod policy;
+pub mod session;
 pub mod sigv4;
 pub mod tags;
