@@ -1,0 +1,275 @@
+//! Session credentials on disk, so that not every command calls AWS.
+//!
+//! The AWS CLI starts its credential process anew for each command and keeps
+//! nothing, while Roles Anywhere takes ten calls a second for a whole account.
+//! An entry is one file of mode 0600, named by a digest of everything that the
+//! credentials depend on: another certificate, role or duration is another
+//! entry, so a stale one can't be mistaken.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use landfast_pki::Secret;
+use serde::{Deserialize, Serialize};
+
+use crate::crypto;
+use crate::files::{self, FileError};
+use crate::session::{Credentials, SessionRequest};
+use crate::sigv4::hex;
+
+/// Credentials with less life than this are asked for anew.
+pub const FRESHNESS: Duration = Duration::from_secs(5 * 60);
+
+/// A directory of cached sessions.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    directory: PathBuf,
+}
+
+/// What `credential_process` prints, and what a cache file holds.
+///
+/// Source: AWS SDKs and tools reference guide, "Process credential provider".
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document<'a> {
+    version: u32,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    session_token: &'a str,
+    expiration: Timestamp,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    assumed_role_arn: &'a str,
+}
+
+impl Cache {
+    /// A cache in `directory`, which is made when the first entry is stored.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+        }
+    }
+
+    /// The name of the entry for a session of this certificate at this endpoint.
+    pub fn key(request: &SessionRequest, leaf: &[u8], endpoint: &str) -> String {
+        let text = format!(
+            "{}\n{}\n{}\n{:?}\n{:?}\n{endpoint}\n{}",
+            request.trust_anchor,
+            request.profile,
+            request.role,
+            request.duration,
+            request.session_name,
+            hex(&crypto::sha256(leaf)),
+        );
+        hex(&crypto::sha256(text.as_bytes()))
+    }
+
+    /// Credentials with enough life left, if there are any.
+    ///
+    /// A file that others may read, that belongs to somebody else or that can't
+    /// be read is no entry; the caller then asks AWS and overwrites it.
+    pub fn load(&self, key: &str, now: Timestamp) -> Option<Credentials> {
+        let path = self.path(key);
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        let own = metadata.uid() == rustix::process::geteuid().as_raw();
+        if !metadata.is_file() || !own || metadata.mode() & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "ignoring a cache file that is not private");
+            return None;
+        }
+        let content = files::read_secret(&path).ok()?;
+        let credentials = parse(content.expose())?;
+        let left = credentials.expiration.duration_since(now);
+        (left.as_secs() >= FRESHNESS.as_secs().cast_signed()).then_some(credentials)
+    }
+
+    /// Stores credentials under a key.
+    ///
+    /// # Errors
+    /// [`FileError`] when the directory or the file can't be written.
+    pub fn store(&self, key: &str, credentials: &Credentials) -> Result<(), FileError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.directory)
+            .map_err(FileError::at(&self.directory))?;
+        let document = render(credentials);
+        files::write_atomic(&self.path(key), document.expose(), 0o600)
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.directory.join(format!("{key}.json"))
+    }
+}
+
+/// The document that `credential_process` consumers read.
+pub fn render(credentials: &Credentials) -> Secret<Vec<u8>> {
+    let document = Document {
+        version: 1,
+        access_key_id: &credentials.access_key_id,
+        secret_access_key: credentials.secret_access_key.expose(),
+        session_token: credentials.session_token.expose(),
+        expiration: credentials.expiration,
+        assumed_role_arn: "",
+    };
+    // One allocation, so that no copy of the secret stays behind unwiped.
+    let mut out = Vec::with_capacity(8 * 1024);
+    serde_json::to_writer(&mut out, &document).expect("texts and a time are JSON");
+    out.push(b'\n');
+    Secret::new(out)
+}
+
+/// Prints the document to standard output.
+///
+/// # Errors
+/// The system's.
+pub fn print(credentials: &Credentials) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(render(credentials).expose())?;
+    out.flush()
+}
+
+/// The cache directory for the current user: `$XDG_CACHE_HOME/landfast`, or
+/// `~/.cache/landfast`.
+pub fn default_directory(xdg_cache_home: Option<&Path>, home: Option<&Path>) -> Option<PathBuf> {
+    match xdg_cache_home {
+        Some(path) if path.is_absolute() => Some(path.join("landfast")),
+        _ => home.map(|home| home.join(".cache").join("landfast")),
+    }
+}
+
+fn parse(content: &[u8]) -> Option<Credentials> {
+    let document: Document<'_> = serde_json::from_slice(content).ok()?;
+    (document.version == 1).then(|| Credentials {
+        access_key_id: document.access_key_id.to_owned(),
+        secret_access_key: Secret::new(document.secret_access_key.to_owned()),
+        session_token: Secret::new(document.session_token.to_owned()),
+        expiration: document.expiration,
+        assumed_role_arn: document.assumed_role_arn.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::arn::Arn;
+
+    fn credentials(expiration: &str) -> Credentials {
+        Credentials {
+            access_key_id: "ASIAEXAMPLE".into(),
+            secret_access_key: Secret::new("secret/+".into()),
+            session_token: Secret::new("token".into()),
+            expiration: expiration.parse().unwrap(),
+            assumed_role_arn: String::new(),
+        }
+    }
+
+    fn request() -> SessionRequest {
+        let arn = |resource: &str| Arn {
+            partition: "aws".into(),
+            service: "rolesanywhere".into(),
+            region: "us-west-2".into(),
+            account: "111122223333".into(),
+            resource: resource.into(),
+        };
+        SessionRequest {
+            trust_anchor: arn("trust-anchor/a"),
+            profile: arn("profile/p"),
+            role: arn("role/r"),
+            duration: None,
+            session_name: None,
+        }
+    }
+
+    #[test]
+    fn fresh_credentials_come_back_and_old_ones_do_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path().join("made/on/demand"));
+        let key = Cache::key(&request(), b"leaf", "endpoint");
+        cache
+            .store(&key, &credentials("2026-09-01T12:00:00Z"))
+            .unwrap();
+        let at = |text: &str| cache.load(&key, text.parse().unwrap());
+        let loaded = at("2026-09-01T11:55:00Z").unwrap();
+        assert_eq!(loaded.secret_access_key.expose(), "secret/+");
+        assert!(at("2026-09-01T11:55:01Z").is_none());
+        assert!(
+            cache
+                .load("other", "2026-09-01T00:00:00Z".parse().unwrap())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn every_input_makes_another_key() {
+        let base = Cache::key(&request(), b"leaf", "endpoint");
+        let mut longer = request();
+        longer.duration = Some(3600);
+        let mut named = request();
+        named.session_name = Some("node".into());
+        for other in [
+            Cache::key(&longer, b"leaf", "endpoint"),
+            Cache::key(&named, b"leaf", "endpoint"),
+            Cache::key(&request(), b"other", "endpoint"),
+            Cache::key(&request(), b"leaf", "fips"),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn a_file_open_to_others_is_not_trusted() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        cache
+            .store("k", &credentials("2026-09-01T12:00:00Z"))
+            .unwrap();
+        let path = directory.path().join("k.json");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(
+            cache
+                .load("k", "2026-09-01T00:00:00Z".parse().unwrap())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn junk_is_no_entry() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        for junk in ["", "{", "{\"Version\":2}"] {
+            files::write_atomic(&directory.path().join("k.json"), junk.as_bytes(), 0o600).unwrap();
+            assert!(cache.load("k", Timestamp::UNIX_EPOCH).is_none());
+        }
+    }
+
+    #[test]
+    fn the_document_is_what_consumers_expect() {
+        let text = render(&credentials("2026-09-01T12:00:00Z"));
+        let value: serde_json::Value = serde_json::from_slice(text.expose()).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({"Version": 1, "AccessKeyId": "ASIAEXAMPLE",
+                "SecretAccessKey": "secret/+", "SessionToken": "token",
+                "Expiration": "2026-09-01T12:00:00Z"})
+        );
+    }
+
+    #[test]
+    fn the_cache_lies_below_the_users_cache_directory() {
+        let home = Path::new("/h");
+        assert_eq!(
+            default_directory(None, Some(home)),
+            Some("/h/.cache/landfast".into())
+        );
+        assert_eq!(
+            default_directory(Some(Path::new("/c")), Some(home)),
+            Some("/c/landfast".into())
+        );
+        assert_eq!(default_directory(Some(Path::new("c")), None), None);
+    }
+}
