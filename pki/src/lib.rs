@@ -9,29 +9,43 @@
 
 mod asn1;
 mod crypto;
-pub mod glob;
-pub mod host;
 
+// Encodings.
+pub mod cert;
 pub mod error;
-pub mod identity;
+pub mod ext;
 pub mod key;
+pub mod name;
 pub mod pem;
-pub mod policy;
-pub mod profile;
-pub mod refusal;
 pub mod secret;
 pub mod serial;
 pub mod sign;
+
+// Rules.
+pub mod glob;
+pub mod host;
+pub mod identity;
+pub mod policy;
+pub mod profile;
+pub mod refusal;
 pub mod usage;
 pub mod validity;
+
+#[cfg(test)]
+mod testing;
 
 pub use const_oid::ObjectIdentifier as Oid;
 
 pub use crate::asn1::FOREVER;
+pub use crate::cert::{Certificate, ExtensionRef, Prepared, Template};
 pub use crate::crypto::{digest_for, random, sha1, sha256};
 pub use crate::error::Error;
+pub use crate::ext::{
+    ExtKeyUsage, Extension, GeneralNames, KeyUsage, NameConstraints, OtherName, Policy,
+};
 pub use crate::identity::Identity;
 pub use crate::key::{Curve, KeyEncoding, KeySpec, KeyType, PrivateKey, PublicKey};
+pub use crate::name::{Name, Subject};
 pub use crate::profile::{Profile, Settings};
 pub use crate::refusal::Refusal;
 pub use crate::secret::Secret;

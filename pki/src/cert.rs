@@ -1,0 +1,647 @@
+//! Certificates (RFC 5280 section 4.1): read, and made in two steps.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use der::{Reader, SliceReader};
+use jiff::Timestamp;
+
+use crate::asn1::{self, Writer};
+use crate::ext::{self, BasicConstraints, Extension, GeneralNames, KeyUsage, NameConstraints};
+use crate::key::PublicKey;
+use crate::name::Name;
+use crate::sign::{SignatureAlgorithm, Signer};
+use crate::{Error, Oid, SerialNumber, crypto, pem};
+
+/// What goes into a certificate, before an issuer is named.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// The serial number.
+    pub serial: SerialNumber,
+    /// Whose key it is.
+    pub subject: Name,
+    /// The first second of validity.
+    pub not_before: Timestamp,
+    /// The last second of validity; [`FOREVER`](crate::FOREVER) for no end.
+    pub not_after: Timestamp,
+    /// The key.
+    pub public_key: PublicKey,
+    /// The extensions, written in this order.
+    pub extensions: Vec<Extension>,
+}
+
+impl Template {
+    /// Builds the bytes to sign.
+    ///
+    /// # Errors
+    /// The parts do not make a certificate that can be read back, for instance by one extension given twice.
+    pub fn prepare(self, issuer: &Name, algorithm: SignatureAlgorithm) -> Result<Prepared, Error> {
+        let tbs = TbsCertificate {
+            template: &self,
+            issuer,
+            algorithm,
+        }
+        .to_der();
+        let parsed = Parsed::read(&tbs, Some(self.public_key))?;
+        // Without its signature it can already be looked at like any other certificate.
+        let unsigned = Certificate::assemble(&tbs, algorithm, &[], Arc::new(parsed));
+        Ok(Prepared {
+            unsigned,
+            algorithm,
+        })
+    }
+}
+
+/// A certificate that lacks nothing but its signature.
+///
+/// Consumed by [`finish`](Self::finish): one preparation gives one certificate.
+#[derive(Debug)]
+pub struct Prepared {
+    unsigned: Certificate,
+    algorithm: SignatureAlgorithm,
+}
+
+impl Prepared {
+    /// The bytes to sign, a DER TBSCertificate.
+    pub fn tbs(&self) -> &[u8] {
+        self.unsigned.tbs()
+    }
+
+    /// How to sign them.
+    pub const fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm
+    }
+
+    /// The certificate as it will be, with an empty signature: for checks before signing.
+    pub const fn unsigned(&self) -> &Certificate {
+        &self.unsigned
+    }
+
+    /// Joins the signature. It is not verified here; a remote signer's answer should be.
+    pub fn finish(self, signature: &[u8]) -> Certificate {
+        Certificate::assemble(
+            self.unsigned.tbs(),
+            self.algorithm,
+            signature,
+            self.unsigned.parsed.clone(),
+        )
+    }
+
+    /// Signs with a key at hand.
+    ///
+    /// # Errors
+    /// The key cannot sign by the algorithm prepared for.
+    pub fn sign(self, signer: &dyn Signer) -> Result<Certificate, Error> {
+        let signature = signer.sign(self.algorithm, self.tbs())?;
+        Ok(self.finish(&signature))
+    }
+}
+
+/// A certificate, parsed once. Cheap to clone.
+#[derive(Clone)]
+pub struct Certificate {
+    der: Arc<[u8]>,
+    tbs: Range<usize>,
+    signature: Range<usize>,
+    parsed: Arc<Parsed>,
+}
+
+/// One extension of a certificate, by reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExtensionRef<'a> {
+    /// Its type.
+    pub oid: Oid,
+    /// Whether a reader that does not know it must refuse the certificate.
+    pub critical: bool,
+    /// The DER inside the OCTET STRING.
+    pub value: &'a [u8],
+}
+
+impl ExtensionRef<'_> {
+    /// A copy that can be put into another certificate.
+    pub fn to_owned(self) -> Extension {
+        Extension {
+            oid: self.oid,
+            critical: self.critical,
+            value: self.value.to_vec(),
+        }
+    }
+}
+
+impl Certificate {
+    /// From DER.
+    ///
+    /// # Errors
+    /// Broken structure, also inside the well-known extensions, an extension given twice, a negative serial number,
+    /// two signature algorithms that differ, a public key that is none, or bytes after the end.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let broken = |why: der::Error| Error::malformed("certificate", why);
+        let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE)).map_err(broken)?;
+        let parts = asn1::decode(body, |r| {
+            let tbs = asn1::raw_sequence(r)?;
+            let algorithm = asn1::raw_sequence(r)?;
+            Ok((tbs, algorithm, asn1::bit_octets(r)?))
+        });
+        let (tbs, algorithm, signature) = parts.map_err(broken)?;
+        let parsed = Parsed::read(tbs, None)?;
+        if tbs[parsed.algorithm.clone()] != *algorithm {
+            return Err(Error::malformed(
+                "certificate",
+                "inner and outer signature algorithms differ",
+            ));
+        }
+        let start = der.len() - body.len();
+        Ok(Self {
+            tbs: start..start + tbs.len(),
+            signature: der.len() - signature.len()..der.len(),
+            der: der.into(),
+            parsed: Arc::new(parsed),
+        })
+    }
+
+    /// From the first block of PEM text.
+    ///
+    /// # Errors
+    /// No block, one that is no certificate, or as for [`from_der`](Self::from_der).
+    pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
+        Self::from_der(&pem::one(text, LABELS)?)
+    }
+
+    /// All certificates of PEM text, other blocks left out.
+    ///
+    /// # Errors
+    /// No certificate at all, or as for [`from_der`](Self::from_der).
+    pub fn all_from_pem(text: &[u8]) -> Result<Vec<Self>, Error> {
+        let blocks = pem::blocks(text);
+        let certificates: Vec<_> = blocks
+            .iter()
+            .filter(|block| LABELS.contains(&block.label.as_str()))
+            .collect();
+        if certificates.is_empty() {
+            return Err(Error::Pem);
+        }
+        certificates
+            .into_iter()
+            .map(|block| Self::from_der(&block.contents))
+            .collect()
+    }
+
+    /// The encoding.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// PEM with a final newline.
+    pub fn pem(&self) -> String {
+        pem::encode(LABELS[0], &self.der)
+    }
+
+    /// The signed part.
+    pub fn tbs(&self) -> &[u8] {
+        &self.der[self.tbs.clone()]
+    }
+
+    /// The signature.
+    pub fn signature(&self) -> &[u8] {
+        &self.der[self.signature.clone()]
+    }
+
+    /// 1, 2 or 3.
+    pub fn version(&self) -> u8 {
+        self.parsed.version
+    }
+
+    /// The serial number.
+    pub fn serial(&self) -> &SerialNumber {
+        &self.parsed.serial
+    }
+
+    /// How it is signed.
+    ///
+    /// # Errors
+    /// By an algorithm that is not implemented, such as SHA-1 with RSA.
+    pub fn signature_algorithm(&self) -> Result<SignatureAlgorithm, Error> {
+        SignatureAlgorithm::from_identifier(&self.tbs()[self.parsed.algorithm.clone()])
+    }
+
+    /// Who signed it.
+    pub fn issuer(&self) -> &Name {
+        &self.parsed.issuer
+    }
+
+    /// Whose key it is.
+    pub fn subject(&self) -> &Name {
+        &self.parsed.subject
+    }
+
+    /// Whether subject and issuer are the same name.
+    pub fn is_self_issued(&self) -> bool {
+        self.parsed.issuer == self.parsed.subject
+    }
+
+    /// Whether it is signed with its own key.
+    pub fn is_self_signed(&self) -> bool {
+        self.is_self_issued() && self.verify_signed_by(self.public_key()).is_ok()
+    }
+
+    /// The first second of validity.
+    pub fn not_before(&self) -> Timestamp {
+        self.parsed.not_before
+    }
+
+    /// The last second of validity; [`FOREVER`](crate::FOREVER) for no end.
+    pub fn not_after(&self) -> Timestamp {
+        self.parsed.not_after
+    }
+
+    /// The key.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.parsed.public_key
+    }
+
+    /// The extensions, in order.
+    pub fn extensions(&self) -> impl ExactSizeIterator<Item = ExtensionRef<'_>> {
+        let tbs = self.tbs();
+        self.parsed
+            .extensions
+            .iter()
+            .map(move |(oid, critical, value)| ExtensionRef {
+                oid: *oid,
+                critical: *critical,
+                value: &tbs[value.clone()],
+            })
+    }
+
+    /// One extension.
+    pub fn extension(&self, oid: &Oid) -> Option<ExtensionRef<'_>> {
+        self.extensions().find(|extension| extension.oid == *oid)
+    }
+
+    /// Whether the basic constraints say that it is a CA.
+    pub fn is_ca(&self) -> bool {
+        self.parsed
+            .basic_constraints
+            .is_some_and(|constraints| constraints.ca)
+    }
+
+    /// The basic constraints, if there are any.
+    pub fn basic_constraints(&self) -> Option<BasicConstraints> {
+        self.parsed.basic_constraints
+    }
+
+    /// How many intermediate CAs may follow.
+    pub fn path_len(&self) -> Option<u32> {
+        self.parsed.basic_constraints?.path_len
+    }
+
+    /// The key usages; none if the extension is absent, which permits all.
+    pub fn key_usage(&self) -> Option<KeyUsage> {
+        self.parsed.key_usage
+    }
+
+    /// The extended key usages, empty if the extension is absent.
+    pub fn ext_key_usage(&self) -> &[Oid] {
+        &self.parsed.ext_key_usage
+    }
+
+    /// The subject key identifier, as the certificate gives it.
+    pub fn ski(&self) -> Option<&[u8]> {
+        self.parsed.ski.clone().map(|range| &self.tbs()[range])
+    }
+
+    /// The authority key identifier's key identifier.
+    pub fn aki(&self) -> Option<&[u8]> {
+        self.parsed.aki.clone().map(|range| &self.tbs()[range])
+    }
+
+    /// The subject alternative names.
+    pub fn subject_alt_names(&self) -> &GeneralNames {
+        &self.parsed.names
+    }
+
+    /// The DNS names among the subject alternative names.
+    pub fn dns_names(&self) -> &[String] {
+        &self.parsed.names.dns
+    }
+
+    /// The name constraints, if there are any.
+    ///
+    /// # Errors
+    /// The extension is broken.
+    pub fn name_constraints(&self) -> Result<Option<NameConstraints>, Error> {
+        self.extension(&ext::id::NAME_CONSTRAINTS)
+            .map(|one| NameConstraints::from_der(one.value))
+            .transpose()
+    }
+
+    /// Where CRLs are; empty if the extension is absent or broken.
+    pub fn crl_distribution_points(&self) -> Vec<String> {
+        let extension = self.extension(&ext::id::CRL_DISTRIBUTION_POINTS);
+        extension
+            .and_then(|one| ext::distribution_point_uris(one.value).ok())
+            .unwrap_or_default()
+    }
+
+    /// OCSP responders and places of the issuer's certificate; empty if the extension is absent or broken.
+    pub fn authority_info_access(&self) -> (Vec<String>, Vec<String>) {
+        let extension = self.extension(&ext::id::AUTHORITY_INFO_ACCESS);
+        extension
+            .and_then(|one| ext::access_uris(one.value).ok())
+            .unwrap_or_default()
+    }
+
+    /// SHA-256 of the encoding.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        crypto::sha256(&self.der)
+    }
+
+    /// Checks the signature, and nothing else, against a key.
+    ///
+    /// # Errors
+    /// It is not that key's signature, or by an algorithm that is not implemented.
+    pub fn verify_signed_by(&self, key: &PublicKey) -> Result<(), Error> {
+        key.verify(self.signature_algorithm()?, self.tbs(), self.signature())
+    }
+
+    /// Checks that `issuer` signed this certificate and may do so: name, basic constraints, key usage, signature.
+    /// Times are not looked at.
+    ///
+    /// # Errors
+    /// Any of these does not hold.
+    pub fn verify_issued_by(&self, issuer: &Self) -> Result<(), Error> {
+        if self.issuer() != issuer.subject() {
+            return Err(Error::IssuerMismatch);
+        }
+        issuer.may_sign(KeyUsage::CERT_SIGN)?;
+        self.verify_signed_by(issuer.public_key())
+    }
+
+    /// Whether the certificate lets its key sign certificates or CRLs.
+    ///
+    /// A certificate of version 1 has no extension to say so and is believed, as Go does.
+    pub(crate) fn may_sign(&self, usage: KeyUsage) -> Result<(), Error> {
+        let ca = self.is_ca() || (self.version() < 3 && self.basic_constraints().is_none());
+        let permitted = self
+            .key_usage()
+            .is_none_or(|own| own.is_empty() || own.contains(usage));
+        if ca && permitted {
+            Ok(())
+        } else {
+            Err(Error::IssuerNotAllowed)
+        }
+    }
+
+    /// The encoding around a TBSCertificate that was already parsed.
+    fn assemble(
+        tbs: &[u8],
+        algorithm: SignatureAlgorithm,
+        signature: &[u8],
+        parsed: Arc<Parsed>,
+    ) -> Self {
+        let (der, start) = sign_and_wrap(tbs, algorithm, signature);
+        Self {
+            tbs: start..start + tbs.len(),
+            signature: der.len() - signature.len()..der.len(),
+            der: der.into(),
+            parsed,
+        }
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({} {})", self.serial(), self.subject())
+    }
+}
+
+/// The SEQUENCE of signed part, algorithm and signature, and where the signed part starts in it.
+pub(crate) fn sign_and_wrap(
+    tbs: &[u8],
+    algorithm: SignatureAlgorithm,
+    signature: &[u8],
+) -> (Vec<u8>, usize) {
+    let identifier = algorithm.identifier();
+    let mut w = Writer::with_capacity(tbs.len() + identifier.len() + signature.len() + 16);
+    w.sequence(|w| {
+        w.raw(tbs);
+        w.raw(identifier);
+        w.bit_string(signature);
+    });
+    let der = w.finish();
+    let tail = asn1::encode(|w| w.bit_string(signature)).len() + identifier.len();
+    let start = der.len() - tail - tbs.len();
+    (der, start)
+}
+
+/// The signed part as it is written.
+struct TbsCertificate<'a> {
+    template: &'a Template,
+    issuer: &'a Name,
+    algorithm: SignatureAlgorithm,
+}
+
+impl TbsCertificate<'_> {
+    fn to_der(&self) -> Vec<u8> {
+        let Template {
+            serial,
+            subject,
+            not_before,
+            not_after,
+            public_key,
+            extensions,
+        } = self.template;
+        let values: usize = extensions
+            .iter()
+            .map(|extension| extension.value.len() + 20)
+            .sum();
+        let fixed = self.issuer.der().len() + subject.der().len() + public_key.spki_der().len();
+        let mut w = Writer::with_capacity(values + fixed + 160);
+        w.sequence(|w| {
+            w.nested(asn1::context_constructed(0), |w| w.number(2));
+            w.unsigned(serial.as_bytes());
+            w.raw(self.algorithm.identifier());
+            w.raw(self.issuer.der());
+            w.sequence(|w| {
+                w.time(*not_before);
+                w.time(*not_after);
+            });
+            w.raw(subject.der());
+            w.raw(public_key.spki_der());
+            if !extensions.is_empty() {
+                w.nested(asn1::context_constructed(3), |w| {
+                    Extension::write_list(w, extensions)
+                });
+            }
+        });
+        w.finish()
+    }
+}
+
+/// What was read from a TBSCertificate; ranges count from its start.
+struct Parsed {
+    version: u8,
+    serial: SerialNumber,
+    algorithm: Range<usize>,
+    issuer: Name,
+    not_before: Timestamp,
+    not_after: Timestamp,
+    subject: Name,
+    public_key: PublicKey,
+    extensions: Vec<(Oid, bool, Range<usize>)>,
+    basic_constraints: Option<BasicConstraints>,
+    key_usage: Option<KeyUsage>,
+    ext_key_usage: Vec<Oid>,
+    ski: Option<Range<usize>>,
+    aki: Option<Range<usize>>,
+    names: GeneralNames,
+}
+
+/// The fields of a TBSCertificate, still encoded.
+struct Fields<'a> {
+    version: u8,
+    serial: &'a [u8],
+    algorithm: &'a [u8],
+    issuer: &'a [u8],
+    not_before: Timestamp,
+    not_after: Timestamp,
+    subject: &'a [u8],
+    spki: &'a [u8],
+    extensions: Option<&'a [u8]>,
+}
+
+impl Parsed {
+    /// Reads a TBSCertificate. `key` is the public key where it is known to be what the encoding holds.
+    fn read(tbs: &[u8], key: Option<PublicKey>) -> Result<Self, Error> {
+        let broken = |why: der::Error| Error::malformed("certificate", why);
+        let body = asn1::decode(tbs, |r| asn1::value(r, asn1::SEQUENCE)).map_err(broken)?;
+        let fields = asn1::decode(body, Fields::read).map_err(broken)?;
+        let public_key = match key {
+            Some(key) => key,
+            None => PublicKey::from_spki_der(fields.spki)?,
+        };
+        let mut parsed = Self {
+            version: fields.version,
+            serial: SerialNumber::from_bytes(fields.serial),
+            algorithm: range_in(tbs, fields.algorithm),
+            issuer: Name::from_der(fields.issuer)?,
+            not_before: fields.not_before,
+            not_after: fields.not_after,
+            subject: Name::from_der(fields.subject)?,
+            public_key,
+            extensions: Vec::with_capacity(12),
+            basic_constraints: None,
+            key_usage: None,
+            ext_key_usage: Vec::new(),
+            ski: None,
+            aki: None,
+            names: GeneralNames::default(),
+        };
+        if let Some(extensions) = fields.extensions {
+            let list = &mut parsed.extensions;
+            ext::walk(extensions, |oid, critical, value| {
+                list.push((oid, critical, range_in(tbs, value)))
+            })
+            .map_err(broken)?;
+        }
+        ext::refuse_duplicates(parsed.extensions.iter().map(|(oid, ..)| *oid))?;
+        for (oid, _, range) in parsed.extensions.clone() {
+            parsed.note(&oid, tbs, range)?;
+        }
+        Ok(parsed)
+    }
+
+    /// Takes note of a well-known extension.
+    fn note(&mut self, oid: &Oid, tbs: &[u8], range: Range<usize>) -> Result<(), Error> {
+        let value = &tbs[range];
+        match *oid {
+            ext::id::BASIC_CONSTRAINTS => {
+                self.basic_constraints = Some(BasicConstraints::from_der(value)?)
+            }
+            ext::id::KEY_USAGE => self.key_usage = Some(KeyUsage::from_der(value)?),
+            ext::id::EXT_KEY_USAGE => {
+                let body = asn1::decode(value, |r| asn1::value(r, asn1::SEQUENCE));
+                let read = body.and_then(|body| {
+                    asn1::decode(body, |r| {
+                        while !r.is_finished() {
+                            self.ext_key_usage.push(asn1::oid(r)?);
+                        }
+                        Ok(())
+                    })
+                });
+                read.map_err(|why| Error::malformed("extended key usage", why))?;
+            }
+            ext::id::SUBJECT_KEY_ID => {
+                let key_id = asn1::decode(value, |r| asn1::value(r, asn1::OCTET_STRING));
+                let key_id =
+                    key_id.map_err(|why| Error::malformed("subject key identifier", why))?;
+                self.ski = Some(range_in(tbs, key_id));
+            }
+            ext::id::AUTHORITY_KEY_ID => {
+                self.aki = ext::authority_key_id(value)?.map(|key_id| range_in(tbs, key_id));
+            }
+            ext::id::SUBJECT_ALT_NAME => self.names = GeneralNames::from_der(value)?,
+            ext::id::NAME_CONSTRAINTS => drop(NameConstraints::from_der(value)?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn read(r: &mut SliceReader<'a>) -> der::Result<Self> {
+        let version = match asn1::optional(r, asn1::context_constructed(0))? {
+            None => 1,
+            Some(explicit) => match asn1::decode(explicit, asn1::number)? {
+                number @ 0..=2 => number as u8 + 1,
+                _ => return Err(r.error(der::ErrorKind::Failed)),
+            },
+        };
+        let serial = asn1::unsigned(r)?;
+        let algorithm = asn1::raw_sequence(r)?;
+        let issuer = asn1::raw_sequence(r)?;
+        let validity = asn1::value(r, asn1::SEQUENCE)?;
+        let (not_before, not_after) =
+            asn1::decode(validity, |r| Ok((asn1::time(r)?, asn1::time(r)?)))?;
+        let subject = asn1::raw_sequence(r)?;
+        let spki = asn1::raw_sequence(r)?;
+        // The unique identifiers of version 2 have no use.
+        asn1::optional(r, asn1::context(1))?;
+        asn1::optional(r, asn1::context(2))?;
+        let extensions = asn1::optional(r, asn1::context_constructed(3))?;
+        if extensions.is_some() && version != 3 {
+            return Err(r.error(der::ErrorKind::Failed));
+        }
+        Ok(Self {
+            version,
+            serial,
+            algorithm,
+            issuer,
+            not_before,
+            not_after,
+            subject,
+            spki,
+            extensions,
+        })
+    }
+}
+
+/// Where `part`, a slice of `whole`, lies in it.
+fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.len()
+}
+
+/// The labels under which certificates travel; the first is the one to write.
+const LABELS: &[&str] = &["CERTIFICATE", "X509 CERTIFICATE"];
+
+#[cfg(test)]
+mod tests;
