@@ -1,0 +1,310 @@
+//! Runs a backend: one request in, one reply out.
+
+use std::sync::Arc;
+
+use super::json::{self, Object};
+use super::path::Path;
+use super::route::Captures;
+use super::schema::FieldSet;
+use super::weak::Input;
+use super::{
+    Backend, Cx, Error, ExistsReply, Headers, Operation, RawReply, RawRequest, RawResponse,
+    Response, Setup, SpecialPaths, Table, help, reply,
+};
+
+/// One mount of a plugin, driven by raw requests. A transport makes it; an author of plugins has no need of it, and tests
+/// use [`crate::testing::Harness`].
+pub struct Engine<B> {
+    backend: Arc<B>,
+    table: Arc<Table<B>>,
+    special: Arc<SpecialPaths>,
+}
+
+impl<B: Backend> Engine<B> {
+    /// Sets a mount up, with a table of its own.
+    ///
+    /// # Errors
+    /// What [`Backend::new`] returns.
+    pub async fn new(setup: Setup) -> Result<Self, Error> {
+        Self::with_table(Arc::new(B::table()), setup).await
+    }
+
+    /// Sets a mount up with a table that it shares with other mounts of the process.
+    ///
+    /// # Errors
+    /// What [`Backend::new`] returns.
+    pub async fn with_table(table: Arc<Table<B>>, setup: Setup) -> Result<Self, Error> {
+        let special = Arc::new(table.special_paths());
+        Ok(Self {
+            backend: Arc::new(B::new(setup).await?),
+            table,
+            special,
+        })
+    }
+
+    /// The backend of this mount.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<B> {
+        &self.backend
+    }
+
+    /// Serves one request.
+    pub async fn handle(&self, request: RawRequest) -> RawReply {
+        let operation = Operation::parse(&request.operation);
+        let outcome = match operation {
+            Operation::ResolvePath => return self.resolve(&request.path),
+            Operation::Unknown => return reply::unsupported_operation(),
+            Operation::Help => help::answer(&self.table, &request).map(HandlerReply::from),
+            Operation::Rollback => Arc::clone(&self.backend)
+                .periodic()
+                .await
+                .map(|()| Response::none().into()),
+            Operation::Renew | Operation::Revoke => {
+                self.lease(operation, request).await.map(HandlerReply::from)
+            }
+            _ => self.dispatch(operation, request).await,
+        };
+        match outcome {
+            Ok(HandlerReply { response, warnings }) => {
+                // As in the built-in engines, an answer of nothing carries no warnings.
+                let response = response.into_raw().map(|mut response| {
+                    response.warnings.extend(warnings);
+                    response
+                });
+                RawReply {
+                    response,
+                    error: None,
+                }
+            }
+            Err(error) => reply::of_error(error),
+        }
+    }
+
+    /// Answers an existence check, which decides between the policies `create` and `update`.
+    pub async fn exists(&self, request: RawRequest) -> ExistsReply {
+        let path = request.path.clone();
+        let outcome = async {
+            let (row, captures) = self.table.find(&path).ok_or(Error::UnsupportedPath)?;
+            let Some(check) = row.existence_check() else {
+                return Ok(None);
+            };
+            let data = Object::default();
+            let input = Input {
+                captures: &captures,
+                data: &data,
+                fields: &NO_FIELDS,
+            };
+            let future = check(
+                Arc::clone(&self.backend),
+                context(Operation::Update, request),
+                input,
+            )?;
+            future.await.map(Some)
+        };
+        match outcome.await {
+            Ok(found) => ExistsReply {
+                check_found: found.is_some(),
+                exists: found.unwrap_or(false),
+                error: None,
+            },
+            Err(Error::BadRequest(message)) => {
+                // Only this error type shows its text to the caller here.
+                let error = super::ReplyError {
+                    kind: 1,
+                    message,
+                    code: 0,
+                };
+                ExistsReply {
+                    error: Some(error),
+                    ..ExistsReply::default()
+                }
+            }
+            Err(error) => ExistsReply {
+                error: reply::of_error(error).error,
+                ..ExistsReply::default()
+            },
+        }
+    }
+
+    /// The paths that the host treats specially.
+    #[must_use]
+    pub fn special_paths(&self) -> &SpecialPaths {
+        &self.special
+    }
+
+    /// Runs [`Backend::initialize`].
+    ///
+    /// # Errors
+    /// What the backend returns.
+    pub async fn initialize(&self) -> Result<(), Error> {
+        Arc::clone(&self.backend).initialize().await
+    }
+
+    /// Passes on that a storage key has changed elsewhere.
+    pub fn invalidate(&self, key: &str) {
+        self.backend.invalidate(key);
+    }
+
+    /// Passes on that the mount goes away.
+    pub fn cleanup(&self) {
+        self.backend.cleanup();
+    }
+
+    async fn dispatch(
+        &self,
+        operation: Operation,
+        request: RawRequest,
+    ) -> Result<HandlerReply, Error> {
+        // The future owns the request's text; what borrows from it ends before the first await.
+        let (future, warnings) = self.start(operation, request)?;
+        Ok(HandlerReply {
+            response: future.await?,
+            warnings,
+        })
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn start(
+        &self,
+        operation: Operation,
+        mut request: RawRequest,
+    ) -> Result<
+        (
+            impl Future<Output = Result<Response, Error>> + Send + use<B>,
+            Vec<String>,
+        ),
+        Error,
+    > {
+        let path = std::mem::take(&mut request.path);
+        let data = std::mem::take(&mut request.data);
+        let (row, captures) = self.table.find(&path).ok_or(Error::UnsupportedPath)?;
+        let slot = row.slot(operation).ok_or(Error::UnsupportedOperation)?;
+        let object = json::parse_object(&data)
+            .map_err(|why| Error::BadRequest(format!("failed to decode JSON input: {why}")))?;
+        let fields = row.fields();
+        let warnings = warnings(row, fields, &captures, &object);
+        let input = Input {
+            captures: &captures,
+            data: &object,
+            fields,
+        };
+        request.path = path.strip_suffix('/').unwrap_or(&path).to_owned();
+        let future = slot.invoke(
+            Arc::clone(&self.backend),
+            context(operation, request),
+            input,
+        )?;
+        Ok((future, warnings))
+    }
+
+    async fn lease(
+        &self,
+        operation: Operation,
+        mut request: RawRequest,
+    ) -> Result<Response, Error> {
+        let lease = request.lease.take().unwrap_or_default();
+        let mut cx = context(operation, request);
+        cx.lease = Some(lease.clone());
+        let backend = Arc::clone(&self.backend);
+        match operation {
+            Operation::Renew => backend.renew(cx, lease).await,
+            _ => backend.revoke(cx, lease).await,
+        }
+    }
+
+    fn resolve(&self, path: &str) -> RawReply {
+        match self.table.resolve.and_then(|resolve| resolve(path)) {
+            Some(path) => {
+                let data = serde_json::json!({ "path": path }).to_string();
+                RawReply {
+                    response: Some(RawResponse {
+                        data,
+                        ..RawResponse::default()
+                    }),
+                    error: None,
+                }
+            }
+            None => reply::unsupported_operation(),
+        }
+    }
+}
+
+impl<B> std::fmt::Debug for Engine<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+struct HandlerReply {
+    response: Response,
+    warnings: Vec<String>,
+}
+
+impl From<Response> for HandlerReply {
+    fn from(response: Response) -> Self {
+        Self {
+            response,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+static NO_FIELDS: FieldSet = FieldSet::EMPTY;
+
+/// What Vault says of fields that have no effect.
+fn warnings<B: Send + Sync + 'static>(
+    row: &Path<B>,
+    fields: &FieldSet,
+    captures: &Captures<'_>,
+    data: &Object<'_>,
+) -> Vec<String> {
+    let mut ignored = Vec::new();
+    let mut replaced = Vec::new();
+    for (name, value) in data.iter() {
+        if row.parsed.parameters().any(|parameter| parameter == name) {
+            if captures.get(name).is_some() && *value != json::Json::Null {
+                replaced.push(name);
+            }
+        } else if !fields.arbitrary && fields.get(name).is_none() {
+            ignored.push(name);
+        }
+    }
+    let mut warnings = Vec::new();
+    if !ignored.is_empty() {
+        warnings.push(format!(
+            "Endpoint ignored these unrecognized parameters: [{}]",
+            ignored.join(" ")
+        ));
+    }
+    if !replaced.is_empty() {
+        warnings.push(format!(
+            "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
+            replaced.join(" ")
+        ));
+    }
+    warnings
+}
+
+fn context(operation: Operation, request: RawRequest) -> Cx {
+    Cx {
+        id: request.id,
+        operation,
+        path: request.path,
+        mount_point: request.mount_point,
+        mount_type: request.mount_type,
+        mount_accessor: request.mount_accessor,
+        display_name: request.display_name,
+        entity_id: request.entity_id,
+        client_token_accessor: request.client_token_accessor,
+        unauthenticated: request.unauthenticated,
+        headers: request.headers.into_iter().collect::<Headers>(),
+        remote_addr: request.remote_addr,
+        wrap_ttl: request.wrap_ttl,
+        lease: request.lease,
+    }
+}
+
+#[cfg(test)]
+mod tests;

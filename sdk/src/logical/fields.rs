@@ -1,0 +1,308 @@
+//! Types for the fields of requests. Each decodes as Vault does, and documents itself in the OpenAPI document.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+
+use super::duration::parse_duration;
+
+/// No fields besides those of the path.
+#[derive(Debug, Clone, Copy, Default, serde::Deserialize, JsonSchema)]
+pub struct NoFields {}
+
+/// One page of a list.
+#[derive(Debug, Clone, Default, serde::Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct Page {
+    /// Optional entry to list begin listing after, not required to exist.
+    pub after: String,
+    /// Optional number of entries to return; defaults to all entries.
+    pub limit: i64,
+}
+
+impl Page {
+    /// The limit; zero and less mean no limit.
+    #[must_use]
+    pub fn limit(&self) -> Option<usize> {
+        usize::try_from(self.limit).ok().filter(|limit| *limit > 0)
+    }
+
+    /// Cuts this page out of a sorted list.
+    #[must_use]
+    pub fn cut(&self, entries: Vec<String>) -> Vec<String> {
+        super::page(entries, &self.after, self.limit())
+    }
+}
+
+/// A list of texts: a JSON list as it is, or one text split at commas. Blanks around elements go, empty elements stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct CommaList(pub Vec<String>);
+
+/// A time to live in whole seconds: `60`, `"60"`, `"1h30m"` or `"1d"`; nothing is zero, less is refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ttl(pub Duration);
+
+/// Names with values: a JSON object of texts, or a list of `name=value`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyValues(pub BTreeMap<String, String>);
+
+/// Names by which the weak deserializer knows the newtypes.
+pub(crate) const COMMA_LIST: &str = "landfast::CommaList";
+pub(crate) const TTL: &str = "landfast::Ttl";
+pub(crate) const KEY_VALUES: &str = "landfast::KeyValues";
+
+impl CommaList {
+    /// True when there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Deref for CommaList {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl From<Vec<String>> for CommaList {
+    fn from(list: Vec<String>) -> Self {
+        Self(list)
+    }
+}
+
+impl<'a> FromIterator<&'a str> for CommaList {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(items: I) -> Self {
+        Self(items.into_iter().map(str::to_owned).collect())
+    }
+}
+
+impl Serialize for CommaList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CommaList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = CommaList;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("string")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<CommaList, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<CommaList, E> {
+                Ok(CommaList::default())
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<CommaList, E> {
+                Ok(if text.is_empty() {
+                    CommaList::default()
+                } else {
+                    text.split(',').map(str::trim).collect()
+                })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<CommaList, A::Error> {
+                let mut list = Vec::with_capacity(items.size_hint().unwrap_or(0).min(1024));
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(CommaList(list))
+            }
+        }
+        deserializer.deserialize_newtype_struct(COMMA_LIST, List)
+    }
+}
+
+impl JsonSchema for CommaList {
+    fn schema_name() -> Cow<'static, str> {
+        "CommaList".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": { "type": "string" }, "x-kind": "comma-list" })
+    }
+}
+
+impl Ttl {
+    /// So many seconds.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// Whole seconds.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0.as_secs()
+    }
+
+    /// True for no time at all, which mostly means "not set".
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+impl Serialize for Ttl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.as_secs())
+    }
+}
+
+impl<'de> Deserialize<'de> for Ttl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Time;
+        impl<'de> Visitor<'de> for Time {
+            type Value = Ttl;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("duration")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Ttl, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Ttl, E> {
+                Ok(Ttl::default())
+            }
+
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Ttl, E> {
+                Ok(Ttl::from_secs(seconds))
+            }
+
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Ttl, E> {
+                u64::try_from(seconds).map(Ttl::from_secs).map_err(|_| {
+                    E::custom(format_args!("cannot provide negative value '{seconds}'"))
+                })
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Ttl, E> {
+                parse_duration(text)
+                    .map(|time| Ttl::from_secs(time.as_secs()))
+                    .map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_newtype_struct(TTL, Time)
+    }
+}
+
+impl JsonSchema for Ttl {
+    fn schema_name() -> Cow<'static, str> {
+        "Ttl".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "format": "seconds", "x-kind": "ttl" })
+    }
+}
+
+impl Serialize for KeyValues {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyValues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        fn pair<E: de::Error>(into: &mut BTreeMap<String, String>, text: &str) -> Result<(), E> {
+            match text.split_once('=') {
+                Some((name, value)) if !name.is_empty() => {
+                    into.insert(name.to_owned(), value.to_owned());
+                    Ok(())
+                }
+                _ => Err(E::custom("invalid key pair: expected name=value")),
+            }
+        }
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = KeyValues;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("map")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<KeyValues, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<KeyValues, E> {
+                Ok(KeyValues::default())
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<KeyValues, E> {
+                let mut pairs = BTreeMap::new();
+                if !text.is_empty() {
+                    pair(&mut pairs, text)?;
+                }
+                Ok(KeyValues(pairs))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<KeyValues, A::Error> {
+                let mut pairs = BTreeMap::new();
+                while let Some(item) = items.next_element::<String>()? {
+                    pair(&mut pairs, &item)?;
+                }
+                Ok(KeyValues(pairs))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<KeyValues, A::Error> {
+                let mut pairs = BTreeMap::new();
+                while let Some((name, value)) = members.next_entry()? {
+                    pairs.insert(name, value);
+                }
+                Ok(KeyValues(pairs))
+            }
+        }
+        deserializer.deserialize_newtype_struct(KEY_VALUES, Pairs)
+    }
+}
+
+impl JsonSchema for KeyValues {
+    fn schema_name() -> Cow<'static, str> {
+        "KeyValues".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "format": "kvpairs", "x-kind": "key-values" })
+    }
+}

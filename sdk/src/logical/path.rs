@@ -1,0 +1,283 @@
+//! One row of the path table: a pattern, its handlers and its documentation.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::route::Pattern;
+use super::rule::Rule;
+use super::schema::{FieldSet, SchemaOf, schema_of};
+use super::weak::Input;
+use super::{Cx, Error, Operation, Response};
+
+/// A row: everything that is served under one pattern.
+///
+/// A handler is an `async fn(Arc<B>, Cx, R) -> Result<Response, Error>`, where `R` is a struct that takes the parameters of
+/// the path and the fields of the data together; the path wins. Use [`super::NoFields`] for none, and a tuple of structs to
+/// share groups of fields between requests.
+pub struct Path<B> {
+    pub(crate) pattern: &'static str,
+    pub(crate) parsed: Pattern,
+    pub(crate) help: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) display: Option<&'static str>,
+    pub(crate) rules: Vec<(&'static str, Rule)>,
+    pub(crate) unauthenticated: bool,
+    pub(crate) sudo: bool,
+    pub(crate) slots: Vec<Slot<B>>,
+    exists: Option<Exists<B>>,
+    fields: OnceLock<FieldSet>,
+}
+
+/// A handler with its type erased.
+pub(crate) struct Slot<B> {
+    pub(crate) operation: Operation,
+    pub(crate) schema: SchemaOf,
+    invoke: Invoke<B>,
+}
+
+type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+type Invoke<B> = Box<dyn Fn(Arc<B>, Cx, Input<'_>) -> Result<Reply<Response>, Error> + Send + Sync>;
+type Exists<B> = Box<dyn Fn(Arc<B>, Cx, Input<'_>) -> Result<Reply<bool>, Error> + Send + Sync>;
+
+/// Starts a row.
+///
+/// A pattern has segments between slashes: text, `{name}` for one segment, `{*name}` for the rest of the path. `help` is one
+/// line on what is served there.
+///
+/// # Panics
+/// On a malformed pattern.
+#[must_use]
+pub fn path<B: Send + Sync + 'static>(pattern: &'static str, help: &'static str) -> Path<B> {
+    Path {
+        pattern,
+        parsed: Pattern::parse(pattern),
+        help,
+        description: "",
+        display: None,
+        rules: Vec::new(),
+        unauthenticated: false,
+        sudo: false,
+        slots: Vec::new(),
+        exists: None,
+        fields: OnceLock::new(),
+    }
+}
+
+impl<B: Send + Sync + 'static> Path<B> {
+    /// Says more than the one line of help.
+    #[must_use]
+    pub fn describe(mut self, text: &'static str) -> Self {
+        self.description = text;
+        self
+    }
+
+    /// Serves GET.
+    #[must_use]
+    pub fn read<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        self.on(Operation::Read, handler)
+    }
+
+    /// Serves LIST, and GET with `list=true`.
+    #[must_use]
+    pub fn list<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        self.on(Operation::List, handler)
+    }
+
+    /// Serves SCAN, the recursive list of OpenBao.
+    #[must_use]
+    pub fn scan<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        self.on(Operation::Scan, handler)
+    }
+
+    /// Serves POST and PUT, of things new and old alike: no existence check, so policies see `update` only.
+    #[must_use]
+    pub fn update<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        self.on(Operation::Update, handler)
+    }
+
+    /// Serves POST and PUT of something that does not exist, so that policies tell `create` from `update`. Needs
+    /// [`Path::exists`].
+    #[must_use]
+    pub fn create<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        self.on(Operation::Create, handler)
+    }
+
+    /// Serves PATCH with a JSON merge patch (RFC 7396). In a request type made of options, `None` is a field that was not
+    /// sent; a field sent as null is the zero value.
+    #[must_use]
+    pub fn patch<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        self.on(Operation::Patch, handler)
+    }
+
+    /// Serves DELETE.
+    #[must_use]
+    pub fn delete<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        self.on(Operation::Delete, handler)
+    }
+
+    /// Serves HEAD; without it the host answers 405.
+    #[must_use]
+    pub fn header<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        self.on(Operation::Header, handler)
+    }
+
+    /// Tells whether the object of a path exists, by the path's parameters alone; see [`Path::create`].
+    #[must_use]
+    pub fn exists<R, F, Fut>(mut self, check: F) -> Self
+    where
+        R: DeserializeOwned + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<bool, Error>> + Send + 'static,
+    {
+        self.exists = Some(Box::new(move |backend, cx, input| {
+            let request = input.decode::<R>().map_err(Error::BadRequest)?;
+            Ok(Box::pin(check(backend, cx, request)))
+        }));
+        self
+    }
+
+    /// Needs no token.
+    #[must_use]
+    pub fn unauthenticated(mut self) -> Self {
+        self.unauthenticated = true;
+        self
+    }
+
+    /// Needs a policy with `sudo`.
+    #[must_use]
+    pub fn sudo(mut self) -> Self {
+        self.sudo = true;
+        self
+    }
+
+    /// Sets what a parameter may look like; the default is [`super::rule::name`], and [`super::rule::any`] for a tail.
+    ///
+    /// # Panics
+    /// When the pattern has no such parameter.
+    #[must_use]
+    pub fn name_rule(mut self, parameter: &'static str, rule: Rule) -> Self {
+        assert!(
+            self.parsed.parameters().any(|name| name == parameter),
+            "path {:?} has no parameter {parameter:?}",
+            self.pattern
+        );
+        self.rules.push((parameter, rule));
+        self
+    }
+
+    /// Sets the end of the row's operation ids in the OpenAPI document, in place of one made from the pattern.
+    #[must_use]
+    pub fn display(mut self, suffix: &'static str) -> Self {
+        self.display = Some(suffix);
+        self
+    }
+
+    fn on<R, F, Fut>(mut self, operation: Operation, handler: F) -> Self
+    where
+        R: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        assert!(
+            self.slots.iter().all(|slot| slot.operation != operation),
+            "path {:?} has two handlers for {operation:?}",
+            self.pattern
+        );
+        self.slots.push(Slot {
+            operation,
+            schema: schema_of::<R>,
+            invoke: Box::new(move |backend, cx, input| {
+                let request = input.decode::<R>().map_err(Error::BadRequest)?;
+                Ok(Box::pin(handler(backend, cx, request)))
+            }),
+        });
+        self
+    }
+
+    /// The handler of an operation. A create without a handler of its own is an update.
+    pub(crate) fn slot(&self, operation: Operation) -> Option<&Slot<B>> {
+        let find = |wanted| self.slots.iter().find(|slot| slot.operation == wanted);
+        match operation {
+            Operation::Create => find(Operation::Create).or_else(|| find(Operation::Update)),
+            other => find(other),
+        }
+    }
+
+    /// The fields of all operations together, gathered at the first use.
+    pub(crate) fn fields(&self) -> &FieldSet {
+        self.fields
+            .get_or_init(|| FieldSet::new(self.slots.iter().map(|slot| slot.schema)))
+    }
+
+    pub(crate) fn existence_check(&self) -> Option<&Exists<B>> {
+        self.exists
+            .as_ref()
+            .filter(|_| self.slot_is_declared(Operation::Create))
+    }
+
+    fn slot_is_declared(&self, operation: Operation) -> bool {
+        self.slots.iter().any(|slot| slot.operation == operation)
+    }
+}
+
+impl<B> Slot<B> {
+    /// Decodes the request and starts the handler.
+    pub(crate) fn invoke(
+        &self,
+        backend: Arc<B>,
+        cx: Cx,
+        input: Input<'_>,
+    ) -> Result<Reply<Response>, Error> {
+        (self.invoke)(backend, cx, input)
+    }
+}
+
+impl<B> std::fmt::Debug for Path<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Path").field(&self.pattern).finish()
+    }
+}

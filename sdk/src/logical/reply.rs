@@ -1,0 +1,151 @@
+//! Turns the outcome of a handler into what the host expects.
+
+use serde_json::json;
+
+use super::{Error, RawReply, RawResponse, ReplyError, StorageError};
+
+// Error types of the protocol (pb.ProtoError).
+const UNKNOWN: u32 = 0;
+const INTERNAL: u32 = 2;
+const CODED: u32 = 3;
+const UNSUPPORTED_OPERATION: u32 = 5;
+const UNSUPPORTED_PATH: u32 = 6;
+const PERMISSION_DENIED: u32 = 8;
+
+/// The answer to an error. Where the host would drop the text of a typed error, an error response goes with it.
+pub(crate) fn of_error(error: Error) -> RawReply {
+    let value = |kind, message: String| RawReply {
+        response: None,
+        error: Some(ReplyError {
+            kind,
+            message,
+            code: 0,
+        }),
+    };
+    match error {
+        Error::BadRequest(text) => RawReply {
+            response: Some(error_response(&text)),
+            error: None,
+        },
+        Error::Failed(text) => failed(UNKNOWN, text),
+        Error::Internal { public, log } => {
+            tracing::error!(error = %log, "{public}");
+            failed(INTERNAL, public)
+        }
+        Error::NotFound(text) => RawReply {
+            response: Some(error_response(&text)),
+            error: Some(ReplyError {
+                kind: UNSUPPORTED_PATH,
+                message: "unsupported path".to_owned(),
+                code: 0,
+            }),
+        },
+        Error::PermissionDenied(text) => RawReply {
+            response: Some(error_response(&text)),
+            error: Some(ReplyError {
+                kind: PERMISSION_DENIED,
+                message: "permission denied".to_owned(),
+                code: 0,
+            }),
+        },
+        Error::UnsupportedPath => value(UNSUPPORTED_PATH, "unsupported path".to_owned()),
+        Error::UnsupportedOperation => unsupported_operation(),
+        Error::Status { code, message } => coded(code, message),
+        Error::Storage(StorageError::ReadOnly(text) | StorageError::Host(text)) => {
+            value(UNKNOWN, text)
+        }
+        Error::Storage(error @ (StorageError::Conflict | StorageError::Transport(_))) => {
+            tracing::error!(%error, "storage failed");
+            value(INTERNAL, "storage is not available".to_owned())
+        }
+    }
+}
+
+/// What every operation gets that is not served: the host ignores it where it only asks.
+pub(crate) fn unsupported_operation() -> RawReply {
+    RawReply {
+        response: None,
+        error: Some(ReplyError {
+            kind: UNSUPPORTED_OPERATION,
+            message: "unsupported operation".to_owned(),
+            code: 0,
+        }),
+    }
+}
+
+fn failed(kind: u32, text: String) -> RawReply {
+    // The host gives some texts a status of their own, wherever they stand. A typed code overrides that.
+    if RECOGNISED.iter().any(|phrase| text.contains(phrase)) {
+        return coded(500, text);
+    }
+    RawReply {
+        response: None,
+        error: Some(ReplyError {
+            kind,
+            message: without_forwarding(text),
+            code: 0,
+        }),
+    }
+}
+
+fn coded(code: u16, text: String) -> RawReply {
+    // The host's HTTP server drops the connection on a status outside of this range.
+    let code = if (100..600).contains(&code) {
+        code
+    } else {
+        500
+    };
+    let message = without_forwarding(text);
+    RawReply {
+        response: None,
+        error: Some(ReplyError {
+            kind: CODED,
+            message,
+            code: i64::from(code),
+        }),
+    }
+}
+
+fn error_response(text: &str) -> RawResponse {
+    let text = without_forwarding(text.to_owned());
+    RawResponse {
+        data: json!({ "error": text }).to_string(),
+        ..RawResponse::default()
+    }
+}
+
+/// A text that a caller had a hand in must not make the host forward the request to another node.
+fn without_forwarding(mut text: String) -> String {
+    for phrase in FORWARDED {
+        if text.contains(phrase) {
+            text = text.replace(phrase, "...");
+        }
+    }
+    text
+}
+
+/// Texts by which a host decides to send the request to the active node.
+const FORWARDED: [&str; 4] = [
+    "cannot write to readonly storage",
+    "please forward to the active node",
+    "node is not the leader",
+    "Vault is in standby mode",
+];
+
+/// Texts by which a host chooses another status than 500.
+const RECOGNISED: [&str; 14] = [
+    "permission denied",
+    "unsupported path",
+    "unsupported operation",
+    "invalid request",
+    "relative paths not supported",
+    "functionality on this path has been removed",
+    "wrapping token is not valid or does not exist",
+    "invalid credentials",
+    "upstream rate limited",
+    "rate limit quota exceeded",
+    "lease count quota exceeded",
+    "Vault is sealed",
+    "locked namespace",
+    "required index state not present",
+];

@@ -1,0 +1,197 @@
+//! What a handler answers.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{Error, RawLease, RawResponse};
+
+/// The answer to a request.
+#[derive(Debug, Default)]
+pub struct Response {
+    /// JSON text of an object; `None` when there is no data.
+    data: Option<String>,
+    warnings: Vec<String>,
+    headers: Vec<(String, Vec<String>)>,
+    lease: Option<Lease>,
+    wrap_ttl: Option<Duration>,
+    /// Present even without content, which the host shows as 200 with `data` null.
+    explicit: bool,
+}
+
+/// A lease that the host keeps for the caller, and gives back in renew and revoke requests.
+#[derive(Debug, Clone, Default)]
+pub struct Lease {
+    /// Time to live; zero for the mount's default.
+    pub ttl: Duration,
+    /// Upper limit; zero for the mount's maximum.
+    pub max_ttl: Duration,
+    /// Whether the caller may renew it.
+    pub renewable: bool,
+    /// What the engine needs to revoke it. The host stores it, and shows it to nobody.
+    pub internal: Map<String, Value>,
+}
+
+impl Response {
+    /// Nothing: 404 to a read or list, 204 to a write or delete.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Present but without data: 200 with `data` null.
+    #[must_use]
+    pub fn null() -> Self {
+        Self {
+            explicit: true,
+            ..Self::default()
+        }
+    }
+
+    /// The fields of a struct or map.
+    ///
+    /// # Errors
+    /// When the value does not serialize to a JSON object.
+    pub fn data(value: &impl Serialize) -> Result<Self, Error> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| Error::internal("could not encode the response", error))?;
+        if !text.starts_with('{') {
+            return Err(Error::internal(
+                "could not encode the response",
+                "response data is not an object",
+            ));
+        }
+        Ok(Self {
+            data: Some(text),
+            ..Self::default()
+        })
+    }
+
+    /// Ready-made fields.
+    #[must_use]
+    pub fn map(map: Map<String, Value>) -> Self {
+        Self {
+            data: Some(Value::Object(map).to_string()),
+            ..Self::default()
+        }
+    }
+
+    /// The answer to a list. An empty list becomes 404, as everywhere in Vault.
+    #[must_use]
+    pub fn list(keys: Vec<String>) -> Self {
+        Self {
+            data: Some(list_data(keys).to_string()),
+            ..Self::default()
+        }
+    }
+
+    /// The answer to a list with details of each key.
+    #[must_use]
+    pub fn list_info(keys: Vec<String>, info: Map<String, Value>) -> Self {
+        let mut data = list_data(keys);
+        if !info.is_empty() {
+            data["key_info"] = Value::Object(info);
+        }
+        Self {
+            data: Some(data.to_string()),
+            ..Self::default()
+        }
+    }
+
+    /// A body of its own, sent to the client as it is. Status 204 has neither body nor need of a content type.
+    #[must_use]
+    pub fn raw(status: u16, content_type: &str, body: Vec<u8>) -> Self {
+        // The host decodes base64 where it can and sends other text as is, so that plain text which happens to be base64
+        // would arrive mangled: always encode.
+        let mut data = json!({ "http_status_code": status, "http_content_type": content_type });
+        if !body.is_empty() {
+            data["http_raw_body"] = Value::String(STANDARD.encode(body));
+        }
+        Self {
+            data: Some(data.to_string()),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a warning.
+    #[must_use]
+    pub fn warn(mut self, text: impl Into<String>) -> Self {
+        self.warnings.push(text.into());
+        self
+    }
+
+    /// Adds warnings.
+    #[must_use]
+    pub fn warn_all(mut self, texts: impl IntoIterator<Item = String>) -> Self {
+        self.warnings.extend(texts);
+        self
+    }
+
+    /// Adds a response header. The host drops it unless the mount's `allowed_response_headers` names it.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        match self
+            .headers
+            .iter_mut()
+            .find(|(key, _)| key.eq_ignore_ascii_case(&name))
+        {
+            Some((_, values)) => values.push(value),
+            None => self.headers.push((name, vec![value])),
+        }
+        self
+    }
+
+    /// Issues a lease with the data.
+    #[must_use]
+    pub fn lease(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// Wraps the response whether the client asked for it or not.
+    #[must_use]
+    pub fn wrap(mut self, ttl: Duration) -> Self {
+        self.wrap_ttl = Some(ttl);
+        self
+    }
+
+    /// True when the host shall see no response at all.
+    pub(crate) fn is_none(&self) -> bool {
+        !self.explicit
+            && self.data.is_none()
+            && self.warnings.is_empty()
+            && self.headers.is_empty()
+            && self.lease.is_none()
+            && self.wrap_ttl.is_none()
+    }
+
+    pub(crate) fn into_raw(self) -> Option<RawResponse> {
+        if self.is_none() {
+            return None;
+        }
+        Some(RawResponse {
+            data: self.data.unwrap_or_else(|| "null".to_owned()),
+            warnings: self.warnings,
+            headers: self.headers,
+            lease: self.lease.map(|lease| RawLease {
+                ttl: lease.ttl,
+                max_ttl: lease.max_ttl,
+                renewable: lease.renewable,
+                internal_data: Value::Object(lease.internal).to_string(),
+            }),
+            wrap_ttl: self.wrap_ttl,
+        })
+    }
+}
+
+fn list_data(keys: Vec<String>) -> Value {
+    if keys.is_empty() {
+        json!({})
+    } else {
+        json!({ "keys": keys })
+    }
+}

@@ -1,0 +1,118 @@
+//! Questions that a mount can ask its host.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Error;
+
+/// The host, as one mount sees it. Every call is a round trip: keep answers that do not change with the request.
+#[async_trait]
+pub trait SystemView: Send + Sync {
+    /// The mount's default time to live of leases; follows tuning.
+    async fn default_lease_ttl(&self) -> Result<Duration, Error>;
+
+    /// The mount's maximum time to live of leases; follows tuning.
+    async fn max_lease_ttl(&self) -> Result<Duration, Error>;
+
+    /// Whether the mount is being removed.
+    async fn tainted(&self) -> Result<bool, Error>;
+
+    /// Whether the mount is local, not replicated.
+    async fn local_mount(&self) -> Result<bool, Error>;
+
+    /// The node's part in replication.
+    async fn replication_state(&self) -> Result<ReplicationState, Error>;
+
+    /// Looks up an identity entity; `None` when there is no such.
+    async fn entity(&self, id: &str) -> Result<Option<Entity>, Error>;
+
+    /// The groups of an entity; none for an unknown one.
+    async fn groups(&self, entity_id: &str) -> Result<Vec<Group>, Error>;
+
+    /// The server's version, for example `2.7.2`.
+    async fn server_version(&self) -> Result<String, Error>;
+
+    /// The cluster's names.
+    async fn cluster(&self) -> Result<Cluster, Error>;
+
+    /// Makes a password by a policy of the host.
+    async fn password(&self, policy: &str) -> Result<String, Error>;
+}
+
+/// An identity entity.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entity {
+    /// Identifier.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Its names at the authentication methods.
+    pub aliases: Vec<Alias>,
+    /// Metadata set by operators.
+    pub metadata: BTreeMap<String, String>,
+    /// Whether its tokens are refused.
+    pub disabled: bool,
+    /// The namespace it belongs to.
+    pub namespace_id: String,
+}
+
+/// The name of an entity at one authentication mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alias {
+    /// Identifier.
+    pub id: String,
+    /// Type of the authentication mount.
+    pub mount_type: String,
+    /// Accessor of the authentication mount.
+    pub mount_accessor: String,
+    /// Name at that mount.
+    pub name: String,
+    /// Metadata set by the authentication method.
+    pub metadata: BTreeMap<String, String>,
+    /// Metadata set by operators.
+    pub custom_metadata: BTreeMap<String, String>,
+    /// The namespace it belongs to.
+    pub namespace_id: String,
+    /// Whether it belongs to this cluster only.
+    pub local: bool,
+}
+
+/// An identity group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Identifier.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Metadata set by operators.
+    pub metadata: BTreeMap<String, String>,
+    /// The namespace it belongs to.
+    pub namespace_id: String,
+}
+
+/// The cluster's names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Name; may be empty.
+    pub name: String,
+    /// Identifier.
+    pub id: String,
+}
+
+/// The node's part in replication: the bits of the protocol.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReplicationState(pub u32);
+
+impl ReplicationState {
+    const PERFORMANCE_SECONDARY: u32 = 0x40;
+    const DR_SECONDARY: u32 = 0x200;
+    const PERFORMANCE_STANDBY: u32 = 0x4000;
+
+    /// True where storage of replicated mounts cannot be written.
+    #[must_use]
+    pub fn is_read_only(self) -> bool {
+        self.0 & (Self::PERFORMANCE_SECONDARY | Self::DR_SECONDARY | Self::PERFORMANCE_STANDBY) != 0
+    }
+}

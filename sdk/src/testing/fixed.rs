@@ -1,0 +1,143 @@
+//! A host whose answers are set by the test.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::logical::{Cluster, Entity, Error, Group, ReplicationState, SystemView};
+
+/// A [`SystemView`] of constants. Starts out like a new development server.
+#[derive(Debug, Clone)]
+pub struct FixedSystem {
+    default_lease_ttl: Duration,
+    max_lease_ttl: Duration,
+    replication: ReplicationState,
+    tainted: bool,
+    local: bool,
+    version: String,
+    cluster: Cluster,
+    entities: BTreeMap<String, Entity>,
+    groups: BTreeMap<String, Vec<Group>>,
+}
+
+impl Default for FixedSystem {
+    fn default() -> Self {
+        let month = Duration::from_secs(32 * 24 * 3600);
+        Self {
+            default_lease_ttl: month,
+            max_lease_ttl: month,
+            replication: ReplicationState(0x3000),
+            tainted: false,
+            local: false,
+            version: "2.7.2".to_owned(),
+            cluster: Cluster {
+                name: String::new(),
+                id: "11111111-2222-3333-4444-555555555555".to_owned(),
+            },
+            entities: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        }
+    }
+}
+
+impl FixedSystem {
+    /// Like a new development server: leases of 32 days.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the default and the maximum lease.
+    #[must_use]
+    pub fn lease_ttls(mut self, default: Duration, max: Duration) -> Self {
+        (self.default_lease_ttl, self.max_lease_ttl) = (default, max);
+        self
+    }
+
+    /// Sets the part in replication.
+    #[must_use]
+    pub fn replication(mut self, state: ReplicationState) -> Self {
+        self.replication = state;
+        self
+    }
+
+    /// Adds an entity, and the groups that it is in.
+    #[must_use]
+    pub fn entity(mut self, entity: Entity, groups: Vec<Group>) -> Self {
+        self.groups.insert(entity.id.clone(), groups);
+        self.entities.insert(entity.id.clone(), entity);
+        self
+    }
+
+    /// Sets the server's version.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// Sets the cluster's names.
+    #[must_use]
+    pub fn cluster(mut self, cluster: Cluster) -> Self {
+        self.cluster = cluster;
+        self
+    }
+
+    /// Marks the mount as being removed.
+    #[must_use]
+    pub fn tainted(mut self) -> Self {
+        self.tainted = true;
+        self
+    }
+
+    /// Marks the mount as local.
+    #[must_use]
+    pub fn local(mut self) -> Self {
+        self.local = true;
+        self
+    }
+}
+
+#[async_trait]
+impl SystemView for FixedSystem {
+    async fn default_lease_ttl(&self) -> Result<Duration, Error> {
+        Ok(self.default_lease_ttl)
+    }
+
+    async fn max_lease_ttl(&self) -> Result<Duration, Error> {
+        Ok(self.max_lease_ttl)
+    }
+
+    async fn tainted(&self) -> Result<bool, Error> {
+        Ok(self.tainted)
+    }
+
+    async fn local_mount(&self) -> Result<bool, Error> {
+        Ok(self.local)
+    }
+
+    async fn replication_state(&self) -> Result<ReplicationState, Error> {
+        Ok(self.replication)
+    }
+
+    async fn entity(&self, id: &str) -> Result<Option<Entity>, Error> {
+        Ok(self.entities.get(id).cloned())
+    }
+
+    async fn groups(&self, entity_id: &str) -> Result<Vec<Group>, Error> {
+        Ok(self.groups.get(entity_id).cloned().unwrap_or_default())
+    }
+
+    async fn server_version(&self) -> Result<String, Error> {
+        Ok(self.version.clone())
+    }
+
+    async fn cluster(&self) -> Result<Cluster, Error> {
+        Ok(self.cluster.clone())
+    }
+
+    async fn password(&self, _: &str) -> Result<String, Error> {
+        Err(Error::failed("failed to generate password"))
+    }
+}

@@ -1,0 +1,11 @@
+//! What tests of a plugin need: the whole engine on memory storage, without a server.
+
+mod fixed;
+mod harness;
+mod http;
+mod storage;
+
+pub use fixed::FixedSystem;
+pub use harness::{Harness, HarnessBuilder};
+pub use http::HttpReply;
+pub use storage::{Calls, Fault, FaultyStorage, MemoryStorage};
