@@ -8,3 +8,4 @@ pub mod policy;
 pub mod session;
 pub mod sigv4;
 pub mod tags;
+pub mod vault;

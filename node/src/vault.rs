@@ -1,0 +1,507 @@
+//! A small client of the Vault and OpenBao HTTP API.
+//!
+//! It covers what a node and an operator's export need: read and write a path,
+//! with the environment variables that both products' own tools honour.
+//!
+//! Source: OpenBao documentation, "Commands: environment variables".
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use landfast_pki::Secret;
+use reqwest::{Certificate, Identity, Method, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::files::{self, FileError};
+
+/// The address when none is set.
+const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// No answer that this client asks for is larger.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+/// How to reach a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Scheme, host and port.
+    pub address: String,
+    /// The namespace, for servers that have them.
+    pub namespace: Option<String>,
+    /// PEM files, or directories of them, with the CAs of the server.
+    pub authorities: Vec<PathBuf>,
+    /// A client certificate with its key, each a PEM file.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// Accept any server certificate. For laboratories only.
+    pub skip_verify: bool,
+}
+
+/// Why a call to the server gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// A setting is not usable.
+    #[error("{name}: {problem}")]
+    Setting {
+        /// The variable or flag.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file that a setting names.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The server was not reached.
+    #[error(
+        "no answer from {address}: {cause}; check the address, the network and the server's CA"
+    )]
+    Transport {
+        /// The server's address.
+        address: String,
+        /// What went wrong below.
+        cause: String,
+    },
+    /// The server is sealed or on its way up or down.
+    #[error("the server is sealed or not ready (503){0}")]
+    Sealed(String),
+    /// The token, or the lack of one, does not allow the call.
+    #[error("{path}: permission denied (403); the token's policies must allow {operation} on it")]
+    Denied {
+        /// The path.
+        path: String,
+        /// The operation in the words of a policy.
+        operation: &'static str,
+    },
+    /// There is nothing at the path.
+    #[error("{path}: nothing there (404){detail}; check the mount path and the name")]
+    NotFound {
+        /// The path.
+        path: String,
+        /// The server's texts, if any.
+        detail: String,
+    },
+    /// The server refused the request.
+    #[error("{path}: {message} ({status})")]
+    Refused {
+        /// The path.
+        path: String,
+        /// The HTTP status.
+        status: u16,
+        /// The server's texts.
+        message: String,
+    },
+    /// The answer is not what the API documents.
+    #[error("{path}: the answer lacks {missing}")]
+    Answer {
+        /// The path.
+        path: String,
+        /// The member that is not there, or not of its type.
+        missing: &'static str,
+    },
+}
+
+impl VaultError {
+    /// Whether the same call may succeed later without anybody's help.
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            Self::Transport { .. } | Self::Sealed(_) => true,
+            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the usual variables through `lookup`; a `BAO_` name wins over its
+    /// `VAULT_` twin, as in the `bao` command.
+    ///
+    /// # Errors
+    /// [`VaultError::Setting`] names the variable that can't be used.
+    pub fn from_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, VaultError> {
+        let get = |suffix: &str| {
+            ["BAO", "VAULT"]
+                .iter()
+                .find_map(|prefix| lookup(&format!("{prefix}_{suffix}")))
+                .filter(|value| !value.is_empty())
+        };
+        let skip_verify = match get("SKIP_VERIFY").as_deref() {
+            None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
+            Some(_) => {
+                return Err(VaultError::Setting {
+                    name: "VAULT_SKIP_VERIFY",
+                    problem: "must be true or false".into(),
+                });
+            }
+        };
+        let client = match (get("CLIENT_CERT"), get("CLIENT_KEY")) {
+            (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
+            (None, None) => None,
+            _ => {
+                return Err(VaultError::Setting {
+                    name: "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY",
+                    problem: "set both or neither".into(),
+                });
+            }
+        };
+        let config = Self {
+            address: get("ADDR").unwrap_or_else(|| DEFAULT_ADDRESS.to_owned()),
+            namespace: get("NAMESPACE"),
+            authorities: ["CACERT", "CAPATH"]
+                .iter()
+                .find_map(|name| get(name))
+                .map(PathBuf::from)
+                .into_iter()
+                .collect(),
+            client,
+            skip_verify,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), VaultError> {
+        let url = reqwest::Url::parse(&self.address);
+        if !url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+            return Err(VaultError::Setting {
+                name: "VAULT_ADDR",
+                problem: "must be a URL such as https://vault.example:8200".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The token that the server's own command stored at login, if there is one:
+/// `BAO_TOKEN`, `VAULT_TOKEN`, `~/.bao-token`, then `~/.vault-token`.
+///
+/// # Errors
+/// [`FileError`] when a token file is there and can't be read.
+pub fn token_from_environment(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Secret<String>>, FileError> {
+    for name in ["BAO_TOKEN", "VAULT_TOKEN"] {
+        if let Some(token) = lookup(name).filter(|token| !token.is_empty()) {
+            return Ok(Some(Secret::new(token)));
+        }
+    }
+    let Some(home) = lookup("HOME").map(PathBuf::from) else {
+        return Ok(None);
+    };
+    for name in [".bao-token", ".vault-token"] {
+        match read_token(&home.join(name)) {
+            Ok(token) => return Ok(Some(token)),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a file that holds one token or other secret text, without the blanks
+/// around it.
+///
+/// # Errors
+/// [`FileError`] when the file can't be read, is empty or is not text.
+pub fn read_token(path: &Path) -> Result<Secret<String>, FileError> {
+    let content = files::read_secret(path)?;
+    match std::str::from_utf8(content.expose()).map(str::trim) {
+        Ok(text) if !text.is_empty() => Ok(Secret::new(text.to_owned())),
+        _ => Err(FileError {
+            path: path.to_owned(),
+            cause: std::io::Error::new(std::io::ErrorKind::InvalidData, "no text in the file"),
+        }),
+    }
+}
+
+/// A connection to one server, with or without a token.
+pub struct Vault {
+    http: reqwest::Client,
+    config: Config,
+    token: Option<Secret<String>>,
+}
+
+impl Vault {
+    /// Prepares a client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`VaultError`] when the address, a CA or the client certificate can't be used.
+    pub fn new(config: Config, token: Option<Secret<String>>) -> Result<Self, VaultError> {
+        config.check()?;
+        let mut builder = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::limited(1))
+            .user_agent(concat!("landfast/", env!("CARGO_PKG_VERSION")));
+        if !config.authorities.is_empty() {
+            let mut certificates = Vec::new();
+            for path in &config.authorities {
+                certificates.extend(authorities(path)?);
+            }
+            builder = builder.tls_certs_only(certificates);
+        }
+        if let Some((certificate, key)) = &config.client {
+            let mut pem = files::read_secret(certificate)?.expose().clone();
+            pem.push(b'\n');
+            pem.extend_from_slice(files::read_secret(key)?.expose());
+            let pem = Secret::new(pem);
+            let identity = Identity::from_pem(pem.expose()).map_err(|_| VaultError::Setting {
+                name: "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY",
+                problem: "not a certificate with its private key in PEM".into(),
+            })?;
+            builder = builder.identity(identity);
+        }
+        if config.skip_verify {
+            tracing::warn!("the server's certificate is not verified");
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        let http = builder.build().map_err(|error| VaultError::Setting {
+            name: "TLS",
+            problem: error.to_string(),
+        })?;
+        Ok(Self {
+            http,
+            config,
+            token,
+        })
+    }
+
+    /// The server's address.
+    pub fn address(&self) -> &str {
+        &self.config.address
+    }
+
+    /// Uses another token from now on.
+    pub fn set_token(&mut self, token: Secret<String>) {
+        self.token = Some(token);
+    }
+
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub async fn read(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, VaultError> {
+        self.call(Method::GET, path, query, None::<&()>).await
+    }
+
+    /// Writes to a path.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub async fn write(&self, path: &str, body: &impl Serialize) -> Result<Value, VaultError> {
+        self.call(Method::POST, path, &[], Some(body)).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&impl Serialize>,
+    ) -> Result<Value, VaultError> {
+        let operation = if method == Method::GET {
+            "read"
+        } else {
+            "update"
+        };
+        let mut url =
+            reqwest::Url::parse(&self.config.address).map_err(|_| VaultError::Setting {
+                name: "VAULT_ADDR",
+                problem: "is no URL".into(),
+            })?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("v1").extend(path.split('/'));
+        }
+        url.query_pairs_mut().extend_pairs(query);
+        if query.is_empty() {
+            url.set_query(None);
+        }
+        let mut request = self
+            .http
+            .request(method, url)
+            .header("X-Vault-Request", "true");
+        if let Some(token) = &self.token {
+            let mut value =
+                reqwest::header::HeaderValue::from_str(token.expose()).map_err(|_| {
+                    VaultError::Setting {
+                        name: "token",
+                        problem: "holds characters that no token has".into(),
+                    }
+                })?;
+            value.set_sensitive(true);
+            request = request.header("X-Vault-Token", value);
+        }
+        if let Some(namespace) = &self.config.namespace {
+            request = request.header("X-Vault-Namespace", namespace);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let transport = |error: reqwest::Error| VaultError::Transport {
+            address: self.config.address.clone(),
+            cause: causes(&error.without_url()),
+        };
+        let mut response = request.send().await.map_err(transport)?;
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            if bytes.len() + chunk.len() > MAX_ANSWER {
+                return Err(VaultError::Answer {
+                    path: path.to_owned(),
+                    missing: "an end within 8 MiB",
+                });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let bytes = Secret::new(bytes);
+        if status.is_success() {
+            if bytes.expose().is_empty() {
+                return Ok(Value::Null);
+            }
+            return serde_json::from_slice(bytes.expose()).map_err(|_| VaultError::Answer {
+                path: path.to_owned(),
+                missing: "a JSON body",
+            });
+        }
+        Err(refusal(status, path, operation, bytes.expose()))
+    }
+}
+
+fn refusal(status: StatusCode, path: &str, operation: &'static str, body: &[u8]) -> VaultError {
+    let texts = serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|body| {
+            let errors = body.get("errors")?.as_array()?;
+            let texts: Vec<&str> = errors.iter().filter_map(Value::as_str).collect();
+            Some(texts.join("; ").trim().to_owned())
+        })
+        .unwrap_or_default();
+    let detail = if texts.is_empty() {
+        String::new()
+    } else {
+        format!(": {texts}")
+    };
+    let path = path.to_owned();
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => VaultError::Sealed(detail),
+        StatusCode::FORBIDDEN => VaultError::Denied { path, operation },
+        StatusCode::NOT_FOUND => VaultError::NotFound { path, detail },
+        _ => VaultError::Refused {
+            path,
+            status: status.as_u16(),
+            message: texts,
+        },
+    }
+}
+
+/// Certificates from a PEM file, or from every file of a directory.
+fn authorities(path: &Path) -> Result<Vec<Certificate>, VaultError> {
+    let paths = if path.is_dir() {
+        let mut entries = std::fs::read_dir(path)
+            .and_then(|entries| {
+                entries
+                    .map(|entry| Ok(entry?.path()))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .map_err(FileError::at(path))?;
+        entries.retain(|entry| entry.is_file());
+        entries
+    } else {
+        vec![path.to_owned()]
+    };
+    let mut certificates = Vec::new();
+    for path in paths {
+        let pem = files::read_secret(&path)?;
+        certificates.extend(Certificate::from_pem_bundle(pem.expose()).map_err(|_| {
+            VaultError::Setting {
+                name: "VAULT_CACERT",
+                problem: format!("{} holds no certificates in PEM", path.display()),
+            }
+        })?);
+    }
+    Ok(certificates)
+}
+
+/// An error with all that lies below it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Result<Config, VaultError> {
+        Config::from_environment(|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_openbao_names_win() {
+        let config = config(&[
+            ("VAULT_ADDR", "https://v:1"),
+            ("BAO_ADDR", "https://b:2"),
+            ("VAULT_NAMESPACE", "team"),
+            ("VAULT_SKIP_VERIFY", "true"),
+        ])
+        .unwrap();
+        assert_eq!(config.address, "https://b:2");
+        assert_eq!(config.namespace.as_deref(), Some("team"));
+        assert!(config.skip_verify);
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        for (pairs, name) in [
+            (&[("VAULT_ADDR", "vault:8200")][..], "VAULT_ADDR"),
+            (&[("VAULT_SKIP_VERIFY", "maybe")], "VAULT_SKIP_VERIFY"),
+            (&[("VAULT_CLIENT_CERT", "x")], "VAULT_CLIENT_CERT"),
+        ] {
+            let error = config(pairs).unwrap_err().to_string();
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let text = |status: u16, body: &str| {
+            let status = StatusCode::from_u16(status).unwrap();
+            refusal(status, "pki/x", "read", body.as_bytes())
+        };
+        assert!(text(503, r#"{"errors":["Vault is sealed"]}"#).is_temporary());
+        assert!(text(403, "{}").to_string().contains("must allow read"));
+        assert!(text(404, "<html>").to_string().contains("check the mount"));
+        let bad = text(400, r#"{"errors":["a","b"]}"#);
+        assert_eq!(bad.to_string(), "pki/x: a; b (400)");
+        assert!(!bad.is_temporary());
+        assert!(text(500, "").is_temporary());
+    }
+
+    #[test]
+    fn a_token_comes_from_the_variable_then_from_the_files() {
+        let home = tempfile::tempdir().unwrap();
+        let with = |token: Option<&str>| {
+            let lookup = |name: &str| match name {
+                "HOME" => Some(home.path().to_str().unwrap().to_owned()),
+                "VAULT_TOKEN" => token.map(str::to_owned),
+                _ => None,
+            };
+            token_from_environment(lookup)
+                .unwrap()
+                .map(|token| token.expose().clone())
+        };
+        assert_eq!(with(None), None);
+        std::fs::write(home.path().join(".vault-token"), "stored\n").unwrap();
+        assert_eq!(with(None).as_deref(), Some("stored"));
+        assert_eq!(with(Some("given")).as_deref(), Some("given"));
+    }
+}
