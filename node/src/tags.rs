@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use landfast_pki::{Certificate, Name};
+
 /// STS takes at most this many session tags.
 pub const MAX_TAGS: usize = 50;
 /// STS takes tag keys of at most this many characters.
@@ -40,6 +42,23 @@ pub struct BadTag {
 }
 
 impl Facts {
+    /// Takes the facts out of a certificate.
+    pub fn of(certificate: &Certificate) -> Self {
+        let names = certificate.subject_alt_names();
+        Self {
+            subject: attributes(certificate.subject()),
+            issuer: attributes(certificate.issuer()),
+            dns: names.dns.clone(),
+            uris: names.uris.clone(),
+            directory_name: names
+                .directories()
+                .first()
+                .map(attributes)
+                .unwrap_or_default(),
+            serial: certificate.serial().as_bytes().to_vec(),
+        }
+    }
+
     /// The first common name of the subject.
     pub fn common_name(&self) -> Option<&str> {
         self.subject
@@ -128,6 +147,40 @@ pub fn is_session_name(name: &str) -> bool {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
 }
+
+/// Attribute short names as Roles Anywhere writes them, with values; an
+/// attribute without a short name keeps its OID.
+fn attributes(name: &Name) -> Vec<(String, String)> {
+    name.rdns()
+        .into_iter()
+        .flatten()
+        .map(|attribute| {
+            let oid = attribute.oid.to_string();
+            let short = SHORT_NAMES
+                .iter()
+                .find(|(known, _)| *known == oid)
+                .map_or(oid.as_str(), |(_, short)| short);
+            (short.to_owned(), attribute.value)
+        })
+        .collect()
+}
+
+/// RFC 4519 attribute types by OID.
+const SHORT_NAMES: [(&str, &str); 13] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.4", "SN"),
+    ("2.5.4.5", "SERIALNUMBER"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.9", "STREET"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.12", "T"),
+    ("2.5.4.42", "GN"),
+    ("0.9.2342.19200300.100.1.1", "UID"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+];
 
 fn allowed_in_tag(c: char) -> bool {
     c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)

@@ -12,6 +12,9 @@ mod crypto;
 
 // Encodings.
 pub mod cert;
+pub mod chain;
+pub mod crl;
+pub mod csr;
 pub mod error;
 pub mod ext;
 pub mod key;
@@ -38,7 +41,9 @@ pub use const_oid::ObjectIdentifier as Oid;
 
 pub use crate::asn1::FOREVER;
 pub use crate::cert::{Certificate, ExtensionRef, Prepared, Template};
+pub use crate::crl::{Crl, CrlTemplate, PreparedCrl, RevokedEntries, RevokedEntry};
 pub use crate::crypto::{digest_for, random, sha1, sha256};
+pub use crate::csr::{Csr, CsrTemplate, PreparedCsr};
 pub use crate::error::Error;
 pub use crate::ext::{
     ExtKeyUsage, Extension, GeneralNames, KeyUsage, NameConstraints, OtherName, Policy,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use der::{Reader, SliceReader};
 
 use crate::asn1::{self, Writer};
-use crate::{Error, Oid};
+use crate::{Error, Name, Oid};
 
 /// The names of a subjectAltName (RFC 5280 section 4.2.1.6).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +64,15 @@ impl GeneralNames {
             && self.uris.is_empty()
             && self.other.is_empty()
             && self.rest.is_empty()
+    }
+
+    /// The directory names among them, in order.
+    pub fn directories(&self) -> Vec<Name> {
+        let name = |der: &Vec<u8>| {
+            let content = asn1::decode(der, |r| asn1::value(r, asn1::context_constructed(4)));
+            Name::from_der(content.ok()?).ok()
+        };
+        self.rest.iter().filter_map(name).collect()
     }
 
     /// Reads the extension's value.

@@ -36,6 +36,11 @@ impl KeyUsage {
         Self(0)
     }
 
+    /// From bits, bit n being the standard's bit n; those beyond the ninth are dropped.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits & 0x1ff)
+    }
+
     /// Whether no usage is in the set.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

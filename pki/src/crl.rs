@@ -1,0 +1,449 @@
+//! Certificate revocation lists (RFC 5280 section 5).
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use der::{Reader, SliceReader};
+use jiff::Timestamp;
+
+use crate::asn1::{self, Writer};
+use crate::cert::{Certificate, range_in, sign_and_wrap};
+use crate::ext::{self, Extension, KeyUsage};
+use crate::key::PublicKey;
+use crate::name::Name;
+use crate::sign::{SignatureAlgorithm, Signer};
+use crate::{Error, Oid, SerialNumber, pem};
+
+/// Revoked certificates, kept encoded: a list of a hundred thousand is rebuilt by copying, not by encoding.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RevokedEntries {
+    der: Vec<u8>,
+    count: usize,
+}
+
+impl RevokedEntries {
+    /// No entry.
+    pub const fn new() -> Self {
+        Self {
+            der: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Adds a certificate, revoked at this second, without a reason.
+    pub fn push(&mut self, serial: &SerialNumber, revoked_at: Timestamp) {
+        let mut w = Writer::default();
+        w.sequence(|w| {
+            w.unsigned(serial.as_bytes());
+            w.time(revoked_at);
+        });
+        self.der.extend_from_slice(&w.finish());
+        self.count += 1;
+    }
+
+    /// Adds an entry as another list has it, with its extensions.
+    pub fn push_encoded(&mut self, entry: &RevokedEntry<'_>) {
+        self.der.extend_from_slice(entry.der);
+        self.count += 1;
+    }
+
+    /// Adds the entries of another collection.
+    pub fn append(&mut self, other: &Self) {
+        self.der.extend_from_slice(&other.der);
+        self.count += other.count;
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// What stands around the entries of a list.
+#[derive(Debug, Clone)]
+pub struct CrlTemplate {
+    /// The subject of the CA certificate, as encoded there.
+    pub issuer: Name,
+    /// The subject key identifier of the CA certificate.
+    pub authority_key_id: Vec<u8>,
+    /// The list's number, greater than that of every earlier list (RFC 5280 section 5.2.3).
+    pub number: u64,
+    /// When the list is made.
+    pub this_update: Timestamp,
+    /// When the next one will be there at the latest.
+    pub next_update: Timestamp,
+    /// Makes a delta list to the complete list of this number (RFC 5280 section 5.2.4).
+    pub delta_base: Option<u64>,
+    /// Where delta lists are; not written into a delta list.
+    pub freshest: Vec<String>,
+}
+
+impl CrlTemplate {
+    /// Builds the bytes to sign.
+    pub fn prepare(&self, entries: &RevokedEntries, algorithm: SignatureAlgorithm) -> PreparedCrl {
+        let mut extensions = vec![
+            Extension::authority_key_id(&self.authority_key_id),
+            number_extension(ext::id::CRL_NUMBER, false, self.number),
+        ];
+        match self.delta_base {
+            Some(base) => {
+                extensions.push(number_extension(ext::id::DELTA_CRL_INDICATOR, true, base))
+            }
+            None if !self.freshest.is_empty() => {
+                extensions.push(Extension::freshest_crl(&self.freshest))
+            }
+            None => {}
+        }
+        let mut w = Writer::with_capacity(entries.der.len() + self.issuer.der().len() + 512);
+        w.sequence(|w| {
+            w.number(1);
+            w.raw(algorithm.identifier());
+            w.raw(self.issuer.der());
+            w.time(self.this_update);
+            w.time(self.next_update);
+            if !entries.is_empty() {
+                w.tlv(asn1::SEQUENCE, &entries.der);
+            }
+            w.nested(asn1::context_constructed(0), |w| {
+                Extension::write_list(w, &extensions)
+            });
+        });
+        PreparedCrl {
+            tbs: w.finish(),
+            algorithm,
+        }
+    }
+}
+
+/// A list that lacks nothing but its signature.
+#[derive(Debug)]
+pub struct PreparedCrl {
+    tbs: Vec<u8>,
+    algorithm: SignatureAlgorithm,
+}
+
+impl PreparedCrl {
+    /// The bytes to sign, a DER TBSCertList.
+    pub fn tbs(&self) -> &[u8] {
+        &self.tbs
+    }
+
+    /// How to sign them.
+    pub const fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm
+    }
+
+    /// Joins the signature.
+    ///
+    /// # Errors
+    /// The parts do not make a list that can be read back.
+    pub fn finish(self, signature: &[u8]) -> Result<Crl, Error> {
+        Crl::from_der(&sign_and_wrap(&self.tbs, self.algorithm, signature).0)
+    }
+
+    /// Signs with a key at hand.
+    ///
+    /// # Errors
+    /// The key cannot sign by the algorithm prepared for.
+    pub fn sign(self, signer: &dyn Signer) -> Result<Crl, Error> {
+        let signature = signer.sign(self.algorithm, &self.tbs)?;
+        self.finish(&signature)
+    }
+}
+
+/// A revocation list. Cheap to clone; the entries stay encoded.
+#[derive(Clone)]
+pub struct Crl {
+    der: Arc<[u8]>,
+    tbs: Range<usize>,
+    signature: Range<usize>,
+    entries: Range<usize>,
+    parsed: Arc<Parsed>,
+}
+
+/// One entry of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedEntry<'a> {
+    /// The certificate.
+    pub serial: SerialNumber,
+    /// Since when it is revoked.
+    pub revoked_at: Timestamp,
+    /// The reason code, if the entry has one (RFC 5280 section 5.3.1).
+    pub reason: Option<u8>,
+    /// The whole entry.
+    pub der: &'a [u8],
+}
+
+impl Crl {
+    /// From DER.
+    ///
+    /// # Errors
+    /// Broken structure, also of an entry.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let broken = |why: der::Error| Error::malformed("CRL", why);
+        let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE)).map_err(broken)?;
+        let parts = asn1::decode(body, |r| {
+            let tbs = asn1::raw_sequence(r)?;
+            let algorithm = asn1::raw_sequence(r)?;
+            Ok((tbs, algorithm, asn1::bit_octets(r)?))
+        });
+        let (tbs, algorithm, signature) = parts.map_err(broken)?;
+        let (parsed, entries) = Parsed::read(tbs)?;
+        if parsed.algorithm != algorithm {
+            return Err(Error::malformed(
+                "CRL",
+                "inner and outer signature algorithms differ",
+            ));
+        }
+        let mut reader = SliceReader::new(entries).map_err(broken)?;
+        while !reader.is_finished() {
+            entry(&mut reader).map_err(broken)?;
+        }
+        let start = der.len() - body.len();
+        Ok(Self {
+            tbs: start..start + tbs.len(),
+            signature: der.len() - signature.len()..der.len(),
+            entries: if entries.is_empty() {
+                0..0
+            } else {
+                range_in(der, entries)
+            },
+            der: der.into(),
+            parsed: Arc::new(parsed),
+        })
+    }
+
+    /// From the first block of PEM text.
+    ///
+    /// # Errors
+    /// No block, one that is no CRL, or as for [`from_der`](Self::from_der).
+    pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
+        Self::from_der(&pem::one(text, &["X509 CRL"])?)
+    }
+
+    /// The encoding.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// PEM with a final newline.
+    pub fn pem(&self) -> String {
+        pem::encode("X509 CRL", &self.der)
+    }
+
+    /// Who made the list.
+    pub fn issuer(&self) -> &Name {
+        &self.parsed.issuer
+    }
+
+    /// When it was made.
+    pub fn this_update(&self) -> Timestamp {
+        self.parsed.this_update
+    }
+
+    /// When the next one will be there at the latest, if the list says so.
+    pub fn next_update(&self) -> Option<Timestamp> {
+        self.parsed.next_update
+    }
+
+    /// How it is signed.
+    ///
+    /// # Errors
+    /// By an algorithm that is not implemented.
+    pub fn signature_algorithm(&self) -> Result<SignatureAlgorithm, Error> {
+        SignatureAlgorithm::from_identifier(&self.parsed.algorithm)
+    }
+
+    /// The list's extensions, in order.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.parsed.extensions
+    }
+
+    /// One extension of the list.
+    pub fn extension(&self, oid: &Oid) -> Option<&Extension> {
+        self.parsed
+            .extensions
+            .iter()
+            .find(|extension| extension.oid == *oid)
+    }
+
+    /// The list's number; none if it is absent or beyond 64 bits.
+    pub fn number(&self) -> Option<u64> {
+        self.number_in(&ext::id::CRL_NUMBER)
+    }
+
+    /// The number of the complete list that this delta list is for.
+    pub fn delta_base(&self) -> Option<u64> {
+        self.number_in(&ext::id::DELTA_CRL_INDICATOR)
+    }
+
+    /// Whether it lists changes only.
+    pub fn is_delta(&self) -> bool {
+        self.extension(&ext::id::DELTA_CRL_INDICATOR).is_some()
+    }
+
+    /// The authority key identifier's key identifier.
+    pub fn aki(&self) -> Option<&[u8]> {
+        let extension = self.extension(&ext::id::AUTHORITY_KEY_ID)?;
+        ext::authority_key_id(&extension.value).ok().flatten()
+    }
+
+    /// The entries, in order.
+    pub fn entries(&self) -> impl Iterator<Item = RevokedEntry<'_>> {
+        let mut reader = SliceReader::new(&self.der[self.entries.clone()]).ok();
+        std::iter::from_fn(move || {
+            let reader = reader.as_mut().filter(|reader| !reader.is_finished())?;
+            entry(reader).ok()
+        })
+    }
+
+    /// The entry of a certificate, if it is listed.
+    pub fn find(&self, serial: &SerialNumber) -> Option<RevokedEntry<'_>> {
+        self.entries().find(|entry| entry.serial == *serial)
+    }
+
+    /// Checks the signature, and nothing else, against a key.
+    ///
+    /// # Errors
+    /// It is not that key's signature, or by an algorithm that is not implemented.
+    pub fn verify_signed_by(&self, key: &PublicKey) -> Result<(), Error> {
+        let signature = &self.der[self.signature.clone()];
+        key.verify(
+            self.signature_algorithm()?,
+            &self.der[self.tbs.clone()],
+            signature,
+        )
+    }
+
+    /// Checks that `issuer` signed the list and may do so. Times are not looked at.
+    ///
+    /// # Errors
+    /// The names differ, the certificate does not permit it, or the signature is wrong.
+    pub fn verify(&self, issuer: &Certificate) -> Result<(), Error> {
+        if self.issuer() != issuer.subject() {
+            return Err(Error::IssuerMismatch);
+        }
+        issuer.may_sign(KeyUsage::CRL_SIGN)?;
+        self.verify_signed_by(issuer.public_key())
+    }
+
+    fn number_in(&self, oid: &Oid) -> Option<u64> {
+        asn1::decode(&self.extension(oid)?.value, asn1::number).ok()
+    }
+}
+
+impl PartialEq for Crl {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Crl {}
+
+impl fmt::Debug for Crl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Crl({} of {})",
+            self.number().unwrap_or_default(),
+            self.issuer()
+        )
+    }
+}
+
+/// What was read from a TBSCertList, but for the entries.
+struct Parsed {
+    algorithm: Vec<u8>,
+    issuer: Name,
+    this_update: Timestamp,
+    next_update: Option<Timestamp>,
+    extensions: Vec<Extension>,
+}
+
+impl Parsed {
+    /// Also gives the encoded entries.
+    fn read(tbs: &[u8]) -> Result<(Self, &[u8]), Error> {
+        let broken = |why: der::Error| Error::malformed("CRL", why);
+        let body = asn1::decode(tbs, |r| asn1::value(r, asn1::SEQUENCE)).map_err(broken)?;
+        let fields = asn1::decode(body, |r| {
+            if asn1::peek(r) == Some(asn1::INTEGER) {
+                asn1::number(r)?;
+            }
+            let algorithm = asn1::raw_sequence(r)?;
+            let issuer = asn1::raw_sequence(r)?;
+            let this_update = asn1::time(r)?;
+            let next_update = match asn1::peek(r) {
+                Some(asn1::UTC_TIME | asn1::GENERALIZED_TIME) => Some(asn1::time(r)?),
+                _ => None,
+            };
+            let entries = asn1::optional(r, asn1::SEQUENCE)?.unwrap_or_default();
+            let extensions = asn1::optional(r, asn1::context_constructed(0))?;
+            Ok((
+                algorithm,
+                issuer,
+                this_update,
+                next_update,
+                entries,
+                extensions,
+            ))
+        });
+        let (algorithm, issuer, this_update, next_update, entries, extensions) =
+            fields.map_err(broken)?;
+        let extensions = extensions
+            .map(Extension::list_from_der)
+            .transpose()?
+            .unwrap_or_default();
+        let issuer = Name::from_der(issuer)?;
+        let parsed = Self {
+            algorithm: algorithm.to_vec(),
+            issuer,
+            this_update,
+            next_update,
+            extensions,
+        };
+        Ok((parsed, entries))
+    }
+}
+
+/// Reads the next entry.
+fn entry<'a>(reader: &mut SliceReader<'a>) -> der::Result<RevokedEntry<'a>> {
+    let der = asn1::raw_sequence(reader)?;
+    let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE))?;
+    asn1::decode(body, |r| {
+        let serial = SerialNumber::from_bytes(asn1::unsigned(r)?);
+        let revoked_at = asn1::time(r)?;
+        let mut reason = None;
+        if !r.is_finished() {
+            ext::walk(asn1::raw_sequence(r)?, |oid, _, value| {
+                if let (ext::id::REASON_CODE, [ENUMERATED, 1, code]) = (oid, value) {
+                    reason = Some(*code);
+                }
+            })?;
+        }
+        Ok(RevokedEntry {
+            serial,
+            revoked_at,
+            reason,
+            der,
+        })
+    })
+}
+
+fn number_extension(oid: Oid, critical: bool, number: u64) -> Extension {
+    Extension {
+        oid,
+        critical,
+        value: asn1::encode(|w| w.number(number)),
+    }
+}
+
+const ENUMERATED: u8 = 0x0a;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,304 @@
+//! Certification requests (PKCS#10, RFC 2986).
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use der::{Reader, SliceReader};
+
+use crate::asn1::{self, Writer};
+use crate::cert::sign_and_wrap;
+use crate::ext::{self, BasicConstraints, Extension, GeneralNames};
+use crate::key::PublicKey;
+use crate::name::Name;
+use crate::sign::{SignatureAlgorithm, Signer};
+use crate::{Error, Oid, pem};
+
+/// What goes into a request.
+#[derive(Debug, Clone)]
+pub struct CsrTemplate {
+    /// The name asked for.
+    pub subject: Name,
+    /// The key to certify, which also signs the request.
+    pub public_key: PublicKey,
+    /// The extensions asked for, in this order.
+    pub extensions: Vec<Extension>,
+}
+
+impl CsrTemplate {
+    /// Builds the bytes to sign.
+    ///
+    /// # Errors
+    /// The parts do not make a request that can be read back.
+    pub fn prepare(self, algorithm: SignatureAlgorithm) -> Result<PreparedCsr, Error> {
+        let mut w = Writer::with_capacity(256);
+        w.sequence(|w| {
+            w.number(0);
+            w.raw(self.subject.der());
+            w.raw(self.public_key.spki_der());
+            w.nested(asn1::context_constructed(0), |w| {
+                if !self.extensions.is_empty() {
+                    w.sequence(|w| {
+                        w.oid(&EXTENSION_REQUEST);
+                        w.nested(asn1::SET, |w| Extension::write_list(w, &self.extensions));
+                    });
+                }
+            });
+        });
+        let info = w.finish();
+        Parsed::read(&info)?;
+        Ok(PreparedCsr { info, algorithm })
+    }
+}
+
+/// A request that lacks nothing but its signature.
+#[derive(Debug)]
+pub struct PreparedCsr {
+    info: Vec<u8>,
+    algorithm: SignatureAlgorithm,
+}
+
+impl PreparedCsr {
+    /// The bytes to sign, a DER CertificationRequestInfo.
+    pub fn tbs(&self) -> &[u8] {
+        &self.info
+    }
+
+    /// How to sign them.
+    pub const fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm
+    }
+
+    /// Joins the signature and checks it, since a request is worth nothing without its proof of possession.
+    ///
+    /// # Errors
+    /// The signature is not that of the key in the request.
+    pub fn finish(self, signature: &[u8]) -> Result<Csr, Error> {
+        let csr = Csr::from_der(&sign_and_wrap(&self.info, self.algorithm, signature).0)?;
+        csr.verify()?;
+        Ok(csr)
+    }
+
+    /// Signs with a key at hand.
+    ///
+    /// # Errors
+    /// The key cannot sign by the algorithm prepared for, or is not the one in the request.
+    pub fn sign(self, signer: &dyn Signer) -> Result<Csr, Error> {
+        let signature = signer.sign(self.algorithm, &self.info)?;
+        self.finish(&signature)
+    }
+}
+
+/// A certification request. Reading it proves nothing: see [`verify`](Self::verify).
+#[derive(Clone)]
+pub struct Csr {
+    der: Arc<[u8]>,
+    info: Range<usize>,
+    algorithm: Range<usize>,
+    signature: Range<usize>,
+    parsed: Arc<Parsed>,
+}
+
+impl Csr {
+    /// From DER.
+    ///
+    /// # Errors
+    /// Broken structure, a broken alternative name, an extension asked for twice, a public key that is none.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let broken = |why: der::Error| Error::malformed(WHAT, why);
+        let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE)).map_err(broken)?;
+        let parts = asn1::decode(body, |r| {
+            let info = asn1::raw_sequence(r)?;
+            let algorithm = asn1::raw_sequence(r)?;
+            Ok((info, algorithm, asn1::bit_octets(r)?))
+        });
+        let (info, algorithm, signature) = parts.map_err(broken)?;
+        let parsed = Parsed::read(info)?;
+        let start = der.len() - body.len();
+        let middle = start + info.len();
+        Ok(Self {
+            info: start..middle,
+            algorithm: middle..middle + algorithm.len(),
+            signature: der.len() - signature.len()..der.len(),
+            der: der.into(),
+            parsed: Arc::new(parsed),
+        })
+    }
+
+    /// From the first block of PEM text, whatever its label: tools differ in it.
+    ///
+    /// # Errors
+    /// [`Error::Pem`] if there is no block, else as for [`from_der`](Self::from_der).
+    pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
+        let block = pem::blocks(text).into_iter().next().ok_or(Error::Pem)?;
+        Self::from_der(&block.contents)
+    }
+
+    /// Makes and signs a request: alternative names first if there are any, then `extensions`.
+    ///
+    /// # Errors
+    /// The key cannot sign so, or the parts do not make a request.
+    pub fn build(
+        subject: Name,
+        names: &GeneralNames,
+        extensions: &[Extension],
+        algorithm: SignatureAlgorithm,
+        signer: &dyn Signer,
+    ) -> Result<Self, Error> {
+        let mut all = Vec::with_capacity(extensions.len() + 1);
+        if !names.is_empty() {
+            all.push(Extension::subject_alt_name(names, false));
+        }
+        all.extend_from_slice(extensions);
+        let public_key = signer.public_key().clone();
+        CsrTemplate {
+            subject,
+            public_key,
+            extensions: all,
+        }
+        .prepare(algorithm)?
+        .sign(signer)
+    }
+
+    /// Checks that who made the request has the private key.
+    ///
+    /// The kind of key is that of the public key; the signature's algorithm only says how it was signed.
+    ///
+    /// # Errors
+    /// [`Error::RequestSignature`].
+    pub fn verify(&self) -> Result<(), Error> {
+        let algorithm = self
+            .signature_algorithm()
+            .map_err(|_| Error::RequestSignature)?;
+        let signature = &self.der[self.signature.clone()];
+        self.public_key()
+            .verify(algorithm, &self.der[self.info.clone()], signature)
+            .map_err(|_| Error::RequestSignature)
+    }
+
+    /// How it is signed.
+    ///
+    /// # Errors
+    /// By an algorithm that is not implemented.
+    pub fn signature_algorithm(&self) -> Result<SignatureAlgorithm, Error> {
+        SignatureAlgorithm::from_identifier(&self.der[self.algorithm.clone()])
+    }
+
+    /// The encoding.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// PEM with a final newline.
+    pub fn pem(&self) -> String {
+        pem::encode("CERTIFICATE REQUEST", &self.der)
+    }
+
+    /// The name asked for.
+    pub fn subject(&self) -> &Name {
+        &self.parsed.subject
+    }
+
+    /// The key.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.parsed.public_key
+    }
+
+    /// The extensions asked for, in order.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.parsed.extensions
+    }
+
+    /// One extension asked for.
+    pub fn extension(&self, oid: &Oid) -> Option<&Extension> {
+        self.parsed
+            .extensions
+            .iter()
+            .find(|extension| extension.oid == *oid)
+    }
+
+    /// The alternative names asked for.
+    pub fn subject_alt_names(&self) -> &GeneralNames {
+        &self.parsed.names
+    }
+
+    /// The basic constraints asked for.
+    ///
+    /// # Errors
+    /// The extension is broken.
+    pub fn basic_constraints(&self) -> Result<Option<BasicConstraints>, Error> {
+        let extension = self.extension(&ext::id::BASIC_CONSTRAINTS);
+        extension
+            .map(|one| BasicConstraints::from_der(&one.value))
+            .transpose()
+    }
+}
+
+impl fmt::Debug for Csr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Csr({})", self.subject())
+    }
+}
+
+/// What was read from a CertificationRequestInfo.
+struct Parsed {
+    subject: Name,
+    public_key: PublicKey,
+    extensions: Vec<Extension>,
+    names: GeneralNames,
+}
+
+impl Parsed {
+    fn read(info: &[u8]) -> Result<Self, Error> {
+        let broken = |why: der::Error| Error::malformed(WHAT, why);
+        let body = asn1::decode(info, |r| asn1::value(r, asn1::SEQUENCE)).map_err(broken)?;
+        let fields = asn1::decode(body, |r| {
+            asn1::number(r)?;
+            let subject = asn1::raw_sequence(r)?;
+            let spki = asn1::raw_sequence(r)?;
+            // Some tools leave the attributes out altogether.
+            let attributes = asn1::optional(r, asn1::context_constructed(0))?.unwrap_or_default();
+            Ok((subject, spki, extension_requests(attributes)?))
+        });
+        let (subject, spki, requests) = fields.map_err(broken)?;
+        let mut extensions = Vec::new();
+        for request in requests {
+            extensions.extend(Extension::list_from_der(request)?);
+        }
+        ext::refuse_duplicates(extensions.iter().map(|one| one.oid))?;
+        let names = extensions
+            .iter()
+            .find(|one| one.oid == ext::id::SUBJECT_ALT_NAME);
+        let names = names
+            .map(|one| GeneralNames::from_der(&one.value))
+            .transpose()?;
+        Ok(Self {
+            subject: Name::from_der(subject)?,
+            public_key: PublicKey::from_spki_der(spki)?,
+            extensions,
+            names: names.unwrap_or_default(),
+        })
+    }
+}
+
+/// The Extensions sequences in the attributes (RFC 2985 section 5.4.2).
+fn extension_requests(attributes: &[u8]) -> der::Result<Vec<&[u8]>> {
+    let mut requests = Vec::new();
+    let mut list = SliceReader::new(attributes)?;
+    while !list.is_finished() {
+        let mut attribute = SliceReader::new(asn1::value(&mut list, asn1::SEQUENCE)?)?;
+        let oid = asn1::oid(&mut attribute)?;
+        let mut values = SliceReader::new(asn1::value(&mut attribute, asn1::SET)?)?;
+        attribute.finish()?;
+        while oid == EXTENSION_REQUEST && !values.is_finished() {
+            requests.push(asn1::raw_sequence(&mut values)?);
+        }
+    }
+    Ok(requests)
+}
+
+const WHAT: &str = "certificate request";
+const EXTENSION_REQUEST: Oid = Oid::new_unwrap("1.2.840.113549.1.9.14");
+
+#[cfg(test)]
+mod tests;
