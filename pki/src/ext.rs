@@ -265,16 +265,16 @@ impl Policy {
             return;
         }
         w.sequence(|w| {
-            if let Some(notice) = &self.notice {
-                w.sequence(|w| {
-                    w.oid(&USER_NOTICE);
-                    w.sequence(|w| w.tlv(asn1::UTF8_STRING, notice.as_bytes()));
-                });
-            }
             if let Some(cps) = &self.cps {
                 w.sequence(|w| {
                     w.oid(&CPS);
                     w.tlv(asn1::IA5_STRING, cps.as_bytes());
+                });
+            }
+            if let Some(notice) = &self.notice {
+                w.sequence(|w| {
+                    w.oid(&USER_NOTICE);
+                    w.sequence(|w| w.tlv(asn1::UTF8_STRING, notice.as_bytes()));
                 });
             }
         });

@@ -27,7 +27,10 @@ pub mod sign;
 // Rules.
 pub mod glob;
 pub mod host;
+pub mod hybrid;
 pub mod identity;
+pub mod issue;
+pub mod lint;
 pub mod policy;
 pub mod profile;
 pub mod refusal;

@@ -8,6 +8,7 @@ mod tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::ext::{Extension, KeyUsage};
 use crate::glob::Glob;
 use crate::identity::{Identity, Template};
 use crate::policy::{NameRules, Names};
@@ -200,9 +201,13 @@ pub struct Profile {
     pub(crate) other_names: OtherNames,
     pub(crate) serials: Vec<Glob>,
     pub(crate) user_ids: Vec<UserIdRule>,
-    pub(crate) key_usage: u16,
+    pub(crate) key_usage: KeyUsage,
     pub(crate) purposes: Vec<Oid>,
-    pub(crate) policies: Option<(Vec<u8>, Placement)>,
+    /// Key usage, extended key usage, basic constraints: the head of a leaf's extensions.
+    pub(crate) head: Vec<Extension>,
+    pub(crate) policies: Option<(Extension, Placement)>,
+    /// Whether a common name must be a node name of EKS.
+    pub(crate) node_names: bool,
 }
 
 impl Profile {
@@ -213,6 +218,16 @@ impl Profile {
     pub fn new(settings: Settings) -> Result<Self, Refusal> {
         let key_usage = usage::key_usage(&settings.key_usage);
         let purposes = purposes(&settings)?;
+        let mut head = Vec::with_capacity(3);
+        if !key_usage.is_empty() {
+            head.push(Extension::key_usage(key_usage));
+        }
+        if !purposes.is_empty() {
+            head.push(Extension::ext_key_usage(&purposes));
+        }
+        if settings.basic_constraints_valid_for_non_ca {
+            head.push(Extension::basic_constraints(false, None));
+        }
         Ok(Self {
             names: NameRules::new(&settings),
             validity: Rules {
@@ -259,9 +274,22 @@ impl Profile {
                 .collect(),
             key_usage,
             purposes,
+            head,
+            node_names: false,
             policies: policies::extension(&settings.policy_identifiers)?,
             settings,
         })
+    }
+
+    /// The same, for nodes of EKS only: a common name must be a node name (see
+    /// [`crate::hybrid::node_name`]). Among others this keeps `NODE-1` from standing in for
+    /// `node-1`, which a bare domain would let it.
+    #[must_use]
+    pub fn for_node_names(self) -> Self {
+        Self {
+            node_names: true,
+            ..self
+        }
     }
 
     /// The fields this was made from.
@@ -276,7 +304,7 @@ impl Profile {
 
     /// Whether the key usage of its leaves includes digitalSignature.
     pub fn has_digital_signature(&self) -> bool {
-        self.key_usage & usage::DIGITAL_SIGNATURE != 0
+        self.key_usage.contains(KeyUsage::DIGITAL_SIGNATURE)
     }
 
     pub(crate) fn allows_ip(&self, ip: IpAddr) -> bool {
@@ -447,10 +475,7 @@ fn purposes(settings: &Settings) -> Result<Vec<Oid>, Refusal> {
 
 /// Stricter than the built-in engine, which stores `1` or `3.3` and then fails on every use.
 fn purpose(text: &str) -> Result<Oid, Refusal> {
-    usage::looks_like_oid(text)
-        .then(|| Oid::new(text).ok())
-        .flatten()
-        .ok_or_else(|| Refusal::ExtKeyUsageOid(text.to_owned()))
+    usage::oid(text).ok_or_else(|| Refusal::ExtKeyUsageOid(text.to_owned()))
 }
 
 fn cn_validations(words: &[String]) -> Result<Vec<String>, Refusal> {

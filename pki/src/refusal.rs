@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::hybrid::NotANodeName;
+
 /// How a refusal reaches the caller (OpenBao pki: trap of the two error channels).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {
@@ -28,6 +30,14 @@ pub enum Refusal {
     /// The role does not admit this common name.
     #[error("common name {0} not allowed by this role")]
     CommonName(String),
+    /// A common name that the role admits and EKS could not use.
+    #[error("common name {name} not allowed by this role: {why}")]
+    NodeName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: NotANodeName,
+    },
     /// The role does not admit this DNS name.
     #[error("subject alternate name {0} not allowed by this role")]
     DnsName(String),
@@ -302,7 +312,6 @@ impl Refusal {
             | Self::AiaCluster(_)
             | Self::AiaIssuer
             | Self::AlgorithmMismatch { .. }
-            | Self::Lint { .. }
             | Self::Encoding(_) => Channel::Value,
             _ => Channel::Response,
         }

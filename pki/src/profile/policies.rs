@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::asn1::{self, IA5_STRING, UTF8_STRING, Writer};
+use crate::ext::{Extension, Policy};
 use crate::refusal::Refusal;
 use crate::{Oid, usage};
 
@@ -13,15 +13,6 @@ use crate::{Oid, usage};
 pub(crate) enum Placement {
     AfterNames,
     Last,
-}
-
-/// One policy with its qualifiers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Policy {
-    oid: Oid,
-    cps: String,
-    notice: String,
-    is_json: bool,
 }
 
 /// The JSON form of an element.
@@ -64,83 +55,46 @@ pub(crate) fn parse(elements: &[String]) -> Result<Vec<Policy>, Refusal> {
 }
 
 fn parse_one(text: &str) -> Result<Policy, Refusal> {
-    let oid = |oid: &str, json: &str| {
-        let bad = || Refusal::policy_identifier(text, usage::bad_arc(oid).unwrap_or(oid), json);
-        if usage::looks_like_oid(oid) {
-            Oid::new(oid).map_err(|_| bad())
-        } else {
-            Err(bad())
-        }
+    let oid = |oid: &str, json: &str| -> Result<Oid, Refusal> {
+        let arc = usage::bad_arc(oid).unwrap_or(oid);
+        usage::oid(oid).ok_or_else(|| Refusal::policy_identifier(text, arc, json))
     };
     if usage::looks_like_oid(text) {
-        let oid = oid(text, "not an object")?;
-        return Ok(Policy {
-            oid,
-            cps: String::new(),
-            notice: String::new(),
-            is_json: false,
-        });
+        return oid(text, "not an object").map(Policy::new);
     }
     match serde_json::from_str::<Element>(text) {
         Ok(element) => Ok(Policy {
             oid: oid(&element.oid, "its oid is not one")?,
-            cps: element.cps,
-            notice: element.notice,
-            is_json: true,
+            cps: Some(element.cps).filter(|cps| !cps.is_empty()),
+            notice: Some(element.notice).filter(|notice| !notice.is_empty()),
         }),
-        Err(_) => Err(Refusal::policy_identifier(
-            text,
-            usage::bad_arc(text).unwrap_or(text),
-            "not an object with the members oid, cps and notice",
-        )),
+        Err(_) => oid(text, "not an object with the members oid, cps and notice").map(Policy::new),
     }
 }
 
-/// The extension's value and its place, or `None` without policies.
-pub(crate) fn extension(elements: &[String]) -> Result<Option<(Vec<u8>, Placement)>, Refusal> {
+/// The extension and its place, or `None` without policies.
+pub(crate) fn extension(elements: &[String]) -> Result<Option<(Extension, Placement)>, Refusal> {
     let policies = parse(elements)?;
     if policies.is_empty() {
         return Ok(None);
     }
-    if policies.iter().any(|policy| !policy.cps.is_ascii()) {
+    if policies
+        .iter()
+        .flat_map(|policy| &policy.cps)
+        .any(|cps| !cps.is_ascii())
+    {
         return Err(Refusal::Encoding("a cps pointer must be ASCII".into()));
     }
-    let last = policies.iter().any(|policy| policy.is_json);
-    let placement = if last {
-        Placement::Last
-    } else {
+    let plain = elements
+        .iter()
+        .all(|text| text.is_empty() || usage::looks_like_oid(text));
+    let placement = if plain {
         Placement::AfterNames
+    } else {
+        Placement::Last
     };
-    let value = asn1::encode(|w| {
-        w.sequence(|w| policies.iter().for_each(|policy| policy.write(w)));
-    });
-    Ok(Some((value, placement)))
+    Ok(Some((
+        Extension::certificate_policies(&policies),
+        placement,
+    )))
 }
-
-impl Policy {
-    fn write(&self, w: &mut Writer) {
-        w.sequence(|w| {
-            w.oid(&self.oid);
-            if self.cps.is_empty() && self.notice.is_empty() {
-                return;
-            }
-            w.sequence(|w| {
-                if !self.cps.is_empty() {
-                    w.sequence(|w| {
-                        w.oid(&CPS);
-                        w.tlv(IA5_STRING, self.cps.as_bytes());
-                    });
-                }
-                if !self.notice.is_empty() {
-                    w.sequence(|w| {
-                        w.oid(&USER_NOTICE);
-                        w.sequence(|w| w.tlv(UTF8_STRING, self.notice.as_bytes()));
-                    });
-                }
-            });
-        });
-    }
-}
-
-const CPS: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.2.1");
-const USER_NOTICE: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.2.2");

@@ -283,11 +283,16 @@ fn policies_as_2_7_2_encodes_them() {
             "3024300406022a03301c06022a043016301406082b0601050507020230080c0668c3a96c6c6f",
             true,
         ),
+        (
+            &["{\"oid\":\"1.2.4\",\"notice\":\"n\",\"cps\":\"http://x\"}"],
+            "302f302d06022a043027301406082b060105050702011608687474703a2f2f78300f06082b0601050507020230030c016e",
+            true,
+        ),
         // Repeating one is an internal error of the built-in engine.
         (&["1.2.3", "", "1.2.3"], "3006300406022a03", false),
     ] {
-        let (value, placement) = policies::extension(&list(elements)).unwrap().unwrap();
-        let hex: String = value.iter().map(|b| format!("{b:02x}")).collect();
+        let (extension, placement) = policies::extension(&list(elements)).unwrap().unwrap();
+        let hex: String = extension.value.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, want, "{elements:?}");
         assert_eq!(placement == Placement::Last, last);
     }
