@@ -1,10 +1,21 @@
 //! The PKI secrets engine for Vault and OpenBao: path table, storage, caches and periodic work around the rules of `landfast-pki`.
 //!
 //! Paths, fields, answers and the storage layout are those of the built-in `pki` engine of OpenBao 2.7.2, so that clients and
-//! existing mounts need not change.
+//! existing mounts need not change. [`Mount`] is the engine; hand it to `landfast_sdk::serve`.
+
+// The description of a role is one literal with more members than the usual limit lets a macro see.
+#![recursion_limit = "256"]
 
 mod cache;
 mod clock;
 pub mod entry;
+mod identity;
+mod mount;
+mod paths;
+mod pki;
+mod role;
+mod table;
+mod url;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use mount::Mount;

@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
-use landfast_sdk::logical::{
-    Backend, Error, Setup, Storage, StorageError, SystemView, Table, Write,
-};
+use landfast_sdk::logical::{Backend, Error, Setup, Storage, SystemView, Table, Write};
 
 use crate::cache::Cache;
 use crate::clock::{Clock, SystemClock};
@@ -24,6 +22,9 @@ pub struct Mount {
     rsa: Semaphore,
     uuid: String,
 }
+
+/// A mount as handlers get it.
+pub(crate) type Shared = Arc<Mount>;
 
 /// A storage entry that the mount keeps decoded.
 pub(crate) trait Entry: Sized + Send + Sync + 'static {
@@ -125,7 +126,7 @@ impl Mount {
     pub(crate) async fn save(&self, writes: Vec<Write>) -> Result<(), Error> {
         let (storage, cache) = (Arc::clone(&self.storage), Arc::clone(&self.cache));
         let saved = tokio::spawn(async move {
-            let keys: Vec<_> = writes.iter().map(|write| write.key().to_owned()).collect();
+            let keys: Vec<_> = writes.iter().map(key_of).collect();
             let saved = storage.apply(writes).await;
             keys.iter().for_each(|key| cache.invalidate(key));
             saved
@@ -218,6 +219,12 @@ pub(crate) fn internal(public: &str, cause: impl std::fmt::Display) -> Error {
     Error::Internal {
         public: public.to_owned(),
         log: cause.to_string(),
+    }
+}
+
+fn key_of(write: &Write) -> String {
+    match write {
+        Write::Put { key, .. } | Write::Delete { key } => key.clone(),
     }
 }
 

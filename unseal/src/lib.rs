@@ -4,20 +4,26 @@
 //!
 //! - [`Wrapper`] is what a server asks: wrap these bytes, open that blob. [`Envelope`] is the only implementation; it keeps
 //!   the layout of the awskms wrapper that OpenBao once had built in ([`blob`]).
-//! - [`KeyEncryptionKey`] is what an envelope asks: wrap this data key. [`local`] keeps the key in a file.
+//! - [`KeyEncryptionKey`] is what an envelope asks: wrap this data key. [`aws`] leaves that to AWS KMS, [`local`] keeps the key in a
+//!   file.
 //! - [`KmsSigner`] is a private key that signs in a key service, for certificate authorities.
+//! - [`config`] is the seal stanza as operators have it already; [`CredentialSource`] lets other parts of landfast lend AWS credentials.
 
+pub mod aws;
 pub mod blob;
 pub mod config;
+pub mod credentials;
 mod crypto;
 pub mod envelope;
 pub mod error;
+mod files;
 pub mod local;
 mod secret;
 pub mod wrapper;
 
 pub use blob::BlobInfo;
 pub use config::{AwsConfig, Environment, ParseOptions};
+pub use credentials::{CredentialSource, TemporaryCredentials};
 pub use envelope::Envelope;
 pub use error::{Class, Error, ServiceError};
 pub use secret::Secret;

@@ -152,6 +152,29 @@ pub struct RoleEntry {
 }
 
 impl RoleEntry {
+    /// A role of which nothing was said, by the defaults of the API.
+    pub fn fresh() -> Self {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        Self {
+            allow_localhost: true,
+            allow_ip_sans: true,
+            enforce_hostnames: true,
+            server_flag: true,
+            client_flag: true,
+            use_csr_common_name: true,
+            use_csr_sans: true,
+            key_type: "rsa".to_owned(),
+            key_usage_list: words(&["DigitalSignature", "KeyAgreement", "KeyEncipherment"]),
+            require_cn: true,
+            cn_validations: words(&["email", "hostname"]),
+            not_before_duration: Duration::from_secs(30),
+            not_before_bound: "permit".to_owned(),
+            not_after_bound: "permit".to_owned(),
+            issuer: "default".to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Storage key of the role `name`.
     pub fn key(name: &str) -> String {
         format!("{PREFIX}{name}")
@@ -228,7 +251,7 @@ impl RoleEntry {
 }
 
 impl Default for RoleEntry {
-    /// What reading JSON without any member gives: everything off. The defaults of a *new* role belong to the API.
+    /// What reading JSON without any member gives: everything off. A new role is [`RoleEntry::fresh`].
     fn default() -> Self {
         Self {
             lease_max: String::new(),
@@ -330,12 +353,6 @@ impl Network {
             address: masked(address, prefix),
             prefix,
         })
-    }
-
-    /// Whether `address` lies in the network. An IPv4 address in IPv6 clothing counts as IPv4.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4() && masked(address, self.prefix) == self.address
     }
 }
 

@@ -1,19 +1,18 @@
 //! `roles/NAME`: the roles that certificates are made by.
 
 use std::fmt;
-use std::time::Duration;
 
 use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use landfast_sdk::logical::{CommaList, Cx, Error, Response, Ttl};
+use landfast_pki::profile::split_policy_identifiers;
+use landfast_sdk::logical::{CommaList, Cx, Error, Page, Response, Ttl};
 
 use crate::Mount;
 use crate::entry::role::{self, RoleEntry};
 use crate::mount::Shared;
-use crate::paths::Paging;
 use crate::role::Role;
 
 mod check;
@@ -160,9 +159,12 @@ pub(crate) struct RoleRequest {
 }
 
 /// `LIST roles`.
-pub(crate) async fn list(mount: Shared, _cx: Cx, page: Paging) -> Result<Response, Error> {
+pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
     Ok(Response::list(
-        page.of(mount.storage(), role::PREFIX).await?,
+        mount
+            .storage()
+            .list_page(role::PREFIX, &page.after, page.limit())
+            .await?,
     ))
 }
 
@@ -178,7 +180,7 @@ pub(crate) async fn read(mount: Shared, _cx: Cx, request: RoleName) -> Result<Re
 
 /// `POST roles/NAME`: makes the role or replaces it as a whole.
 pub(crate) async fn write(mount: Shared, _cx: Cx, request: RoleRequest) -> Result<Response, Error> {
-    store(&mount, request, fresh()).await
+    store(&mount, request, RoleEntry::fresh()).await
 }
 
 /// `PATCH roles/NAME`: changes the fields sent, and no others.
@@ -221,29 +223,6 @@ async fn store(
     Ok(warnings
         .into_iter()
         .fold(Response::map(describe(&entry)), Response::warn))
-}
-
-/// A role of which nothing was said.
-fn fresh() -> RoleEntry {
-    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-    RoleEntry {
-        allow_localhost: true,
-        allow_ip_sans: true,
-        enforce_hostnames: true,
-        server_flag: true,
-        client_flag: true,
-        use_csr_common_name: true,
-        use_csr_sans: true,
-        key_type: "rsa".to_owned(),
-        key_usage_list: words(&["DigitalSignature", "KeyAgreement", "KeyEncipherment"]),
-        require_cn: true,
-        cn_validations: words(&["email", "hostname"]),
-        not_before_duration: Duration::from_secs(30),
-        not_before_bound: "permit".to_owned(),
-        not_after_bound: "permit".to_owned(),
-        issuer: "default".to_owned(),
-        ..RoleEntry::default()
-    }
 }
 
 impl RoleRequest {
@@ -440,15 +419,6 @@ fn describe(role: &RoleEntry) -> Map<String, Value> {
 #[derive(Debug)]
 struct Policies(Vec<String>);
 
-#[derive(Deserialize, Serialize)]
-struct Policy {
-    oid: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    cps: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    notice: String,
-}
-
 impl<'de> Deserialize<'de> for Policies {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextOrList;
@@ -461,17 +431,15 @@ impl<'de> Deserialize<'de> for Policies {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Policies, E> {
-                if let Ok(policies) = serde_json::from_str::<Vec<Policy>>(text) {
-                    let texts: Result<_, _> = policies.iter().map(serde_json::to_string).collect();
-                    return texts.map(Policies).map_err(E::custom);
-                }
-                CommaList::deserialize(de::value::StrDeserializer::new(text))
-                    .map(|list| Policies(list.0))
+                Ok(Policies(split_policy_identifiers(text)))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Policies, A::Error> {
-                CommaList::deserialize(de::value::SeqAccessDeserializer::new(seq))
-                    .map(|list| Policies(list.0))
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Policies, A::Error> {
+                let mut list = Vec::new();
+                while let Some(element) = seq.next_element::<String>()? {
+                    list.push(element.trim().to_owned());
+                }
+                Ok(Policies(list))
             }
 
             fn visit_unit<E: de::Error>(self) -> Result<Policies, E> {
@@ -485,11 +453,11 @@ impl<'de> Deserialize<'de> for Policies {
 
 impl JsonSchema for Policies {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        CommaList::schema_name()
+        "Policies".into()
     }
 
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        CommaList::json_schema(generator)
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "array", "items": { "type": "string" } })
     }
 
     fn inline_schema() -> bool {

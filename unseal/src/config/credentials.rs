@@ -1,8 +1,10 @@
 //! Where credentials may come from, in order, decided without touching anything.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Environment, Reader};
+use crate::credentials::CredentialSource;
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -58,6 +60,8 @@ pub enum Source {
     Container,
     /// Metadata of the instance.
     InstanceMetadata,
+    /// Another part of landfast.
+    External(Arc<dyn CredentialSource>),
 }
 
 impl Source {
@@ -70,6 +74,7 @@ impl Source {
             Self::WebIdentity { .. } => "the web identity token",
             Self::Container => "the container credentials endpoint",
             Self::InstanceMetadata => "instance metadata",
+            Self::External(source) => source.describe(),
         }
     }
 }
@@ -95,6 +100,14 @@ pub struct CredentialPlan {
 }
 
 impl CredentialPlan {
+    /// A plan that asks one source outside this crate and nothing else.
+    pub fn external(source: Arc<dyn CredentialSource>) -> Self {
+        Self {
+            sources: vec![Source::External(source)],
+            assume: None,
+        }
+    }
+
     /// The plan of a stanza: the order of the old built-in seal, except that `role_arn` is always taken on. The old seal ignored it
     /// whenever other credentials were found.
     pub(super) fn read(

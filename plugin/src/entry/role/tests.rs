@@ -58,19 +58,9 @@ fn an_old_entry_is_brought_up_to_date() {
 }
 
 #[test]
-fn networks_clear_their_host_bits_and_contain_by_prefix() {
+fn networks_clear_their_host_bits() {
     let network = Network::parse("10.1.2.3/8").unwrap();
     assert_eq!(network.to_string(), "10.0.0.0/8");
-    assert!(
-        network.contains("10.255.0.1".parse().unwrap())
-            && network.contains("::ffff:10.0.0.1".parse().unwrap())
-    );
-    assert!(
-        !network.contains("11.0.0.1".parse().unwrap())
-            && !network.contains("2001:db8::1".parse().unwrap())
-    );
-    let all = Network::parse("0.0.0.0/0").unwrap();
-    assert!(all.contains("255.255.255.255".parse().unwrap()));
     let six = Network::parse("2001:db8::/32").unwrap();
     assert_eq!(
         serde_json::to_string(&six).unwrap(),

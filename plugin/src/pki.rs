@@ -1,0 +1,28 @@
+//! Faults of the `landfast-pki` crate as answers to requests.
+
+use landfast_pki::refusal::Channel;
+use landfast_pki::{Error as PkiError, Refusal};
+use landfast_sdk::logical::Error;
+
+use crate::mount::internal;
+
+/// A fault in what the caller sent: 400 with its text. What is not the caller's doing becomes a 500.
+pub(crate) fn refused(error: PkiError) -> Error {
+    match error {
+        PkiError::Crypto => failed(error),
+        error => Error::BadRequest(error.to_string()),
+    }
+}
+
+/// A fault in what the mount itself holds or makes: 500, the cause goes to the log.
+pub(crate) fn failed(error: PkiError) -> Error {
+    internal("the certificate authority failed to encode or sign", error)
+}
+
+/// A refusal by the rules, on the channel where clients expect it.
+pub(crate) fn refusal(refusal: Refusal) -> Error {
+    match refusal.channel() {
+        Channel::Response => Error::BadRequest(refusal.to_string()),
+        Channel::Value => Error::Failed(refusal.to_string()),
+    }
+}

@@ -1,0 +1,739 @@
+//! The AWS KMS wrapper against a stand-in: calls, faults, credentials, Regions.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use aws_lc_rs::{digest, signature};
+use landfast_unseal::aws::{AwsKms, AwsSigner, Limits, Session, seal};
+use landfast_unseal::config::CredentialPlan;
+use landfast_unseal::{
+    AwsConfig, BlobInfo, Class, Context, CredentialSource, Digest, Envelope, Environment, Error,
+    KeyEncryptionKey, KmsSigner, ParseOptions, Secret, SigningScheme, TemporaryCredentials,
+    Wrapper,
+};
+
+#[path = "support/fake_aws.rs"]
+mod fake_aws;
+
+use fake_aws::{
+    ACCESS_KEY, EXPIRED_ACCESS_KEY, FakeAws, Fault, MULTI_REGION_KEY, OTHER_KEY, REGION,
+    UNSEAL_KEY, arn,
+};
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/unseal";
+
+fn quick() -> Limits {
+    Limits {
+        attempt: Duration::from_millis(400),
+        call: Duration::from_millis(1500),
+        attempts: 4,
+        pause: Duration::from_millis(10),
+    }
+}
+
+fn config(fake: &FakeAws, changes: &[(&str, &str)]) -> AwsConfig {
+    let url = fake.url();
+    let mut stanza: BTreeMap<String, String> = [
+        ("kms_key_id", "alias/bao-unseal"),
+        ("region", REGION),
+        ("endpoint", url.as_str()),
+        ("sts_endpoint", url.as_str()),
+        ("access_key", ACCESS_KEY),
+        ("secret_key", "secret"),
+        ("imds", "off"),
+    ]
+    .into_iter()
+    .chain(changes.iter().copied())
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect();
+    stanza.retain(|_, value| !value.is_empty());
+    AwsConfig::parse(&stanza, &Environment::empty(), &ParseOptions::default())
+        .expect("a good stanza")
+}
+
+async fn open(fake: &FakeAws, changes: &[(&str, &str)]) -> Envelope<AwsKms> {
+    seal(config(fake, changes), quick()).await.expect("opens")
+}
+
+async fn refusal(fake: &FakeAws, changes: &[(&str, &str)]) -> Error {
+    seal(config(fake, changes), quick())
+        .await
+        .expect_err("must be refused")
+}
+
+/// Access keys that signed calls to KMS.
+fn signers(fake: &FakeAws) -> Vec<String> {
+    let calls = fake
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation == "Encrypt");
+    calls.map(|call| call.access_key).collect()
+}
+
+#[tokio::test]
+async fn an_unseal_costs_one_look_up_and_one_call_each() {
+    let fake = FakeAws::start().await;
+    let seal = open(&fake, &[]).await;
+    assert_eq!(fake.take_operations(), ["DescribeKey"]);
+    assert_eq!(seal.kind(), "awskms");
+    let expected = [
+        ("endpoint", fake.url()),
+        ("key_id", "alias/bao-unseal".into()),
+        ("region", REGION.into()),
+    ];
+    assert_eq!(
+        seal.metadata(),
+        expected
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
+    );
+
+    let blob = seal.encrypt(b"root key", b"").await.expect("encrypts");
+    assert_eq!(blob.key_id(), Some(arn(REGION, UNSEAL_KEY).as_str()));
+    assert_eq!(seal.key_id(), arn(REGION, UNSEAL_KEY));
+    assert_eq!(
+        seal.decrypt(&blob, b"").await.expect("decrypts").expose(),
+        b"root key"
+    );
+    let calls: Vec<_> = fake
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation != "GetCallerIdentity")
+        .collect();
+    assert_eq!(calls.len(), 2);
+    assert_eq!(
+        (calls[0].operation.as_str(), calls[0].key_id.as_deref()),
+        ("Encrypt", Some("alias/bao-unseal"))
+    );
+    assert_eq!(
+        (calls[1].operation.as_str(), &calls[1].key_id),
+        ("Decrypt", &None)
+    );
+    // Nothing but what the old wrapper sent.
+    let names = |call: &fake_aws::Call| {
+        call.parameters
+            .as_object()
+            .expect("parameters")
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&calls[0]), ["KeyId", "Plaintext"]);
+    assert_eq!(names(&calls[1]), ["CiphertextBlob"]);
+}
+
+#[tokio::test]
+async fn recorded_blobs_open() {
+    let fake = FakeAws::start().await;
+    let seal = open(&fake, &[]).await;
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("data/awskms-blobs.json")).expect("vector file");
+    for case in vectors["cases"].as_array().expect("cases") {
+        let hex = case["blob"].as_str().expect("blob");
+        let bytes: Vec<u8> = (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"))
+            .collect();
+        let opened = seal
+            .decrypt(&BlobInfo::from_bytes(&bytes).expect("decodes"), b"")
+            .await;
+        assert_eq!(
+            opened.is_err(),
+            case["error"].is_string(),
+            "{}",
+            case["name"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_moved_alias_and_a_strict_key() {
+    let fake = FakeAws::start().await;
+    let old = open(&fake, &[])
+        .await
+        .encrypt(b"x", b"")
+        .await
+        .expect("encrypts");
+    fake.move_alias("alias/bao-unseal", OTHER_KEY);
+    for strict in ["false", "true"] {
+        let seal = open(&fake, &[("strict_key", strict)]).await;
+        assert_eq!(seal.key_id(), arn(REGION, OTHER_KEY));
+        assert_eq!(
+            seal.decrypt(&old, b"")
+                .await
+                .expect("the old key still opens")
+                .expose(),
+            b"x"
+        );
+    }
+    // A blob whose name and wrapped key do not belong together.
+    let mut forged = old;
+    forged.key_info.as_mut().expect("key info").key_id = arn(REGION, OTHER_KEY);
+    let seal = open(&fake, &[("strict_key", "true")]).await;
+    let error = seal.decrypt(&forged, b"").await.expect_err("refused");
+    assert_eq!(error.class(), Class::Data);
+    assert!(
+        error.to_string().contains("IncorrectKeyException"),
+        "{error}"
+    );
+    assert!(open(&fake, &[]).await.decrypt(&forged, b"").await.is_ok());
+}
+
+#[tokio::test]
+async fn context_binds_a_wrapped_key() {
+    let fake = FakeAws::start().await;
+    let session = Arc::new(
+        Session::open(config(&fake, &[]), quick())
+            .await
+            .expect("opens"),
+    );
+    let kms = AwsKms::new(session, config(&fake, &[]).key);
+    let context = Context::none().with("mount", "a").with("key", "b");
+    let wrapped = kms.wrap(&[7; 32], &context).await.expect("wraps");
+    assert_eq!(
+        kms.unwrap(&wrapped.ciphertext, &context, Some(&wrapped.key_id))
+            .await
+            .expect("unwraps")
+            .expose(),
+        &[7; 32]
+    );
+    let refused = kms
+        .unwrap(&wrapped.ciphertext, &Context::none(), None)
+        .await
+        .expect_err("refused");
+    assert!(
+        refused.to_string().contains("InvalidCiphertextException"),
+        "{refused}"
+    );
+    assert_eq!(
+        fake.calls()[0].context,
+        BTreeMap::from([("mount".into(), "a".into()), ("key".into(), "b".into())])
+    );
+}
+
+#[tokio::test]
+async fn passing_faults_are_retried_within_the_limits() {
+    let fake = FakeAws::start().await;
+    let seal = open(&fake, &[]).await;
+    for fault in [
+        Fault::Error("ThrottlingException", 400),
+        Fault::Error("KMSInternalException", 500),
+        Fault::Error("KeyUnavailableException", 400),
+        Fault::Error("DependencyTimeoutException", 503),
+        Fault::Reset,
+        Fault::Hang,
+    ] {
+        fake.take_operations();
+        fake.fail("Encrypt", fault.clone(), 2);
+        seal.encrypt(b"x", b"")
+            .await
+            .unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+        assert_eq!(fake.take_operations().len(), 3, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn lasting_faults_end_in_bounded_time_with_their_class() {
+    let fake = FakeAws::start().await;
+    let seal = open(&fake, &[]).await;
+    let blob = seal.encrypt(b"x", b"").await.expect("encrypts");
+    for (fault, class, attempts) in [
+        (
+            Fault::Error("ThrottlingException", 400),
+            Class::Throttled,
+            4,
+        ),
+        (Fault::Error("KMSInternalException", 500), Class::Outage, 4),
+        (
+            Fault::Error("AccessDeniedException", 400),
+            Class::Refused,
+            1,
+        ),
+        (Fault::Error("DisabledException", 400), Class::Refused, 1),
+        (
+            Fault::Error("KMSInvalidStateException", 400),
+            Class::Refused,
+            1,
+        ),
+        (Fault::Error("NotFoundException", 400), Class::Refused, 1),
+        (
+            Fault::Error("InvalidCiphertextException", 400),
+            Class::Data,
+            1,
+        ),
+        (Fault::Error("IncorrectKeyException", 400), Class::Data, 1),
+        (Fault::Hang, Class::Outage, 4),
+        (Fault::Reset, Class::Outage, 4),
+        (Fault::Garbage, Class::Outage, 4),
+    ] {
+        fake.take_operations();
+        fake.fail("Decrypt", fault.clone(), usize::MAX);
+        let began = Instant::now();
+        let error = seal.decrypt(&blob, b"").await.expect_err("fails");
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "{fault:?}: {:?}",
+            began.elapsed()
+        );
+        assert_eq!(error.class(), class, "{fault:?}: {error}");
+        assert!(fake.take_operations().len() <= attempts, "{fault:?}");
+        fake.heal();
+    }
+    assert!(seal.decrypt(&blob, b"").await.is_ok(), "recovers by itself");
+}
+
+#[tokio::test]
+async fn errors_name_cause_key_region_principal_and_next_step() {
+    let fake = FakeAws::start().await;
+    let seal = open(&fake, &[]).await;
+    seal.key().session().identify().await.expect("an identity");
+    fake.deny(ACCESS_KEY, "Encrypt");
+    let text = seal
+        .encrypt(b"x", b"")
+        .await
+        .expect_err("denied")
+        .to_string();
+    for part in [
+        "error encrypting data: Encrypt: AccessDeniedException",
+        "key alias/bao-unseal",
+        "region eu-central-1",
+        "principal arn:aws:sts::123456789012:assumed-role/test/AKIAEXAMPLEUNSEAL000",
+        "allow kms:Encrypt",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_is_refused_at_the_start() {
+    let fake = FakeAws::start().await;
+    for (stanza, part) in [
+        (
+            ("kms_key_id", "alias/none"),
+            "error fetching AWS KMS wrapping key information: DescribeKey: NotFoundException",
+        ),
+        (
+            ("kms_key_id", "alias/ca-p256"),
+            "not a symmetric encryption key",
+        ),
+        (
+            (
+                "kms_key_id",
+                "arn:aws:kms:us-east-1:123456789012:key/56a8845f-5459-443d-a710-41dc72237c19",
+            ),
+            "NotFoundException",
+        ),
+    ] {
+        let text = refusal(&fake, &[stanza]).await.to_string();
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_start_survives_an_outage_and_a_missing_look_up_permission() {
+    let fake = FakeAws::start().await;
+    let blob = open(&fake, &[])
+        .await
+        .encrypt(b"x", b"")
+        .await
+        .expect("encrypts");
+    for fault in [
+        Fault::Error("ThrottlingException", 400),
+        Fault::Hang,
+        Fault::Reset,
+    ] {
+        fake.fail("DescribeKey", fault, usize::MAX);
+        let seal = open(&fake, &[]).await;
+        assert_eq!(seal.key_id(), "alias/bao-unseal");
+        assert_eq!(
+            seal.decrypt(&blob, b"").await.expect("opens").expose(),
+            b"x"
+        );
+        assert!(
+            refusal(&fake, &[("start_without_kms", "false")])
+                .await
+                .class()
+                .is_transient()
+        );
+        fake.heal();
+    }
+    fake.deny(ACCESS_KEY, "DescribeKey");
+    assert!(open(&fake, &[]).await.decrypt(&blob, b"").await.is_ok());
+    fake.heal();
+
+    fake.take_operations();
+    let blind = open(&fake, &[("key_not_required", "1"), ("kms_key_id", "")]).await;
+    assert_eq!(fake.take_operations(), [""; 0]);
+    assert!(blind.decrypt(&blob, b"").await.is_ok());
+    assert!(
+        blind
+            .encrypt(b"x", b"")
+            .await
+            .expect_err("no key")
+            .to_string()
+            .contains("kms_key_id")
+    );
+}
+
+#[tokio::test]
+async fn an_unreachable_service_does_not_keep_the_server_down() {
+    let fake = FakeAws::start().await;
+    fake.stop();
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    let seal = open(&fake, &[]).await;
+    assert!(began.elapsed() < Duration::from_secs(3));
+    let error = seal.encrypt(b"x", b"").await.expect_err("down");
+    assert_eq!(error.class(), Class::Outage);
+    assert!(error.to_string().contains("connection failed"), "{error}");
+}
+
+#[tokio::test]
+async fn another_region_decrypts_while_the_first_is_out() {
+    let fake = FakeAws::start().await;
+    let fallbacks = format!("eu-west-1={url},us-east-1={url}", url = fake.url());
+    let multi = [
+        ("kms_key_id", MULTI_REGION_KEY),
+        ("fallback_regions", fallbacks.as_str()),
+    ];
+    let seal = open(&fake, &[&multi[..], &[("strict_key", "true")]].concat()).await;
+    let blob = seal.encrypt(b"x", b"").await.expect("encrypts");
+    fake.fail_in(
+        REGION,
+        "Decrypt",
+        Fault::Error("KMSInternalException", 500),
+        usize::MAX,
+    );
+    fake.fail_in("eu-west-1", "Decrypt", Fault::Hang, usize::MAX);
+    assert_eq!(
+        seal.decrypt(&blob, b"")
+            .await
+            .expect("us-east-1 opens")
+            .expose(),
+        b"x"
+    );
+    let last = fake.calls().pop().expect("a call");
+    assert_eq!(
+        (last.region.as_str(), last.key_id),
+        ("us-east-1", Some(arn("us-east-1", MULTI_REGION_KEY)))
+    );
+
+    // Encrypt stays at home, so that the key id does not wander, and a refusal is no outage.
+    fake.fail_in(
+        REGION,
+        "Encrypt",
+        Fault::Error("KMSInternalException", 500),
+        usize::MAX,
+    );
+    assert_eq!(
+        seal.encrypt(b"x", b"").await.expect_err("out").class(),
+        Class::Outage
+    );
+    fake.heal();
+    fake.take_operations();
+    fake.set_state(MULTI_REGION_KEY, "Disabled");
+    assert!(
+        seal.decrypt(&blob, b"")
+            .await
+            .expect_err("disabled")
+            .to_string()
+            .contains("DisabledException")
+    );
+    assert_eq!(fake.take_operations(), ["Decrypt"]);
+}
+
+#[tokio::test]
+async fn roles_are_assumed_with_an_external_id_and_renewed() {
+    let fake = FakeAws::start().await;
+    // Half of their life is the longest that short-lived credentials are kept.
+    fake.role_life(Duration::from_secs(2));
+    let seal = open(
+        &fake,
+        &[
+            ("role_arn", ROLE),
+            ("role_external_id", "ext"),
+            ("role_session_name", "me"),
+        ],
+    )
+    .await;
+    seal.encrypt(b"x", b"").await.expect("encrypts");
+    assert_eq!(signers(&fake), ["ASIASESSION000000001"]);
+    let assumed = fake
+        .calls()
+        .into_iter()
+        .find(|call| call.operation == "AssumeRole")
+        .expect("assumed");
+    assert_eq!(assumed.access_key, ACCESS_KEY);
+    let parameter = |name: &str| assumed.parameters[name].as_str().expect(name).to_owned();
+    assert_eq!(
+        [
+            parameter("RoleArn"),
+            parameter("RoleSessionName"),
+            parameter("ExternalId")
+        ],
+        [ROLE, "me", "ext"]
+    );
+
+    let renewed = async {
+        while signers(&fake).last().map(String::as_str) == Some("ASIASESSION000000001") {
+            seal.encrypt(b"x", b"").await.expect("encrypts");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), renewed)
+        .await
+        .expect("renewed before expiry");
+}
+
+#[tokio::test]
+async fn a_web_identity_token_is_read_at_each_exchange() {
+    let fake = FakeAws::start().await;
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let token = directory.path().join("token");
+    std::fs::write(&token, "first\n").expect("writes");
+    let changes = [
+        ("access_key", ""),
+        ("secret_key", ""),
+        ("shared_creds_filename", ""),
+        ("role_arn", ROLE),
+        ("web_identity_token_file", token.to_str().expect("UTF-8")),
+    ];
+    let mut parsed = config(&fake, &changes);
+    // The machine's own shared files are not part of this test.
+    parsed
+        .credentials
+        .sources
+        .retain(|source| source.describe() == "the web identity token");
+    let seal = seal(parsed, quick()).await.expect("opens");
+    seal.encrypt(b"x", b"").await.expect("encrypts");
+    assert_eq!(
+        signers(&fake),
+        ["ASIASESSION000000001"],
+        "assumed once, and not again on top of itself"
+    );
+
+    std::fs::write(&token, "second").expect("writes");
+    fake.fail("Encrypt", Fault::Error("ExpiredTokenException", 400), 1);
+    seal.encrypt(b"x", b"")
+        .await
+        .expect("new credentials cure an expired token");
+    let calls = fake.calls();
+    let tokens: Vec<_> = calls
+        .iter()
+        .filter_map(|call| call.parameters["WebIdentityToken"].as_str())
+        .collect();
+    assert_eq!(tokens, ["first", "second"]);
+}
+
+#[tokio::test]
+async fn static_keys_in_files_follow_the_files() {
+    let fake = FakeAws::start().await;
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join("access");
+    std::fs::write(&path, format!("{ACCESS_KEY}\n")).expect("writes");
+    let url = format!("file://{}", path.display());
+    let seal = open(&fake, &[("access_key", &url)]).await;
+    seal.encrypt(b"x", b"").await.expect("encrypts");
+    // The service refuses the old key: the file is read again at once.
+    std::fs::write(&path, "AKIAEXAMPLEROTATED00").expect("writes");
+    fake.fail(
+        "Encrypt",
+        Fault::Error("UnrecognizedClientException", 400),
+        1,
+    );
+    seal.encrypt(b"x", b"").await.expect("encrypts");
+    assert_eq!(
+        signers(&fake).last().map(String::as_str),
+        Some("AKIAEXAMPLEROTATED00")
+    );
+
+    std::fs::remove_file(&path).expect("removes");
+    let text = refusal(&fake, &[("access_key", &url)]).await.to_string();
+    assert!(text.contains(path.to_str().expect("UTF-8")), "{text}");
+}
+
+#[tokio::test]
+async fn a_profile_with_a_credential_process_serves() {
+    let fake = FakeAws::start().await;
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let program = directory.path().join("credentials.sh");
+    let json = r#"{"Version":1,"AccessKeyId":"AKIAFROMPROCESS00000","SecretAccessKey":"s"}"#;
+    std::fs::write(&program, format!("#!/bin/sh\necho '{json}'\n")).expect("writes");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    let file = directory.path().join("credentials");
+    let text = format!(
+        "[seal]\ncredential_process = {}\n[keys]\naws_access_key_id = AKIAINFILE0000000000\naws_secret_access_key = s\n",
+        program.display()
+    );
+    std::fs::write(&file, text).expect("writes");
+    let stanza = |profile: &'static str| {
+        [
+            ("access_key", ""),
+            ("secret_key", ""),
+            ("shared_creds_filename", file.to_str().expect("UTF-8")),
+            ("shared_creds_profile", profile),
+        ]
+    };
+    open(&fake, &stanza("seal"))
+        .await
+        .encrypt(b"x", b"")
+        .await
+        .expect("encrypts");
+    open(&fake, &stanza("keys"))
+        .await
+        .encrypt(b"x", b"")
+        .await
+        .expect("encrypts");
+    assert_eq!(
+        signers(&fake),
+        ["AKIAFROMPROCESS00000", "AKIAINFILE0000000000"]
+    );
+    let text = refusal(&fake, &stanza("missing")).await.to_string();
+    assert!(text.contains("profile"), "{text}");
+}
+
+#[tokio::test]
+async fn without_credentials_the_start_fails_fast_and_says_what_was_tried() {
+    let fake = FakeAws::start().await;
+    let mut parsed = config(&fake, &[("access_key", ""), ("secret_key", "")]);
+    parsed.credentials.sources.clear();
+    let error = seal(parsed, quick()).await.expect_err("refused");
+    assert_eq!(error.class(), Class::Credentials);
+    assert!(
+        error.to_string().contains("no valid providers in chain"),
+        "{error}"
+    );
+    assert!(fake.calls().is_empty());
+}
+
+#[tokio::test]
+async fn expired_credentials_are_told_apart_and_tried_once_more() {
+    let fake = FakeAws::start().await;
+    let error = refusal(&fake, &[("access_key", EXPIRED_ACCESS_KEY)]).await;
+    assert_eq!(error.class(), Class::Credentials);
+    assert_eq!(fake.take_operations(), ["DescribeKey", "DescribeKey"]);
+}
+
+#[derive(Debug)]
+struct Elsewhere;
+
+#[async_trait]
+impl CredentialSource for Elsewhere {
+    fn describe(&self) -> &'static str {
+        "a test"
+    }
+
+    async fn credentials(&self) -> Result<TemporaryCredentials, Error> {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        Ok(TemporaryCredentials {
+            access_key: secret("ASIAFROMELSEWHERE000"),
+            secret_key: secret("s"),
+            session_token: secret("t"),
+            expires: jiff::Timestamp::now() + Duration::from_secs(3600),
+        })
+    }
+}
+
+#[tokio::test]
+async fn credentials_may_come_from_another_part_of_landfast() {
+    let fake = FakeAws::start().await;
+    let mut parsed = config(&fake, &[]);
+    parsed.credentials = CredentialPlan::external(Arc::new(Elsewhere));
+    let seal = seal(parsed, quick()).await.expect("opens");
+    seal.encrypt(b"x", b"").await.expect("encrypts");
+    assert_eq!(signers(&fake), ["ASIAFROMELSEWHERE000"]);
+    let (origin, expires) = seal
+        .key()
+        .session()
+        .credentials_origin()
+        .await
+        .expect("used");
+    assert_eq!((origin, expires.is_some()), ("a test", true));
+}
+
+#[tokio::test]
+async fn signatures_of_every_kind_verify() {
+    let fake = FakeAws::start().await;
+    let session = Arc::new(
+        Session::open(config(&fake, &[]), quick())
+            .await
+            .expect("opens"),
+    );
+    let message = vec![b'x'; 10_000];
+    use signature::{
+        ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1,
+        RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    };
+    let cases: [(
+        &str,
+        SigningScheme,
+        &'static dyn signature::VerificationAlgorithm,
+    ); 5] = [
+        (
+            "alias/ca-p256",
+            SigningScheme::Ecdsa(Digest::Sha256),
+            &ECDSA_P256_SHA256_ASN1,
+        ),
+        (
+            "alias/ca-p384",
+            SigningScheme::Ecdsa(Digest::Sha384),
+            &ECDSA_P384_SHA384_ASN1,
+        ),
+        (
+            "alias/ca-p521",
+            SigningScheme::Ecdsa(Digest::Sha512),
+            &ECDSA_P521_SHA512_ASN1,
+        ),
+        (
+            "alias/ca-rsa",
+            SigningScheme::RsaPkcs1(Digest::Sha256),
+            &RSA_PKCS1_2048_8192_SHA256,
+        ),
+        (
+            "alias/ca-rsa",
+            SigningScheme::RsaPss(Digest::Sha384),
+            &RSA_PSS_2048_8192_SHA384,
+        ),
+    ];
+    for (alias, scheme, verifier) in cases {
+        let key = config(&fake, &[("kms_key_id", alias)]).key.expect("a key");
+        let signer = AwsSigner::open(session.clone(), &key).await.expect(alias);
+        fake.take_operations();
+        let hash = match scheme.digest() {
+            Digest::Sha256 => &digest::SHA256,
+            Digest::Sha384 => &digest::SHA384,
+            Digest::Sha512 => &digest::SHA512,
+        };
+        let digest = digest::digest(hash, &message);
+        let made = signer
+            .sign_digest(scheme, digest.as_ref())
+            .await
+            .expect(alias);
+        assert_eq!(fake.take_operations(), ["Sign"]);
+        let public = signature::ParsedPublicKey::new(verifier, signer.public_key_der())
+            .expect("a public key");
+        public.verify_sig(&message, &made).expect("verifies");
+        assert!(
+            signer
+                .sign_digest(scheme, &digest.as_ref()[1..])
+                .await
+                .is_err()
+        );
+    }
+    let p256 = config(&fake, &[("kms_key_id", "alias/ca-p256")])
+        .key
+        .expect("a key");
+    let p256 = AwsSigner::open(session.clone(), &p256)
+        .await
+        .expect("opens");
+    assert!(
+        p256.sign_digest(SigningScheme::Ecdsa(Digest::Sha384), &[0; 48])
+            .await
+            .is_err()
+    );
+    let symmetric = config(&fake, &[]).key.expect("a key");
+    assert!(AwsSigner::open(session, &symmetric).await.is_err());
+}
