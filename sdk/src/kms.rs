@@ -11,11 +11,28 @@
 //! A host that loses the process starts it again and repeats [`Plugin::wrapper`] or [`Plugin::open`] with the same configuration. While the
 //! process lives it never does, so a plugin whose state is lost beyond repair should exit.
 
-use std::{collections::HashMap, sync::Arc};
+pub(crate) mod service;
+
+use std::{collections::HashMap, process::ExitCode, sync::Arc};
 
 use async_trait::async_trait;
 pub use landfast_proto::wrapping::{BlobInfo, KeyInfo};
 use zeroize::Zeroizing;
+
+use crate::{
+    launch::PluginKind,
+    server::{Options, Server, run_process},
+};
+
+/// Serves a KMS plugin to the host that started this process, until the end of either.
+///
+/// Call it when [`crate::launched_as`] says [`PluginKind::Kms`], before any thread is started; it takes over the log, the panic hook and
+/// the signals of the process. Started by hand it says so on stderr, and the exit code is 1.
+pub fn serve(options: Options, plugin: Arc<dyn Plugin>) -> ExitCode {
+    run_process(PluginKind::Kms, |launch| {
+        Server::kms(launch, options, plugin)
+    })
+}
 
 /// What a plugin process offers.
 #[async_trait]

@@ -115,20 +115,20 @@ impl Identity {
         ServerName::try_from(NAME).expect("a fixed, valid name")
     }
 
-    /// Fills a buffer with randomness from the TLS provider.
-    pub(crate) fn random(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        self.provider
-            .secure_random
-            .fill(bytes)
-            .map_err(|_| Error::FailedToGetRandomBytes)
-    }
-
     fn pin(&self, peer: &CertificateDer<'static>) -> Arc<Pinned> {
         Arc::new(Pinned {
             peer: peer.clone(),
             provider: Arc::clone(&self.provider),
         })
     }
+}
+
+/// Fills a buffer with randomness from the provider of TLS.
+pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
+    aws_lc_rs::default_provider()
+        .secure_random
+        .fill(bytes)
+        .map_err(|_| Error::FailedToGetRandomBytes)
 }
 
 /// Accepts one certificate, whatever it says about itself, and checks that the peer holds its key.

@@ -1,0 +1,10 @@
+//! The host's side of a mount, as a plugin sees it: storage and system view over a brokered connection.
+
+mod channel;
+mod storage;
+mod system;
+
+pub(crate) use self::{channel::HostChannel, storage::HostStorage, system::HostSystemView};
+
+/// Largest message that either side accepts: what the hosts set.
+pub(crate) const LARGEST_MESSAGE: usize = i32::MAX as usize;

@@ -1,0 +1,452 @@
+//! The process that a host has started: its socket, its services, its end.
+
+mod broker;
+mod convert;
+mod infra;
+mod life;
+mod secret;
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    io::{self, Write as _},
+    pin::Pin,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use hyper::{body::Incoming, server::conn::http2, service::Service as HyperService};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use landfast_proto::{
+    HEALTH_SERVICE,
+    logical::plugin_version_server::{PluginVersionServer, SERVICE_NAME as VERSION},
+    multiplexing::plugin_multiplexing_server::{
+        PluginMultiplexingServer, SERVICE_NAME as MULTIPLEXING,
+    },
+    plugin::{
+        grpc_broker_server::{GrpcBrokerServer, SERVICE_NAME as BROKER},
+        grpc_controller_server::{GrpcControllerServer, SERVICE_NAME as CONTROLLER},
+        grpc_stdio_server::{GrpcStdioServer, SERVICE_NAME as STDIO},
+    },
+};
+use rustls::{ClientConfig, ServerConfig};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    signal::unix::{SignalKind, signal},
+};
+use tokio_rustls::TlsAcceptor;
+use tonic::{Status, body::Body};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health, HealthServer},
+};
+use tower::Service as _;
+use tracing::Level;
+
+pub use self::life::End;
+pub(crate) use self::life::Life;
+use self::{
+    broker::{Broker, BrokerService},
+    infra::{Controller, Multiplexing, Stdio, Version},
+    life::Work,
+};
+use crate::{
+    hclog, kms,
+    launch::{Launch, LaunchError, PluginKind},
+    logical::Backend,
+    mtls::{Identity, random},
+    socket::{Socket, SocketError},
+};
+
+/// How long the process waits for a host that proves who it is. A host whose handshake failed may leave the process running.
+const FIRST_CONNECTION: Duration = Duration::from_secs(60);
+/// How long a connection may take to prove who it is.
+const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long unfinished requests may hold the process back. The host kills after two seconds.
+const LAST_WORK: Duration = Duration::from_secs(1);
+/// How long the last answers may take to get out.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+/// How often the parent process is looked at.
+const PARENT: Duration = Duration::from_secs(1);
+
+/// What a plugin can say about itself.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Semantic version to report. A host stores a plugin that reports one under that version only, so that a plugin which shall take the
+    /// place of a built-in engine without a version must report none.
+    pub version: Option<String>,
+}
+
+impl Options {
+    /// Reports this version; see [`Options::version`].
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+}
+
+/// Why a plugin cannot serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The host asked for something that cannot be served.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The socket cannot be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The key for the connection to the host cannot be made.
+    #[error("cannot make a certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The operating system refused something else.
+    #[error("cannot serve: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Serves a secrets engine to the host that started this process, until the end of either.
+///
+/// Call it when [`crate::launched_as`] says [`PluginKind::Secret`], before any thread is started; it takes over the log, the panic hook and
+/// the signals of the process. Started by hand it says so on stderr, and the exit code is 1.
+pub fn serve<B: Backend>(options: Options) -> ExitCode {
+    run_process(PluginKind::Secret, |launch| {
+        Server::secret::<B>(launch, options)
+    })
+}
+
+/// A plugin whose socket is open.
+///
+/// [`serve`] is all that a plugin needs. This is its inside, for tests and for programs that manage their own process.
+pub struct Server {
+    handshake: String,
+    socket: Socket,
+    tls: Arc<ServerConfig>,
+    life: Arc<Life>,
+    services: Services,
+    first_connection: Duration,
+}
+
+impl Server {
+    /// A server of a secrets engine.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub fn secret<B: Backend>(launch: &Launch, options: Options) -> Result<Self, ServeError> {
+        Self::bind(launch, options, |life, broker, tls| {
+            secret::Secret::<B>::product(life, broker, tls)
+        })
+    }
+
+    /// A server of a KMS plugin.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub fn kms(
+        launch: &Launch,
+        options: Options,
+        plugin: Arc<dyn kms::Plugin>,
+    ) -> Result<Self, ServeError> {
+        Self::bind(launch, options, |life, _, _| {
+            Arc::new(kms::service::Services::new(life, plugin))
+        })
+    }
+
+    /// The line by which the host finds the socket, with its line break.
+    pub fn handshake_line(&self) -> &str {
+        &self.handshake
+    }
+
+    /// Serves until the host is done or gone. Returns within two seconds of that.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub async fn run(mut self) -> Result<End, ServeError> {
+        let listener = self.socket.listen()?;
+        let health = health().await;
+        let first = self.first_connection;
+        let connections = Life::new();
+        let end = {
+            let accepting = self.accept(listener, health, &connections);
+            let lonely = async {
+                tokio::time::sleep(first).await;
+                if self.life.is_verified() {
+                    std::future::pending().await
+                }
+            };
+            tokio::select! {
+                end = self.life.ended() => end,
+                () = lonely => End::NoHost,
+                error = accepting => return Err(error.into()),
+            }
+        };
+        // No listener any more: the host would take a socket that is left for a sign of life.
+        drop(self.socket);
+        // Both waits are bounded: a request that hangs must not outlive the host's patience.
+        let _ = tokio::time::timeout(LAST_WORK, self.life.idle()).await;
+        let _ = tokio::time::timeout(LAST_WORDS, connections.idle()).await;
+        self.services.product.close();
+        Ok(end)
+    }
+
+    fn bind(
+        launch: &Launch,
+        options: Options,
+        product: impl FnOnce(Arc<Life>, Arc<Broker>, Arc<ClientConfig>) -> Arc<dyn Product>,
+    ) -> Result<Self, ServeError> {
+        let identity = Identity::generate()?;
+        let mut name = [0; 8];
+        random(&mut name)?;
+        let socket = Socket::bind(&launch.socket_dir, launch.socket_group.as_deref(), name)?;
+        let life = Life::new();
+        let broker = Broker::new(Arc::clone(&life));
+        let product = product(
+            Arc::clone(&life),
+            Arc::clone(&broker),
+            identity.client(&launch.host_certificate)?,
+        );
+        Ok(Self {
+            handshake: launch.handshake_line(socket.address(), identity.certificate()),
+            tls: identity.server(&launch.host_certificate)?,
+            services: Services {
+                broker: GrpcBrokerServer::new(BrokerService(broker)),
+                controller: GrpcControllerServer::new(Controller(Arc::clone(&life))),
+                stdio: GrpcStdioServer::new(Stdio),
+                multiplexing: PluginMultiplexingServer::new(Multiplexing),
+                version: PluginVersionServer::new(Version(options.version.unwrap_or_default())),
+                product,
+            },
+            socket,
+            life,
+            first_connection: FIRST_CONNECTION,
+        })
+    }
+
+    /// Accepts for ever; returns only an error that will not go away.
+    async fn accept<H: Health>(
+        &self,
+        listener: UnixListener,
+        health: HealthServer<H>,
+        connections: &Life,
+    ) -> io::Error {
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.tls));
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                // The peer has left again, or descriptors ran out: neither is a reason to leave the host alone.
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::InvalidInput {
+                        return error;
+                    }
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let router = Router {
+                services: self.services.clone(),
+                health: health.clone(),
+            };
+            let life = Arc::clone(&self.life);
+            tokio::spawn(connection(
+                acceptor.clone(),
+                stream,
+                router,
+                life,
+                connections.work(),
+            ));
+        }
+    }
+}
+
+/// What one kind of plugin serves beside what all serve.
+pub(crate) trait Product: Send + Sync + 'static {
+    /// Answers a call; hands it back when its service is another's.
+    fn call(&self, request: Request) -> Result<Reply, Box<Request>>;
+
+    /// The process ends.
+    fn close(&self);
+}
+
+pub(crate) type Request = http::Request<Incoming>;
+pub(crate) type Reply =
+    Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
+
+/// The service that a call is for: the first part of its path.
+pub(crate) fn service_name(request: &Request) -> &str {
+    let path = request.uri().path();
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.split_once('/').map_or(path, |(service, _)| service)
+}
+
+#[derive(Clone)]
+struct Services {
+    broker: GrpcBrokerServer<BrokerService>,
+    controller: GrpcControllerServer<Controller>,
+    stdio: GrpcStdioServer<Stdio>,
+    multiplexing: PluginMultiplexingServer<Multiplexing>,
+    version: PluginVersionServer<Version>,
+    product: Arc<dyn Product>,
+}
+
+/// Finds the service of a call. A match on the name does what a general router would, without its layers in the way of each request.
+struct Router<H> {
+    services: Services,
+    health: HealthServer<H>,
+}
+
+impl<H: Health> HyperService<Request> for Router<H> {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Reply;
+
+    fn call(&self, request: Request) -> Reply {
+        let request = match self.services.product.call(request) {
+            Ok(reply) => return reply,
+            Err(request) => *request,
+        };
+        match service_name(&request) {
+            BROKER => self.services.broker.clone().call(request),
+            CONTROLLER => self.services.controller.clone().call(request),
+            STDIO => self.services.stdio.clone().call(request),
+            MULTIPLEXING => self.services.multiplexing.clone().call(request),
+            VERSION => self.services.version.clone().call(request),
+            "grpc.health.v1.Health" => self.health.clone().call(request),
+            _ => Box::pin(async { Ok(Status::unimplemented("unknown service").into_http()) }),
+        }
+    }
+}
+
+async fn connection<H: Health>(
+    acceptor: TlsAcceptor,
+    stream: UnixStream,
+    router: Router<H>,
+    life: Arc<Life>,
+    _open: Work,
+) {
+    let stream = match tokio::time::timeout(TLS_HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "refused a connection that is not the host's");
+            return;
+        }
+        Err(_) => {
+            tracing::warn!("refused a connection that did not prove who it is");
+            return;
+        }
+    };
+    life.verified();
+    let served = http2::Builder::new(TokioExecutor::new())
+        .auto_date_header(false)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(1 << 22)
+        // The peer is the host: it may have as many calls under way, and give up as many, as it likes.
+        .max_concurrent_streams(None)
+        .max_pending_accept_reset_streams(4096)
+        .max_local_error_reset_streams(None)
+        .serve_connection(TokioIo::new(stream), router)
+        .await;
+    if let Err(error) = served {
+        // Hosts leave without a word; what was open then shows as an error here.
+        tracing::debug!(%error, "a connection of the host ended");
+    }
+}
+
+async fn health() -> HealthServer<impl Health> {
+    let (reporter, server) = tonic_health::server::health_reporter();
+    reporter
+        .set_service_status(HEALTH_SERVICE, ServingStatus::Serving)
+        .await;
+    server
+}
+
+/// The life of a plugin process, from the environment to the exit code.
+pub(crate) fn run_process(
+    kind: PluginKind,
+    bind: impl FnOnce(&Launch) -> Result<Server, ServeError>,
+) -> ExitCode {
+    let launch = match Launch::from_env(kind) {
+        Ok(launch) => launch,
+        Err(error @ LaunchError::NotAPlugin) => {
+            // Only a person reads this one.
+            let _ = writeln!(io::stderr(), "{error}");
+            return ExitCode::FAILURE;
+        }
+        Err(error) => {
+            hclog::write(Level::ERROR, "plugin", &error);
+            return ExitCode::FAILURE;
+        }
+    };
+    hclog::init();
+    harden(&launch);
+    match bind(&launch).and_then(run_server) {
+        Ok(end) => {
+            tracing::debug!(?end, "the plugin ends");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_server(server: Server) -> Result<End, ServeError> {
+    // One thread for the requests: they are short, and what is not belongs on a blocking thread.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let end = runtime.block_on(async {
+        watch_process(Arc::clone(&server.life))?;
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(server.handshake_line().as_bytes())?;
+        stdout.flush()?;
+        drop(stdout);
+        server.run().await
+    });
+    // A key may be half way made on a blocking thread; nobody waits for it any more.
+    runtime.shutdown_background();
+    end
+}
+
+/// Watches for the ways in which a process ends that are not calls.
+fn watch_process(life: Arc<Life>) -> io::Result<()> {
+    // An interrupt from the terminal goes to the whole process group; the server decides when its plugins end.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let parent = std::os::unix::process::parent_id();
+    tokio::spawn(async move {
+        let mut look = tokio::time::interval(PARENT);
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => life.end(End::Terminated),
+                _ = look.tick() => {
+                    if std::os::unix::process::parent_id() != parent {
+                        life.end(End::ParentGone);
+                    }
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Keeps the process's memory to itself. What the system does not allow is done without.
+fn harden(launch: &Launch) {
+    use rustix::{mm, process};
+    if let Err(error) = process::set_dumpable_behavior(process::DumpableBehavior::NotDumpable) {
+        tracing::debug!(%error, "core dumps cannot be switched off");
+    }
+    if launch.lock_memory {
+        let all = mm::MlockAllFlags::CURRENT | mm::MlockAllFlags::FUTURE;
+        if let Err(error) = mm::mlockall(all) {
+            tracing::warn!(%error, "memory cannot be locked");
+        }
+    }
+}

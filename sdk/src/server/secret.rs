@@ -1,0 +1,330 @@
+//! The service of a secrets engine: many mounts in one process.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+    time::Duration,
+};
+
+use landfast_proto::{
+    MULTIPLEX_ID,
+    pb::{
+        self,
+        backend_server::{Backend as BackendService, BackendServer, SERVICE_NAME},
+    },
+};
+use rustls::ClientConfig;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tower::Service as _;
+
+use super::{Product, Reply, broker::Broker, convert, life::Life, service_name};
+use crate::{
+    host::{HostChannel, HostStorage, HostSystemView, LARGEST_MESSAGE},
+    logical::{Backend, Engine, Setup, Table},
+};
+
+/// The number of a secrets engine among the kinds of backends.
+const SECRET: u32 = 1;
+/// The operation that asks for the canonical path, before every request.
+const RESOLVE_PATH: &str = "resolve-path";
+/// How long unfinished requests of a mount may hold its end back.
+const LAST_WORK: Duration = Duration::from_millis(500);
+
+/// All mounts of the process, by the id that the host gives each of them.
+pub(super) struct Secret<B: Backend> {
+    mounts: RwLock<HashMap<String, Arc<Mount<B>>>>,
+    /// Made by the first mount, so that the start does not wait for it.
+    table: OnceLock<Arc<Table<B>>>,
+    life: Arc<Life>,
+    broker: Arc<Broker>,
+    tls: Arc<ClientConfig>,
+}
+
+struct Mount<B: Backend> {
+    engine: Engine<B>,
+    channel: HostChannel,
+    /// Every unfinished call holds a receiver.
+    work: watch::Sender<()>,
+}
+
+/// [`Secret`] as tonic and the router want it.
+struct Service<B: Backend>(Arc<Secret<B>>);
+
+struct Routed<B: Backend> {
+    server: BackendServer<Service<B>>,
+    secret: Arc<Secret<B>>,
+}
+
+impl<B: Backend> Secret<B> {
+    pub(super) fn product(
+        life: Arc<Life>,
+        broker: Arc<Broker>,
+        tls: Arc<ClientConfig>,
+    ) -> Arc<dyn Product> {
+        let secret = Arc::new(Self {
+            mounts: RwLock::default(),
+            table: OnceLock::new(),
+            life,
+            broker,
+            tls,
+        });
+        let server = BackendServer::new(Service(Arc::clone(&secret)))
+            .max_decoding_message_size(LARGEST_MESSAGE)
+            .max_encoding_message_size(LARGEST_MESSAGE);
+        Arc::new(Routed { server, secret })
+    }
+
+    fn mount(&self, metadata: &MetadataMap) -> Result<Arc<Mount<B>>, Status> {
+        let id = multiplex_id(metadata)?;
+        self.mounts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
+            .ok_or_else(|| Status::failed_precondition("the mount is not set up"))
+    }
+
+    /// Connects to the host, then makes the mount. In this order: the host waits for the connection before it reads our answer.
+    async fn set_up(&self, id: String, args: pb::SetupArgs) -> Result<(), String> {
+        let path = self.broker.address(args.broker_id).await;
+        let path = path.map_err(|error| error.to_string())?;
+        let channel = HostChannel::connect(path, Arc::clone(&self.tls)).await;
+        let channel = channel.map_err(|error| error.to_string())?;
+        let setup = Setup {
+            storage: Arc::new(HostStorage::new(channel.clone())),
+            system: Arc::new(HostSystemView::new(channel.clone())),
+            config: args.config,
+            uuid: args.backend_uuid,
+        };
+        let table = self.table.get_or_init(|| Arc::new(B::table()));
+        let engine = Engine::with_table(Arc::clone(table), setup).await;
+        let engine = engine.map_err(|error| convert::failure(error).err_msg)?;
+        let mount = Arc::new(Mount {
+            engine,
+            channel,
+            work: watch::Sender::new(()),
+        });
+        let former = self
+            .mounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, mount);
+        if let Some(former) = former {
+            former.close().await;
+        }
+        Ok(())
+    }
+
+    /// Runs a call of a mount to its end, whatever becomes of the caller: the host gives a request up by dropping it, and a handler that
+    /// is dropped half way has written one thing and not the other. `None` when the call panicked, which ends only itself.
+    async fn complete<F>(
+        &self,
+        mount: Arc<Mount<B>>,
+        call: impl FnOnce(Arc<Mount<B>>) -> F + Send + 'static,
+    ) -> Option<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let work = (self.life.work(), mount.work.subscribe());
+        let task = tokio::spawn(async move {
+            let output = call(mount).await;
+            drop(work);
+            output
+        });
+        task.await.ok()
+    }
+}
+
+impl<B: Backend> Mount<B> {
+    /// Ends the mount: its backend is told, its last calls get a moment, and its connection is closed.
+    async fn close(&self) {
+        self.stop();
+        let _ = tokio::time::timeout(LAST_WORK, self.work.closed()).await;
+        self.channel.close();
+    }
+
+    fn stop(&self) {
+        // The hook has logged a panic. Other mounts live on.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.engine.cleanup()));
+    }
+}
+
+impl<B: Backend> Product for Routed<B> {
+    fn call(&self, request: super::Request) -> Result<Reply, Box<super::Request>> {
+        if service_name(&request) == SERVICE_NAME {
+            Ok(self.server.clone().call(request))
+        } else {
+            Err(Box::new(request))
+        }
+    }
+
+    fn close(&self) {
+        let mounts = std::mem::take(
+            &mut *self
+                .secret
+                .mounts
+                .write()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for mount in mounts.into_values() {
+            mount.stop();
+            mount.channel.close();
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl<B: Backend> BackendService for Service<B> {
+    async fn handle_request(
+        &self,
+        request: Request<pb::HandleRequestArgs>,
+    ) -> Result<Response<pb::HandleRequestReply>, Status> {
+        let (metadata, _, args) = request.into_parts();
+        let mount = self.0.mount(&metadata)?;
+        let request = convert::request(args.request.unwrap_or_default());
+        if request.operation == RESOLVE_PATH {
+            // Comes before every request and never waits, so that a task of its own would only cost.
+            let reply = mount.engine.handle(request).await;
+            return Ok(Response::new(convert::reply(reply)));
+        }
+        let handled = self.0.complete(
+            mount,
+            |mount| async move { mount.engine.handle(request).await },
+        );
+        let reply = handled.await.map_or_else(
+            || pb::HandleRequestReply {
+                response: None,
+                err: Some(convert::internal_error()),
+            },
+            convert::reply,
+        );
+        Ok(Response::new(reply))
+    }
+
+    async fn special_paths(
+        &self,
+        request: Request<pb::Empty>,
+    ) -> Result<Response<pb::SpecialPathsReply>, Status> {
+        let mount = self.0.mount(request.metadata())?;
+        Ok(Response::new(pb::SpecialPathsReply {
+            paths: Some(convert::paths(mount.engine.special_paths())),
+        }))
+    }
+
+    async fn handle_existence_check(
+        &self,
+        request: Request<pb::HandleExistenceCheckArgs>,
+    ) -> Result<Response<pb::HandleExistenceCheckReply>, Status> {
+        let (metadata, _, args) = request.into_parts();
+        let mount = self.0.mount(&metadata)?;
+        let request = convert::request(args.request.unwrap_or_default());
+        let checked = self.0.complete(
+            mount,
+            |mount| async move { mount.engine.exists(request).await },
+        );
+        let reply = checked.await.map_or_else(
+            || pb::HandleExistenceCheckReply {
+                err: Some(convert::internal_error()),
+                ..pb::HandleExistenceCheckReply::default()
+            },
+            convert::exists,
+        );
+        Ok(Response::new(reply))
+    }
+
+    /// The host may ask twice for one mount.
+    async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
+        let id = multiplex_id(request.metadata())?;
+        let mount = self
+            .0
+            .mounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
+        if let Some(mount) = mount {
+            mount.close().await;
+        }
+        Ok(Response::new(pb::Empty {}))
+    }
+
+    async fn invalidate_key(
+        &self,
+        request: Request<pb::InvalidateKeyArgs>,
+    ) -> Result<Response<pb::Empty>, Status> {
+        let (metadata, _, args) = request.into_parts();
+        let mount = self.0.mount(&metadata)?;
+        self.0
+            .complete(mount, |mount| async move {
+                mount.engine.invalidate(&args.key);
+            })
+            .await
+            .ok_or_else(|| Status::internal("internal error"))?;
+        Ok(Response::new(pb::Empty {}))
+    }
+
+    async fn setup(
+        &self,
+        request: Request<pb::SetupArgs>,
+    ) -> Result<Response<pb::SetupReply>, Status> {
+        let (metadata, _, args) = request.into_parts();
+        let id = multiplex_id(&metadata)?.to_owned();
+        let secret = Arc::clone(&self.0);
+        let set_up = tokio::spawn(async move { secret.set_up(id, args).await });
+        let err = match set_up.await {
+            Ok(Ok(())) => String::new(),
+            Ok(Err(error)) if error.is_empty() => "the mount cannot be set up".into(),
+            Ok(Err(error)) => error,
+            Err(_) => "internal error".into(),
+        };
+        Ok(Response::new(pb::SetupReply { err }))
+    }
+
+    async fn initialize(
+        &self,
+        request: Request<pb::InitializeArgs>,
+    ) -> Result<Response<pb::InitializeReply>, Status> {
+        let mount = self.0.mount(request.metadata())?;
+        let initialized = self.0.complete(
+            mount,
+            |mount| async move { mount.engine.initialize().await },
+        );
+        let err = match initialized.await {
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(convert::failure(error)),
+            None => Some(convert::internal_error()),
+        };
+        Ok(Response::new(pb::InitializeReply { err }))
+    }
+
+    async fn r#type(&self, _: Request<pb::Empty>) -> Result<Response<pb::TypeReply>, Status> {
+        Ok(Response::new(pb::TypeReply { r#type: SECRET }))
+    }
+}
+
+/// The id of the mount that a call is for; empty when the host runs one process a mount.
+fn multiplex_id(metadata: &MetadataMap) -> Result<&str, Status> {
+    let mut ids = metadata.get_all(MULTIPLEX_ID).iter();
+    let id = ids.next().map_or(Ok(""), |id| id.to_str());
+    match (id, ids.next()) {
+        (Ok(id), None) => Ok(id),
+        _ => Err(Status::invalid_argument("not one multiplex id")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_for_one_mount() {
+        let mut metadata = MetadataMap::new();
+        assert_eq!(multiplex_id(&metadata).unwrap(), "");
+        metadata.insert(MULTIPLEX_ID, "AbC0123456".parse().unwrap());
+        assert_eq!(multiplex_id(&metadata).unwrap(), "AbC0123456");
+        metadata.append(MULTIPLEX_ID, "another".parse().unwrap());
+        assert!(multiplex_id(&metadata).is_err());
+    }
+}
