@@ -6,10 +6,15 @@
 // The description of a role is one literal with more members than the usual limit lets a macro see.
 #![recursion_limit = "256"]
 
+mod aia;
+mod authority;
 mod cache;
 mod clock;
+mod crl;
 pub mod entry;
 mod identity;
+mod issuers;
+mod keys;
 mod mount;
 mod paths;
 mod pki;

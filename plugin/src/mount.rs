@@ -4,13 +4,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
 use landfast_sdk::logical::{Backend, Error, Setup, Storage, SystemView, Table, Write};
 
 use crate::cache::Cache;
 use crate::clock::{Clock, SystemClock};
+use crate::crl::{self, CrlState};
 use crate::{pki, table};
 
 /// One mounted PKI engine.
@@ -21,6 +22,12 @@ pub struct Mount {
     cache: Arc<Cache>,
     rsa: Semaphore,
     uuid: String,
+    /// Held while issuers or keys change, see [`crate::authority`].
+    pub(crate) authority: Mutex<()>,
+    /// Held while a revocation is put on record.
+    pub(crate) revoking: Mutex<()>,
+    /// What is remembered of CRLs between requests.
+    pub(crate) crl: CrlState,
 }
 
 /// A mount as handlers get it.
@@ -198,6 +205,9 @@ impl Backend for Mount {
             cache: Arc::default(),
             rsa: Semaphore::new(cores),
             uuid: setup.uuid,
+            authority: Mutex::new(()),
+            revoking: Mutex::new(()),
+            crl: CrlState::default(),
         })
     }
 
@@ -205,12 +215,31 @@ impl Backend for Mount {
         table::table()
     }
 
+    /// The minute's work. Only the node that may write does it.
+    async fn periodic(self: Arc<Self>) -> Result<(), Error> {
+        if self.system.replication_state().await?.is_read_only() {
+            return Ok(());
+        }
+        crl::periodic(&self).await
+    }
+
     fn invalidate(&self, key: &str) {
+        self.crl.invalidate(key);
         self.cache.invalidate(key);
     }
 
     fn cleanup(&self) {
         self.cache.clear();
+    }
+}
+
+/// Runs a handler that changes something to its end, even when its request is dropped meanwhile: the host cancels that way.
+pub(crate) async fn finish<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(stopped) => Err(internal("the request did not finish", stopped)),
     }
 }
 

@@ -3,11 +3,17 @@
 use landfast_sdk::logical::{Path, Table, path};
 
 use crate::Mount;
-use crate::paths::{roles, settings};
+use crate::paths::{crl, import, issuers, keys, revoke, roles, settings};
 
 /// The whole table.
 pub(crate) fn table() -> Table<Mount> {
-    let rows = [role_rows(), setting_rows()];
+    let rows = [
+        issuer_rows(),
+        key_rows(),
+        revocation_rows(),
+        role_rows(),
+        setting_rows(),
+    ];
     Table::new(rows.into_iter().flatten().collect())
         .help(HELP)
         .seal_wrap(&["config/ca_bundle", "config/ca_bundle.bak", "config/key/"])
@@ -59,6 +65,96 @@ fn setting_rows() -> Vec<Path<Mount>> {
         )
         .read(settings::auto_tidy),
         path("tidy-status", "Read the state of tidying.").read(settings::tidy_status),
+    ]
+}
+
+fn issuer_rows() -> Vec<Path<Mount>> {
+    vec![
+        path("issuers", "List the issuers.").list(issuers::list).unauthenticated().display("issuers"),
+        path("issuer/{issuer_ref}", "Read, change and delete an issuer.")
+            .describe(
+                "An issuer is a CA certificate with the rules for its use. Deleting it keeps its key; certificates that it signed stay \
+                 valid, and can be revoked again only once it is imported again.",
+            )
+            .read(issuers::read)
+            .update(issuers::write)
+            .patch(issuers::patch)
+            .delete(issuers::delete)
+            .display("issuer"),
+        path("issuer/{issuer_ref}/json", "Fetch an issuer's certificate and chain.")
+            .read(issuers::json)
+            .unauthenticated()
+            .display("issuer-json"),
+        path("issuer/{issuer_ref}/der", "Fetch an issuer's certificate as DER.")
+            .read(issuers::der)
+            .unauthenticated()
+            .display("issuer-der"),
+        path("issuer/{issuer_ref}/pem", "Fetch an issuer's certificate as PEM.")
+            .read(issuers::pem)
+            .unauthenticated()
+            .display("issuer-pem"),
+        path("issuer/{issuer_ref}/revoke", "Revoke an issuer: it signs no more certificates.")
+            .describe("The CRL of its parent lists the issuer, if the parent is an issuer of this mount. There is no way back.")
+            .update(issuers::revoke),
+        path("issuers/import/cert", "Import CA certificates.").update(import::certificates),
+        path("issuers/import/bundle", "Import CA certificates and their keys.")
+            .describe(
+                "Certificates and keys may come in any order, and find each other. What the mount has already stays as it is, so an \
+                 import can be repeated.",
+            )
+            .update(import::bundle),
+        path("config/ca", "Import CA certificates and their keys.").update(import::bundle).display("ca"),
+        path("intermediate/set-signed", "Import the certificate for a request made here.").update(import::set_signed),
+        path("config/issuers", "Read and set the default issuer.").read(issuers::read_config).update(issuers::write_config),
+        path("root/replace", "Make another issuer the default.").update(issuers::replace),
+    ]
+}
+
+fn key_rows() -> Vec<Path<Mount>> {
+    vec![
+        path("keys", "List the keys.").list(keys::list).display("keys"),
+        path("key/{key_ref}", "Read, rename and delete a key.")
+            .describe("The private half is never shown. A key can be deleted only when no issuer uses it.")
+            .read(keys::read)
+            .update(keys::write)
+            .delete(keys::delete)
+            .display("key"),
+        path("keys/generate/internal", "Make a key whose private half stays here.").update(keys::generate_internal),
+        path("keys/generate/exported", "Make a key and show its private half once.").update(keys::generate_exported),
+        path("keys/generate/kms", "Refused: a plugin cannot use keys that the server keeps.").update(keys::generate_kms),
+        path("keys/import", "Import a private key.").update(keys::import),
+        path("config/keys", "Read and set the default key.").read(keys::read_config).update(keys::write_config),
+    ]
+}
+
+fn revocation_rows() -> Vec<Path<Mount>> {
+    vec![
+        path("revoke", "Revoke a certificate.")
+            .describe(
+                "Takes the serial number of a stored certificate, or any certificate that an issuer of this mount signed. Revoking \
+                 twice answers the same.",
+            )
+            .update(revoke::revoke),
+        path("revoke-with-key", "Revoke a certificate by proof of its private key.").update(revoke::revoke_with_key),
+        path("config/crl", "Read and set how CRLs are built.").read(crl::read_config).update(crl::write_config),
+        path("crl/rotate", "Rebuild all CRLs.").read(crl::rotate),
+        path("crl/rotate-delta", "Rebuild the delta CRLs.").read(crl::rotate_delta),
+        path("crl", "Fetch the default issuer's CRL as DER.").read(crl::der).unauthenticated().display("crl-der"),
+        path("crl/pem", "Fetch the default issuer's CRL as PEM.").read(crl::pem).unauthenticated(),
+        path("crl/delta", "Fetch the default issuer's delta CRL as DER.").read(crl::delta_der).unauthenticated(),
+        path("crl/delta/pem", "Fetch the default issuer's delta CRL as PEM.").read(crl::delta_pem).unauthenticated(),
+        path("cert/crl", "Fetch the default issuer's CRL.").read(crl::cert).unauthenticated(),
+        path("cert/delta-crl", "Fetch the default issuer's delta CRL.").read(crl::cert_delta).unauthenticated(),
+        path("issuer/{issuer_ref}/crl", "Fetch an issuer's CRL.").read(issuers::crl_json).unauthenticated(),
+        path("issuer/{issuer_ref}/crl/der", "Fetch an issuer's CRL as DER.").read(issuers::crl_der).unauthenticated(),
+        path("issuer/{issuer_ref}/crl/pem", "Fetch an issuer's CRL as PEM.").read(issuers::crl_pem).unauthenticated(),
+        path("issuer/{issuer_ref}/crl/delta", "Fetch an issuer's delta CRL.").read(issuers::delta_json).unauthenticated(),
+        path("issuer/{issuer_ref}/crl/delta/der", "Fetch an issuer's delta CRL as DER.")
+            .read(issuers::delta_der)
+            .unauthenticated(),
+        path("issuer/{issuer_ref}/crl/delta/pem", "Fetch an issuer's delta CRL as PEM.")
+            .read(issuers::delta_pem)
+            .unauthenticated(),
     ]
 }
 

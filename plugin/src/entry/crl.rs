@@ -16,10 +16,10 @@ pub struct CrlBook {
     pub issuer_id_crl_map: BTreeMap<String, String>,
     /// CRL id to the number the next CRL gets; complete and delta CRLs share the counter.
     #[serde(default, deserialize_with = "null_is_empty")]
-    pub crl_number_map: BTreeMap<String, i64>,
+    pub crl_number_map: BTreeMap<String, u64>,
     /// CRL id to the number of its last complete CRL: the base of delta CRLs.
     #[serde(default, deserialize_with = "null_is_empty")]
-    pub last_complete_number_map: BTreeMap<String, i64>,
+    pub last_complete_number_map: BTreeMap<String, u64>,
     /// CRL id to `nextUpdate` of its complete CRL.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub crl_expiration_map: BTreeMap<String, StoredTime>,

@@ -1,6 +1,9 @@
 //! What lies in storage: one file a noun, serde structs in the layout of the built-in engine.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::mount::Entry;
 
 pub mod config;
 pub mod crl;
@@ -20,3 +23,20 @@ pub(crate) fn encode(entry: &impl Serialize) -> Vec<u8> {
     bytes.push(b'\n');
     bytes
 }
+
+/// An entry whose JSON is just its serde form, readable through [`crate::mount::Mount::load`].
+trait JsonEntry: DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: JsonEntry> Entry for T {
+    fn decode(_key: &str, bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    }
+}
+
+impl JsonEntry for config::ClusterConfig {}
+impl JsonEntry for config::CrlConfig {}
+impl JsonEntry for config::IssuersConfig {}
+impl JsonEntry for config::KeysConfig {}
+impl JsonEntry for crl::CrlBook {}
+impl JsonEntry for issuer::IssuerEntry {}
+impl JsonEntry for revoked::RevokedEntry {}

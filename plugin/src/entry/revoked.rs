@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
+use landfast_pki::SerialNumber;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -9,6 +10,11 @@ use super::time::StoredTime;
 
 /// Storage prefix of revocations; the rest of the key is the serial with dashes.
 pub const PREFIX: &str = "revoked/";
+
+/// Where the revocation of a certificate is stored.
+pub fn key(serial: &SerialNumber) -> String {
+    format!("{PREFIX}{}", serial.dash())
+}
 
 /// One revocation.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,4 +1,10 @@
 //! Handlers: one file a noun, one function a row of the path table.
 
+pub(crate) mod crl;
+pub(crate) mod import;
+pub(crate) mod issuers;
+pub(crate) mod keys;
+pub(crate) mod revoke;
 pub(crate) mod roles;
 pub(crate) mod settings;
+pub(crate) mod urls;

@@ -1,0 +1,186 @@
+//! Where a certificate says that its issuer, CRLs and OCSP are found: the issuer's own URLs, else the mount's, with templates
+//! filled in (OpenBao pki: AIA templating).
+
+use landfast_pki::Refusal;
+use landfast_sdk::logical::Error;
+
+use crate::Mount;
+use crate::entry::config::ClusterConfig;
+use crate::entry::issuer::AiaEntry;
+use crate::issuers::LoadedIssuer;
+use crate::mount::Entry;
+
+/// The URLs of one issuer, ready to go into a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AiaUrls {
+    /// Where the issuer's certificate is fetched.
+    pub(crate) issuing_certificates: Vec<String>,
+    /// Where complete CRLs are fetched.
+    pub(crate) crl_distribution_points: Vec<String>,
+    /// Where delta CRLs are fetched.
+    pub(crate) delta_crl_distribution_points: Vec<String>,
+    /// OCSP responders.
+    pub(crate) ocsp_servers: Vec<String>,
+}
+
+/// The URLs that certificates of `issuer` carry. Its own replace the mount's altogether, as soon as it has any.
+///
+/// # Errors
+/// When storage fails, or a template needs an address that `config/cluster` does not have.
+pub(crate) async fn of(mount: &Mount, issuer: &LoadedIssuer) -> Result<AiaUrls, Error> {
+    match issuer.entry.aia_uris.as_ref().filter(|own| !own.is_empty()) {
+        Some(own) => render(mount, own, issuer.id()).await,
+        None => {
+            render(
+                mount,
+                &*mount.load_or_default::<AiaEntry>(AiaEntry::KEY).await?,
+                issuer.id(),
+            )
+            .await
+        }
+    }
+}
+
+/// The mount's URLs for an issuer that has no id yet.
+///
+/// # Errors
+/// As [`of`], or a template needs the id.
+pub(crate) async fn of_mount(mount: &Mount) -> Result<AiaUrls, Error> {
+    render(
+        mount,
+        &*mount.load_or_default::<AiaEntry>(AiaEntry::KEY).await?,
+        "",
+    )
+    .await
+}
+
+/// What to warn of when `urls` are set that could not be used as things stand.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn complaint(mount: &Mount, urls: &AiaEntry) -> Result<Option<String>, Error> {
+    let cluster = mount
+        .load_or_default::<ClusterConfig>(ClusterConfig::KEY)
+        .await?;
+    Ok(fill(urls, &cluster, "an id").err().map(|refusal| {
+        let text = refusal.to_string();
+        let reason = text.strip_prefix("unable to fetch AIA URL information: ").unwrap_or(&text);
+        format!("issuance may fail: {reason}\n\nConsider setting the cluster-local address if it is not already set.")
+    }))
+}
+
+async fn render(mount: &Mount, urls: &AiaEntry, issuer_id: &str) -> Result<AiaUrls, Error> {
+    let cluster = mount
+        .load_or_default::<ClusterConfig>(ClusterConfig::KEY)
+        .await?;
+    fill(urls, &cluster, issuer_id).map_err(|refusal| Error::Failed(refusal.to_string()))
+}
+
+fn fill(urls: &AiaEntry, cluster: &ClusterConfig, issuer_id: &str) -> Result<AiaUrls, Refusal> {
+    let list = |list: &Option<Vec<String>>| {
+        let urls_of = list.iter().flatten().filter(|url| !url.is_empty());
+        urls_of
+            .map(|url| {
+                if urls.enable_templating {
+                    fill_one(url, cluster, issuer_id)
+                } else {
+                    Ok(url.clone())
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(AiaUrls {
+        issuing_certificates: list(&urls.issuing_certificates)?,
+        crl_distribution_points: list(&urls.crl_distribution_points)?,
+        delta_crl_distribution_points: list(&urls.delta_crl_distribution_points)?,
+        ocsp_servers: list(&urls.ocsp_servers)?,
+    })
+}
+
+fn fill_one(url: &str, cluster: &ClusterConfig, issuer_id: &str) -> Result<String, Refusal> {
+    let mut filled = url.to_owned();
+    for (place, value, lack) in [
+        (
+            "{{cluster_path}}",
+            cluster.path.as_str(),
+            Refusal::AiaCluster("path"),
+        ),
+        (
+            "{{cluster_aia_path}}",
+            cluster.aia_path.as_str(),
+            Refusal::AiaCluster("aia_path"),
+        ),
+        ("{{issuer_id}}", issuer_id, Refusal::AiaIssuer),
+    ] {
+        if filled.contains(place) {
+            if value.is_empty() {
+                return Err(lack);
+            }
+            filled = filled.replace(place, value);
+        }
+    }
+    Ok(filled)
+}
+
+impl Entry for AiaEntry {
+    fn decode(_key: &str, bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|cause| cause.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(templating: bool, url: &str) -> AiaEntry {
+        AiaEntry {
+            issuing_certificates: Some(vec![url.to_owned()]),
+            enable_templating: templating,
+            ..AiaEntry::default()
+        }
+    }
+
+    #[test]
+    fn templates_are_filled_only_where_they_are_enabled() {
+        let cluster = ClusterConfig {
+            path: "https://c/v1/pki".into(),
+            aia_path: "http://aia".into(),
+        };
+        let url = "{{cluster_path}}|{{cluster_aia_path}}|{{issuer_id}}|{{other}}";
+        let filled = fill(&urls(true, url), &cluster, "id").unwrap();
+        assert_eq!(
+            filled.issuing_certificates,
+            ["https://c/v1/pki|http://aia|id|{{other}}"]
+        );
+        assert_eq!(
+            fill(&urls(false, url), &cluster, "id")
+                .unwrap()
+                .issuing_certificates,
+            [url]
+        );
+    }
+
+    #[test]
+    fn a_missing_value_is_named() {
+        let cluster = ClusterConfig::default();
+        for (url, text) in [
+            (
+                "{{cluster_path}}",
+                "lack local cluster address information (path)",
+            ),
+            (
+                "{{cluster_aia_path}}",
+                "lack local cluster address information (aia_path)",
+            ),
+            ("{{issuer_id}}", "lack an issuer"),
+        ] {
+            assert!(
+                fill(&urls(true, url), &cluster, "")
+                    .unwrap_err()
+                    .to_string()
+                    .contains(text),
+                "{url}"
+            );
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The issuers of a mount: looking them up, choosing one to sign, and keeping their chains.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use landfast_pki::ext::KeyUsage;
+use landfast_pki::{Certificate, PrivateKey, PublicKey, chain};
+use landfast_sdk::logical::{Error, Write};
+
+use crate::entry;
+use crate::entry::config::IssuersConfig;
+use crate::entry::issuer::{self, IssuerEntry, Usage};
+use crate::keys;
+use crate::mount::{Entry, Mount, internal};
+
+/// The word that means the configured default, for issuers and keys alike.
+pub(crate) const DEFAULT: &str = "default";
+
+/// An issuer, read and parsed.
+#[derive(Debug)]
+pub(crate) struct LoadedIssuer {
+    /// As stored.
+    pub(crate) entry: IssuerEntry,
+    /// The parsed certificate.
+    pub(crate) certificate: Certificate,
+}
+
+/// All issuers of a mount. They are few, so they are read together and kept until one of them changes.
+#[derive(Debug, Default)]
+pub(crate) struct Issuers {
+    by_id: BTreeMap<String, Arc<LoadedIssuer>>,
+    names: HashMap<String, String>,
+}
+
+impl LoadedIssuer {
+    /// The issuer's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.entry.id
+    }
+
+    /// Parses an entry. The certificate was checked when it came in, so a fault here is one of storage.
+    pub(crate) fn new(entry: IssuerEntry) -> Result<Self, Error> {
+        let certificate = parse(&entry)?;
+        Ok(Self { entry, certificate })
+    }
+
+    /// `id:ID / name:NAME`, or the id alone: how texts of the built-in engine name an issuer.
+    pub(crate) fn label(&self) -> String {
+        if self.entry.name.is_empty() {
+            format!("id:{}", self.entry.id)
+        } else {
+            format!("id:{} / name:{}", self.entry.id, self.entry.name)
+        }
+    }
+
+    /// Whether the certificate names itself as its issuer and is signed by its own key.
+    pub(crate) fn is_self_signed(&self) -> bool {
+        self.certificate.is_self_signed()
+    }
+}
+
+impl Issuers {
+    /// In the order of their ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<LoadedIssuer>> {
+        self.by_id.values()
+    }
+
+    /// By id only.
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<LoadedIssuer>> {
+        self.by_id.get(id)
+    }
+
+    /// By id, else by name.
+    pub(crate) fn find(&self, reference: &str) -> Option<&Arc<LoadedIssuer>> {
+        self.by_id
+            .get(reference)
+            .or_else(|| self.by_id.get(self.names.get(reference)?))
+    }
+
+    /// The issuer that holds exactly this certificate.
+    pub(crate) fn holding(&self, certificate: &Certificate) -> Option<&Arc<LoadedIssuer>> {
+        self.iter()
+            .find(|issuer| issuer.certificate.der() == certificate.der())
+    }
+
+    /// An issuer that signed `certificate`, which it does not hold itself.
+    pub(crate) fn parent_of(&self, certificate: &Certificate) -> Option<&Arc<LoadedIssuer>> {
+        self.iter().find(|issuer| {
+            issuer.certificate.der() != certificate.der()
+                && signed_by(certificate, &issuer.certificate)
+        })
+    }
+
+    fn insert(&mut self, issuer: Arc<LoadedIssuer>) {
+        if !issuer.entry.name.is_empty() {
+            self.names
+                .insert(issuer.entry.name.clone(), issuer.entry.id.clone());
+        }
+        self.by_id.insert(issuer.entry.id.clone(), issuer);
+    }
+}
+
+/// All issuers of the mount.
+pub(crate) async fn all(mount: &Mount) -> Result<Arc<Issuers>, Error> {
+    mount
+        .derive(issuer::PREFIX, async {
+            let mut issuers = Issuers::default();
+            for id in mount.storage().list(issuer::PREFIX).await? {
+                let key = IssuerEntry::key(&id);
+                // Deleted between the two calls.
+                let Some(bytes) = mount.storage().get(&key).await? else {
+                    continue;
+                };
+                let entry = IssuerEntry::decode(&key, &bytes).map_err(|cause| {
+                    internal(
+                        "a stored issuer could not be read",
+                        format_args!("{key}: {cause}"),
+                    )
+                })?;
+                issuers.insert(Arc::new(LoadedIssuer::new(entry)?));
+            }
+            Ok(issuers)
+        })
+        .await
+}
+
+/// The configured default and its rule.
+pub(crate) async fn config(mount: &Mount) -> Result<Arc<IssuersConfig>, Error> {
+    mount.load_or_default(IssuersConfig::KEY).await
+}
+
+/// The issuer that `reference` (an id, a name, or `default`) means.
+///
+/// # Errors
+/// An error *value*, not a 404: Terraform tells by its text that an issuer is gone.
+pub(crate) async fn load(mount: &Mount, reference: &str) -> Result<Arc<LoadedIssuer>, Error> {
+    let issuers = all(mount).await?;
+    if reference != DEFAULT {
+        return issuers
+            .find(reference)
+            .cloned()
+            .ok_or_else(|| unknown(reference));
+    }
+    let config = config(mount).await?;
+    if config.default.is_empty() {
+        return Err(Error::failed(NO_DEFAULT));
+    }
+    issuers
+        .by_id(&config.default)
+        .cloned()
+        .ok_or_else(|| unknown(&config.default))
+}
+
+/// As [`load`], with `None` for a reference that means nothing.
+pub(crate) async fn find(
+    mount: &Mount,
+    reference: &str,
+) -> Result<Option<Arc<LoadedIssuer>>, Error> {
+    let issuers = all(mount).await?;
+    if reference != DEFAULT {
+        return Ok(issuers.find(reference).cloned());
+    }
+    Ok(issuers.by_id(&config(mount).await?.default).cloned())
+}
+
+/// The issuer and its key, for signing certificates, in the words that the signing paths use.
+///
+/// # Errors
+/// The issuer is unknown, has no key here, or may not be used for issuing; all of them error values.
+pub(crate) async fn for_issuing(
+    mount: &Mount,
+    reference: &str,
+) -> Result<(Arc<LoadedIssuer>, Arc<PrivateKey>), Error> {
+    let fetch = |error: Error| match error {
+        Error::Failed(text) => Error::failed(format!(
+            "could not fetch the CA certificate (was one set?): {text}"
+        )),
+        other => other,
+    };
+    let issuer = load(mount, reference).await.map_err(fetch)?;
+    if issuer.entry.key_id.is_empty() {
+        return Err(fetch(Error::failed(
+            "unable to fetch corresponding key for issuer ID; unable to use this issuer for signing",
+        )));
+    }
+    ensure_usage(&issuer, Usage::ISSUING)?;
+    let key = keys::signer(mount, &issuer.entry.key_id)
+        .await
+        .map_err(fetch)?;
+    Ok((issuer, key))
+}
+
+/// Refuses an issuer that lacks `wanted`, as the signing paths word it.
+fn ensure_usage(issuer: &LoadedIssuer, wanted: Usage) -> Result<(), Error> {
+    if issuer.entry.usage.allows(wanted) {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "error fetching CA certificate: error while attempting to use issuer {}: requested usage issuing-certificates for issuer [{}] but only had usage {}",
+        issuer.entry.id,
+        issuer.label(),
+        issuer.entry.usage,
+    )))
+}
+
+/// The certificate of an entry.
+pub(crate) fn parse(entry: &IssuerEntry) -> Result<Certificate, Error> {
+    Certificate::from_pem(entry.certificate.as_bytes()).map_err(|cause| {
+        internal(
+            "a stored issuer could not be read",
+            format_args!("{}: {cause}", entry.id),
+        )
+    })
+}
+
+/// Whether `child` names `parent` as its issuer and `parent`'s key verifies it.
+pub(crate) fn signed_by(child: &Certificate, parent: &Certificate) -> bool {
+    child.issuer() == parent.subject() && child.verify_signed_by(parent.public_key()).is_ok()
+}
+
+/// Whether the certificate's key usage lets its key sign CRLs; one without the extension says nothing against it.
+pub(crate) fn may_sign_crls(certificate: &Certificate) -> bool {
+    certificate
+        .key_usage()
+        .is_none_or(|usage| usage.contains(KeyUsage::CRL_SIGN))
+}
+
+/// A name for a new or renamed issuer.
+///
+/// # Errors
+/// The name is reserved, malformed, or another issuer's.
+pub(crate) fn check_name(issuers: &Issuers, name: &str, own_id: &str) -> Result<(), Error> {
+    if name.eq_ignore_ascii_case(DEFAULT) {
+        return Err(Error::bad_request(
+            "reserved keyword 'default' can not be used as issuer name",
+        ));
+    }
+    if !is_name(name) {
+        return Err(Error::bad_request(
+            "issuer name contained invalid characters",
+        ));
+    }
+    match issuers.find(name) {
+        Some(other) if other.id() != own_id => {
+            Err(Error::bad_request("issuer name already in use"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether `name` has the shape of a role's, issuer's or key's name: word characters, with `-` and `.` inside.
+pub(crate) fn is_name(name: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let bytes = name.as_bytes();
+    match bytes {
+        [] => false,
+        [only] => word(*only),
+        [first, inner @ .., last] => {
+            word(*first)
+                && word(*last)
+                && inner
+                    .iter()
+                    .all(|&byte| word(byte) || byte == b'-' || byte == b'.')
+        }
+    }
+}
+
+/// The writes that store `changed` issuers and drop `removed` ones, with the chains of all others brought up to date.
+///
+/// Chains depend on every issuer of the mount, so an issuer that comes or goes may change the entries of others.
+pub(crate) fn writes(
+    before: &Issuers,
+    changed: Vec<IssuerEntry>,
+    removed: &[String],
+) -> Result<Vec<Write>, Error> {
+    let mut entries: BTreeMap<String, (IssuerEntry, bool)> = before
+        .iter()
+        .filter(|issuer| !removed.contains(&issuer.entry.id))
+        .map(|issuer| (issuer.entry.id.clone(), (issuer.entry.clone(), false)))
+        .collect();
+    for entry in changed {
+        entries.insert(entry.id.clone(), (entry, true));
+    }
+    rebuild_chains(&mut entries)?;
+    let puts = entries.into_values().filter(|(_, touched)| *touched);
+    let puts =
+        puts.map(|(entry, _)| Write::put(IssuerEntry::key(&entry.id), entry::encode(&entry)));
+    Ok(removed
+        .iter()
+        .map(|id| Write::delete(IssuerEntry::key(id)))
+        .chain(puts)
+        .collect())
+}
+
+fn rebuild_chains(entries: &mut BTreeMap<String, (IssuerEntry, bool)>) -> Result<(), Error> {
+    let mut certificates = Vec::with_capacity(entries.len());
+    for (entry, _) in entries.values() {
+        certificates.push((
+            entry.id.clone(),
+            LoadedIssuer::new(entry.clone())?.certificate,
+        ));
+    }
+    let manual = entries
+        .values()
+        .filter_map(|(entry, _)| Some((entry.id.clone(), entry.manual_chain.clone()?)));
+    let chains = chain::build_with(&certificates, &manual.collect());
+    let pems: HashMap<String, String> = entries
+        .values()
+        .map(|(entry, _)| (entry.id.clone(), entry.certificate.clone()))
+        .collect();
+    for (entry, touched) in entries.values_mut() {
+        let ids = chains.get(&entry.id).map_or(&[][..], Vec::as_slice);
+        let chain: Vec<String> = ids.iter().filter_map(|id| pems.get(id).cloned()).collect();
+        if entry.ca_chain != chain {
+            entry.ca_chain = chain;
+            *touched = true;
+        }
+    }
+    Ok(())
+}
+
+/// The id under which `public` is known among the issuers' keys: links certificates to keys.
+pub(crate) fn keyless_for<'a>(
+    issuers: &'a Issuers,
+    public: &PublicKey,
+) -> impl Iterator<Item = &'a Arc<LoadedIssuer>> {
+    let spki = public.spki_der().to_vec();
+    issuers.iter().filter(move |issuer| {
+        issuer.entry.key_id.is_empty() && issuer.certificate.public_key().spki_der() == spki
+    })
+}
+
+pub(crate) fn unknown(reference: &str) -> Error {
+    Error::failed(format!(
+        "unable to find PKI issuer for reference: {reference}"
+    ))
+}
+
+pub(crate) const NO_DEFAULT: &str = "no default issuer currently configured";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_words_with_dots_and_dashes_inside() {
+        for good in ["a", "_", "a-b", "r1.example", "A_9"] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", ".a", "a b", "ä", "a/b"] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The keys of a mount: looking them up, and having them sign.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use landfast_pki::{KeyEncoding, KeyType, PrivateKey, PublicKey, Secret};
+use landfast_sdk::logical::Error;
+use tokio::sync::OnceCell;
+
+use crate::entry::config::KeysConfig;
+use crate::entry::key::{self, KeyEntry};
+use crate::issuers::{DEFAULT, is_name};
+use crate::mount::{Mount, internal};
+
+/// What is known of a key without its private half.
+#[derive(Debug)]
+pub(crate) struct LoadedKey {
+    /// UUID.
+    pub(crate) id: String,
+    /// The operator's name, or empty.
+    pub(crate) name: String,
+    /// `rsa`, `ec`, `ed25519`, or the word of another product.
+    pub(crate) kind: String,
+    signer: OnceCell<Arc<PrivateKey>>,
+}
+
+/// All keys of a mount.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    by_id: BTreeMap<String, Arc<LoadedKey>>,
+    names: HashMap<String, String>,
+}
+
+impl Keys {
+    /// In the order of their ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<LoadedKey>> {
+        self.by_id.values()
+    }
+
+    /// By id, else by name.
+    pub(crate) fn find(&self, reference: &str) -> Option<&Arc<LoadedKey>> {
+        self.by_id
+            .get(reference)
+            .or_else(|| self.by_id.get(self.names.get(reference)?))
+    }
+
+    /// The key with this public half (SubjectPublicKeyInfo).
+    pub(crate) async fn with_public(
+        &self,
+        mount: &Mount,
+        spki: &[u8],
+    ) -> Result<Option<Arc<LoadedKey>>, Error> {
+        for key in self.iter() {
+            if is_here(&key.kind) && key.signer(mount).await?.public_key().spki_der() == spki {
+                return Ok(Some(Arc::clone(key)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl LoadedKey {
+    /// The private half, parsed on first use.
+    ///
+    /// # Errors
+    /// The key is kept elsewhere, of a kind this version cannot use, or unreadable.
+    pub(crate) async fn signer(&self, mount: &Mount) -> Result<Arc<PrivateKey>, Error> {
+        let signer = self.signer.get_or_try_init(|| async {
+            if !is_here(&self.kind) {
+                return Err(Error::failed(format!(
+                    "keys of type {} can not be used by this plugin",
+                    self.kind
+                )));
+            }
+            let key = KeyEntry::key(&self.id);
+            let bytes = mount
+                .storage()
+                .get(&key)
+                .await?
+                .map(zeroize::Zeroizing::new);
+            let Some(bytes) = bytes else {
+                return Err(unknown(&self.id));
+            };
+            let entry = KeyEntry::decode(&bytes).map_err(|cause| unreadable(&self.id, cause))?;
+            PrivateKey::from_pem(entry.expose().as_bytes())
+                .map(Arc::new)
+                .map_err(|cause| unreadable(&self.id, cause))
+        });
+        signer.await.cloned()
+    }
+}
+
+/// All keys of the mount.
+pub(crate) async fn all(mount: &Mount) -> Result<Arc<Keys>, Error> {
+    mount
+        .derive(key::PREFIX, async {
+            let mut keys = Keys::default();
+            for id in mount.storage().list(key::PREFIX).await? {
+                let key = KeyEntry::key(&id);
+                let bytes = mount
+                    .storage()
+                    .get(&key)
+                    .await?
+                    .map(zeroize::Zeroizing::new);
+                let Some(bytes) = bytes else { continue };
+                let entry = KeyEntry::decode(&bytes).map_err(|cause| unreadable(&id, cause))?;
+                if !entry.name.is_empty() {
+                    keys.names.insert(entry.name.clone(), entry.id.clone());
+                }
+                let (id, name) = (entry.id.clone(), entry.name.clone());
+                let kind = entry.private_key_type.clone();
+                let loaded = LoadedKey {
+                    id: id.clone(),
+                    name,
+                    kind,
+                    signer: OnceCell::new(),
+                };
+                keys.by_id.insert(id, Arc::new(loaded));
+            }
+            Ok(keys)
+        })
+        .await
+}
+
+/// The configured default.
+pub(crate) async fn config(mount: &Mount) -> Result<Arc<KeysConfig>, Error> {
+    mount.load_or_default(KeysConfig::KEY).await
+}
+
+/// The key that `reference` (an id, a name, or `default`) means.
+///
+/// # Errors
+/// An error value, as for issuers.
+pub(crate) async fn load(mount: &Mount, reference: &str) -> Result<Arc<LoadedKey>, Error> {
+    let keys = all(mount).await?;
+    if reference != DEFAULT {
+        return keys
+            .find(reference)
+            .cloned()
+            .ok_or_else(|| unknown(reference));
+    }
+    let config = config(mount).await?;
+    if config.default.is_empty() {
+        return Err(Error::failed("no default key currently configured"));
+    }
+    keys.find(&config.default)
+        .cloned()
+        .ok_or_else(|| unknown(&config.default))
+}
+
+/// The private half of the key `id`, parsed once and then shared.
+///
+/// # Errors
+/// As [`LoadedKey::signer`], or the key is gone.
+pub(crate) async fn signer(mount: &Mount, id: &str) -> Result<Arc<PrivateKey>, Error> {
+    load(mount, id).await?.signer(mount).await
+}
+
+/// A name for a new or renamed key.
+///
+/// # Errors
+/// The name is reserved, malformed, or another key's.
+pub(crate) fn check_name(keys: &Keys, name: &str, own_id: &str) -> Result<(), Error> {
+    if name.eq_ignore_ascii_case(DEFAULT) {
+        return Err(Error::bad_request(
+            "reserved keyword 'default' can not be used as key name",
+        ));
+    }
+    if !is_name(name) {
+        return Err(Error::bad_request("key name contained invalid characters"));
+    }
+    match keys.find(name) {
+        Some(other) if other.id != own_id => Err(Error::bad_request("key name already in use")),
+        _ => Ok(()),
+    }
+}
+
+/// A fresh entry for `key`, in the PEM form that the built-in engine stores.
+pub(crate) fn entry(id: String, name: String, key: &PrivateKey) -> Result<KeyEntry, Error> {
+    let pem: Secret<String> = key
+        .to_pem(KeyEncoding::Traditional)
+        .map_err(crate::pki::failed)?;
+    Ok(KeyEntry::new(
+        id,
+        name,
+        kind(key.public_key()),
+        pem.expose(),
+    ))
+}
+
+/// The API's word for a key's type.
+pub(crate) fn kind(key: &PublicKey) -> &'static str {
+    match key.key_type() {
+        KeyType::Rsa => "rsa",
+        KeyType::Ec => "ec",
+        KeyType::Ed25519 => "ed25519",
+        KeyType::Other => "unknown",
+    }
+}
+
+fn is_here(kind: &str) -> bool {
+    matches!(kind, "rsa" | "ec" | "ed25519")
+}
+
+fn unknown(reference: &str) -> Error {
+    Error::failed(format!("unable to find PKI key for reference: {reference}"))
+}
+
+fn unreadable(id: &str, cause: impl std::fmt::Display) -> Error {
+    internal(
+        "a stored key could not be read",
+        format_args!("{id}: {cause}"),
+    )
+}

@@ -1,0 +1,244 @@
+//! `config/crl`, `crl/rotate`, and the default issuer's CRL for anybody to fetch.
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use landfast_sdk::logical::{Cx, Error, NoFields, Response, format_nanos, parse_duration_nanos};
+
+use crate::Mount;
+use crate::crl::{self, Kind, Scope};
+use crate::entry::{self, config::CrlConfig};
+use crate::issuers;
+use crate::mount::{Shared, finish};
+
+/// What CRLs are like; what is not sent stays as it is.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct CrlRequest {
+    /// Whether certificates past their end may still be revoked.
+    allow_expired_cert_revocation: Option<bool>,
+    /// Leave rebuilding to the periodic call, shortly before a CRL runs out, instead of to each revocation.
+    auto_rebuild: Option<bool>,
+    /// How long before it runs out a CRL is rebuilt.
+    #[schemars(extend("default" = "12h"))]
+    auto_rebuild_grace_period: Option<String>,
+    /// How often delta CRLs are rebuilt.
+    #[schemars(extend("default" = "15m"))]
+    delta_rebuild_interval: Option<String>,
+    /// Empty the CRLs and build no further ones.
+    disable: Option<bool>,
+    /// Whether delta CRLs list what was revoked since the last complete CRL. Needs `auto_rebuild`.
+    enable_delta: Option<bool>,
+    /// How long a CRL is valid.
+    #[schemars(extend("default" = "72h"))]
+    expiry: Option<String>,
+    /// Switch the OCSP responder off.
+    ocsp_disable: Option<bool>,
+    /// How long an OCSP answer is valid; 0 leaves the end out of the answer.
+    #[schemars(extend("default" = "12h"))]
+    ocsp_expiry: Option<String>,
+}
+
+/// `GET config/crl`.
+pub(crate) async fn read_config(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    describe(&*crl::config(&mount).await?)
+}
+
+/// `POST config/crl`.
+pub(crate) async fn write_config(
+    mount: Shared,
+    _cx: Cx,
+    request: CrlRequest,
+) -> Result<Response, Error> {
+    finish(async move {
+        let before = crl::config(&mount).await?;
+        let mut config = CrlConfig::clone(&before);
+        request.apply(&mut config)?;
+        check(&config)?;
+        config.version = 2;
+        mount.put(CrlConfig::KEY, entry::encode(&config)).await?;
+        let mut warnings = Vec::new();
+        let shown =
+            |config: &CrlConfig| (config.disable, config.auto_rebuild && config.enable_delta);
+        if shown(&before) != shown(&config) || before.auto_rebuild && !config.auto_rebuild {
+            warnings = crl::rebuild(&mount, Scope::Forced).await?;
+        }
+        Ok(describe(&config)?.warn_all(warnings))
+    })
+    .await
+}
+
+/// `GET crl/rotate`: rebuilds all CRLs now.
+pub(crate) async fn rotate(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    let warnings = crl::rebuild(&mount, Scope::All).await?;
+    Ok(Response::data(&json!({ "success": true }))?.warn_all(warnings))
+}
+
+/// `GET crl/rotate-delta`.
+pub(crate) async fn rotate_delta(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    let response = Response::data(&json!({ "success": true }))?;
+    if !crl::config(&mount).await?.enable_delta {
+        return Ok(response.warn(
+            "requested rebuild of delta CRL when delta CRL is not enabled; this is a no-op",
+        ));
+    }
+    Ok(response.warn_all(crl::rebuild(&mount, Scope::Delta).await?))
+}
+
+/// `GET crl`.
+pub(crate) async fn der(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    raw(&mount, Kind::Complete, false).await
+}
+
+/// `GET crl/pem`.
+pub(crate) async fn pem(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    raw(&mount, Kind::Complete, true).await
+}
+
+/// `GET crl/delta`.
+pub(crate) async fn delta_der(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    raw(&mount, Kind::Delta, false).await
+}
+
+/// `GET crl/delta/pem`.
+pub(crate) async fn delta_pem(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    raw(&mount, Kind::Delta, true).await
+}
+
+/// `GET cert/crl`.
+pub(crate) async fn cert(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    cert_data(&mount, Kind::Complete).await
+}
+
+/// `GET cert/delta-crl`.
+pub(crate) async fn cert_delta(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    cert_data(&mount, Kind::Delta).await
+}
+
+/// Without a default issuer or its CRL the answer is empty, with the content type that a CRL would have had.
+async fn raw(mount: &Mount, kind: Kind, pem: bool) -> Result<Response, Error> {
+    let content_type = if pem { crl::PEM_TYPE } else { crl::DER_TYPE };
+    let found = match issuers::find(mount, issuers::DEFAULT).await? {
+        Some(issuer) => crl::current(mount, issuer.id(), kind).await?,
+        None => None,
+    };
+    let Some(bytes) = found else {
+        return Ok(Response::raw(204, content_type, Vec::new()));
+    };
+    let body = if pem {
+        text(&bytes.0).into_bytes()
+    } else {
+        bytes.0.clone()
+    };
+    Ok(Response::raw(200, content_type, body))
+}
+
+async fn cert_data(mount: &Mount, kind: Kind) -> Result<Response, Error> {
+    let bytes = crl::of(mount, issuers::DEFAULT, kind).await?;
+    Response::data(
+        &json!({ "certificate": text(&bytes.0), "revocation_time": 0, "revocation_time_rfc3339": "" }),
+    )
+}
+
+/// PEM without its final newline, which is how these paths show it.
+fn text(der: &[u8]) -> String {
+    landfast_pki::pem::encode(crl::LABEL, der)
+        .trim_end()
+        .to_owned()
+}
+
+impl CrlRequest {
+    fn apply(self, config: &mut CrlConfig) -> Result<(), Error> {
+        for (name, field, sent) in [
+            ("expiry", &mut config.expiry, self.expiry),
+            ("ocsp_expiry", &mut config.ocsp_expiry, self.ocsp_expiry),
+            (
+                "auto_rebuild_grace_period",
+                &mut config.auto_rebuild_grace_period,
+                self.auto_rebuild_grace_period,
+            ),
+            (
+                "delta_rebuild_interval",
+                &mut config.delta_rebuild_interval,
+                self.delta_rebuild_interval,
+            ),
+        ] {
+            let Some(sent) = sent else { continue };
+            let nanos = parse_duration_nanos(&sent).map_err(|cause| {
+                Error::bad_request(format!("given {name} could not be decoded: {cause}"))
+            })?;
+            if name == "ocsp_expiry" && nanos < 0 {
+                return Err(Error::bad_request(format!(
+                    "ocsp_expiry must be greater than or equal to 0 got: {}",
+                    format_nanos(nanos)
+                )));
+            }
+            // A CRL that ends before it begins can be used by nobody; the built-in engine lets it pass.
+            if name == "expiry" && nanos <= 0 {
+                return Err(Error::bad_request(format!(
+                    "expiry must be greater than 0 got: {}",
+                    format_nanos(nanos)
+                )));
+            }
+            *field = sent;
+        }
+        for (field, sent) in [
+            (
+                &mut config.allow_expired_cert_revocation,
+                self.allow_expired_cert_revocation,
+            ),
+            (&mut config.auto_rebuild, self.auto_rebuild),
+            (&mut config.disable, self.disable),
+            (&mut config.enable_delta, self.enable_delta),
+            (&mut config.ocsp_disable, self.ocsp_disable),
+        ] {
+            *field = sent.unwrap_or(*field);
+        }
+        Ok(())
+    }
+}
+
+fn check(config: &CrlConfig) -> Result<(), Error> {
+    let length =
+        |text: &str| SignedDuration::from_nanos(parse_duration_nanos(text).unwrap_or_default());
+    let (expiry, grace) = (
+        length(&config.expiry),
+        length(&config.auto_rebuild_grace_period),
+    );
+    if config.auto_rebuild && grace >= expiry {
+        return Err(Error::bad_request(format!(
+            "CRL auto-rebuilding grace period ({}) must be strictly shorter than CRL expiry ({}) value when auto-rebuilding of CRLs is enabled",
+            config.auto_rebuild_grace_period, config.expiry
+        )));
+    }
+    if !config.enable_delta {
+        return Ok(());
+    }
+    if length(&config.delta_rebuild_interval) >= expiry {
+        return Err(Error::bad_request(format!(
+            "CRL delta rebuild window ({}) must be strictly shorter than CRL expiry ({}) value when delta CRLs are enabled",
+            config.delta_rebuild_interval, config.expiry
+        )));
+    }
+    if !config.auto_rebuild {
+        return Err(Error::bad_request(
+            "Delta CRLs cannot be enabled when auto rebuilding is disabled as the complete CRL is always regenerated!",
+        ));
+    }
+    Ok(())
+}
+
+fn describe(config: &CrlConfig) -> Result<Response, Error> {
+    Response::data(&json!({
+        "expiry": config.expiry,
+        "disable": config.disable,
+        "ocsp_disable": config.ocsp_disable,
+        "ocsp_expiry": config.ocsp_expiry,
+        "auto_rebuild": config.auto_rebuild,
+        "auto_rebuild_grace_period": config.auto_rebuild_grace_period,
+        "enable_delta": config.enable_delta,
+        "delta_rebuild_interval": config.delta_rebuild_interval,
+        "allow_expired_cert_revocation": config.allow_expired_cert_revocation,
+    }))
+}

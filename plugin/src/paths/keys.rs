@@ -1,0 +1,367 @@
+//! `keys` and `key/REF`: the private keys of a mount.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use landfast_pki::{KeyEncoding, KeySpec, PrivateKey, pem};
+use landfast_sdk::logical::{Cx, Error, NoFields, Page, Response, Write};
+
+use crate::authority::{Adopted, Change};
+use crate::crl::{self, Scope};
+use crate::entry::key::KeyEntry;
+use crate::issuers;
+use crate::keys::{self, LoadedKey};
+use crate::mount::{Shared, finish, internal};
+use crate::pki;
+
+/// Which key.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct KeyRef {
+    /// Key: an id, a name, or `default`.
+    key_ref: String,
+}
+
+/// A new name for a key.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct RenameRequest {
+    /// Key: an id, a name, or `default`.
+    key_ref: String,
+    /// The new name; empty takes the name away.
+    key_name: Option<String>,
+}
+
+/// A key to make.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct GenerateRequest {
+    /// Reference of a key that the server keeps. This plugin cannot use such keys.
+    external_key_ref: Option<String>,
+    /// Size of the key; 0 for the usual size of the type.
+    #[serde(default)]
+    key_bits: u32,
+    /// Name of the key.
+    key_name: Option<String>,
+    /// Type of the key.
+    #[serde(default = "rsa")]
+    #[schemars(extend("enum" = ["rsa", "ec", "ed25519"]))]
+    key_type: String,
+}
+
+/// A key to take in.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ImportRequest {
+    /// Name of the key.
+    key_name: Option<String>,
+    /// One private key in PEM, not encrypted.
+    #[serde(default)]
+    pem_bundle: Zeroizing,
+}
+
+/// Text that is wiped when the request is done.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct Zeroizing(#[schemars(with = "String")] ZeroText);
+
+#[derive(Default)]
+struct ZeroText(zeroize::Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for ZeroText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(zeroize::Zeroizing::new(text)))
+    }
+}
+
+impl Zeroizing {
+    /// The text.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0.0
+    }
+}
+
+/// `LIST keys`.
+pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
+    let keys = keys::all(&mount).await?;
+    let default = keys::config(&mount).await?;
+    let ids = page.cut(keys.iter().map(|key| key.id.clone()).collect());
+    let mut info = Map::new();
+    for key in ids.iter().filter_map(|id| keys.find(id)) {
+        info.insert(
+            key.id.clone(),
+            json!({ "key_name": key.name, "is_default": key.id == default.default }),
+        );
+    }
+    Ok(Response::list_info(ids, info))
+}
+
+/// `GET key/REF`.
+pub(crate) async fn read(mount: Shared, _cx: Cx, request: KeyRef) -> Result<Response, Error> {
+    let key = keys::load(&mount, &request.key_ref).await?;
+    let ski = key.signer(&mount).await?.public_key().ski();
+    let ski: Vec<_> = ski.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut shown = describe(&key.id, &key.name, &key.kind);
+    shown.insert("subject_key_id".into(), ski.join(":").into());
+    Ok(Response::map(shown))
+}
+
+/// `POST key/REF`: renames the key.
+pub(crate) async fn write(
+    mount: Shared,
+    _cx: Cx,
+    request: RenameRequest,
+) -> Result<Response, Error> {
+    finish(async move {
+        let change = Change::begin(&mount).await?;
+        let key = keys::load(&mount, &request.key_ref).await?;
+        let name = request.key_name.as_deref().unwrap_or_default().trim();
+        if !name.is_empty() {
+            keys::check_name(&change.keys, name, &key.id)?;
+        }
+        if name != key.name {
+            rename(&mount, &key, name).await?;
+        }
+        Ok(Response::map(describe(&key.id, name, &key.kind)))
+    })
+    .await
+}
+
+/// `DELETE key/REF`: the key need not exist, but no issuer may use it.
+pub(crate) async fn delete(mount: Shared, _cx: Cx, request: KeyRef) -> Result<Response, Error> {
+    finish(async move {
+        let mut change = Change::begin(&mount).await?;
+        let reference = request.key_ref;
+        let key = match keys::load(&mount, &reference).await {
+            Ok(key) => key,
+            Err(Error::Failed(_)) if reference != issuers::DEFAULT => return Ok(Response::none()),
+            Err(other) => return Err(other),
+        };
+        if let Some(issuer) = change.issuers.iter().find(|issuer| issuer.entry.key_id == key.id) {
+            return Err(Error::bad_request(format!("Failed to Delete Key.  Key in Use by Issuer: {}", issuer.id())));
+        }
+        let default = change.default_key() == key.id;
+        if default {
+            change.set_default_key("");
+        }
+        change.commit(&[], &[key.id.clone()]).await?;
+        Ok(if default {
+            Response::null().warn(format!(
+                "Deleted key {} (via key_ref {reference}); this was configured as the default key. Operations without an explicit key will not work until a new default is configured.",
+                key.id
+            ))
+        } else {
+            Response::none()
+        })
+    })
+    .await
+}
+
+/// `POST keys/generate/internal`: the private half stays here.
+pub(crate) async fn generate_internal(
+    mount: Shared,
+    _cx: Cx,
+    request: GenerateRequest,
+) -> Result<Response, Error> {
+    finish(async move { generate(&mount, request, false).await }).await
+}
+
+/// `POST keys/generate/exported`: the answer holds the private half, this once.
+pub(crate) async fn generate_exported(
+    mount: Shared,
+    _cx: Cx,
+    request: GenerateRequest,
+) -> Result<Response, Error> {
+    finish(async move { generate(&mount, request, true).await }).await
+}
+
+/// `POST keys/generate/kms`: keys of the server's own store are out of a plugin's reach.
+pub(crate) async fn generate_kms(
+    _mount: Shared,
+    _cx: Cx,
+    request: GenerateRequest,
+) -> Result<Response, Error> {
+    match request.external_key_ref.as_deref() {
+        None | Some("") => Err(Error::bad_request(
+            "\"external_key_ref\" is required for kms typed key generation",
+        )),
+        Some(reference) => Err(Error::failed(format!(
+            "failed to get external key signer: key \"{reference}\" does not exist"
+        ))),
+    }
+}
+
+/// `POST keys/import`.
+pub(crate) async fn import(
+    mount: Shared,
+    _cx: Cx,
+    request: ImportRequest,
+) -> Result<Response, Error> {
+    finish(async move {
+        let text = request.pem_bundle.expose();
+        if text.len() < 64 {
+            return Err(Error::bad_request(TOO_SHORT));
+        }
+        let mut change = Change::begin(&mount).await?;
+        let name = request.key_name.as_deref().unwrap_or_default().trim();
+        if !name.is_empty() {
+            keys::check_name(&change.keys, name, "")?;
+        }
+        let key = only_key(text)?;
+        let Adopted { id, existing } = change.add_key(&key, name).await?;
+        let kind = keys::kind(key.public_key());
+        if existing {
+            let present = change
+                .keys
+                .find(&id)
+                .map(|key| key.name.clone())
+                .unwrap_or_default();
+            return Ok(Response::map(describe(&id, &present, kind))
+                .warn("Key already imported, use key/ endpoint to update name."));
+        }
+        change.commit(&[], &[]).await?;
+        // Issuers that waited for this key now have a CRL to sign.
+        let warnings = crl::rebuild(&mount, Scope::Forced)
+            .await
+            .unwrap_or_else(crl::not_built);
+        Ok(Response::map(describe(&id, name, kind)).warn_all(warnings))
+    })
+    .await
+}
+
+/// `GET config/keys`.
+pub(crate) async fn read_config(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    Response::data(&json!({ "default": keys::config(&mount).await?.default }))
+}
+
+/// The key that `default` means.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct ConfigRequest {
+    /// Key by id or name.
+    #[serde(default)]
+    default: String,
+}
+
+/// `POST config/keys`.
+pub(crate) async fn write_config(
+    mount: Shared,
+    _cx: Cx,
+    request: ConfigRequest,
+) -> Result<Response, Error> {
+    finish(async move {
+        let reference = request.default.as_str();
+        if reference.is_empty() || reference == issuers::DEFAULT {
+            return Err(Error::bad_request(
+                "Invalid key specification; must be non-empty and can't be 'default'.",
+            ));
+        }
+        let mut change = Change::begin(&mount).await?;
+        let key = match keys::load(&mount, reference).await {
+            Ok(key) => key,
+            // The built-in engine says "issuer" here too.
+            Err(Error::Failed(text)) => {
+                return Err(Error::bad_request(format!(
+                    "Error resolving issuer reference: {text}"
+                )));
+            }
+            Err(other) => return Err(other),
+        };
+        change.set_default_key(&key.id);
+        change.commit(&[], &[]).await?;
+        Response::data(&json!({ "default": key.id }))
+    })
+    .await
+}
+
+/// What is said to data that is too short to be PEM.
+pub(crate) const TOO_SHORT: &str = "provided data for import was too short; perhaps a path was passed to the API rather than the contents of a PEM file";
+
+async fn generate(
+    mount: &Shared,
+    request: GenerateRequest,
+    exported: bool,
+) -> Result<Response, Error> {
+    if request
+        .external_key_ref
+        .is_some_and(|reference| !reference.is_empty())
+    {
+        return Err(Error::bad_request(
+            "cannot specify \"external_key_ref\" on non-kms typed key generation request",
+        ));
+    }
+    let name = request
+        .key_name
+        .as_deref()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    if !name.is_empty() {
+        keys::check_name(&*keys::all(mount).await?, &name, "")?;
+    }
+    if request.key_type == "any" {
+        return Err(Error::failed("unknown key type: any"));
+    }
+    let spec = KeySpec::parse(&request.key_type, request.key_bits).map_err(|cause| {
+        Error::bad_request(format!("Validation for key_type, key_bits failed: {cause}"))
+    })?;
+    let key = mount.generate_key(spec).await?;
+
+    let mut change = Change::begin(mount).await?;
+    // Another request may have taken the name meanwhile.
+    if !name.is_empty() {
+        keys::check_name(&change.keys, &name, "")?;
+    }
+    let Adopted { id, .. } = change.add_key(&key, &name).await?;
+    change.commit(&[], &[]).await?;
+    let mut shown = describe(&id, &name, keys::kind(key.public_key()));
+    if exported {
+        let text = key.to_pem(KeyEncoding::Traditional).map_err(pki::failed)?;
+        shown.insert("private_key".into(), text.expose().trim_end().into());
+    }
+    Ok(Response::map(shown))
+}
+
+async fn rename(mount: &Shared, key: &LoadedKey, name: &str) -> Result<(), Error> {
+    let at = KeyEntry::key(&key.id);
+    let bytes = mount.storage().get(&at).await?.map(zeroize::Zeroizing::new);
+    let Some(bytes) = bytes else {
+        return Err(Error::failed(format!(
+            "unable to find PKI key for reference: {}",
+            key.id
+        )));
+    };
+    let mut entry = KeyEntry::decode(&bytes).map_err(|cause| {
+        internal(
+            "a stored key could not be read",
+            format_args!("{at}: {cause}"),
+        )
+    })?;
+    name.clone_into(&mut entry.name);
+    mount.save(vec![Write::put(at, entry.encode())]).await
+}
+
+fn only_key(text: &str) -> Result<PrivateKey, Error> {
+    let blocks = pem::blocks(text.as_bytes());
+    let [block] = &*blocks else {
+        return Err(Error::bad_request(if blocks.is_empty() {
+            "error when parsing block 1: invalid PEM data"
+        } else {
+            "only a single key can be present within the pem_bundle for importing"
+        }));
+    };
+    if block.encrypted {
+        return Err(Error::bad_request(
+            "failed to parse PEM block: the private key is encrypted",
+        ));
+    }
+    PrivateKey::from_der(&block.contents)
+        .map_err(|cause| Error::bad_request(format!("failed to parse PEM block: {cause}")))
+}
+
+fn describe(id: &str, name: &str, kind: &str) -> Map<String, serde_json::Value> {
+    [("key_id", id), ("key_name", name), ("key_type", kind)]
+        .into_iter()
+        .map(|(field, value)| (field.to_owned(), value.into()))
+        .collect()
+}
+
+fn rsa() -> String {
+    "rsa".into()
+}

@@ -1,0 +1,259 @@
+//! `revoke` and `revoke-with-key`: putting a certificate on record as revoked.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use landfast_pki::{Certificate, PrivateKey, SerialNumber, pem};
+use landfast_sdk::logical::{Cx, Error, Response, Write};
+
+use crate::authority::certificate_key;
+use crate::crl;
+use crate::entry;
+use crate::entry::revoked::{self, RevokedEntry};
+use crate::entry::time::StoredTime;
+use crate::issuers;
+use crate::mount::{Entry, Shared, finish, internal};
+use crate::paths::keys::Zeroizing;
+
+/// Which certificate.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct RevokeRequest {
+    /// The certificate in PEM. It need not be stored here, but an issuer of this mount must have signed it.
+    certificate: Option<String>,
+    /// Serial number of a stored certificate.
+    serial_number: Option<String>,
+}
+
+/// Which certificate, and proof that the caller holds its key.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct RevokeWithKeyRequest {
+    /// The certificate in PEM. It need not be stored here, but an issuer of this mount must have signed it.
+    certificate: Option<String>,
+    /// The certificate's private key in PEM. It is compared and not kept.
+    #[serde(default)]
+    private_key: Zeroizing,
+    /// Serial number of a stored certificate.
+    serial_number: Option<String>,
+}
+
+/// `POST revoke`.
+pub(crate) async fn revoke(
+    mount: Shared,
+    _cx: Cx,
+    request: RevokeRequest,
+) -> Result<Response, Error> {
+    finish(async move {
+        let target = target(request.serial_number, request.certificate)?;
+        let found = find(&mount, target).await?;
+        put_on_record(&mount, found).await
+    })
+    .await
+}
+
+/// `POST revoke-with-key`.
+pub(crate) async fn revoke_with_key(
+    mount: Shared,
+    _cx: Cx,
+    request: RevokeWithKeyRequest,
+) -> Result<Response, Error> {
+    finish(async move {
+        let target = target(request.serial_number, request.certificate)?;
+        let key = request.private_key.expose();
+        if key.is_empty() {
+            return Err(Error::bad_request("Must have private key to revoke via the /revoke-with-key path."));
+        }
+        if key.len() < 64 {
+            return Err(Error::bad_request(
+                "Provided data for private_key was too short; perhaps a path was passed to the API rather than the contents of a PEM file?",
+            ));
+        }
+        let found = find(&mount, target).await?;
+        prove(key, &found.certificate)?;
+        put_on_record(&mount, found).await
+    })
+    .await
+}
+
+enum Target {
+    Serial(String),
+    Certificate(String),
+}
+
+struct Found {
+    certificate: Certificate,
+    /// Whether it still has to be stored under its serial number.
+    store: bool,
+    /// As the caller wrote it, with colons, for texts.
+    serial: String,
+}
+
+fn target(serial: Option<String>, certificate: Option<String>) -> Result<Target, Error> {
+    match (serial, certificate) {
+        (None, None) => Err(Error::bad_request(
+            "The serial number or certificate to revoke must be provided.",
+        )),
+        (Some(_), Some(_)) => Err(Error::bad_request(
+            "Must provide either the certificate or the serial to revoke; not both.",
+        )),
+        (Some(serial), None) if serial.is_empty() => {
+            Err(Error::bad_request("The serial number must be provided"))
+        }
+        (Some(serial), None) => Ok(Target::Serial(serial)),
+        (None, Some(certificate)) => Ok(Target::Certificate(certificate)),
+    }
+}
+
+async fn find(mount: &Shared, target: Target) -> Result<Found, Error> {
+    match target {
+        Target::Serial(serial) => by_serial(mount, &serial).await,
+        Target::Certificate(text) => by_certificate(mount, &text).await,
+    }
+}
+
+async fn by_serial(mount: &Shared, serial: &str) -> Result<Found, Error> {
+    let not_found = || Error::bad_request(format!("certificate with serial {serial} not found."));
+    let parsed = SerialNumber::parse(serial).map_err(|_| not_found())?;
+    let key = certificate_key(&parsed);
+    let der = mount.storage().get(&key).await?.ok_or_else(not_found)?;
+    let certificate = Certificate::from_der(&der).map_err(|cause| {
+        internal(
+            "a stored certificate could not be read",
+            format_args!("{key}: {cause}"),
+        )
+    })?;
+    Ok(Found {
+        certificate,
+        store: false,
+        serial: parsed.colon(),
+    })
+}
+
+/// A certificate handed in: one that was issued without being stored, or one whose stored copy is at hand anyway.
+async fn by_certificate(mount: &Shared, text: &str) -> Result<Found, Error> {
+    if text.len() < 64 {
+        return Err(Error::failed(
+            "provided certificate data was too short; perhaps a path was passed to the API rather than the contents of a PEM file",
+        ));
+    }
+    let blocks = pem::blocks(text.as_bytes());
+    let Some(block) = blocks.first() else {
+        return Err(Error::failed("certificate contains no PEM data"));
+    };
+    let certificate = Certificate::from_der(&block.contents)
+        .map_err(|cause| Error::failed(format!("certificate could not be parsed: {cause}")))?;
+    let serial = certificate.serial().colon();
+    if let Some(stored) = mount
+        .storage()
+        .get(&certificate_key(certificate.serial()))
+        .await?
+    {
+        if stored == certificate.der() {
+            return Ok(Found {
+                certificate,
+                store: false,
+                serial,
+            });
+        }
+        return Err(Error::failed(
+            "certificate with same serial but unexpected value already present in this cluster's storage",
+        ));
+    }
+    let issuers = issuers::all(mount).await?;
+    let signed = issuers
+        .iter()
+        .any(|issuer| issuers::signed_by(&certificate, &issuer.certificate));
+    if !signed {
+        return Err(Error::failed(
+            "unable to verify signature on presented cert from any present issuer in this mount; certificates from previous CAs will need to have their issuing CA and key re-imported if revocation is necessary",
+        ));
+    }
+    Ok(Found {
+        certificate,
+        store: true,
+        serial,
+    })
+}
+
+/// Compares the public halves: whoever can present the private key may revoke its certificate.
+fn prove(key: &str, certificate: &Certificate) -> Result<(), Error> {
+    let key = PrivateKey::from_pem(key.as_bytes()).map_err(|_| {
+        Error::failed("provided key PEM block contained no data or failed to parse")
+    })?;
+    let (given, wanted) = (key.public_key(), certificate.public_key());
+    if given.key_type() != wanted.key_type() {
+        return Err(Error::failed(
+            "provided private key type does not match certificate's public key type",
+        ));
+    }
+    if given.spki_der() != wanted.spki_der() {
+        return Err(Error::failed(
+            "provided private key does not match certificate's public key",
+        ));
+    }
+    Ok(())
+}
+
+/// The record comes first and the CRL after it: wherever a crash falls, nobody was told of a revocation that is not recorded,
+/// and a record without a CRL is made good by the next call or by the periodic work.
+async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> {
+    let Found {
+        certificate,
+        store,
+        serial,
+    } = found;
+    // Two requests for one certificate must agree on its time.
+    let _alone = mount.revoking.lock().await;
+    let issuers = issuers::all(mount).await?;
+    if let Some(own) = issuers.holding(&certificate) {
+        return Err(Error::bad_request(format!(
+            "adding issuer (id: {}) to its own CRL is not allowed",
+            own.id()
+        )));
+    }
+    let key = revoked::key(certificate.serial());
+    if let Some(bytes) = mount.storage().get(&key).await? {
+        let entry = RevokedEntry::decode(&key, &bytes).map_err(|cause| {
+            internal(
+                "a stored revocation could not be read",
+                format_args!("{key}: {cause}"),
+            )
+        })?;
+        if !crl::lists(mount, certificate.serial()).await? {
+            crl::after_revocation(mount).await?;
+        }
+        return answer(&entry);
+    }
+    let now = mount.now();
+    if certificate.not_after() < now && !crl::config(mount).await?.allow_expired_cert_revocation {
+        return Ok(Response::null().warn(format!(
+            "certificate with serial {serial} already expired; refusing to add to CRL. Enable 'AllowExpiredCertRevocation' to allow revoking expired certificates."
+        )));
+    }
+    let issuer_id = issuers
+        .parent_of(&certificate)
+        .map(|issuer| issuer.entry.id.clone())
+        .unwrap_or_default();
+    let entry = RevokedEntry::new(certificate.der().to_vec(), now, issuer_id);
+    let mut writes = Vec::new();
+    if store {
+        writes.push(Write::put(
+            certificate_key(certificate.serial()),
+            certificate.der(),
+        ));
+    }
+    writes.push(Write::put(key, entry::encode(&entry)));
+    mount.save(writes).await?;
+    mount.crl.note(certificate.serial(), &entry);
+    drop(_alone);
+    crl::after_revocation(mount).await?;
+    answer(&entry)
+}
+
+fn answer(entry: &RevokedEntry) -> Result<Response, Error> {
+    Response::data(&json!({
+        "revocation_time": entry.revocation_time,
+        "revocation_time_rfc3339": StoredTime(entry.time()).to_string(),
+        "state": "revoked",
+    }))
+}
