@@ -392,14 +392,13 @@ pub(crate) fn walk<'a>(
 
 /// RFC 5280 section 4.2: no extension twice.
 pub(crate) fn refuse_duplicates(oids: impl Iterator<Item = Oid>) -> Result<(), Error> {
-    let mut seen = std::collections::BTreeSet::new();
-    for oid in oids {
-        if !seen.insert(oid) {
-            return Err(Error::malformed(
-                "extensions",
-                "one extension is there twice",
-            ));
-        }
+    let mut sorted: Vec<Oid> = oids.collect();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Error::malformed(
+            "extensions",
+            "one extension is there twice",
+        ));
     }
     Ok(())
 }

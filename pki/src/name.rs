@@ -275,7 +275,6 @@ fn walk<'a>(body: &'a [u8], mut visit: impl FnMut(usize, Oid, &'a [u8])) -> der:
 fn text(tlv: &[u8]) -> String {
     let tag = tlv.first().copied().unwrap_or_default();
     let content = asn1::decode(tlv, |r| asn1::value(r, tag)).unwrap_or_default();
-    let wide = |chunk: usize| content.len().is_multiple_of(chunk);
     let decoded = match tag {
         asn1::UTF8_STRING => std::str::from_utf8(content).ok().map(str::to_owned),
         asn1::PRINTABLE_STRING | asn1::IA5_STRING | NUMERIC_STRING | VISIBLE_STRING => content
@@ -283,17 +282,13 @@ fn text(tlv: &[u8]) -> String {
             .then(|| content.iter().map(|octet| char::from(*octet)).collect()),
         // In practice Latin-1, whatever T.61 says.
         TELETEX_STRING => Some(content.iter().map(|octet| char::from(*octet)).collect()),
-        BMP_STRING if wide(2) => {
+        BMP_STRING if content.len().is_multiple_of(2) => {
             let units: Vec<u16> = content
                 .chunks(2)
                 .map(|two| u16::from_be_bytes([two[0], two[1]]))
                 .collect();
             String::from_utf16(&units).ok()
         }
-        UNIVERSAL_STRING if wide(4) => content
-            .chunks(4)
-            .map(|four| char::from_u32(u32::from_be_bytes([four[0], four[1], four[2], four[3]])))
-            .collect(),
         _ => None,
     };
     decoded.unwrap_or_else(|| {
@@ -335,7 +330,6 @@ fn short_name(oid: &Oid) -> Option<&'static str> {
 const NUMERIC_STRING: u8 = 0x12;
 const TELETEX_STRING: u8 = 0x14;
 const VISIBLE_STRING: u8 = 0x1a;
-const UNIVERSAL_STRING: u8 = 0x1c;
 const BMP_STRING: u8 = 0x1e;
 
 #[cfg(test)]

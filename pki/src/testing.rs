@@ -133,3 +133,7 @@ pub(crate) fn file(content: &[u8]) -> tempfile::NamedTempFile {
     file.write_all(content).unwrap();
     file
 }
+
+mod hostile;
+mod openbao;
+mod readers;

@@ -129,7 +129,7 @@ fn manual_chains_win_and_are_passed_on() {
     let low = testing::root("low", "ec", 256);
     let low = testing::subordinate(&root, "low", low.key.public_key());
     let issuers = [
-        ("a", root.certificate.clone()),
+        ("a", root.certificate),
         ("b", low),
         ("c", testing::root("x", "ec", 256).certificate),
     ];

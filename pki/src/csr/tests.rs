@@ -1,1 +1,90 @@
+use super::*;
+use crate::key::{KeySpec, PrivateKey};
+use crate::name::Subject;
+use crate::testing;
 
+fn key() -> PrivateKey {
+    PrivateKey::generate(KeySpec::parse("ec", 256).unwrap()).unwrap()
+}
+
+#[test]
+fn a_request_carries_what_it_was_given() {
+    let key = key();
+    let names = GeneralNames {
+        dns: vec!["a.example.com".to_owned()],
+        ..GeneralNames::default()
+    };
+    let constraints = Extension::basic_constraints(true, Some(1));
+    let subject = Subject::common_name("a.example.com").to_name();
+    let algorithm = testing::algorithm(&key);
+    let csr = Csr::build(subject.clone(), &names, &[constraints], algorithm, &key).unwrap();
+    let read = Csr::from_pem(csr.pem().as_bytes()).unwrap();
+    read.verify().unwrap();
+    assert_eq!(
+        (read.subject(), read.public_key(), read.subject_alt_names()),
+        (&subject, key.public_key(), &names)
+    );
+    let oids: Vec<Oid> = read.extensions().iter().map(|one| one.oid).collect();
+    assert_eq!(
+        oids,
+        [ext::id::SUBJECT_ALT_NAME, ext::id::BASIC_CONSTRAINTS]
+    );
+    assert_eq!(read.basic_constraints().unwrap().unwrap().path_len, Some(1));
+}
+
+#[test]
+fn a_request_signed_with_another_key_is_no_proof() {
+    let (own, other) = (key(), key());
+    let template = CsrTemplate {
+        subject: Name::empty(),
+        public_key: own.public_key().clone(),
+        extensions: Vec::new(),
+    };
+    let prepared = template.prepare(testing::algorithm(&own)).unwrap();
+    let signature = other.sign(prepared.algorithm(), prepared.tbs()).unwrap();
+    let der = sign_and_wrap(prepared.tbs(), prepared.algorithm(), &signature).0;
+    assert_eq!(
+        Csr::from_der(&der).unwrap().verify(),
+        Err(Error::RequestSignature)
+    );
+    assert_eq!(
+        prepared.finish(&signature).unwrap_err(),
+        Error::RequestSignature
+    );
+}
+
+#[test]
+fn the_label_and_a_text_in_front_do_not_matter() {
+    let key = key();
+    let csr = Csr::build(
+        Name::empty(),
+        &GeneralNames::default(),
+        &[],
+        testing::algorithm(&key),
+        &key,
+    )
+    .unwrap();
+    let text = format!(
+        "Subject: x\r\n{}",
+        pem::encode("NEW CERTIFICATE REQUEST", csr.der()).replace('\n', "\r\n")
+    );
+    assert_eq!(Csr::from_pem(text.as_bytes()).unwrap().der(), csr.der());
+    assert_eq!(Csr::from_pem(b"nothing").unwrap_err(), Error::Pem);
+    let wrong = Csr::from_der(b"x").unwrap_err().to_string();
+    assert!(
+        wrong.starts_with("certificate request could not be parsed: "),
+        "{wrong}"
+    );
+}
+
+#[test]
+fn an_extension_asked_for_twice_is_refused() {
+    let key = key();
+    let twice = vec![Extension::basic_constraints(true, None); 2];
+    let template = CsrTemplate {
+        subject: Name::empty(),
+        public_key: key.public_key().clone(),
+        extensions: twice,
+    };
+    assert!(template.prepare(testing::algorithm(&key)).is_err());
+}
