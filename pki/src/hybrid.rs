@@ -131,6 +131,7 @@ pub fn node_role(login: &Login, ttl: Duration, max_ttl: Duration) -> Settings {
         allow_wildcard_certificates: false,
         allow_ip_sans: false,
         allow_localhost: false,
+        cn_validations: vec!["hostname".into()],
         server_flag: false,
         client_flag: true,
         key_usage: vec!["DigitalSignature".into()],

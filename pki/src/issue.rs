@@ -24,7 +24,7 @@ use crate::{
     Template,
 };
 
-pub(crate) use names::Collected;
+pub(crate) use names::{Collected, is_dns_name, is_mail_name};
 pub use uri::normalise as normalise_uri;
 
 /// Where a certificate says that its issuer, CRLs and OCSP are found; templates already filled.

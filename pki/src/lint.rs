@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::ext::{KeyUsage, id};
 use crate::identity::Identity;
-use crate::issue::Issuer;
+use crate::issue::{Issuer, is_dns_name, is_mail_name};
 use crate::name::attribute;
 use crate::policy::Names;
 use crate::profile::Profile;
@@ -132,7 +132,7 @@ pub fn leaf(
     if !san
         .dns
         .iter()
-        .all(|name| !name.contains('@') && names.allow(name))
+        .all(|name| is_dns_name(name) && names.allow(name))
     {
         refuse(
             "role-dns-names",
@@ -142,7 +142,7 @@ pub fn leaf(
     if !san
         .emails
         .iter()
-        .all(|name| name.contains('@') && names.allow(name))
+        .all(|name| is_mail_name(name) && names.allow(name))
     {
         refuse(
             "role-mail-names",

@@ -79,7 +79,7 @@ pub(crate) fn collect(
     if let Some(bad) = names
         .dns
         .iter()
-        .find(|name| name.contains('@') || !rules.allow(name))
+        .find(|name| !is_dns_name(name) || !rules.allow(name))
     {
         return Err(Refusal::DnsName(bad.clone()));
     }
@@ -87,7 +87,7 @@ pub(crate) fn collect(
     if let Some(bad) = names
         .emails
         .iter()
-        .find(|name| !name.contains('@') || !rules.allow(name))
+        .find(|name| !is_mail_name(name) || !rules.allow(name))
     {
         return Err(Refusal::Email(bad.clone()));
     }
@@ -300,6 +300,19 @@ fn uris(
         checked.push(uri);
     }
     Ok(checked)
+}
+
+/// Whether a text is fit for a dNSName; what a role allows is another matter.
+///
+/// Stricter than the built-in engine, which puts a mail address of a CSR where it was asked for,
+/// and fails with an internal error on text outside of ASCII.
+pub(crate) fn is_dns_name(name: &str) -> bool {
+    name.is_ascii() && !name.contains('@')
+}
+
+/// Whether a text is fit for an rfc822Name.
+pub(crate) fn is_mail_name(name: &str) -> bool {
+    name.is_ascii() && name.contains('@')
 }
 
 /// Whether an encoded name that could not be read is an otherName, by its tag.
