@@ -30,14 +30,14 @@ pub fn parse_duration_nanos(text: &str) -> Result<i64, DurationError> {
         return Ok(0);
     }
     if let Some(seconds) = decimal(text) {
-        return seconds.checked_mul(SECOND).ok_or_else(|| invalid(text));
+        return seconds.checked_mul(SECOND).ok_or_else(overflow);
     }
     if let Some(days) = text.strip_suffix('d') {
         let days = decimal(days).ok_or_else(|| not_a_number(days))?;
         return days
             .checked_mul(24 * 3600)
             .and_then(|s| s.checked_mul(SECOND))
-            .ok_or_else(|| invalid(text));
+            .ok_or_else(overflow);
     }
     parse_go(text)
 }
@@ -100,6 +100,14 @@ fn parse_go(text: &str) -> Result<i64, DurationError> {
         if whole.is_empty() && fraction.is_empty() {
             return Err(invalid(text));
         }
+        let value = match whole {
+            "" => 0,
+            digits => digits
+                .parse::<u64>()
+                .ok()
+                .filter(|v| *v <= limit)
+                .ok_or_else(|| invalid(text))?,
+        };
         let end = after
             .find(|c: char| c == '.' || c.is_ascii_digit())
             .unwrap_or(after.len());
@@ -124,14 +132,6 @@ fn parse_go(text: &str) -> Result<i64, DurationError> {
                 )));
             }
         };
-        let value = match whole {
-            "" => 0,
-            digits => digits
-                .parse::<u64>()
-                .ok()
-                .filter(|v| *v <= limit)
-                .ok_or_else(|| invalid(text))?,
-        };
         let part = value
             .checked_mul(unit)
             .filter(|v| *v <= limit)
@@ -150,14 +150,18 @@ fn parse_go(text: &str) -> Result<i64, DurationError> {
     }
 }
 
-/// Digits behind the point, as a share of the unit, rounded down.
+/// Digits behind the point, as a share of the unit. In floating point, as Go does it: 0.3333333333333333333h is 20 minutes.
 fn fraction_of(digits: &str, unit: u64) -> u64 {
-    let (mut value, mut scale) = (0u128, 1u128);
-    for digit in digits.bytes().take(18) {
-        value = value * 10 + u128::from(digit - b'0');
-        scale *= 10;
+    let (mut value, mut scale) = (0u64, 1f64);
+    for digit in digits.bytes() {
+        // Digits that no longer fit make no difference.
+        let Some(next) = value.checked_mul(10).filter(|next| *next < 1 << 63) else {
+            break;
+        };
+        value = next + u64::from(digit - b'0');
+        scale *= 10.0;
     }
-    u64::try_from(value * u128::from(unit) / scale).unwrap_or(0)
+    (value as f64 * (unit as f64 / scale)) as u64
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
@@ -188,6 +192,12 @@ fn invalid(text: &str) -> DurationError {
     DurationError(format!("time: invalid duration {}", quote(text)))
 }
 
+fn overflow() -> DurationError {
+    DurationError(
+        "multiplication of durations resulted in overflow, one operand may be too large".to_owned(),
+    )
+}
+
 fn not_a_number(text: &str) -> DurationError {
     DurationError(format!(
         "strconv.ParseInt: parsing {}: invalid syntax",
@@ -198,7 +208,7 @@ fn not_a_number(text: &str) -> DurationError {
 /// Go's quoting, shortened: what a client sent is repeated only as far as a duration could be meant.
 fn quote(text: &str) -> String {
     let mut out = String::from("\"");
-    for byte in text.bytes().take(40) {
+    for byte in text.bytes().take(64) {
         match byte {
             b'"' | b'\\' => {
                 out.push('\\');
@@ -210,4 +220,82 @@ fn quote(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_go_does() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_100, "1.1µs"),
+            (2_200_000, "2.2ms"),
+            (3_300_000_000, "3.3s"),
+            (245_000_000_000, "4m5s"),
+            (2_764_800_000_000_000, "768h0m0s"),
+            (18_367_001_000_000, "5h6m7.001s"),
+            (-3_600_000_000_000, "-1h0m0s"),
+            (i64::MAX, "2562047h47m16.854775807s"),
+            (i64::MIN, "-2562047h47m16.854775808s"),
+        ] {
+            assert_eq!(format_nanos(nanos), text);
+            assert_eq!(parse_duration_nanos(text), Ok(nanos), "{text}");
+        }
+        assert_eq!(format_duration(Duration::from_secs(720 * 3600)), "720h0m0s");
+    }
+
+    #[test]
+    fn fractions_and_units_add_up() {
+        for (text, nanos) in [
+            (".5s", 500_000_000),
+            ("1.s", 1_000_000_000),
+            ("+5s", 5_000_000_000),
+            ("-0", 0),
+            ("1us1µs1μs", 3_000),
+            ("1h1h", 7_200_000_000_000),
+            ("0.3333333333333333333h", 1_200_000_000_000),
+            ("9223372036854775.807us", i64::MAX),
+        ] {
+            assert_eq!(parse_duration_nanos(text), Ok(nanos), "{text}");
+        }
+        for text in ["", "."] {
+            assert_eq!(parse_duration_nanos(text).is_ok(), text.is_empty());
+        }
+        for text in [
+            "-",
+            "+",
+            "s",
+            ".s",
+            "3000000h",
+            "9223372036854775808ns",
+            "1 s",
+            "-.s",
+            "١s",
+        ] {
+            assert!(parse_duration_nanos(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(nanos in any::<i64>()) {
+            prop_assert_eq!(parse_duration_nanos(&format_nanos(nanos)), Ok(nanos));
+        }
+
+        #[test]
+        fn seconds_and_days_mean_what_they_say(count in 0u64..100_000) {
+            prop_assert_eq!(parse_duration(&count.to_string()), Ok(Duration::from_secs(count)));
+            prop_assert_eq!(parse_duration(&format!("{count}d")), Ok(Duration::from_secs(count * 86_400)));
+        }
+
+        #[test]
+        fn no_text_panics(text in r"[-+]?[0-9.dhmsnuµ\PC]{0,24}") {
+            let _ = parse_duration(&text);
+        }
+    }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::json::{self, Object};
-use super::path::Path;
+use super::path::{Path, Reply};
 use super::route::Captures;
 use super::schema::FieldSet;
 use super::weak::Input;
 use super::{
     Backend, Cx, Error, ExistsReply, Headers, Operation, RawReply, RawRequest, RawResponse,
-    Response, Setup, SpecialPaths, Table, help, reply,
+    ReplyError, Response, Setup, SpecialPaths, Table, help, reply,
 };
 
 /// One mount of a plugin, driven by raw requests. A transport makes it; an author of plugins has no need of it, and tests
@@ -54,18 +54,18 @@ impl<B: Backend> Engine<B> {
         let outcome = match operation {
             Operation::ResolvePath => return self.resolve(&request.path),
             Operation::Unknown => return reply::unsupported_operation(),
-            Operation::Help => help::answer(&self.table, &request).map(HandlerReply::from),
+            Operation::Help => help::answer(&self.table, &request).map(Outcome::from),
             Operation::Rollback => Arc::clone(&self.backend)
                 .periodic()
                 .await
                 .map(|()| Response::none().into()),
             Operation::Renew | Operation::Revoke => {
-                self.lease(operation, request).await.map(HandlerReply::from)
+                self.lease(operation, request).await.map(Outcome::from)
             }
             _ => self.dispatch(operation, request).await,
         };
         match outcome {
-            Ok(HandlerReply { response, warnings }) => {
+            Ok(Outcome { response, warnings }) => {
                 // As in the built-in engines, an answer of nothing carries no warnings.
                 let response = response.into_raw().map(|mut response| {
                     response.warnings.extend(warnings);
@@ -82,43 +82,26 @@ impl<B: Backend> Engine<B> {
 
     /// Answers an existence check, which decides between the policies `create` and `update`.
     pub async fn exists(&self, request: RawRequest) -> ExistsReply {
-        let path = request.path.clone();
-        let outcome = async {
-            let (row, captures) = self.table.find(&path).ok_or(Error::UnsupportedPath)?;
-            let Some(check) = row.existence_check() else {
-                return Ok(None);
-            };
-            let data = Object::default();
-            let input = Input {
-                captures: &captures,
-                data: &data,
-                fields: &NO_FIELDS,
-            };
-            let future = check(
-                Arc::clone(&self.backend),
-                context(Operation::Update, request),
-                input,
-            )?;
-            future.await.map(Some)
+        let outcome = match self.start_check(request) {
+            Ok(Some(check)) => check.await.map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
         };
-        match outcome.await {
+        match outcome {
             Ok(found) => ExistsReply {
                 check_found: found.is_some(),
                 exists: found.unwrap_or(false),
                 error: None,
             },
-            Err(Error::BadRequest(message)) => {
-                // Only this error type shows its text to the caller here.
-                let error = super::ReplyError {
+            // Only this error type shows its text to the caller here.
+            Err(Error::BadRequest(message)) => ExistsReply {
+                error: Some(ReplyError {
                     kind: 1,
                     message,
                     code: 0,
-                };
-                ExistsReply {
-                    error: Some(error),
-                    ..ExistsReply::default()
-                }
-            }
+                }),
+                ..ExistsReply::default()
+            },
             Err(error) => ExistsReply {
                 error: reply::of_error(error).error,
                 ..ExistsReply::default()
@@ -150,34 +133,23 @@ impl<B: Backend> Engine<B> {
         self.backend.cleanup();
     }
 
-    async fn dispatch(
-        &self,
-        operation: Operation,
-        request: RawRequest,
-    ) -> Result<HandlerReply, Error> {
-        // The future owns the request's text; what borrows from it ends before the first await.
-        let (future, warnings) = self.start(operation, request)?;
-        Ok(HandlerReply {
-            response: future.await?,
+    async fn dispatch(&self, operation: Operation, request: RawRequest) -> Result<Outcome, Error> {
+        // The handler owns its request: what borrows from the raw one ends before the first await.
+        let (reply, warnings) = self.start(operation, request)?;
+        Ok(Outcome {
+            response: reply.await?,
             warnings,
         })
     }
 
-    #[allow(clippy::type_complexity)]
     fn start(
         &self,
         operation: Operation,
         mut request: RawRequest,
-    ) -> Result<
-        (
-            impl Future<Output = Result<Response, Error>> + Send + use<B>,
-            Vec<String>,
-        ),
-        Error,
-    > {
+    ) -> Result<(Reply<Response>, Vec<String>), Error> {
         let path = std::mem::take(&mut request.path);
         let data = std::mem::take(&mut request.data);
-        let (row, captures) = self.table.find(&path).ok_or(Error::UnsupportedPath)?;
+        let (row, captures) = self.table.find(operation, &path)?;
         let slot = row.slot(operation).ok_or(Error::UnsupportedOperation)?;
         let object = json::parse_object(&data)
             .map_err(|why| Error::BadRequest(format!("failed to decode JSON input: {why}")))?;
@@ -189,12 +161,27 @@ impl<B: Backend> Engine<B> {
             fields,
         };
         request.path = path.strip_suffix('/').unwrap_or(&path).to_owned();
-        let future = slot.invoke(
-            Arc::clone(&self.backend),
-            context(operation, request),
-            input,
-        )?;
-        Ok((future, warnings))
+        let cx = context(operation, request);
+        Ok((slot.invoke(Arc::clone(&self.backend), cx, input)?, warnings))
+    }
+
+    /// Starts the existence check of a path, if it has one. The data of the request plays no part.
+    fn start_check(&self, mut request: RawRequest) -> Result<Option<Reply<bool>>, Error> {
+        static NO_FIELDS: FieldSet = FieldSet::EMPTY;
+
+        let path = std::mem::take(&mut request.path);
+        let (row, captures) = self.table.find(Operation::Update, &path)?;
+        let Some(check) = row.existence_check() else {
+            return Ok(None);
+        };
+        let input = Input {
+            captures: &captures,
+            data: &Object::default(),
+            fields: &NO_FIELDS,
+        };
+        request.path.clone_from(&path);
+        let cx = context(Operation::Update, request);
+        check(Arc::clone(&self.backend), cx, input).map(Some)
     }
 
     async fn lease(
@@ -237,12 +224,12 @@ impl<B> std::fmt::Debug for Engine<B> {
     }
 }
 
-struct HandlerReply {
+struct Outcome {
     response: Response,
     warnings: Vec<String>,
 }
 
-impl From<Response> for HandlerReply {
+impl From<Response> for Outcome {
     fn from(response: Response) -> Self {
         Self {
             response,
@@ -250,8 +237,6 @@ impl From<Response> for HandlerReply {
         }
     }
 }
-
-static NO_FIELDS: FieldSet = FieldSet::EMPTY;
 
 /// What Vault says of fields that have no effect.
 fn warnings<B: Send + Sync + 'static>(

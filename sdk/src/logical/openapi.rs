@@ -1,9 +1,16 @@
 //! The OpenAPI 3.0.2 document of a table.
+//!
+//! The host decodes it into structs of its own and loses what these do not have. It loses `$ref` too, so that schemas are
+//! written out where they are used. A list is a GET with the query parameter `list`, as in the documents of the host.
+
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::Table;
-use super::path::Path;
+use super::path::{Path, Slot};
+use super::route::Segment;
+use super::schema::{Field, FieldSet, KIND};
+use super::{Operation, Table};
 
 /// The document of one row, or of all.
 pub(crate) fn document<B: Send + Sync + 'static>(
@@ -11,15 +18,337 @@ pub(crate) fn document<B: Send + Sync + 'static>(
     prefix: &str,
     only: Option<&Path<B>>,
 ) -> Value {
-    let _ = prefix;
+    let prefix = dashed(prefix);
+    let mut ids = HashSet::new();
     let mut paths = Map::new();
+    // Ids are given to all rows in any case, so that those of one row do not depend on what was asked for.
     for row in &table.rows {
-        if only.is_none_or(|only| only.pattern == row.pattern) {
-            paths.insert(
-                format!("/{}", row.pattern.replace("{*", "{")),
-                json!({ "description": row.help }),
-            );
+        let item = path_item(row, &prefix, &mut ids);
+        if only.is_none_or(|only| std::ptr::eq(only, row)) {
+            paths.insert(key(row), item);
         }
     }
-    json!({ "openapi": "3.0.2", "info": { "title": table.help, "version": "" }, "paths": paths, "components": { "schemas": {} } })
+    json!({
+        "openapi": "3.0.2",
+        "info": {
+            "title": if prefix.is_empty() { "Secrets engine" } else { &prefix },
+            "description": one_line(table.help),
+            "version": table.version,
+            "license": { "name": table.license.0, "url": table.license.1 },
+        },
+        "paths": paths,
+        "components": { "schemas": {} },
+    })
+}
+
+fn key<B>(row: &Path<B>) -> String {
+    format!("/{}", row.pattern.replace("{*", "{"))
+}
+
+fn path_item<B: Send + Sync + 'static>(
+    row: &Path<B>,
+    prefix: &str,
+    ids: &mut HashSet<String>,
+) -> Value {
+    let mut item = Map::new();
+    item.insert("description".to_owned(), json!(one_line(row.help)));
+    let mut names: Vec<_> = row.parsed.parameters().collect();
+    names.sort_unstable();
+    if !names.is_empty() {
+        let parameters: Vec<_> = names
+            .iter()
+            .map(|name| path_parameter(row.fields(), name))
+            .collect();
+        item.insert("parameters".to_owned(), json!(parameters));
+    }
+    if row.unauthenticated {
+        item.insert("x-vault-unauthenticated".to_owned(), json!(true));
+    }
+    if row.sudo {
+        item.insert("x-vault-sudo".to_owned(), json!(true));
+    }
+    if row.existence_check().is_some() {
+        item.insert("x-vault-createSupported".to_owned(), json!(true));
+    }
+    let mut writer = OperationWriter { row, prefix, ids };
+    if let Some(get) = writer.get() {
+        item.insert("get".to_owned(), get);
+    }
+    let write = row
+        .slot(Operation::Update)
+        .or_else(|| row.slot(Operation::Create));
+    if let Some(slot) = write {
+        item.insert("post".to_owned(), writer.with_body(slot, "write"));
+    }
+    if let Some(slot) = row.slot(Operation::Patch) {
+        item.insert("patch".to_owned(), writer.with_body(slot, "patch"));
+    }
+    if let Some(slot) = row.slot(Operation::Delete) {
+        let queries = writer.queries(slot);
+        let mut delete = writer.operation("delete", queries);
+        delete["responses"] = json!({ "204": { "description": "empty body" } });
+        item.insert("delete".to_owned(), delete);
+    }
+    Value::Object(item)
+}
+
+struct OperationWriter<'a, B> {
+    row: &'a Path<B>,
+    prefix: &'a str,
+    ids: &'a mut HashSet<String>,
+}
+
+impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
+    /// Read, list and scan share the one GET of OpenAPI.
+    fn get(&mut self) -> Option<Value> {
+        let read = self.row.slot(Operation::Read);
+        let list = self.row.slot(Operation::List);
+        let scan = self.row.slot(Operation::Scan);
+        let verb = match (read, list, scan) {
+            (Some(_), _, _) => "read",
+            (None, Some(_), _) => "list",
+            (None, None, Some(_)) => "scan",
+            (None, None, None) => return None,
+        };
+        let mut parameters = Vec::new();
+        let alone = [read, list, scan].iter().flatten().count() == 1;
+        for (name, slot) in [("list", list), ("scan", scan)] {
+            if slot.is_none() {
+                continue;
+            }
+            let mut schema = json!({ "type": "string" });
+            let description = if alone {
+                schema["enum"] = json!(["true"]);
+                "Must be set to `true`".to_owned()
+            } else {
+                format!("Return a {name} if `true`")
+            };
+            parameters.push(json!({
+                "name": name, "description": description, "in": "query", "required": alone, "schema": schema,
+            }));
+        }
+        for slot in [read, list, scan].into_iter().flatten() {
+            for query in self.queries(slot) {
+                if parameters
+                    .iter()
+                    .all(|known| known["name"] != query["name"])
+                {
+                    parameters.push(query);
+                }
+            }
+        }
+        Some(self.operation(verb, parameters))
+    }
+
+    fn with_body(&mut self, slot: &Slot<B>, verb: &str) -> Value {
+        let fields = FieldSet::new([slot.schema]);
+        let mut operation = self.operation(verb, Vec::new());
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for field in self.body_fields(&fields) {
+            properties.insert(field.name.clone(), Value::Object(property(&field.schema)));
+            if field.required {
+                required.push(field.name.clone());
+            }
+        }
+        if properties.is_empty() && !fields.arbitrary {
+            return operation;
+        }
+        let mut schema = json!({ "type": "object", "properties": properties });
+        if !required.is_empty() {
+            schema["required"] = json!(required);
+        }
+        operation["requestBody"] =
+            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        operation
+    }
+
+    /// The fields of a request without a body, given in the query.
+    fn queries(&self, slot: &Slot<B>) -> Vec<Value> {
+        let fields = FieldSet::new([slot.schema]);
+        let query = |field: &Field| {
+            let mut schema = property(&field.schema);
+            let description = schema.remove("description").unwrap_or_else(|| json!(""));
+            json!({
+                "name": field.name, "description": description, "in": "query", "required": field.required,
+                "schema": schema,
+            })
+        };
+        self.body_fields(&fields).map(query).collect()
+    }
+
+    fn body_fields<'f>(&self, fields: &'f FieldSet) -> impl Iterator<Item = &'f Field> {
+        let captured: Vec<_> = self.row.parsed.parameters().collect();
+        fields
+            .iter()
+            .filter(move |field| !captured.contains(&field.name.as_str()))
+    }
+
+    fn operation(&mut self, verb: &str, parameters: Vec<Value>) -> Value {
+        let mut operation = json!({
+            "summary": one_line(self.row.help),
+            "operationId": self.id(verb),
+            "tags": ["secrets"],
+            "responses": { "200": { "description": "OK" } },
+        });
+        if !parameters.is_empty() {
+            operation["parameters"] = json!(parameters);
+        }
+        operation
+    }
+
+    /// An id that no other operation of the table has: `pki-read-role`.
+    fn id(&mut self, verb: &str) -> String {
+        let suffix = match self.row.display {
+            Some(display) => dashed(display),
+            None => {
+                let words = self.row.parsed.segments.iter().map(|segment| {
+                    let (Segment::Literal(text) | Segment::Parameter(text) | Segment::Tail(text)) =
+                        segment;
+                    dashed(text)
+                });
+                words.collect::<Vec<_>>().join("-")
+            }
+        };
+        let parts = [self.prefix, verb, &suffix];
+        let base = parts
+            .iter()
+            .filter(|part| !part.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("-");
+        let mut id = base.clone();
+        let mut number = 1;
+        while !self.ids.insert(id.clone()) {
+            number += 1;
+            id = format!("{base}-{number}");
+        }
+        id
+    }
+}
+
+fn path_parameter(fields: &FieldSet, name: &str) -> Value {
+    let field = fields.get(name);
+    let description = field
+        .and_then(|field| field.schema.get("description"))
+        .and_then(Value::as_str);
+    json!({
+        "name": name,
+        "description": one_line(description.unwrap_or_default()),
+        "in": "path",
+        "required": true,
+        "schema": { "type": "string" },
+    })
+}
+
+/// A schema of today's JSON Schema in the words of OpenAPI 3.0.
+fn property(schema: &Map<String, Value>) -> Map<String, Value> {
+    let mut out = Map::new();
+    // An optional type of its own is that type or null.
+    let variants = schema
+        .get("anyOf")
+        .or_else(|| schema.get("oneOf"))
+        .and_then(Value::as_array);
+    if let Some(variants) = variants {
+        let real: Vec<_> = variants
+            .iter()
+            .filter(|variant| variant["type"] != "null")
+            .collect();
+        let constants: Vec<_> = real.iter().flat_map(|variant| constants(variant)).collect();
+        match real.as_slice() {
+            [Value::Object(only)] => out = property(only),
+            _ if !constants.is_empty() => {
+                out.insert("type".to_owned(), json!("string"));
+                out.insert("enum".to_owned(), json!(constants));
+            }
+            _ => {}
+        }
+    }
+    for (name, value) in schema {
+        match (name.as_str(), value) {
+            ("type", Value::Array(types)) => {
+                if let Some(kind) = types.iter().find(|kind| *kind != "null") {
+                    out.insert(name.clone(), kind.clone());
+                }
+            }
+            ("const", value) => {
+                out.insert("enum".to_owned(), json!([value]));
+            }
+            ("enum", Value::Array(values)) => {
+                let values: Vec<_> = values.iter().filter(|value| !value.is_null()).collect();
+                out.insert(name.clone(), json!(values));
+            }
+            ("description", Value::String(text)) => {
+                out.insert(name.clone(), json!(one_line(text)));
+            }
+            ("default", value) if is_zero(value) => {}
+            // Widths of Rust's numbers mean nothing to a client.
+            ("format", Value::String(format))
+                if format.starts_with("int") || format.starts_with("uint") => {}
+            ("items", Value::Object(items)) => {
+                out.insert(name.clone(), Value::Object(property(items)));
+            }
+            ("properties", Value::Object(members)) => {
+                let inner = |value: &Value| value.as_object().map(property).unwrap_or_default();
+                let members: Map<_, _> = members
+                    .iter()
+                    .map(|(name, value)| (name.clone(), Value::Object(inner(value))))
+                    .collect();
+                out.insert(name.clone(), Value::Object(members));
+            }
+            (
+                "type" | "format" | "required" | "pattern" | "default" | "example" | "deprecated",
+                _,
+            ) => {
+                out.insert(name.clone(), value.clone());
+            }
+            (name, _) if name.starts_with("x-") && name != KIND => {
+                out.insert(name.to_owned(), value.clone());
+            }
+            _ => {}
+        }
+    }
+    if out.get("type") == Some(&json!("object"))
+        && !out.contains_key("format")
+        && !out.contains_key("properties")
+    {
+        out.insert("format".to_owned(), json!("map"));
+    }
+    out
+}
+
+fn constants(schema: &Value) -> Vec<&Value> {
+    match (
+        schema.get("const"),
+        schema.get("enum").and_then(Value::as_array),
+    ) {
+        (Some(constant), _) => vec![constant],
+        (None, Some(values)) => values.iter().collect(),
+        (None, None) => Vec::new(),
+    }
+}
+
+/// What a field has anyway when it is not sent.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Lower case, with single dashes between words.
+fn dashed(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
 }

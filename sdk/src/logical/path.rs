@@ -39,7 +39,7 @@ pub(crate) struct Slot<B> {
     invoke: Invoke<B>,
 }
 
-type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+pub(crate) type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 type Invoke<B> = Box<dyn Fn(Arc<B>, Cx, Input<'_>) -> Result<Reply<Response>, Error> + Send + Sync>;
 type Exists<B> = Box<dyn Fn(Arc<B>, Cx, Input<'_>) -> Result<Reply<bool>, Error> + Send + Sync>;
 

@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     Number,
     Text,
     List,
+    Texts,
     CommaList,
     Ttl,
     KeyValues,
@@ -139,6 +140,7 @@ impl Kind {
             _ => None,
         };
         match schema.get("type") {
+            _ if schema["items"]["type"] == "string" => Self::Texts,
             Some(Value::String(name)) => kind_of(name).unwrap_or(Self::Any),
             Some(Value::Array(names)) => names
                 .iter()

@@ -1,13 +1,15 @@
 //! All paths of an engine.
 
-use super::path::Path;
+use super::path::{Path, Slot};
 use super::route::{Captures, Pattern, Router, Segment};
-use super::{Operation, SpecialPaths};
+use super::{Error, Operation, SpecialPaths};
 
 /// The path table: rows, and what concerns the engine as a whole.
 pub struct Table<B> {
     pub(crate) rows: Vec<Path<B>>,
     pub(crate) help: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) license: (&'static str, &'static str),
     pub(crate) resolve: Option<Resolve>,
     router: Router,
     seal_wrap: Vec<String>,
@@ -39,6 +41,8 @@ impl<B: Send + Sync + 'static> Table<B> {
         Self {
             rows,
             help: "",
+            version: "",
+            license: ("", ""),
             resolve: None,
             router,
             seal_wrap: Vec::new(),
@@ -50,6 +54,19 @@ impl<B: Send + Sync + 'static> Table<B> {
     #[must_use]
     pub fn help(mut self, text: &'static str) -> Self {
         self.help = text;
+        self
+    }
+
+    /// The version and licence that the OpenAPI document names.
+    #[must_use]
+    pub fn about(
+        mut self,
+        version: &'static str,
+        license: &'static str,
+        license_url: &'static str,
+    ) -> Self {
+        self.version = version;
+        self.license = (license, license_url);
         self
     }
 
@@ -75,12 +92,38 @@ impl<B: Send + Sync + 'static> Table<B> {
         self
     }
 
-    /// The row of a path, with or without a trailing `/`.
-    pub(crate) fn find<'p>(&self, path: &'p str) -> Option<(&Path<B>, Captures<'p>)> {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        self.router
-            .find(path)
-            .map(|(row, captures)| (&self.rows[row], captures))
+    /// The row that serves a path.
+    ///
+    /// The host appends a `/` to the path of a list. Any other operation on a path with a final `/` finds nothing: else it
+    /// would be a second name of the same object, which a policy on the first would not cover.
+    pub(crate) fn find<'p>(
+        &self,
+        operation: Operation,
+        path: &'p str,
+    ) -> Result<(&Path<B>, Captures<'p>), Error> {
+        if let Some(plain) = path.strip_suffix('/')
+            && let Some((row, captures)) = self.router.find(plain)
+        {
+            let row = &self.rows[row];
+            if is_list(operation) && row.slots.iter().any(|slot| is_list(slot.operation)) {
+                return Ok((row, captures));
+            }
+            if row.slots.iter().all(|slot| is_list(slot.operation)) {
+                return Err(Error::UnsupportedOperation);
+            }
+        }
+        // The tail of a path may end in a slash of its own.
+        let (row, captures) = self.router.find(path).ok_or(Error::UnsupportedPath)?;
+        Ok((&self.rows[row], captures))
+    }
+
+    /// The row whose help a path asks for.
+    pub(crate) fn find_any(&self, path: &str) -> Result<&Path<B>, Error> {
+        let found = self.router.find(path);
+        let found = found.or_else(|| self.router.find(path.strip_suffix('/')?));
+        found
+            .map(|(row, _)| &self.rows[row])
+            .ok_or(Error::UnsupportedPath)
     }
 
     /// The special paths that the rows ask for.
@@ -93,9 +136,7 @@ impl<B: Send + Sync + 'static> Table<B> {
         for row in &self.rows {
             if row.unauthenticated {
                 let path = unauthenticated_path(&row.parsed);
-                let lists = |slot: &super::path::Slot<B>| {
-                    matches!(slot.operation, Operation::List | Operation::Scan)
-                };
+                let lists = |slot: &Slot<B>| is_list(slot.operation);
                 // The host appends a slash to the path of a list.
                 if row.slots.iter().any(lists) && !path.ends_with('*') {
                     special.unauthenticated.push(format!("{path}/"));
@@ -120,6 +161,10 @@ impl<B> std::fmt::Debug for Table<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Table").field(&self.rows).finish()
     }
+}
+
+fn is_list(operation: Operation) -> bool {
+    matches!(operation, Operation::List | Operation::Scan)
 }
 
 /// The host's syntax: `+` is one segment, a final `*` the rest.

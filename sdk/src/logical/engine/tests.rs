@@ -1,16 +1,17 @@
 //! The engine's rules, seen through the harness as a client would.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::logical::{
-    Backend, CommaList, Cx, Error, KeyValues, NoFields, Page, Response, Setup, Storage, Table, Ttl,
-    Write, path,
+    Backend, CommaList, Cx, Engine, Error, KeyValues, Lease, LeaseContext, NoFields, Operation,
+    Page, RawRequest, Response, Setup, Storage, StorageError, Table, Ttl, Write, path,
 };
-use crate::testing::Harness;
+use crate::testing::{Fault, Harness};
 
 struct Shelf {
     storage: Arc<dyn Storage>,
@@ -23,6 +24,8 @@ struct Role {
     allow: bool,
     #[serde(default)]
     bits: i64,
+    /// How long.
+    /// More words on a second line.
     #[serde(default)]
     ttl: Ttl,
     #[serde(default)]
@@ -141,11 +144,84 @@ async fn raw(_: Arc<Shelf>, _: Cx, _: NoFields) -> Result<Response, Error> {
     Ok(Response::raw(200, "text/plain", b"abcd".to_vec()).header("Last-Modified", "today"))
 }
 
+async fn made(_: Arc<Shelf>, cx: Cx, _: Named) -> Result<Response, Error> {
+    Response::data(&json!({ "operation": cx.operation.name() }))
+}
+
+async fn is_made(shelf: Arc<Shelf>, _: Cx, request: Named) -> Result<bool, Error> {
+    if request.name == "forbidden" {
+        return Err(Error::bad_request("no such thing may be made"));
+    }
+    Ok(shelf.fetch(&request.name).await?.is_some())
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Kind {
+    kind: String,
+}
+
+async fn fail(_: Arc<Shelf>, _: Cx, request: Kind) -> Result<Response, Error> {
+    Err(match request.kind.as_str() {
+        "bad" => Error::bad_request("bad input"),
+        "failed" => Error::failed("it failed"),
+        "recognised" => Error::failed("role says: permission denied"),
+        "internal" => Error::internal("short", "long and private"),
+        "missing" => Error::NotFound("no such role".to_owned()),
+        "denied" => Error::PermissionDenied("not yours".to_owned()),
+        "conflict" => Error::Status {
+            code: 409,
+            message: "changed meanwhile".to_owned(),
+        },
+        "nonsense" => Error::Status {
+            code: 7,
+            message: "status 7".to_owned(),
+        },
+        "path" => Error::UnsupportedPath,
+        "forward" => Error::bad_request("please forward to the active node if you like"),
+        "storage" => StorageError::from_host("relative paths not supported".to_owned()).into(),
+        "lost" => StorageError::Transport("broken pipe".to_owned()).into(),
+        _ => Error::UnsupportedOperation,
+    })
+}
+
+async fn lease(_: Arc<Shelf>, _: Cx, _: NoFields) -> Result<Response, Error> {
+    let internal = json!({ "item": 7 })
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let lease = Lease {
+        ttl: Duration::from_secs(60),
+        renewable: true,
+        internal,
+        ..Lease::default()
+    };
+    Ok(Response::data(&json!({ "item": 7 }))?.lease(lease))
+}
+
+async fn nothing(_: Arc<Shelf>, _: Cx, _: NoFields) -> Result<Response, Error> {
+    Ok(Response::null())
+}
+
 impl Backend for Shelf {
     async fn new(setup: Setup) -> Result<Self, Error> {
         Ok(Self {
             storage: setup.storage,
         })
+    }
+
+    async fn renew(self: Arc<Self>, _: Cx, lease: LeaseContext) -> Result<Response, Error> {
+        Ok(Response::none().lease(Lease {
+            ttl: lease.ttl * 2,
+            renewable: true,
+            ..Lease::default()
+        }))
+    }
+
+    async fn revoke(self: Arc<Self>, _: Cx, lease: LeaseContext) -> Result<Response, Error> {
+        match lease.internal.get("item") {
+            Some(_) => Ok(Response::none()),
+            None => Err(Error::failed("a lease of nothing")),
+        }
     }
 
     fn table() -> Table<Self> {
@@ -160,7 +236,28 @@ impl Backend for Shelf {
             path("flat/{name}", "Flattened fields.").update(echo_flat),
             path("any", "Takes anything.").update(echo_any),
             path("raw", "A raw answer.").unauthenticated().read(raw),
+            path("made/{name}", "Things that exist or not.")
+                .create(made)
+                .update(made)
+                .exists(is_made),
+            path("error/{kind}", "Fails.")
+                .sudo()
+                .name_rule("kind", crate::logical::rule::any)
+                .read(fail),
+            path("lease", "Issues a lease.").read(lease),
+            path("open", "Lists without a token.")
+                .unauthenticated()
+                .list(nothing),
+            path("open/{name}/public", "Reads without a token.")
+                .unauthenticated()
+                .read(nothing),
+            path("tail/{*rest}", "Anything below.")
+                .unauthenticated()
+                .read(nothing),
         ])
+        .seal_wrap(&["sealed/"])
+        .local_storage(&["local/"])
+        .resolve(|path| (path == "roles/DEFAULT").then(|| "roles/default".to_owned()))
         .help("Roles on a shelf.")
     }
 }
@@ -190,7 +287,7 @@ async fn a_role_lives_through_the_table() {
             &patched.data["domains"],
             &patched.data["bits"]
         ),
-        (&json!(0), &json!(["x"]), &json!(2048))
+        (&json!(5400), &json!(["x"]), &json!(2048))
     );
     let shelf = shelf.reload().await;
     assert_eq!(shelf.delete("roles/web").await.status, 204);
@@ -253,11 +350,341 @@ async fn a_raw_answer_keeps_its_bytes() {
         (200, Some(&b"abcd"[..]), "text/plain")
     );
     assert_eq!(reply.headers["Last-Modified"], ["today"]);
-    assert_eq!(shelf.special_paths().unauthenticated, ["raw"]);
 }
 
-fn _futures_are_send(engine: &crate::logical::Engine<Shelf>) {
+#[tokio::test]
+async fn what_is_not_served_is_told_apart() {
+    let shelf = Harness::<Shelf>::new().await;
+    let status = async |operation, path: &str| {
+        let reply = shelf.request(operation, path, Value::Null).await;
+        (reply.status, reply.error().to_owned())
+    };
+    let path = (404, "unsupported path".to_owned());
+    let operation = (405, "unsupported operation".to_owned());
+    assert_eq!(status(Operation::Read, "nothing").await, path);
+    assert_eq!(status(Operation::Update, "roles/-x").await, path);
+    assert_eq!(status(Operation::Read, "roles/x/y").await, path);
+    assert_eq!(status(Operation::Update, "roles").await, operation);
+    assert_eq!(status(Operation::Header, "roles/x").await, operation);
+    // A final slash is for lists: it must not be a second name of an object.
+    assert_eq!(status(Operation::Read, "roles/x/").await, path);
+    assert_eq!(status(Operation::Read, "roles/").await, operation);
+    assert_eq!(status(Operation::List, "roles/x").await, path);
+}
+
+#[tokio::test]
+async fn unknown_operations_are_refused_in_the_way_that_the_host_ignores() {
+    let shelf = Harness::<Shelf>::new().await;
+    for operation in ["resolve-path", "alias-lookahead", "", "rotate"] {
+        let request = RawRequest {
+            operation: operation.to_owned(),
+            path: "roles/x".to_owned(),
+            ..RawRequest::default()
+        };
+        let reply = shelf.engine().handle(request).await;
+        assert_eq!(
+            reply.error.map(|error| error.kind),
+            Some(5),
+            "{operation:?}"
+        );
+        assert_eq!(reply.response, None);
+    }
+    assert_eq!(shelf.periodic().await.status, 204);
+}
+
+#[tokio::test]
+async fn data_that_is_no_object_is_refused() {
+    let shelf = Harness::<Shelf>::new().await;
+    for data in ["[]", "{", "1", "{\"a\":}", "nul"] {
+        let reply = shelf
+            .send(Operation::Update, "roles/x", data.to_owned())
+            .await;
+        assert_eq!(reply.status, 400, "{data}");
+        assert!(
+            reply.error().starts_with("failed to decode JSON input: "),
+            "{reply:?}"
+        );
+    }
+    let deep = format!("{{\"note\":{}{}}}", "[".repeat(500), "]".repeat(500));
+    assert_eq!(
+        shelf.send(Operation::Update, "roles/x", deep).await.status,
+        400
+    );
+    assert_eq!(
+        shelf
+            .send(Operation::Update, "roles/x", String::new())
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_list_comes_in_pages() {
+    let shelf = Harness::<Shelf>::new().await;
+    for name in ["a", "b", "c"] {
+        shelf.update(&format!("roles/{name}"), json!({})).await;
+    }
+    assert_eq!(
+        shelf
+            .list_with("roles", json!({ "limit": "2" }))
+            .await
+            .keys(),
+        ["a", "b"]
+    );
+    assert_eq!(
+        shelf
+            .list_with("roles", json!({ "after": "a", "limit": 1 }))
+            .await
+            .keys(),
+        ["b"]
+    );
+    assert_eq!(
+        shelf
+            .list_with("roles", json!({ "after": "aa" }))
+            .await
+            .keys(),
+        ["b", "c"]
+    );
+    assert_eq!(
+        shelf
+            .list_with("roles", json!({ "limit": -1 }))
+            .await
+            .keys()
+            .len(),
+        3
+    );
+    assert_eq!(
+        shelf
+            .list_with("roles", json!({ "after": "z" }))
+            .await
+            .status,
+        404
+    );
+    assert_eq!(
+        shelf
+            .list_with("roles", json!({ "limit": "x" }))
+            .await
+            .error(),
+        "Field validation failed: error converting input for field \"limit\": '' cannot parse value as 'int': \
+         strconv.ParseInt: invalid syntax"
+    );
+}
+
+#[tokio::test]
+async fn existence_tells_create_from_update() {
+    let shelf = Harness::<Shelf>::new().await;
+    assert_eq!(
+        shelf.update("made/a", json!({})).await.data["operation"],
+        "create"
+    );
+    shelf.update("roles/a", json!({})).await;
+    assert_eq!(
+        shelf.update("made/a", json!({})).await.data["operation"],
+        "update"
+    );
+    assert_eq!(shelf.update("made/-", json!({})).await.status, 404);
+    assert_eq!(
+        shelf.update("made/forbidden", json!({})).await.error(),
+        "no such thing may be made"
+    );
+    // Rows without a check see updates only.
+    let request = RawRequest {
+        path: "roles/a".to_owned(),
+        ..RawRequest::default()
+    };
+    assert!(!shelf.engine().exists(request).await.check_found);
+}
+
+#[tokio::test]
+async fn the_host_learns_the_canonical_path() {
+    let shelf = Harness::<Shelf>::new().await;
+    shelf.update("roles/default", json!({})).await;
+    assert_eq!(shelf.read("roles/DEFAULT").await.status, 200);
+    assert_eq!(shelf.read("roles/OTHER").await.status, 404);
+}
+
+#[tokio::test]
+async fn errors_reach_the_client_as_their_kind_says() {
+    let shelf = Harness::<Shelf>::new().await;
+    for (kind, status, text) in [
+        ("bad", 400, "bad input"),
+        ("failed", 500, "it failed"),
+        ("recognised", 500, "role says: permission denied"),
+        ("internal", 500, "short"),
+        ("missing", 404, "no such role"),
+        ("denied", 403, "not yours"),
+        ("conflict", 409, "changed meanwhile"),
+        ("nonsense", 500, "status 7"),
+        ("path", 404, "unsupported path"),
+        ("operation", 405, "unsupported operation"),
+        ("forward", 400, "... if you like"),
+        ("storage", 400, "relative paths not supported"),
+        ("lost", 500, "storage is not available"),
+    ] {
+        let reply = shelf.read(&format!("error/{kind}")).await;
+        assert_eq!((reply.status, reply.error()), (status, text), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_standby_passes_the_hosts_text_on() {
+    let shelf = Harness::<Shelf>::new().await;
+    shelf.storage().read_only(true);
+    let request = RawRequest {
+        operation: "update".to_owned(),
+        path: "roles/a".to_owned(),
+        ..RawRequest::default()
+    };
+    let reply = shelf.engine().handle(request).await;
+    let error = reply.error.unwrap();
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (0, "cannot write to readonly storage")
+    );
+    assert_eq!(reply.response, None);
+}
+
+#[tokio::test]
+async fn a_lease_carries_what_the_engine_needs_to_end_it() {
+    let shelf = Harness::<Shelf>::new().await;
+    let reply = shelf.read("lease").await;
+    let lease = reply.lease.unwrap();
+    assert_eq!(lease.ttl, Duration::from_secs(60));
+    let internal: serde_json::Map<String, Value> =
+        serde_json::from_str(&lease.internal_data).unwrap();
+    let context = LeaseContext {
+        internal,
+        ttl: lease.ttl,
+        renewable: true,
+        ..LeaseContext::default()
+    };
+    let renewed = shelf.renew("lease", context.clone()).await;
+    assert_eq!(renewed.lease.unwrap().ttl, Duration::from_secs(120));
+    assert_eq!(shelf.revoke("lease", context).await.status, 204);
+    assert_eq!(
+        shelf.revoke("lease", LeaseContext::default()).await.status,
+        500
+    );
+}
+
+#[tokio::test]
+async fn special_paths_come_from_the_rows() {
+    let shelf = Harness::<Shelf>::new().await;
+    let special = shelf.special_paths();
+    assert_eq!(
+        special.unauthenticated,
+        ["open/", "open/+/public", "raw", "tail/*"]
+    );
+    assert_eq!(special.root, ["error/*"]);
+    assert_eq!(special.local_storage, ["local/"]);
+    assert_eq!(special.seal_wrap_storage, ["sealed/"]);
+}
+
+#[tokio::test]
+async fn help_documents_every_row() {
+    let shelf = Harness::<Shelf>::new().await;
+    let help = shelf.help("").await;
+    let paths = help["openapi"]["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), Shelf::table().rows.len());
+    let mut ids = std::collections::BTreeSet::new();
+    for (key, item) in paths {
+        assert!(key.starts_with('/'), "{key}");
+        for operation in item
+            .as_object()
+            .unwrap()
+            .values()
+            .filter(|value| value["operationId"].is_string())
+        {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(
+                id.starts_with("test-")
+                    && !id.contains(|c: char| !(c.is_ascii_lowercase() || c == '-')),
+                "{id}"
+            );
+            assert!(ids.insert(id.to_owned()), "{id} twice");
+        }
+    }
+    assert!(!help.to_string().contains("$ref"));
+
+    // What the web UI reads to build a form: the first path, its first parameter, its request schema.
+    let row = shelf.help("roles/example").await;
+    let (key, item) = row["openapi"]["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .next()
+        .unwrap();
+    assert_eq!(
+        (key.as_str(), &item["parameters"][0]["name"]),
+        ("/roles/{name}", &json!("name"))
+    );
+    let schema = &item["post"]["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(
+        schema["properties"]["ttl"],
+        json!({ "type": "integer", "format": "seconds", "description": "How long. More words on a second line." })
+    );
+    assert_eq!(
+        schema["properties"]["allow"],
+        json!({ "type": "boolean", "default": true })
+    );
+    assert_eq!(
+        schema["properties"]["domains"],
+        json!({ "type": "array", "items": { "type": "string" } })
+    );
+    assert_eq!(
+        schema["properties"]["labels"],
+        json!({ "type": "object", "format": "kvpairs" })
+    );
+    assert_eq!(schema["properties"]["name"], Value::Null);
+    let patch =
+        &item["patch"]["requestBody"]["content"]["application/json"]["schema"]["properties"];
+    assert_eq!(patch["allow"], json!({ "type": "boolean" }));
+    let list = &paths["/roles"]["get"];
+    assert_eq!(list["operationId"], "test-list-roles");
+    assert_eq!(list["parameters"][0]["schema"]["enum"], json!(["true"]));
+    assert_eq!(list["parameters"][1]["name"], "after");
+    assert_eq!(paths["/made/{name}"]["x-vault-createSupported"], true);
+    assert_eq!(paths["/raw"]["x-vault-unauthenticated"], true);
+    assert_eq!(paths["/error/{kind}"]["x-vault-sudo"], true);
+    assert!(
+        row["help"]
+            .as_str()
+            .unwrap()
+            .contains("    ttl (duration (sec))\n\n        How long.")
+    );
+}
+
+#[tokio::test]
+async fn every_planned_fault_leaves_a_role_old_or_new() {
+    for at in 1..=2 {
+        for fault in [Fault::Before, Fault::After] {
+            let shelf = Harness::<Shelf>::new().await;
+            shelf.update("roles/a", json!({ "bits": 1 })).await;
+            shelf.storage().fail_at(at, fault);
+            let first = shelf.update("roles/a", json!({ "bits": 2 })).await;
+            let second = shelf.update("roles/a", json!({ "bits": 3 })).await;
+            assert_eq!(
+                (first.status, second.status),
+                if at == 1 { (500, 500) } else { (200, 500) }
+            );
+            assert!(shelf.storage().struck());
+            let shelf = shelf.reload().await;
+            shelf.storage().heal();
+            let bits = shelf.read("roles/a").await.data["bits"].as_i64().unwrap();
+            let expected = match (at, fault) {
+                (1, Fault::Before) => 1,
+                (1, Fault::After) | (2, Fault::Before) => 2,
+                _ => 3,
+            };
+            assert_eq!(bits, expected, "{at} {fault:?}");
+        }
+    }
+}
+
+/// A transport spawns these.
+fn _futures_are_send(engine: &Engine<Shelf>) {
     fn send<T: Send>(_: T) {}
-    send(engine.handle(crate::logical::RawRequest::default()));
-    send(engine.exists(crate::logical::RawRequest::default()));
+    send(engine.handle(RawRequest::default()));
+    send(engine.exists(RawRequest::default()));
 }
