@@ -53,6 +53,14 @@ pub struct KeyFacts {
     /// Whether it has replicas in other Regions.
     pub multi_region: bool,
     symmetric: bool,
+    signs: bool,
+}
+
+impl KeyFacts {
+    /// Whether this is a key that signs.
+    pub fn signs(&self) -> bool {
+        self.signs
+    }
 }
 
 impl AwsKms {

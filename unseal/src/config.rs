@@ -123,8 +123,23 @@ pub struct AwsConfig {
 pub struct ParseOptions<'a> {
     /// The caller's key id, which `kms_key_id` overrides.
     pub key_id: Option<&'a str>,
-    /// The caller forbids ambient configuration: no environment, no files of the user, no instance metadata.
-    pub isolated: bool,
+    /// Who wrote the configuration.
+    pub author: Author,
+}
+
+/// Who wrote a configuration, which decides what it may reach.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Author {
+    /// The operator of the server: the environment, the user's files and instance metadata count too.
+    #[default]
+    Operator,
+    /// The operator, who wants nothing to count but the configuration.
+    Isolated,
+    /// Somebody who may use the server but not read its files: as [`Author::Isolated`], and no value may name a file or a variable.
+    Tenant,
+    /// As [`Author::Tenant`], but the operator lends the server's own AWS identity: environment, files and instance metadata count for
+    /// credentials, and the configuration may not send what they sign elsewhere.
+    TenantWithServerIdentity,
 }
 
 const KNOWN: [&str; 20] = [
@@ -175,7 +190,14 @@ impl AwsConfig {
             warnings: Vec::new(),
         };
         reader.warn_about_unknown_keys();
-        let isolated = options.isolated || reader.flag("disallow_env_vars", false)?;
+        if matches!(
+            options.author,
+            Author::Tenant | Author::TenantWithServerIdentity
+        ) {
+            reader.refuse_references(options.author)?;
+        }
+        let isolated = matches!(options.author, Author::Isolated | Author::Tenant)
+            || reader.flag("disallow_env_vars", false)?;
         let nothing = Environment::empty();
         let environment = if isolated { &nothing } else { environment };
 
@@ -249,6 +271,39 @@ impl<'a> Reader<'a> {
             self.warnings.push(format!(
                 "the seal stanza's key {key:?} is not known and has no effect{hint}"
             ));
+        }
+    }
+
+    /// A tenant must not make the server read its files, and a credentials file could even name a program to run.
+    fn refuse_references(&self, author: Author) -> Result<(), Error> {
+        let endpoint = ["endpoint", "sts_endpoint"]
+            .into_iter()
+            .find(|key| self.value(key).is_some());
+        if let (Author::TenantWithServerIdentity, Some(key)) = (author, endpoint) {
+            return Err(Error::Config(format!(
+                "{key} cannot be used together with the server's identity"
+            )));
+        }
+        const FILES: [&str; 3] = [
+            "shared_creds_filename",
+            "shared_creds_profile",
+            "web_identity_token_file",
+        ];
+        if let Some(key) = FILES.iter().find(|key| self.value(key).is_some()) {
+            return Err(Error::Config(format!(
+                "{key} cannot be used here, for it names a file of the server"
+            )));
+        }
+        let reference = |value: &str| value.starts_with("file://") || value.starts_with("env://");
+        match self
+            .stanza
+            .iter()
+            .find(|(_, value)| reference(value.trim()))
+        {
+            Some((key, _)) => Err(Error::Config(format!(
+                "{key} must hold the value itself here, not a reference to it"
+            ))),
+            None => Ok(()),
         }
     }
 

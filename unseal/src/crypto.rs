@@ -1,11 +1,12 @@
-//! The only file that names aws-lc-rs: AES-256-GCM, random bytes, digests, constant-time comparison.
+//! The only file that names aws-lc-rs: AES-256-GCM, random bytes, digests, signature verification.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::{hmac, rand};
+use aws_lc_rs::{digest, hmac, rand, signature};
 use zeroize::Zeroize;
 
 use crate::error::Error;
 use crate::secret::Secret;
+use crate::wrapper::{Digest, SigningScheme};
 
 /// Bytes of a data key.
 pub(crate) const KEY_LEN: usize = 32;
@@ -77,6 +78,48 @@ pub(crate) fn fingerprint(key: &Secret<Vec<u8>>, label: &str) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// Hashes a message.
+pub(crate) fn hash(digest: Digest, message: &[u8]) -> Vec<u8> {
+    digest::digest(algorithm(digest), message).as_ref().to_vec()
+}
+
+/// Whether `signature` is one of the digest by the key of a SubjectPublicKeyInfo.
+pub(crate) fn verifies(
+    public_key_der: &[u8],
+    scheme: SigningScheme,
+    digest: &[u8],
+    signature: &[u8],
+) -> bool {
+    let Ok(digest) = digest::Digest::import_less_safe(digest, algorithm(scheme.digest())) else {
+        return false;
+    };
+    let key = signature::ParsedPublicKey::new(verifier(scheme), public_key_der);
+    key.is_ok_and(|key| key.verify_digest_sig(&digest, signature).is_ok())
+}
+
+fn algorithm(digest: Digest) -> &'static digest::Algorithm {
+    match digest {
+        Digest::Sha256 => &digest::SHA256,
+        Digest::Sha384 => &digest::SHA384,
+        Digest::Sha512 => &digest::SHA512,
+    }
+}
+
+/// The library ties a verifier to a curve; AWS KMS ties each digest to one curve too.
+fn verifier(scheme: SigningScheme) -> &'static dyn signature::VerificationAlgorithm {
+    match scheme {
+        SigningScheme::Ecdsa(Digest::Sha256) => &signature::ECDSA_P256_SHA256_ASN1,
+        SigningScheme::Ecdsa(Digest::Sha384) => &signature::ECDSA_P384_SHA384_ASN1,
+        SigningScheme::Ecdsa(Digest::Sha512) => &signature::ECDSA_P521_SHA512_ASN1,
+        SigningScheme::RsaPkcs1(Digest::Sha256) => &signature::RSA_PKCS1_2048_8192_SHA256,
+        SigningScheme::RsaPkcs1(Digest::Sha384) => &signature::RSA_PKCS1_2048_8192_SHA384,
+        SigningScheme::RsaPkcs1(Digest::Sha512) => &signature::RSA_PKCS1_2048_8192_SHA512,
+        SigningScheme::RsaPss(Digest::Sha256) => &signature::RSA_PSS_2048_8192_SHA256,
+        SigningScheme::RsaPss(Digest::Sha384) => &signature::RSA_PSS_2048_8192_SHA384,
+        SigningScheme::RsaPss(Digest::Sha512) => &signature::RSA_PSS_2048_8192_SHA512,
+    }
 }
 
 fn cipher(key: &Secret<Vec<u8>>) -> Result<LessSafeKey, Error> {

@@ -16,6 +16,7 @@ pub struct Envelope<K> {
     key: K,
     kind: &'static str,
     metadata: BTreeMap<String, String>,
+    context: Context,
     strict_key: bool,
 }
 
@@ -26,6 +27,7 @@ impl<K: KeyEncryptionKey> Envelope<K> {
             key,
             kind,
             metadata,
+            context: Context::none(),
             strict_key: false,
         }
     }
@@ -35,6 +37,13 @@ impl<K: KeyEncryptionKey> Envelope<K> {
     #[must_use]
     pub fn strict_key(mut self, strict: bool) -> Self {
         self.strict_key = strict;
+        self
+    }
+
+    /// Binds the data keys to a context. A seal's have none: with one, its predecessors could not open them.
+    #[must_use]
+    pub fn context(mut self, context: Context) -> Self {
+        self.context = context;
         self
     }
 
@@ -48,10 +57,7 @@ impl<K: KeyEncryptionKey> Envelope<K> {
             return Err(Error::Blob("the blob holds no ciphertext"));
         }
         let pin = self.pin(blob)?;
-        let opened = self
-            .key
-            .unwrap(&blob.ciphertext, &Context::none(), pin)
-            .await;
+        let opened = self.key.unwrap(&blob.ciphertext, &self.context, pin).await;
         opened.map_err(|e| e.at("error decrypting data"))
     }
 
@@ -72,10 +78,7 @@ impl<K: KeyEncryptionKey> Envelope<K> {
             ));
         }
         let pin = self.pin(blob)?;
-        let data_key = self
-            .key
-            .unwrap(&info.wrapped_key, &Context::none(), pin)
-            .await;
+        let data_key = self.key.unwrap(&info.wrapped_key, &self.context, pin).await;
         let data_key = data_key.map_err(|e| e.at("error decrypting data encryption key"))?;
         crypto::open(&data_key, &sealed, aad).map_err(|e| e.at("error decrypting data"))
     }
@@ -110,7 +113,7 @@ impl<K: KeyEncryptionKey> Wrapper for Envelope<K> {
             .map_err(|e| e.at("error wrapping data"))?;
         let wrapped = self
             .key
-            .wrap(data_key.expose(), &Context::none())
+            .wrap(data_key.expose(), &self.context)
             .await
             .map_err(|e| e.at("error encrypting data"))?;
         Ok(BlobInfo {

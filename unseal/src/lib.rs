@@ -7,6 +7,7 @@
 //! - [`KeyEncryptionKey`] is what an envelope asks: wrap this data key. [`aws`] leaves that to AWS KMS, [`local`] keeps the key in a
 //!   file.
 //! - [`KmsSigner`] is a private key that signs in a key service, for certificate authorities.
+//! - [`kms_plugin::KmsPlugin`] offers all of it to OpenBao as a plugin of type `kms`.
 //! - [`config`] is the seal stanza as operators have it already; [`CredentialSource`] lets other parts of landfast lend AWS credentials.
 
 pub mod aws;
@@ -17,12 +18,13 @@ mod crypto;
 pub mod envelope;
 pub mod error;
 mod files;
+pub mod kms_plugin;
 pub mod local;
 mod secret;
 pub mod wrapper;
 
 pub use blob::BlobInfo;
-pub use config::{AwsConfig, Environment, ParseOptions};
+pub use config::{Author, AwsConfig, Environment, ParseOptions};
 pub use credentials::{CredentialSource, TemporaryCredentials};
 pub use envelope::Envelope;
 pub use error::{Class, Error, ServiceError};

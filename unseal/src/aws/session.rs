@@ -11,6 +11,7 @@ use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
 use aws_sdk_kms::config::{BehaviorVersion, IdentityCache, Region};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::types::KeyUsageType;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::credentials::{CredentialCache, Provider};
@@ -138,7 +139,10 @@ impl Session {
     }
 
     /// Looks a key up.
-    pub(super) async fn describe(&self, key: &KeyReference) -> Result<KeyFacts, Error> {
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn describe(&self, key: &KeyReference) -> Result<KeyFacts, Error> {
         let answer = self
             .at_home("DescribeKey", Some(key.as_str()), |client| {
                 let request = client.describe_key().key_id(key.as_str());
@@ -153,6 +157,7 @@ impl Session {
                 .deletion_date()
                 .and_then(|at| SystemTime::try_from(*at).ok()),
             multi_region: facts.multi_region().unwrap_or_default(),
+            signs: facts.key_usage() == Some(&KeyUsageType::SignVerify),
             symmetric: is_symmetric(facts.key_usage(), facts.key_spec()),
             arn: facts.arn.unwrap_or(facts.key_id),
         })

@@ -28,7 +28,7 @@ fn isolated(stanza: &[(&str, &str)]) -> Result<AwsConfig, Error> {
     ]);
     let options = ParseOptions {
         key_id: None,
-        isolated: true,
+        author: Author::Isolated,
     };
     AwsConfig::parse(&map(stanza), &environment.into_iter().collect(), &options)
 }
@@ -60,7 +60,7 @@ fn the_key_comes_from_the_environment_then_the_stanza_then_the_caller() {
     let key = |stanza: &[_], environment: &[_], option| {
         let options = ParseOptions {
             key_id: option,
-            isolated: false,
+            author: Author::Operator,
         };
         AwsConfig::parse(
             &map(stanza),
@@ -369,6 +369,67 @@ fn without_the_environment_only_the_stanza_counts() {
         own.expect("parses").region,
         known("eu-central-1", "the key's ARN")
     );
+}
+
+#[test]
+fn a_tenant_reaches_nothing_of_the_server() {
+    let tenant = |changes: &[(&str, &str)]| {
+        let stanza = [
+            &[
+                ("kms_key_id", ARN),
+                ("access_key", "AKIA"),
+                ("secret_key", "s"),
+            ],
+            changes,
+        ]
+        .concat();
+        let options = ParseOptions {
+            key_id: None,
+            author: Author::Tenant,
+        };
+        AwsConfig::parse(
+            &map(&stanza),
+            &map(&[("X", "y")]).into_iter().collect(),
+            &options,
+        )
+    };
+    assert_eq!(sources(&tenant(&[]).expect("parses")), ["the seal stanza"]);
+    for (key, value) in [
+        ("shared_creds_filename", "/tmp/credentials"),
+        ("shared_creds_profile", "x"),
+        ("web_identity_token_file", "/etc/passwd"),
+        ("secret_key", "file:///etc/shadow"),
+        ("session_token", " file:///etc/shadow"),
+        ("access_key", "env://X"),
+        ("region", "env://X"),
+    ] {
+        let text = tenant(&[(key, value)]).expect_err(key).to_string();
+        assert!(text.starts_with(key) && !text.contains(value), "{text}");
+    }
+}
+
+#[test]
+fn the_servers_identity_is_not_sent_elsewhere() {
+    let lent = |changes: &[(&str, &str)]| {
+        let environment = map(&[
+            ("AWS_ACCESS_KEY_ID", "AKIA"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+        ]);
+        let options = ParseOptions {
+            key_id: None,
+            author: Author::TenantWithServerIdentity,
+        };
+        AwsConfig::parse(
+            &map(&[&[("kms_key_id", ARN)], changes].concat()),
+            &environment.into_iter().collect(),
+            &options,
+        )
+    };
+    assert_eq!(sources(&lent(&[]).expect("parses"))[0], "the environment");
+    for key in ["endpoint", "sts_endpoint", "web_identity_token_file"] {
+        assert!(lent(&[(key, "https://example.com")]).is_err(), "{key}");
+    }
+    assert!(lent(&[("session_token", "file:///etc/shadow")]).is_err());
 }
 
 #[test]

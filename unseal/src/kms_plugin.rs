@@ -1,0 +1,199 @@
+//! The OpenBao plugin of type `kms`: auto-unseal as a drop-in for the old awskms seal, and External Keys.
+//!
+//! ```hcl
+//! plugin_directory = "/usr/local/lib/openbao"
+//! plugin "kms" "awskms" {
+//!   command   = "landfast"
+//!   sha256sum = "…"
+//! }
+//! seal "awskms" {
+//!   region     = "eu-central-1"
+//!   kms_key_id = "alias/bao-unseal"
+//! }
+//! ```
+//! With `local_key_file` and nothing else in the stanza, the key comes from a file instead ([`crate::local`]).
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use landfast_sdk::kms::{self, ConfiguredWrapper, KmsOptions, SensitiveFields, WrapperOptions};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::aws::{self, Limits};
+use crate::blob::{BlobInfo, KeyInfo};
+use crate::config::{Author, AwsConfig, Environment, ParseOptions};
+use crate::error::Error;
+use crate::local::LocalKey;
+use crate::wrapper::Wrapper;
+
+mod external;
+
+/// Variable by which the operator of a server lets External Keys configurations use the server's own AWS identity. It belongs in
+/// the `env` list of the plugin stanza.
+pub const SHARE_IDENTITY: &str = "LANDFAST_EXTERNAL_KEYS_USE_SERVER_IDENTITY";
+
+/// Stanza key of the local wrapper.
+const LOCAL_KEY_FILE: &str = "local_key_file";
+
+/// The plugin.
+#[derive(Debug)]
+pub struct KmsPlugin {
+    environment: Environment,
+    limits: Limits,
+}
+
+impl KmsPlugin {
+    /// A plugin that may read these variables where the host allows it.
+    pub fn new(environment: Environment) -> Self {
+        Self {
+            environment,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Other limits for calls to AWS KMS than the usual ones.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    async fn seal(
+        &self,
+        options: &WrapperOptions,
+        stanza: &Stanza,
+    ) -> Result<Box<dyn Wrapper>, Error> {
+        if let Some(path) = stanza.0.get(LOCAL_KEY_FILE) {
+            if let Some(other) = stanza.0.keys().find(|key| *key != LOCAL_KEY_FILE) {
+                return Err(Error::Config(format!(
+                    "{other} has no meaning together with {LOCAL_KEY_FILE}"
+                )));
+            }
+            tracing::warn!(
+                "the seal's key lies in a file on this machine: that protects against nothing but a lost copy of the storage, and is meant \
+                 for tests"
+            );
+            return Ok(Box::new(LocalKey::load(Path::new(path))?.into_seal()));
+        }
+        let author = if options.allow_environment {
+            Author::Operator
+        } else {
+            Author::Isolated
+        };
+        let key_id = Some(options.key_id.as_str()).filter(|id| !id.is_empty());
+        let config = AwsConfig::parse(
+            &stanza.0,
+            &self.environment,
+            &ParseOptions { key_id, author },
+        )?;
+        Ok(Box::new(aws::seal(config, self.limits).await?))
+    }
+}
+
+#[async_trait]
+impl kms::Plugin for KmsPlugin {
+    async fn wrapper(&self, mut options: WrapperOptions) -> Result<ConfiguredWrapper, kms::Error> {
+        let stanza = Stanza(options.config.drain().collect());
+        let seal = self.seal(&options, &stanza).await.map_err(refuse)?;
+        let metadata: HashMap<String, String> = seal.metadata().into_iter().collect();
+        Ok(ConfiguredWrapper {
+            wrapper: Arc::new(Seal(seal)),
+            metadata,
+        })
+    }
+
+    async fn open(&self, options: KmsOptions) -> Result<Arc<dyn kms::Kms>, kms::Error> {
+        let session = external::ExternalKeys::open(options, &self.environment, self.limits).await;
+        Ok(Arc::new(session.map_err(refuse)?))
+    }
+
+    fn sensitive_fields(&self) -> SensitiveFields {
+        let kms = ["secret_key", "session_token", "role_external_id"]
+            .map(str::to_owned)
+            .to_vec();
+        SensitiveFields {
+            kms,
+            key: Vec::new(),
+        }
+    }
+}
+
+/// Stanza values, wiped after use because credentials may be among them.
+struct Stanza(BTreeMap<String, String>);
+
+impl Drop for Stanza {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+struct Seal(Box<dyn Wrapper>);
+
+#[async_trait]
+impl kms::Wrapper for Seal {
+    fn kind(&self) -> &str {
+        self.0.kind()
+    }
+
+    async fn key_id(&self) -> Result<String, kms::Error> {
+        Ok(self.0.key_id())
+    }
+
+    async fn encrypt(
+        &self,
+        plaintext: &[u8],
+        options: &WrapperOptions,
+    ) -> Result<kms::BlobInfo, kms::Error> {
+        let blob = self
+            .0
+            .encrypt(plaintext, &options.aad)
+            .await
+            .map_err(refuse)?;
+        let key_info = blob.key_info.map(|info| kms::KeyInfo {
+            mechanism: info.mechanism,
+            key_id: info.key_id,
+            wrapped_key: info.wrapped_key,
+        });
+        Ok(kms::BlobInfo {
+            ciphertext: blob.ciphertext,
+            iv: blob.iv,
+            key_info,
+        })
+    }
+
+    async fn decrypt(
+        &self,
+        blob: &kms::BlobInfo,
+        options: &WrapperOptions,
+    ) -> Result<Zeroizing<Vec<u8>>, kms::Error> {
+        let key_info = blob.key_info.as_ref().map(|info| KeyInfo {
+            mechanism: info.mechanism,
+            key_id: info.key_id.clone(),
+            wrapped_key: info.wrapped_key.clone(),
+        });
+        let blob = BlobInfo {
+            ciphertext: blob.ciphertext.clone(),
+            iv: blob.iv.clone(),
+            key_info,
+        };
+        let opened = self.0.decrypt(&blob, &options.aad).await.map_err(refuse)?;
+        let current = self.0.key_id();
+        if let Some(former) = blob
+            .key_id()
+            .filter(|key| *key != current && current.starts_with("arn:"))
+        {
+            tracing::info!(
+                former,
+                current,
+                "stored data is wrapped by another key than the configured one: the server wraps it anew when it unseals"
+            );
+        }
+        Ok(Zeroizing::new(opened.into_reply()))
+    }
+}
+
+fn refuse(error: Error) -> kms::Error {
+    kms::Error::Failed(error.to_string())
+}

@@ -1,0 +1,382 @@
+//! External Keys: AWS KMS keys for the server's own engines.
+//!
+//! A configuration is written by whoever may write it in a namespace, not by the server's operator. So it brings its own credentials and names no
+//! file or variable of the server, unless the operator shares the server's identity ([`super::SHARE_IDENTITY`]).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use landfast_sdk::kms::{self, Hash, KmsOptions, SaltLength, SignInput, SignOptions};
+use serde_json::{Map, Value};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{SHARE_IDENTITY, refuse};
+use crate::aws::{AwsKms, AwsSigner, Limits, Session};
+use crate::blob::BlobInfo;
+use crate::config::{Author, AwsConfig, Environment, KeyReference, ParseOptions};
+use crate::crypto;
+use crate::envelope::Envelope;
+use crate::error::Error;
+use crate::wrapper::{Context, Digest, KmsSigner, SigningScheme, Wrapper};
+
+/// Configuration key that asks for the server's own identity.
+const USE_SERVER_IDENTITY: &str = "use_server_identity";
+
+/// Keys that a configuration may hold. `kms_key_id` is not among them: each key names its own.
+const KNOWN: [&str; 11] = [
+    "access_key",
+    "endpoint",
+    "region",
+    "role_arn",
+    "role_external_id",
+    "role_session_name",
+    "secret_key",
+    "session_token",
+    "sts_endpoint",
+    "use_fips",
+    USE_SERVER_IDENTITY,
+];
+
+/// Keys looked up and kept per configuration. The host asks for a key before every single operation.
+const KEPT: usize = 1024;
+
+/// An External Keys configuration.
+pub(super) struct ExternalKeys {
+    session: Arc<Session>,
+    keys: Mutex<HashMap<String, Arc<ExternalKey>>>,
+}
+
+impl ExternalKeys {
+    pub(super) async fn open(
+        options: KmsOptions,
+        environment: &Environment,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let shared = environment.var(SHARE_IDENTITY) == Some("true");
+        let (config, wants_identity) = texts(options.config)?;
+        let author = match (options.allow_environment, wants_identity) {
+            (true, _) => Author::Operator,
+            (false, true) if shared => Author::TenantWithServerIdentity,
+            (false, true) => {
+                return Err(Error::Config(format!(
+                    "{USE_SERVER_IDENTITY} is not allowed on this server: its operator has to set {SHARE_IDENTITY}=true in the env of the plugin stanza"
+                )));
+            }
+            (false, false) => Author::Tenant,
+        };
+        let options = ParseOptions {
+            key_id: None,
+            author,
+        };
+        let config = AwsConfig::parse(&config.0, environment, &options)?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let session = Session::open(config, limits).await?;
+        Ok(Self {
+            session: Arc::new(session),
+            keys: Mutex::default(),
+        })
+    }
+
+    async fn look_up(&self, name: &str) -> Result<Arc<ExternalKey>, Error> {
+        let known = |keys: &HashMap<String, Arc<ExternalKey>>| keys.get(name).cloned();
+        if let Some(key) = known(&self.keys.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(key);
+        }
+        let reference = KeyReference::parse(name)?;
+        let facts = self.session.describe(&reference).await?;
+        let key = if facts.signs() {
+            ExternalKey::Signer(AwsSigner::open(self.session.clone(), &reference).await?)
+        } else {
+            let kms = AwsKms::new(self.session.clone(), Some(reference));
+            kms.describe().await?;
+            // Without a context of its own, this would open the blobs of a seal that uses the same key.
+            let context = Context::none().with("landfast", "external-key");
+            ExternalKey::Cipher(Box::new(
+                Envelope::new(kms, crate::aws::KIND, BTreeMap::new()).context(context),
+            ))
+        };
+        let key = Arc::new(key);
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= KEPT {
+            keys.clear();
+        }
+        keys.insert(name.to_owned(), key.clone());
+        Ok(key)
+    }
+}
+
+#[async_trait]
+impl kms::Kms for ExternalKeys {
+    async fn key(&self, config: Map<String, Value>) -> Result<Arc<dyn kms::Key>, kms::Error> {
+        let named = config.get("name").or_else(|| config.get("kms_key_id"));
+        let (1, Some(Value::String(name))) = (config.len(), named) else {
+            return Err(kms::Error::Failed(
+                "give the key's name and nothing else: a key id, a key ARN, alias/NAME or an alias ARN".to_owned(),
+            ));
+        };
+        Ok(self.look_up(name).await.map_err(refuse)?)
+    }
+}
+
+enum ExternalKey {
+    Signer(AwsSigner),
+    Cipher(Box<Envelope<AwsKms>>),
+}
+
+impl ExternalKey {
+    fn signer(&self) -> Result<&AwsSigner, kms::Error> {
+        match self {
+            Self::Signer(signer) => Ok(signer),
+            Self::Cipher(_) => Err(kms::Error::Failed(
+                "this AWS KMS key encrypts and cannot sign".to_owned(),
+            )),
+        }
+    }
+
+    fn cipher(&self) -> Result<&Envelope<AwsKms>, kms::Error> {
+        match self {
+            Self::Cipher(cipher) => Ok(cipher),
+            Self::Signer(_) => Err(kms::Error::Failed(
+                "this AWS KMS key signs and cannot encrypt".to_owned(),
+            )),
+        }
+    }
+}
+
+#[async_trait]
+impl kms::Key for ExternalKey {
+    async fn encrypt(&self, data: &[u8], aad: &[u8]) -> Result<Vec<u8>, kms::Error> {
+        Ok(self
+            .cipher()?
+            .encrypt(data, aad)
+            .await
+            .map_err(refuse)?
+            .to_bytes())
+    }
+
+    async fn decrypt(&self, data: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, kms::Error> {
+        let blob = BlobInfo::from_bytes(data).map_err(refuse)?;
+        let opened = self.cipher()?.decrypt(&blob, aad).await.map_err(refuse)?;
+        Ok(Zeroizing::new(opened.into_reply()))
+    }
+
+    async fn sign(&self, input: SignInput<'_>) -> Result<Vec<u8>, kms::Error> {
+        let signer = self.signer()?;
+        let (scheme, digest) = plan(signer.schemes(), &input)?;
+        signer.sign_digest(scheme, &digest).await.map_err(refuse)
+    }
+
+    /// Verifies here with the public key: that costs AWS KMS no call.
+    async fn verify(&self, input: SignInput<'_>, signature: &[u8]) -> Result<(), kms::Error> {
+        let signer = self.signer()?;
+        let (scheme, digest) = plan(signer.schemes(), &input)?;
+        if crypto::verifies(signer.public_key_der(), scheme, &digest, signature) {
+            Ok(())
+        } else {
+            Err(kms::Error::InvalidSignature)
+        }
+    }
+
+    async fn export_public(&self) -> Result<Vec<u8>, kms::Error> {
+        Ok(self.signer()?.public_key_der().to_vec())
+    }
+}
+
+/// Decides on scheme and digest by the rules of [`SignInput`].
+fn plan(
+    schemes: &[SigningScheme],
+    input: &SignInput<'_>,
+) -> Result<(SigningScheme, Vec<u8>), kms::Error> {
+    let refuse = |text: String| Err(kms::Error::Failed(text));
+    // An EC key of AWS KMS has one scheme, and its digest is the natural one; an RSA key has six, SHA-256 first.
+    let ec = schemes
+        .iter()
+        .find(|scheme| matches!(scheme, SigningScheme::Ecdsa(_)));
+    let digest = match input.hash {
+        Some(Hash::Sha256) => Digest::Sha256,
+        Some(Hash::Sha384) => Digest::Sha384,
+        Some(Hash::Sha512) => Digest::Sha512,
+        Some(other) => return refuse(format!("AWS KMS does not sign with {other:?}")),
+        None => match (ec, input.prehashed.then_some(input.data.len())) {
+            (Some(scheme), _) => scheme.digest(),
+            (None, None | Some(32)) => Digest::Sha256,
+            (None, Some(48)) => Digest::Sha384,
+            (None, Some(64)) => Digest::Sha512,
+            (None, Some(length)) => {
+                return refuse(format!("{length} bytes are no digest that AWS KMS signs"));
+            }
+        },
+    };
+    let scheme = match (ec, input.options) {
+        (_, SignOptions::Ed25519 { .. }) => {
+            return refuse("an Ed25519 context is not for this key".to_owned());
+        }
+        (Some(_), _) => SigningScheme::Ecdsa(digest),
+        (None, SignOptions::None) => SigningScheme::RsaPkcs1(digest),
+        (None, SignOptions::Pss(SaltLength::Auto | SaltLength::Hash)) => {
+            SigningScheme::RsaPss(digest)
+        }
+        (None, SignOptions::Pss(SaltLength::Bytes(length))) if length as usize == digest.size() => {
+            SigningScheme::RsaPss(digest)
+        }
+        (None, SignOptions::Pss(SaltLength::Bytes(length))) => {
+            return refuse(format!(
+                "AWS KMS salts with {} bytes for this digest, not with {length}",
+                digest.size()
+            ));
+        }
+    };
+    if !schemes.contains(&scheme) {
+        return refuse(format!("this key signs with {} only", names(schemes)));
+    }
+    let bytes = if input.prehashed {
+        input.data.to_vec()
+    } else {
+        crypto::hash(digest, input.data)
+    };
+    if bytes.len() != digest.size() {
+        return refuse(format!("the digest must be {} bytes long", digest.size()));
+    }
+    Ok((scheme, bytes))
+}
+
+fn names(schemes: &[SigningScheme]) -> String {
+    let names: Vec<_> = schemes.iter().map(|scheme| format!("{scheme:?}")).collect();
+    names.join(", ")
+}
+
+/// The configuration as the seal stanza has it, all text, and whether it asks for the server's identity.
+fn texts(config: Map<String, Value>) -> Result<(super::Stanza, bool), Error> {
+    let mut stanza = super::Stanza(BTreeMap::new());
+    let mut wants_identity = false;
+    for (name, value) in config {
+        if !KNOWN.contains(&name.as_str()) {
+            return Err(Error::Config(format!(
+                "unknown key {name:?}; known are {}",
+                KNOWN.join(", ")
+            )));
+        }
+        let mut text = match value {
+            Value::String(text) => text,
+            Value::Bool(flag) => flag.to_string(),
+            Value::Null => continue,
+            _ => return Err(Error::Config(format!("{name} must be a text"))),
+        };
+        if name == USE_SERVER_IDENTITY {
+            wants_identity = matches!(text.as_str(), "true" | "1");
+            text.zeroize();
+        } else {
+            stanza.0.insert(name, text);
+        }
+    }
+    // Each key brings its own name.
+    stanza
+        .0
+        .insert("key_not_required".to_owned(), "true".to_owned());
+    Ok((stanza, wants_identity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EC: [SigningScheme; 1] = [SigningScheme::Ecdsa(Digest::Sha384)];
+    const RSA: [SigningScheme; 6] = [
+        SigningScheme::RsaPkcs1(Digest::Sha256),
+        SigningScheme::RsaPkcs1(Digest::Sha384),
+        SigningScheme::RsaPkcs1(Digest::Sha512),
+        SigningScheme::RsaPss(Digest::Sha256),
+        SigningScheme::RsaPss(Digest::Sha384),
+        SigningScheme::RsaPss(Digest::Sha512),
+    ];
+
+    fn input(
+        data: &'static [u8],
+        prehashed: bool,
+        hash: Option<Hash>,
+        options: SignOptions<'static>,
+    ) -> SignInput<'static> {
+        SignInput {
+            data,
+            prehashed,
+            hash,
+            options,
+        }
+    }
+
+    fn scheme(schemes: &[SigningScheme], input: &SignInput<'_>) -> Option<(SigningScheme, usize)> {
+        plan(schemes, input)
+            .ok()
+            .map(|(scheme, digest)| (scheme, digest.len()))
+    }
+
+    #[test]
+    fn what_the_servers_engines_ask_for_is_understood() {
+        let message: &'static [u8] = &[0; 5000];
+        let pss = SignOptions::Pss;
+        // PKI hands over the whole certificate, with its hash and no options.
+        assert_eq!(
+            scheme(
+                &RSA,
+                &input(message, false, Some(Hash::Sha256), SignOptions::None)
+            ),
+            Some((SigningScheme::RsaPkcs1(Digest::Sha256), 32))
+        );
+        // Transit names no hash and gives PSS options even for an EC key.
+        assert_eq!(
+            scheme(&EC, &input(message, false, None, pss(SaltLength::Auto))),
+            Some((EC[0], 48))
+        );
+        assert_eq!(
+            scheme(&RSA, &input(message, false, None, pss(SaltLength::Auto))),
+            Some((SigningScheme::RsaPss(Digest::Sha256), 32))
+        );
+        // OCSP and prehashed transit hand over digests.
+        assert_eq!(
+            scheme(&RSA, &input(&[0; 64], true, None, pss(SaltLength::Hash))),
+            Some((SigningScheme::RsaPss(Digest::Sha512), 64))
+        );
+        assert_eq!(
+            scheme(
+                &EC,
+                &input(&[0; 48], true, Some(Hash::Sha384), SignOptions::None)
+            ),
+            Some((EC[0], 48))
+        );
+    }
+
+    #[test]
+    fn what_aws_kms_cannot_do_is_refused() {
+        let pss = |length| SignOptions::Pss(SaltLength::Bytes(length));
+        for (schemes, input) in [
+            (
+                &EC[..],
+                input(b"x", false, Some(Hash::Sha256), SignOptions::None),
+            ),
+            (
+                &RSA,
+                input(b"x", false, Some(Hash::Sha1), SignOptions::None),
+            ),
+            (&RSA, input(b"x", false, Some(Hash::Sha256), pss(20))),
+            (
+                &RSA,
+                input(b"x", true, Some(Hash::Sha256), SignOptions::None),
+            ),
+            (&RSA, input(&[0; 20], true, None, SignOptions::None)),
+            (
+                &RSA,
+                input(b"x", false, None, SignOptions::Ed25519 { context: "" }),
+            ),
+        ] {
+            assert_eq!(scheme(schemes, &input), None, "{input:?}");
+        }
+        let exact = input(b"x", false, Some(Hash::Sha256), pss(32));
+        assert_eq!(
+            scheme(&RSA, &exact),
+            Some((SigningScheme::RsaPss(Digest::Sha256), 32))
+        );
+    }
+}
