@@ -3,5 +3,12 @@
 //! One test program, so that it is linked once. Each test starts the servers
 //! it needs on free ports of 127.0.0.1 and ends them.
 
+mod bad_input;
+mod clients;
+mod compat;
+mod hybrid_node;
+mod kill;
+mod lifecycle;
+mod lint;
 mod register;
 mod support;

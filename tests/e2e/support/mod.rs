@@ -2,11 +2,13 @@
 
 mod client;
 mod openssl;
+mod pair;
 mod server;
 mod tools;
 
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::openssl::Openssl;
+pub(crate) use self::pair::{Both, Pair};
 pub(crate) use self::server::{PLUGIN_NAME, Release, Server};
 pub(crate) use self::tools::Python;
 

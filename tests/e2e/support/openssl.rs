@@ -1,6 +1,7 @@
 //! The openssl command as a second opinion on certificates, chains and CRLs.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -40,6 +41,58 @@ impl Openssl {
             .arg(&key));
         assert!(output.status.success(), "openssl req: {}", said(&output));
         String::from_utf8(output.stdout).expect("a CSR is text")
+    }
+
+    /// A CSR with a subject and extensions of openssl's own notation.
+    pub(crate) fn csr_with(&self, subject: &str, extensions: &[&str]) -> String {
+        let key = self.dir.path().join("other.key");
+        let mut command = Command::new("openssl");
+        command
+            .args(["req", "-new", "-newkey", "ec"])
+            .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-batch"])
+            .args(["-subj", subject, "-keyout"])
+            .arg(&key);
+        for extension in extensions {
+            command.args(["-addext", extension]);
+        }
+        let output = run(&mut command);
+        assert!(output.status.success(), "openssl req: {}", said(&output));
+        String::from_utf8(output.stdout).expect("a CSR is text")
+    }
+
+    /// A CA made elsewhere: its certificate and its key.
+    pub(crate) fn authority(&self, name: &str) -> (String, String) {
+        self.self_signed(
+            name,
+            &[
+                "basicConstraints=critical,CA:TRUE",
+                "keyUsage=critical,keyCertSign,cRLSign",
+            ],
+        )
+    }
+
+    /// A self-signed certificate that is no CA, and its key.
+    pub(crate) fn leaf(&self, name: &str) -> (String, String) {
+        self.self_signed(name, &["basicConstraints=critical,CA:FALSE"])
+    }
+
+    fn self_signed(&self, name: &str, extensions: &[&str]) -> (String, String) {
+        let key = self.dir.path().join("self.key");
+        let mut command = Command::new("openssl");
+        command
+            .args(["req", "-new", "-x509", "-newkey", "ec", "-days", "3650"])
+            .args(["-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-batch"])
+            .args(["-subj", &format!("/CN={name}"), "-keyout"])
+            .arg(&key)
+            // The default configuration adds extensions of its own.
+            .args(["-config", "/dev/stdin"]);
+        for extension in extensions {
+            command.args(["-addext", extension]);
+        }
+        let output = fed(&mut command, "[req]\ndistinguished_name=dn\n[dn]\n");
+        assert!(output.status.success(), "openssl req: {}", said(&output));
+        let key = fs::read_to_string(key).expect("openssl wrote the key");
+        (String::from_utf8(output.stdout).expect("PEM is text"), key)
     }
 
     /// Whether `leaf` chains to `roots` over `intermediates`.
@@ -102,6 +155,22 @@ fn run(command: &mut Command) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("openssl is installed")
+}
+
+fn fed(command: &mut Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("openssl is installed");
+    child
+        .stdin
+        .take()
+        .expect("stdin is piped")
+        .write_all(input.as_bytes())
+        .expect("openssl reads its configuration");
+    child.wait_with_output().expect("openssl ends")
 }
 
 fn said(output: &Output) -> String {

@@ -1,0 +1,108 @@
+//! What is sent and what comes back: CSRs, and the check of certificates.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use base64::Engine;
+use serde_json::Value;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::{Args, CsrKey, Plan};
+
+/// Checks a sampled certificate; returns its serial number.
+pub(crate) fn verify(args: &Args, plan: &Plan, n: u64, body: &[u8]) -> Result<String> {
+    let response: Value = serde_json::from_slice(body).context("the response is not JSON")?;
+    let der = |pointer: &str| -> Result<Vec<u8>> {
+        let pem = response
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .with_context(|| format!("nothing at {pointer}"))?;
+        from_pem(pem)
+    };
+    let leaf = der(&args.cert_pointer)?;
+    let (rest, certificate) = X509Certificate::from_der(&leaf)?;
+    ensure!(
+        rest.is_empty(),
+        "{} bytes follow the certificate",
+        rest.len()
+    );
+    ensure!(
+        certificate.validity().is_valid(),
+        "outside its validity: {:?}",
+        certificate.validity()
+    );
+    if response.pointer(&args.issuer_pointer).is_some() {
+        let issuer = der(&args.issuer_pointer)?;
+        let (_, issuer) = X509Certificate::from_der(&issuer)?;
+        certificate
+            .verify_signature(Some(issuer.public_key()))
+            .context("the issuer did not sign it")?;
+        ensure!(
+            certificate.issuer() == issuer.subject(),
+            "its issuer name differs from the issuer's subject"
+        );
+    }
+    if let Some(name) = &plan.name {
+        let wanted = name.replace("%n", &n.to_string());
+        let names = certificate
+            .subject_alternative_name()?
+            .context("no subject alternative name")?;
+        let found = names
+            .value
+            .general_names
+            .iter()
+            .any(|name| matches!(name, x509_parser::extensions::GeneralName::DNSName(dns) if *dns == wanted));
+        ensure!(found, "{wanted} is not among its names");
+    }
+    Ok(certificate.raw_serial_as_string())
+}
+
+fn from_pem(pem: &str) -> Result<Vec<u8>> {
+    let (_, rest) = pem
+        .split_once("-----BEGIN CERTIFICATE-----")
+        .context("not a PEM certificate")?;
+    let (body, _) = rest
+        .split_once("-----END CERTIFICATE-----")
+        .context("not a PEM certificate")?;
+    let body: String = body.split_whitespace().collect();
+    Ok(base64::engine::general_purpose::STANDARD.decode(body)?)
+}
+
+pub(crate) fn csr_name(args: &Args) -> String {
+    format!("csr.{}", args.domain)
+}
+
+pub(crate) fn csr(args: &Args) -> Result<String> {
+    let algorithm = match args.csr_key {
+        CsrKey::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+        CsrKey::P384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+        CsrKey::Ed25519 => &rcgen::PKCS_ED25519,
+    };
+    let key = rcgen::KeyPair::generate_for(algorithm)?;
+    let mut parameters = rcgen::CertificateParams::new([csr_name(args)])?;
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, csr_name(args));
+    Ok(parameters.serialize_request(&key)?.pem()?)
+}
+
+/// Microseconds of CPU for one P-256 key generation and one signature.
+pub(crate) fn calibrate() -> Result<f64> {
+    use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING as P256, EcdsaKeyPair};
+    let random = ring::rand::SystemRandom::new();
+    let bad = |_| anyhow!("ring failed");
+    let mut best = f64::MAX;
+    for _ in 0..5 {
+        let started = Instant::now();
+        let count = 500;
+        for _ in 0..count {
+            let key = EcdsaKeyPair::generate_pkcs8(&P256, &random).map_err(bad)?;
+            let key = EcdsaKeyPair::from_pkcs8(&P256, key.as_ref(), &random)
+                .map_err(|_| anyhow!("ring refused its own key"))?;
+            key.sign(&random, b"to be signed").map_err(bad)?;
+        }
+        best = best.min(started.elapsed().as_secs_f64() * 1e6 / f64::from(count));
+    }
+    Ok(best)
+}

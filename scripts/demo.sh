@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# A hybrid node gets its certificate, from nothing, on a real OpenBao server:
+# start, register, mount, CA, role, login, certificate, trust anchor, refusal.
+# Everything happens on 127.0.0.1 and in one temporary folder, and ends with
+# the script. `make demo` builds first.
+#
+#   BAO_BIN=/path/to/bao    another server than the one `make tools` fetched
+#   LANDFAST=/path/to/it    another binary than target/release/landfast
+#   DEMO_KEEP=1             leave the server running and say where it is
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bao=${BAO_BIN:-${VAULT_BIN:-$PWD/.tools/openbao/2.7.2/bao}}
+landfast=${LANDFAST:-$PWD/target/release/landfast}
+[[ -x $bao ]] || { echo "demo: no server at $bao: run \`make tools\`, or set BAO_BIN" >&2; exit 1; }
+[[ -x $landfast ]] || { echo "demo: no binary at $landfast: run \`make build\`, or set LANDFAST" >&2; exit 1; }
+
+if [[ -t 1 ]]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' off=$'\e[0m'; else bold='' dim='' green='' off=''; fi
+step=0
+say() { step=$((step + 1)); printf '\n%s%d. %s%s\n' "$bold" "$step" "$1" "$off"; }
+# Runs a command and shows it first, with the demo's folder left out.
+run() { printf '%s   $ %s%s\n' "$dim" "${*//$dir\//}" "$off"; "$@" | sed 's/^/   /'; }
+good() { printf '   %sok%s  %s\n' "$green" "$off" "$1"; }
+fail() { printf 'demo: %s\n' "$1" >&2; tail -n 20 "$dir/server.log" >&2 || true; exit 1; }
+
+dir=$(mktemp -d)
+server=
+finish() {
+    local status=$?
+    if [[ -n ${DEMO_KEEP:-} && $status -eq 0 ]]; then
+        printf '\nStill running: export BAO_ADDR=%s BAO_TOKEN=root   (end it with: kill %s; files in %s)\n' "$BAO_ADDR" "$server" "$dir"
+        return
+    fi
+    if [[ -n $server ]]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+    rm -rf "$dir"
+}
+trap finish EXIT
+
+# A dev server takes its port and the next one.
+free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+port=
+for _ in {1..50}; do
+    try=$((RANDOM % 20000 + 20000))
+    if free "$try" && free $((try + 1)); then port=$try; break; fi
+done
+[[ -n $port ]] || fail "no free pair of ports"
+export BAO_ADDR=http://127.0.0.1:$port VAULT_ADDR=http://127.0.0.1:$port BAO_TOKEN=root VAULT_TOKEN=root
+export HOME=$dir
+unset BAO_NAMESPACE VAULT_NAMESPACE BAO_CACERT VAULT_CACERT
+
+say "A server starts"
+mkdir "$dir/plugins"
+install -m 0755 "$landfast" "$dir/plugins/landfast"
+printf 'plugin_directory = "%s"\n' "$dir/plugins" >"$dir/server.hcl"
+"$bao" server -dev -dev-no-store-token -dev-root-token-id=root -dev-listen-address="127.0.0.1:$port" \
+    -config="$dir/server.hcl" >"$dir/server.log" 2>&1 &
+server=$!
+for _ in {1..200}; do
+    "$bao" status >/dev/null 2>&1 && break
+    kill -0 "$server" 2>/dev/null || fail "the server ended"
+    sleep 0.05
+done
+good "$("$bao" version), in memory, at $BAO_ADDR"
+
+say "The plugin is registered with its SHA-256, and mounted"
+register=$("$dir/plugins/landfast" register --server openbao --name landfast | grep '^bao plugin register')
+read -ra words <<<"$register"
+run "$bao" "${words[@]:1}"
+run "$bao" secrets enable -path=pki -max-lease-ttl=87600h landfast
+
+say "A certificate authority, whose key never leaves the server"
+run "$bao" write -field=issuer_id pki/root/generate/internal common_name="Hybrid nodes CA" \
+    key_type=ec key_bits=256 ttl=87600h
+"$bao" read -field=certificate pki/cert/ca >"$dir/ca.pem"
+
+say "One AppRole per node, and one role that gives each caller its own name only"
+"$bao" auth enable approle >/dev/null
+accessor=$("$bao" auth list -format=json | sed -n 's/.*"accessor": "\(auth_approle_[^"]*\)".*/\1/p')
+printf 'path "pki/sign/hybrid-node" { capabilities = ["update"] }\n' | "$bao" policy write node - >/dev/null
+for node in node-1 node-2; do
+    "$bao" write "auth/approle/role/$node" token_policies=node token_ttl=10m >/dev/null
+done
+run "$bao" write pki/roles/hybrid-node \
+    allowed_domains="{{identity.entity.aliases.$accessor.metadata.role_name}}" allowed_domains_template=true \
+    allow_bare_domains=true allow_localhost=false allow_ip_sans=false allow_wildcard_certificates=false \
+    key_type=ec key_bits=256 key_usage=DigitalSignature server_flag=false client_flag=true \
+    ttl=24h max_ttl=72h not_after_bound=forbid -field=max_ttl
+
+say "node-1 logs in with its own AppRole and makes its key: only a request leaves it"
+role_id=$("$bao" read -field=role_id auth/approle/role/node-1/role-id)
+secret_id=$("$bao" write -f -field=secret_id auth/approle/role/node-1/secret-id)
+node_token=$(printf '{"role_id":"%s","secret_id":"%s"}' "$role_id" "$secret_id" |
+    BAO_TOKEN='' VAULT_TOKEN='' "$bao" write -field=token auth/approle/login -)
+run openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=node-1 \
+    -keyout "$dir/node-1.key" -out "$dir/node-1.csr" 2>/dev/null
+as_node() { BAO_TOKEN=$node_token VAULT_TOKEN=$node_token "$bao" "$@"; }
+as_node write -field=certificate pki/sign/hybrid-node csr=@"$dir/node-1.csr" common_name=node-1 >"$dir/node-1.pem"
+run openssl x509 -in "$dir/node-1.pem" -noout -subject -issuer -enddate -ext extendedKeyUsage
+
+say "openssl agrees: the certificate chains to the CA"
+run openssl verify -x509_strict -purpose sslclient -CAfile "$dir/ca.pem" "$dir/node-1.pem"
+
+say "The CA as an IAM Roles Anywhere trust anchor, ready for: aws rolesanywhere create-trust-anchor --cli-input-json file://anchor.json"
+run "$dir/plugins/landfast" trust-anchor --format cli --name hybrid-nodes
+
+say "node-1 asks for the name of node-2, and is refused"
+openssl req -new -key "$dir/node-1.key" -subj /CN=node-2 -out "$dir/foreign.csr" 2>/dev/null
+if as_node write pki/sign/hybrid-node csr=@"$dir/foreign.csr" common_name=node-2 >"$dir/refusal" 2>&1; then
+    fail "node-1 got a certificate for node-2"
+fi
+sed -n 's/^\* /   /p' "$dir/refusal"
+grep -q "not allowed" "$dir/refusal" || fail "the refusal says something else: $(cat "$dir/refusal")"
+
+printf '\n%sDone in %d s.%s A hybrid node has its certificate, AWS has its trust anchor, and no AWS key lies anywhere.\n' "$bold" "$SECONDS" "$off"

@@ -1,0 +1,319 @@
+//! The built-in engine and ours side by side in one server: the same request
+//! goes to both, and what may not differ is compared.
+
+use serde_json::{Map, Value, json};
+
+use super::{Client, PLUGIN_NAME, Reply, Server};
+
+/// Mount of the server's own engine.
+const THEIRS: &str = "builtin";
+/// Mount of the engine under test. As long as the other's, so that texts that
+/// are cut at a length stay alike.
+const OURS: &str = "landfst";
+
+/// Two mounts, and the differences found so far.
+pub(crate) struct Pair {
+    server: Server,
+    client: Client,
+    differences: Vec<String>,
+}
+
+/// What the two mounts answered.
+pub(crate) struct Both {
+    pub(crate) theirs: Reply,
+    pub(crate) ours: Reply,
+}
+
+impl Pair {
+    /// A dev server with both engines mounted.
+    pub(crate) fn new() -> Self {
+        let server = Server::dev();
+        server.mount(THEIRS, "pki");
+        server.mount(OURS, PLUGIN_NAME);
+        Self {
+            client: server.client(),
+            server,
+            differences: Vec::new(),
+        }
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// From now on, requests come from this caller.
+    pub(crate) fn speak_as(&mut self, client: Client) {
+        self.client = client;
+    }
+
+    /// Sends the same request to both, without comparing.
+    pub(crate) fn both(&self, method: &str, path: &str, body: Option<&Value>) -> Both {
+        self.each(method, |_| path.to_owned(), |_| body.cloned())
+    }
+
+    /// Sends the same request to both and notes every difference.
+    pub(crate) fn same(&mut self, method: &str, path: &str, body: Value) -> Both {
+        let body = (!body.is_null()).then_some(body);
+        let both = self.both(method, path, body.as_ref());
+        let what = match &body {
+            Some(body) => format!("{method} {path} {}", short(&body.to_string())),
+            None => format!("{method} {path}"),
+        };
+        self.compare(&what, &both);
+        both
+    }
+
+    /// Like [`Pair::same`], for requests that name what a mount has made
+    /// itself: both functions get the mount's index, 0 for the built-in.
+    pub(crate) fn same_with(
+        &mut self,
+        method: &str,
+        path: impl Fn(usize) -> String,
+        body: impl Fn(usize) -> Value,
+    ) -> Both {
+        let what = format!("{method} {} {}", path(0), short(&body(0).to_string()));
+        let both = self.each(method, path, |i| {
+            Some(body(i)).filter(|body| !body.is_null())
+        });
+        self.compare(&what, &both);
+        both
+    }
+
+    /// Notes a difference unless the two values are equal.
+    pub(crate) fn equal(&mut self, what: &str, theirs: &str, ours: &str) {
+        if theirs != ours {
+            self.differences.push(format!(
+                "{what}\n    built-in: {theirs}\n    ours:     {ours}"
+            ));
+        }
+    }
+
+    /// Ends the comparison.
+    ///
+    /// # Panics
+    ///
+    /// With every difference that was noted.
+    #[track_caller]
+    pub(crate) fn finish(self) {
+        assert!(
+            self.differences.is_empty(),
+            "{} differences:\n{}",
+            self.differences.len(),
+            self.differences.join("\n")
+        );
+    }
+
+    fn each(
+        &self,
+        method: &str,
+        path: impl Fn(usize) -> String,
+        body: impl Fn(usize) -> Option<Value>,
+    ) -> Both {
+        let ask = |mount: &str, i: usize| {
+            self.client
+                .call(method, &format!("{mount}/{}", path(i)), body(i))
+        };
+        Both {
+            theirs: ask(THEIRS, 0),
+            ours: ask(OURS, 1),
+        }
+    }
+
+    fn compare(&mut self, what: &str, both: &Both) {
+        let theirs = picture(&both.theirs, THEIRS);
+        let ours = picture(&both.ours, OURS);
+        for key in ["status", "type", "errors", "warnings", "frame", "body"] {
+            self.equal(
+                &format!("{what}: {key}"),
+                &theirs[key].to_string(),
+                &ours[key].to_string(),
+            );
+        }
+        let empty = Map::new();
+        let theirs = theirs["data"].as_object().unwrap_or(&empty).clone();
+        let ours = ours["data"].as_object().unwrap_or(&empty).clone();
+        for key in theirs
+            .keys()
+            .chain(ours.keys().filter(|key| !theirs.contains_key(*key)))
+        {
+            let show = |map: &Map<String, Value>| {
+                map.get(key)
+                    .map_or_else(|| "absent".to_owned(), Value::to_string)
+            };
+            self.equal(&format!("{what}: data.{key}"), &show(&theirs), &show(&ours));
+        }
+    }
+}
+
+impl Both {
+    /// Asserts that both succeeded.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        Self {
+            theirs: self.theirs.ok(),
+            ours: self.ours.ok(),
+        }
+    }
+
+    /// A text field of both.
+    #[track_caller]
+    pub(crate) fn text(&self, field: &str) -> [String; 2] {
+        [self.theirs.text(field), self.ours.text(field)]
+    }
+}
+
+/// A reply with everything taken out that differs from one run to the next.
+fn picture(reply: &Reply, mount: &str) -> Value {
+    let data = masked(reply.data(), mount);
+    let mut warnings: Vec<String> = reply
+        .warnings()
+        .iter()
+        .map(|text| mask(text, mount))
+        .collect();
+    warnings.sort();
+    let errors: Vec<String> = reply
+        .errors()
+        .iter()
+        .map(|text| mask(text, mount))
+        .collect();
+    let raw = reply.body.is_null();
+    let body = match std::str::from_utf8(&reply.bytes) {
+        Ok(text) if raw => mask(text, mount),
+        _ if raw => "<binary>".to_owned(),
+        _ => String::new(),
+    };
+    json!({
+        "status": reply.status,
+        "type": reply.header("content-type"),
+        "errors": errors,
+        "warnings": warnings,
+        // A null answer and an empty one are told apart by clients.
+        "frame": if data.is_object() { Value::Null } else { data.clone() },
+        "data": data,
+        "body": body,
+    })
+}
+
+fn masked(value: &Value, mount: &str) -> Value {
+    match value {
+        Value::String(text) => Value::String(mask(text, mount)),
+        // Seconds since 1970 in this century; no setting is as large.
+        Value::Number(number) if number.as_i64().is_some_and(|n| n > 1_500_000_000) => {
+            json!("<unix time>")
+        }
+        Value::Array(list) => list.iter().map(|value| masked(value, mount)).collect(),
+        Value::Object(map) => {
+            // Objects keyed by identifiers become sorted lists: masked keys
+            // would fall onto each other.
+            let named = map.keys().all(|key| mask(key, mount) == *key);
+            let values = map
+                .iter()
+                .map(|(key, value)| (mask(key, mount), masked(value, mount)));
+            if named {
+                return values.collect();
+            }
+            let mut rows: Vec<String> = values
+                .map(|(key, value)| format!("{key}: {value}"))
+                .collect();
+            rows.sort();
+            json!(rows)
+        }
+        other => other.clone(),
+    }
+}
+
+/// A text without identifiers, serial numbers, times and encoded objects.
+fn mask(text: &str, mount: &str) -> String {
+    let mut text = text.replace(&format!("{mount}/"), "MOUNT/");
+    // A list in the order of a Go map: another one in every reply.
+    if let Some((head, list)) = text.split_once("valid values are ") {
+        let mut values: Vec<&str> = list.split(", ").collect();
+        values.sort_unstable();
+        text = format!("{head}valid values are {}", values.join(", "));
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(first) = rest.chars().next() {
+        let edge = !out.ends_with(|c: char| c.is_ascii_alphanumeric());
+        if let Some((name, length)) = pem(rest) {
+            out.push_str(&format!("<pem {name}>"));
+            rest = &rest[length..];
+        } else if let Some(length) = uuid(rest).filter(|_| edge) {
+            out.push_str("<id>");
+            rest = &rest[length..];
+        } else if let Some(length) = serial(rest).filter(|_| edge) {
+            out.push_str("<serial>");
+            rest = &rest[length..];
+        } else if let Some(length) = time(rest).filter(|_| edge) {
+            out.push_str("<time>");
+            rest = &rest[length..];
+        } else if let Some(length) = base64(rest).filter(|_| edge) {
+            out.push_str("<base64>");
+            rest = &rest[length..];
+        } else {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    out
+}
+
+fn pem(text: &str) -> Option<(&str, usize)> {
+    let (name, body) = text.strip_prefix("-----BEGIN ")?.split_once("-----")?;
+    let end = format!("-----END {name}-----");
+    let at = body.find(&end)?;
+    Some((name, text.len() - body.len() + at + end.len()))
+}
+
+fn uuid(text: &str) -> Option<usize> {
+    let candidate = text.get(..36)?;
+    let fits = candidate.char_indices().all(|(at, c)| match at {
+        8 | 13 | 18 | 23 => c == '-',
+        _ => c.is_ascii_hexdigit(),
+    });
+    fits.then_some(36)
+}
+
+/// At least ten pairs of hex digits with colons or dashes between them.
+fn serial(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let mut pairs = 0;
+    while bytes.len() >= at + 2 && bytes[at..at + 2].iter().all(u8::is_ascii_hexdigit) {
+        at += 2;
+        pairs += 1;
+        match bytes.get(at) {
+            Some(b':' | b'-') => at += 1,
+            _ => break,
+        }
+    }
+    (pairs >= 10).then_some(at)
+}
+
+/// A time of RFC 3339, with or without fractions.
+fn time(text: &str) -> Option<usize> {
+    let shape = "dddd-dd-ddTdd:dd:dd";
+    let candidate = text.get(..shape.len())?;
+    let fits = candidate.chars().zip(shape.chars()).all(|(c, s)| match s {
+        'd' => c.is_ascii_digit(),
+        s => c == s,
+    });
+    let tail = text.get(shape.len()..)?;
+    let end = tail.find(|c: char| !c.is_ascii_digit() && !".Z+:".contains(c));
+    fits.then_some(shape.len() + end.unwrap_or(tail.len()))
+}
+
+/// A long run of base64: DER of a key, a certificate, a digest.
+fn base64(text: &str) -> Option<usize> {
+    let end = text
+        .find(|c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c))
+        .unwrap_or(text.len());
+    (end >= 56).then_some(end)
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(160) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
