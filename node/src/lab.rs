@@ -1,0 +1,16 @@
+//! The lab: a stand-in for IAM Roles Anywhere that runs without AWS.
+//!
+//! It is no mock that says yes. It rebuilds the canonical request from the
+//! wire, verifies the signature, the certificate path, dates, key usage,
+//! revocation, the profile's and the trust policy's rules, and only then makes
+//! up credentials. It serves loopback addresses only and says that it is not
+//! AWS.
+
+pub mod faults;
+pub mod server;
+pub mod state;
+pub mod verify;
+
+pub use self::faults::Fault;
+pub use self::state::{Anchor, Crl, Profile, Role, State};
+pub use self::verify::{Granted, Refusal, Request};

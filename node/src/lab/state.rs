@@ -1,0 +1,309 @@
+//! What the lab knows: anchors, CRLs, profiles and roles of one account in one
+//! Region, with the limits of the real service.
+
+use jiff::Timestamp;
+use landfast_pki::{Certificate, Crl as RevocationList, KeyType, KeyUsage};
+
+use crate::arn::Arn;
+use crate::crypto;
+use crate::policy::TrustPolicy;
+use crate::sigv4::hex;
+
+/// The service takes PEM text of at most this many characters for an anchor.
+pub const MAX_BUNDLE: usize = 204_800;
+/// The service takes CRLs of at most this many octets.
+pub const MAX_CRL: usize = 300_000;
+/// CRLs per anchor.
+pub const MAX_CRLS: usize = 2;
+
+/// The account's resources.
+#[derive(Debug)]
+pub struct State {
+    /// The account that everything belongs to.
+    pub account: String,
+    /// The Region that the lab plays.
+    pub region: String,
+    /// How far a request's date may be from the lab's clock, in seconds.
+    ///
+    /// AWS does not publish its own window.
+    pub skew: u32,
+    /// Certificates that an anchor may hold; 2 at the time of writing.
+    pub bundle_limit: usize,
+    /// Trust anchors.
+    pub anchors: Vec<Anchor>,
+    /// Imported CRLs.
+    pub crls: Vec<Crl>,
+    /// Profiles.
+    pub profiles: Vec<Profile>,
+    /// IAM roles.
+    pub roles: Vec<Role>,
+}
+
+/// A trust anchor.
+#[derive(Clone, Debug)]
+pub struct Anchor {
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its name.
+    pub name: String,
+    /// Whether it takes part.
+    pub enabled: bool,
+    /// Its certificates.
+    pub certificates: Vec<Certificate>,
+}
+
+/// An imported revocation list.
+#[derive(Clone, Debug)]
+pub struct Crl {
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its name.
+    pub name: String,
+    /// Whether it takes part.
+    pub enabled: bool,
+    /// The anchor that it belongs to.
+    pub anchor: Arn,
+    /// The list.
+    pub list: RevocationList,
+}
+
+/// A profile.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Its ARN.
+    pub arn: Arn,
+    /// Its name.
+    pub name: String,
+    /// Whether it takes part.
+    pub enabled: bool,
+    /// The roles that sessions may assume through it.
+    pub roles: Vec<Arn>,
+    /// The session length in seconds.
+    pub duration: u32,
+    /// Whether requests may name their session.
+    pub accept_session_name: bool,
+}
+
+/// An IAM role.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// Its ARN.
+    pub arn: Arn,
+    /// The longest session in seconds.
+    pub max_duration: u32,
+    /// Who may assume it.
+    pub trust: TrustPolicy,
+}
+
+/// Why a control-plane call is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// The request breaks a rule of the API.
+    #[error("{0}")]
+    Validation(String),
+    /// There is no such resource.
+    #[error("{0} does not exist")]
+    NotFound(&'static str),
+}
+
+impl State {
+    /// An empty account.
+    pub fn new(account: impl Into<String>, region: impl Into<String>) -> Self {
+        Self {
+            account: account.into(),
+            region: region.into(),
+            skew: 300,
+            bundle_limit: 2,
+            anchors: Vec::new(),
+            crls: Vec::new(),
+            profiles: Vec::new(),
+            roles: Vec::new(),
+        }
+    }
+
+    /// Creates an anchor, as CreateTrustAnchor does.
+    ///
+    /// # Errors
+    /// [`ControlError::Validation`] for a bundle that breaks a rule.
+    pub fn create_anchor(
+        &mut self,
+        name: &str,
+        bundle: &str,
+        enabled: bool,
+        now: Timestamp,
+    ) -> Result<&Anchor, ControlError> {
+        check_name(name)?;
+        let certificates = self.check_bundle(bundle, now)?;
+        self.anchors.push(Anchor {
+            arn: self.new_arn("trust-anchor")?,
+            name: name.to_owned(),
+            enabled,
+            certificates,
+        });
+        Ok(self.anchors.last().expect("just pushed"))
+    }
+
+    /// Replaces an anchor's bundle, as UpdateTrustAnchor does.
+    ///
+    /// # Errors
+    /// [`ControlError`] for an unknown anchor or a bad bundle; nothing changes then.
+    pub fn update_anchor(
+        &mut self,
+        id: &str,
+        bundle: &str,
+        now: Timestamp,
+    ) -> Result<&Anchor, ControlError> {
+        let certificates = self.check_bundle(bundle, now)?;
+        let anchor = self
+            .anchors
+            .iter_mut()
+            .find(|anchor| anchor.arn.name() == id)
+            .ok_or(ControlError::NotFound("the trust anchor"))?;
+        anchor.certificates = certificates;
+        Ok(anchor)
+    }
+
+    /// Imports a CRL for an anchor, as ImportCrl does.
+    ///
+    /// # Errors
+    /// [`ControlError`]: too large, not a CRL, signed by nobody in the anchor, or a third one.
+    pub fn import_crl(
+        &mut self,
+        name: &str,
+        data: &[u8],
+        anchor: &Arn,
+        enabled: bool,
+    ) -> Result<&Crl, ControlError> {
+        check_name(name)?;
+        let list = self.check_crl(data, anchor)?;
+        if self.crls.iter().filter(|crl| crl.anchor == *anchor).count() >= MAX_CRLS {
+            return Err(ControlError::Validation(
+                "the trust anchor has two CRLs already: update one of them".into(),
+            ));
+        }
+        self.crls.push(Crl {
+            arn: self.new_arn("crl")?,
+            name: name.to_owned(),
+            enabled,
+            anchor: anchor.clone(),
+            list,
+        });
+        Ok(self.crls.last().expect("just pushed"))
+    }
+
+    /// Replaces a CRL, as UpdateCrl does.
+    ///
+    /// # Errors
+    /// As for [`import_crl`](Self::import_crl).
+    pub fn update_crl(&mut self, id: &str, data: &[u8]) -> Result<&Crl, ControlError> {
+        let missing = ControlError::NotFound("the CRL");
+        let index = self
+            .crls
+            .iter()
+            .position(|crl| crl.arn.name() == id)
+            .ok_or(missing)?;
+        let list = self.check_crl(data, &self.crls[index].anchor)?;
+        self.crls[index].list = list;
+        Ok(&self.crls[index])
+    }
+
+    /// An ARN for a new resource of this account.
+    ///
+    /// # Errors
+    /// [`ControlError::Validation`] when there is no randomness.
+    pub fn new_arn(&self, kind: &str) -> Result<Arn, ControlError> {
+        let random =
+            crypto::random::<16>().map_err(|error| ControlError::Validation(error.to_string()))?;
+        let digits = hex(&random);
+        Ok(Arn {
+            partition: "aws".into(),
+            service: "rolesanywhere".into(),
+            region: self.region.clone(),
+            account: self.account.clone(),
+            resource: format!(
+                "{kind}/{}-{}-{}-{}-{}",
+                &digits[..8],
+                &digits[8..12],
+                &digits[12..16],
+                &digits[16..20],
+                &digits[20..]
+            ),
+        })
+    }
+
+    /// The rules CA-01 to CA-08 as far as the service applies them.
+    fn check_bundle(&self, bundle: &str, now: Timestamp) -> Result<Vec<Certificate>, ControlError> {
+        let invalid = |text: String| Err(ControlError::Validation(text));
+        if bundle.len() > MAX_BUNDLE {
+            return invalid(format!(
+                "x509CertificateData is longer than {MAX_BUNDLE} characters"
+            ));
+        }
+        let certificates = match Certificate::all_from_pem(bundle.as_bytes()) {
+            Ok(certificates) => certificates,
+            Err(error) => return invalid(format!("x509CertificateData: {error}")),
+        };
+        if certificates.len() > self.bundle_limit {
+            return invalid(format!(
+                "a trust anchor holds at most {} certificates",
+                self.bundle_limit
+            ));
+        }
+        if let Some(problem) = certificates.iter().find_map(|ca| unfit(ca, now)) {
+            return invalid(format!("x509CertificateData: {problem}"));
+        }
+        Ok(certificates)
+    }
+
+    fn check_crl(&self, data: &[u8], anchor: &Arn) -> Result<RevocationList, ControlError> {
+        let invalid = |text: &str| ControlError::Validation(text.to_owned());
+        if data.len() > MAX_CRL {
+            return Err(invalid("crlData is longer than 300000 octets"));
+        }
+        let anchor = self
+            .anchors
+            .iter()
+            .find(|known| known.arn == *anchor)
+            .ok_or(ControlError::NotFound("the trust anchor"))?;
+        let list = RevocationList::from_pem(data)
+            .or_else(|_| RevocationList::from_der(data))
+            .map_err(|error| invalid(&format!("crlData: {error}")))?;
+        let signed = anchor.certificates.iter().any(|ca| {
+            ca.subject() == list.issuer() && list.verify_signed_by(ca.public_key()).is_ok()
+        });
+        if !signed {
+            return Err(invalid(
+                "crlData: the CRL is not signed by a certificate of the trust anchor",
+            ));
+        }
+        Ok(list)
+    }
+}
+
+/// Why a certificate can't be in a trust anchor, if it can't.
+fn unfit(ca: &Certificate, now: Timestamp) -> Option<&'static str> {
+    let signs = |usage: KeyUsage| usage.contains(KeyUsage::CERT_SIGN);
+    if ca.version() != 3 {
+        Some("the certificate is not X.509 version 3")
+    } else if !ca.is_ca() {
+        Some("Incorrect basic constraints for CA certificate")
+    } else if !ca.key_usage().is_some_and(signs) {
+        Some("the key usage of the CA certificate lacks keyCertSign")
+    } else if ca.public_key().key_type() != KeyType::Other && ca.signature_algorithm().is_err() {
+        Some("the CA certificate is signed with a hash weaker than SHA-256")
+    } else if now < ca.not_before() || now > ca.not_after() {
+        Some("the CA certificate is not valid now")
+    } else {
+        None
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ControlError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || " -_".contains(c);
+    if name.is_empty() || name.len() > 255 || !name.chars().all(allowed) {
+        return Err(ControlError::Validation(
+            "name takes 1 to 255 letters, digits, blanks, - and _".into(),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,496 @@
+//! The decision over one `CreateSession` request.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use landfast_pki::{Certificate, KeyType};
+use serde::Deserialize;
+
+use super::state::{Anchor, Profile, Role, State};
+use crate::arn::{Arn, ArnKind};
+use crate::crypto;
+use crate::policy::{ACTIONS, Context};
+use crate::rules;
+use crate::session::{DURATIONS, MAX_CHAIN};
+use crate::sigv4::{self, Algorithm, Authorization, AuthorizationError, SignedRequest};
+use crate::tags::{self, Facts};
+use crate::trust::{self, PathError};
+
+/// A request as it came over the wire.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The query, still encoded.
+    pub query: String,
+    /// The headers in wire order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A session that was granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The role.
+    pub role: Arn,
+    /// The session's name.
+    pub session_name: String,
+    /// Seconds.
+    pub duration: u32,
+    /// When it ends.
+    pub expiration: Timestamp,
+    /// The source identity.
+    pub source_identity: String,
+    /// The leaf's serial number in decimal.
+    pub serial: String,
+    /// The session tags.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Why a request gets no session. The texts are AWS's where they are known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The request is malformed.
+    #[error("{0}")]
+    Validation(String),
+    /// The `Authorization` header can't be read.
+    #[error("{0}")]
+    Authorization(#[from] AuthorizationError),
+    /// A header that must be signed is not.
+    #[error("the header {0} must be signed")]
+    UnsignedHeader(&'static str),
+    /// Serial number, or algorithm and key, do not fit the certificate.
+    #[error("the credential does not belong to the certificate: {0}")]
+    Credential(&'static str),
+    /// Day or Region of the scope are wrong.
+    #[error("Credential should be scoped to {0}")]
+    Scope(String),
+    /// The date is too far from the lab's clock.
+    #[error("Signature expired or not yet current: the request's date is {0} seconds off")]
+    ClockSkew(i64),
+    /// The signature is not the certificate's over this request.
+    #[error("the request signature does not match")]
+    Signature,
+    /// No path to the anchor.
+    #[error("Untrusted signing certificate ({0})")]
+    Untrusted(PathError),
+    /// The leaf breaks a rule.
+    #[error("Insufficient certificate ({0})")]
+    Insufficient(String),
+    /// The serial is in an enabled CRL.
+    #[error("Certificate revoked")]
+    Revoked,
+    /// An anchor or profile that is not there.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// An anchor or profile that is switched off.
+    #[error("{0} is disabled")]
+    Disabled(&'static str),
+    /// The profile takes no session names.
+    #[error("Not authorized to set roleSessionName")]
+    SessionName,
+    /// The role takes no sessions this long.
+    #[error("The requested DurationSeconds exceeds the MaxSessionDuration set for this role")]
+    Duration,
+    /// Tags that STS refuses.
+    #[error("Some attributes failed to be mapped into session tags. {0}")]
+    Tags(String),
+    /// Role, profile or trust policy say no.
+    #[error("Unable to assume role for {role} ({why})")]
+    Role {
+        /// The role's ARN.
+        role: String,
+        /// Which of them says no.
+        why: String,
+    },
+}
+
+impl Refusal {
+    /// The HTTP status and the error type of the answer.
+    pub const fn status(&self) -> (u16, &'static str) {
+        match self {
+            Self::Validation(_) => (400, "ValidationException"),
+            Self::NotFound(_) => (404, "ResourceNotFoundException"),
+            _ => (403, "AccessDeniedException"),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    duration_seconds: Option<u32>,
+    profile_arn: Option<String>,
+    role_arn: Option<String>,
+    trust_anchor_arn: Option<String>,
+    role_session_name: Option<String>,
+}
+
+/// The three ARNs of a request.
+struct Named {
+    anchor: Arn,
+    profile: Arn,
+    role: Arn,
+}
+
+impl State {
+    /// Decides over a request at `now`.
+    ///
+    /// # Errors
+    /// The first [`Refusal`], in the order: form, credential, date, signature,
+    /// resources, path, certificate, revocation, names and tags, role.
+    pub fn decide(&self, request: &Request, now: Timestamp) -> Result<Granted, Refusal> {
+        if request.method != "POST" || request.path != crate::session::PATH {
+            return Err(invalid("only POST /sessions opens a session"));
+        }
+        let query = decode_query(&request.query).ok_or_else(|| invalid("broken query"))?;
+        let (leaf, chain) = self.authenticate(request, &query, now)?;
+        let body: Body = match request.body.as_slice() {
+            [] => Body::default(),
+            body => serde_json::from_slice(body)
+                .map_err(|_| invalid("the body must be a JSON object"))?,
+        };
+        let named = arns(&query, &body)?;
+        if named.anchor.region != self.region || named.profile.region != self.region {
+            return Err(Refusal::Scope(format!(
+                "a trust anchor and a profile in {}",
+                self.region
+            )));
+        }
+        let (anchor, profile) = self.resources(&named)?;
+
+        trust::path(&leaf, &chain, &anchor.certificates, now).map_err(Refusal::Untrusted)?;
+        if let Some(finding) = rules::end_entity(&leaf).first() {
+            return Err(Refusal::Insufficient(finding.problem.clone()));
+        }
+        self.revocation(anchor, &leaf, &chain)?;
+        self.session(&named.role, anchor, profile, &body, &leaf, now)
+    }
+
+    /// Establishes that the holder of the leaf's key sent this request just now.
+    fn authenticate(
+        &self,
+        request: &Request,
+        query: &[(String, String)],
+        now: Timestamp,
+    ) -> Result<(Certificate, Vec<Certificate>), Refusal> {
+        let header = |name: &str| single(&request.headers, name);
+        let authorization = header("authorization")?
+            .ok_or_else(|| invalid("the Authorization header is missing"))?;
+        let authorization = Authorization::parse(authorization)?;
+        let x509 =
+            header("x-amz-x509")?.ok_or_else(|| invalid("the X-Amz-X509 header is missing"))?;
+        let amz_date =
+            header("x-amz-date")?.ok_or_else(|| invalid("the X-Amz-Date header is missing"))?;
+        let leaf = decode_certificate(x509)?;
+        let chain = match header("x-amz-x509-chain")? {
+            None => Vec::new(),
+            Some(list) => list
+                .split(',')
+                .map(decode_certificate)
+                .collect::<Result<Vec<_>, _>>()?,
+        };
+        if chain.len() > MAX_CHAIN {
+            return Err(invalid("the chain holds more than five certificates"));
+        }
+
+        for name in [
+            "host",
+            "x-amz-date",
+            "x-amz-x509",
+            "x-amz-x509-chain",
+            "content-type",
+        ] {
+            let signed = authorization.signed_headers.iter().any(|s| s == name);
+            if !signed && header(name)?.is_some() {
+                return Err(Refusal::UnsignedHeader(name));
+            }
+        }
+        if authorization.serial != sigv4::decimal(leaf.serial().as_bytes()) {
+            return Err(Refusal::Credential(
+                "the serial number is not its own, in decimal",
+            ));
+        }
+        let fits = match leaf.public_key().key_type() {
+            KeyType::Rsa => authorization.algorithm == Algorithm::Rsa,
+            KeyType::Ec => authorization.algorithm == Algorithm::Ecdsa,
+            KeyType::Ed25519 => false,
+            KeyType::Other => authorization.algorithm == Algorithm::MlDsa,
+        };
+        if !fits {
+            return Err(Refusal::Credential("the algorithm is not that of its key"));
+        }
+        if authorization.scope.region != self.region
+            || !amz_date.starts_with(&authorization.scope.date)
+        {
+            return Err(Refusal::Scope(format!(
+                "{}, the day of X-Amz-Date",
+                self.region
+            )));
+        }
+        let sent =
+            parse_date(amz_date).ok_or_else(|| invalid("X-Amz-Date is not YYYYMMDDThhmmssZ"))?;
+        let off = now.duration_since(sent).as_secs();
+        if off.unsigned_abs() > u64::from(self.skew) {
+            return Err(Refusal::ClockSkew(off));
+        }
+
+        let signed: Vec<(String, String)> = authorization
+            .signed_headers
+            .iter()
+            .map(|name| {
+                let value = header(name)?
+                    .ok_or_else(|| invalid("a signed header is not in the request"))?;
+                Ok((name.clone(), value.to_owned()))
+            })
+            .collect::<Result<_, Refusal>>()?;
+        let canonical = SignedRequest {
+            method: &request.method,
+            path: &request.path,
+            query,
+            headers: &signed,
+            body: &request.body,
+        }
+        .canonical();
+        let text = sigv4::string_to_sign(
+            authorization.algorithm,
+            amz_date,
+            &authorization.scope,
+            &canonical,
+        );
+        let genuine = crypto::verify(
+            authorization.algorithm,
+            leaf.public_key().spki_der(),
+            text.as_bytes(),
+            &authorization.signature,
+        );
+        if genuine {
+            Ok((leaf, chain))
+        } else {
+            Err(Refusal::Signature)
+        }
+    }
+
+    fn resources(&self, named: &Named) -> Result<(&Anchor, &Profile), Refusal> {
+        let anchor = self
+            .anchors
+            .iter()
+            .find(|anchor| anchor.arn == named.anchor)
+            .ok_or(Refusal::NotFound("the trust anchor"))?;
+        let profile = self
+            .profiles
+            .iter()
+            .find(|profile| profile.arn == named.profile)
+            .ok_or(Refusal::NotFound("the profile"))?;
+        if !anchor.enabled {
+            return Err(Refusal::Disabled("the trust anchor"));
+        }
+        if !profile.enabled {
+            return Err(Refusal::Disabled("the profile"));
+        }
+        Ok((anchor, profile))
+    }
+
+    /// A CRL revokes what its own issuer issued, leaf or intermediate.
+    fn revocation(
+        &self,
+        anchor: &Anchor,
+        leaf: &Certificate,
+        chain: &[Certificate],
+    ) -> Result<(), Refusal> {
+        let lists = self
+            .crls
+            .iter()
+            .filter(|crl| crl.enabled && crl.anchor == anchor.arn);
+        for crl in lists {
+            for certificate in std::iter::once(leaf).chain(chain) {
+                let own = certificate.issuer() == crl.list.issuer();
+                if own && crl.list.find(certificate.serial()).is_some() {
+                    return Err(Refusal::Revoked);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn session(
+        &self,
+        role_arn: &Arn,
+        anchor: &Anchor,
+        profile: &Profile,
+        body: &Body,
+        leaf: &Certificate,
+        now: Timestamp,
+    ) -> Result<Granted, Refusal> {
+        let denied = |why: &str| Refusal::Role {
+            role: role_arn.to_string(),
+            why: why.to_owned(),
+        };
+        if !profile.roles.contains(role_arn) {
+            return Err(denied("the profile does not list it"));
+        }
+        let role: &Role = self
+            .roles
+            .iter()
+            .find(|role| role.arn == *role_arn)
+            .ok_or_else(|| denied("there is no such role"))?;
+        let facts = Facts::of(leaf);
+        let session_name = match &body.role_session_name {
+            None => facts.default_session_name(),
+            Some(_) if !profile.accept_session_name => return Err(Refusal::SessionName),
+            Some(name) if tags::is_session_name(name) => name.clone(),
+            Some(_) => {
+                return Err(invalid(
+                    "roleSessionName takes 2 to 64 of A-Z a-z 0-9 _ + = , . @ -",
+                ));
+            }
+        };
+        let asked = body.duration_seconds.unwrap_or(profile.duration);
+        if !DURATIONS.contains(&asked) {
+            return Err(invalid("durationSeconds must be 900 to 43200"));
+        }
+        let duration = asked.min(profile.duration);
+        if duration > role.max_duration {
+            return Err(Refusal::Duration);
+        }
+        let bad = facts.bad_tags();
+        if !bad.is_empty() {
+            return Err(Refusal::Tags(failed_mappings(&bad)));
+        }
+
+        let mut context = Context::default();
+        context.set("aws:SourceArn", anchor.arn.to_string());
+        context.set("aws:SourceAccount", self.account.clone());
+        context.set("sts:RoleSessionName", session_name.clone());
+        context.set("sts:SourceIdentity", facts.source_identity());
+        for (key, value) in facts.tags() {
+            context.set(&format!("aws:PrincipalTag/{key}"), value.clone());
+            context.set(&format!("aws:RequestTag/{key}"), value);
+        }
+        for action in ACTIONS {
+            match role.trust.allows(action, &context) {
+                Ok(true) => {}
+                Ok(false) => {
+                    return Err(denied(&format!("its trust policy does not allow {action}")));
+                }
+                Err(error) => return Err(denied(&error.to_string())),
+            }
+        }
+        let expiration = now
+            .checked_add(jiff::SignedDuration::from_secs(i64::from(duration)))
+            .map_err(|_| invalid("the session would end beyond all time"))?;
+        Ok(Granted {
+            role: role_arn.clone(),
+            session_name,
+            duration,
+            expiration,
+            source_identity: facts.source_identity(),
+            serial: sigv4::decimal(leaf.serial().as_bytes()),
+            tags: facts.tags().into_iter().collect(),
+        })
+    }
+}
+
+/// The ARNs from the query or the body; both may carry them if they agree.
+fn arns(query: &[(String, String)], body: &Body) -> Result<Named, Refusal> {
+    let pick = |name: &'static str, inside: &Option<String>, kind| {
+        let mut values = query
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value)
+            .chain(inside);
+        let first = values
+            .next()
+            .ok_or_else(|| invalid(&format!("{name} is missing")))?;
+        if values.any(|other| other != first) {
+            return Err(invalid(&format!("{name} is given twice, differently")));
+        }
+        Arn::parse_as(first, kind).map_err(|error| invalid(&format!("{name}: {error}")))
+    };
+    Ok(Named {
+        anchor: pick(
+            "trustAnchorArn",
+            &body.trust_anchor_arn,
+            ArnKind::TrustAnchor,
+        )?,
+        profile: pick("profileArn", &body.profile_arn, ArnKind::Profile)?,
+        role: pick("roleArn", &body.role_arn, ArnKind::Role)?,
+    })
+}
+
+fn failed_mappings(bad: &[tags::BadTag]) -> String {
+    let of = |prefix: &str| {
+        let keys: Vec<&str> = bad
+            .iter()
+            .filter_map(|tag| tag.key.strip_prefix(prefix))
+            .collect();
+        keys.join(", ")
+    };
+    format!(
+        "Issuer: [{}]; Subject: [{}]; SAN: [{}]",
+        of("x509Issuer/"),
+        of("x509Subject/"),
+        of("x509SAN/")
+    )
+}
+
+fn invalid(text: &str) -> Refusal {
+    Refusal::Validation(text.to_owned())
+}
+
+/// The one value of a header; two of the same name would make two meanings.
+fn single<'a>(headers: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers
+        .iter()
+        .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str());
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(invalid("a header that is signed stands twice"));
+    }
+    Ok(first)
+}
+
+fn decode_certificate(text: &str) -> Result<Certificate, Refusal> {
+    let der = STANDARD
+        .decode(text)
+        .map_err(|_| invalid("a certificate header is not base64"))?;
+    Certificate::from_der(&der).map_err(|_| invalid("a certificate header holds no certificate"))
+}
+
+fn parse_date(text: &str) -> Option<Timestamp> {
+    let date = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+/// Percent-decodes a query; `+` stays itself, as in Signature Version 4.
+fn decode_query(query: &str) -> Option<Vec<(String, String)>> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((percent_decode(name)?, percent_decode(value)?))
+        })
+        .collect()
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let mut digit = || char::from(bytes.next()?).to_digit(16);
+            let value = digit()? * 16 + digit()?;
+            out.push(u8::try_from(value).ok()?);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}

@@ -1,0 +1,113 @@
+//! Client and lab over HTTP, with faults in between.
+
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use landfast_node::lab::Fault;
+use landfast_node::lab::server::{BindError, Lab};
+use landfast_node::session::{Client, Credentials, Endpoint, SessionError};
+
+use support::{account, case, identity, now, session_request};
+
+struct Rig {
+    lab: Lab,
+    client: Client,
+}
+
+impl Rig {
+    async fn start() -> Self {
+        let lab = Lab::new(account(&case("rsa-body-nochain")), Arc::new(now));
+        let listener = Lab::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let endpoint = Endpoint {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            region: "us-west-2".into(),
+        };
+        tokio::spawn(lab.clone().serve(listener, std::future::pending()));
+        let http = reqwest::Client::builder()
+            .http1_only()
+            .timeout(Duration::from_secs(2))
+            .build()
+            .unwrap();
+        Self {
+            lab,
+            client: Client::new(http, endpoint),
+        }
+    }
+
+    async fn session(&self) -> Result<Credentials, SessionError> {
+        let identity = identity("pki/rsa-leaf.crt", "pki/rsa-leaf.key");
+        self.client
+            .create_session(&identity, &session_request(), now)
+            .await
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_opened() {
+    let rig = Rig::start().await;
+    let credentials = rig.session().await.unwrap();
+    assert!(credentials.access_key_id.starts_with("ASIALAB"));
+    assert_eq!(credentials.expiration, now() + Duration::from_secs(900));
+    assert!(
+        credentials
+            .assumed_role_arn
+            .contains(":assumed-role/HybridNode+Role@lab/")
+    );
+    assert!(!format!("{credentials:?}").contains(credentials.session_token.expose()));
+}
+
+#[tokio::test]
+async fn passing_trouble_is_waited_out() {
+    let rig = Rig::start().await;
+    rig.lab.inject([Fault::Throttle, Fault::Unavailable]);
+    rig.session().await.unwrap();
+    rig.lab.inject([Fault::Drop]);
+    rig.session().await.unwrap();
+}
+
+#[tokio::test]
+async fn lasting_trouble_is_told() {
+    let rig = Rig::start().await;
+    rig.lab.inject([Fault::Throttle; 3]);
+    let error = rig.session().await.unwrap_err();
+    assert!(
+        matches!(error, SessionError::Refused { status: 429, .. }),
+        "{error}"
+    );
+    assert!(error.is_temporary());
+}
+
+#[tokio::test]
+async fn half_an_answer_is_never_credentials() {
+    let rig = Rig::start().await;
+    for fault in [Fault::Empty, Fault::Truncate] {
+        rig.lab.inject([fault]);
+        let error = rig.session().await.unwrap_err();
+        assert!(
+            matches!(error, SessionError::Answer { .. }),
+            "{fault:?}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_final_and_keeps_the_services_text() {
+    let rig = Rig::start().await;
+    rig.lab.state().profiles[0].enabled = false;
+    let error = rig.session().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "AccessDeniedException (403): the profile is disabled"
+    );
+    assert!(!error.is_temporary());
+    assert_eq!(rig.lab.calls().len(), 1, "a refusal is not tried again");
+}
+
+#[tokio::test]
+async fn the_lab_refuses_other_addresses_than_loopback() {
+    let error = Lab::bind(([0, 0, 0, 0], 0).into()).await.unwrap_err();
+    assert!(matches!(error, BindError::NotLoopback(_)));
+}
