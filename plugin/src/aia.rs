@@ -1,26 +1,66 @@
 //! Where a certificate says that its issuer, CRLs and OCSP are found: the issuer's own URLs, else the mount's, with templates
 //! filled in (OpenBao pki: AIA templating).
 
+use std::sync::Arc;
+
 use landfast_pki::Refusal;
+use landfast_pki::issue::{AiaUrls, Issuer};
+use landfast_pki::validity::LeafNotAfter;
 use landfast_sdk::logical::Error;
 
 use crate::Mount;
 use crate::entry::config::ClusterConfig;
-use crate::entry::issuer::AiaEntry;
+use crate::entry::issuer::{AiaEntry, NotAfterBehavior};
 use crate::issuers::LoadedIssuer;
-use crate::mount::Entry;
 
-/// The URLs of one issuer, ready to go into a certificate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct AiaUrls {
-    /// Where the issuer's certificate is fetched.
-    pub(crate) issuing_certificates: Vec<String>,
-    /// Where complete CRLs are fetched.
-    pub(crate) crl_distribution_points: Vec<String>,
-    /// Where delta CRLs are fetched.
-    pub(crate) delta_crl_distribution_points: Vec<String>,
-    /// OCSP responders.
-    pub(crate) ocsp_servers: Vec<String>,
+/// The issuer as the rules refer to it, with its URLs; encoded once and kept until one of its parts changes.
+///
+/// # Errors
+/// As [`of`].
+pub(crate) async fn signing(
+    mount: &Mount,
+    issuer: &Arc<LoadedIssuer>,
+) -> Result<Arc<Signing>, Error> {
+    let urls = mount.load_or_default::<AiaEntry>(AiaEntry::KEY).await?;
+    let cluster = mount
+        .load_or_default::<ClusterConfig>(ClusterConfig::KEY)
+        .await?;
+    let made_from_these = |kept: &Signing| {
+        Arc::ptr_eq(&kept.loaded, issuer)
+            && Arc::ptr_eq(&kept.urls, &urls)
+            && Arc::ptr_eq(&kept.cluster, &cluster)
+    };
+    // Not a storage key: nothing invalidates it, the comparison does.
+    let key = format!("signing {}", issuer.id());
+    let (ticket, kept) = mount.kept::<Signing>(&key);
+    if let Some(kept) = kept.filter(|kept| made_from_these(kept)) {
+        return Ok(kept);
+    }
+    let aia =
+        fill(own(issuer).unwrap_or(&urls), &cluster, issuer.id()).map_err(crate::pki::refusal)?;
+    let leaf_not_after = match issuer.entry.not_after_behavior {
+        NotAfterBehavior::Err => LeafNotAfter::Err,
+        NotAfterBehavior::Truncate => LeafNotAfter::Truncate,
+        NotAfterBehavior::Permit => LeafNotAfter::Permit,
+    };
+    let signing = Arc::new(Signing {
+        rules: Issuer::new(issuer.certificate.clone(), &aia, leaf_not_after),
+        loaded: Arc::clone(issuer),
+        urls,
+        cluster,
+    });
+    mount.keep(ticket, &key, &signing);
+    Ok(signing)
+}
+
+/// See [`signing`].
+pub(crate) struct Signing {
+    /// What the rules work from.
+    pub(crate) rules: Issuer,
+    /// What was loaded.
+    pub(crate) loaded: Arc<LoadedIssuer>,
+    urls: Arc<AiaEntry>,
+    cluster: Arc<ClusterConfig>,
 }
 
 /// The URLs that certificates of `issuer` carry. Its own replace the mount's altogether, as soon as it has any.
@@ -28,7 +68,7 @@ pub(crate) struct AiaUrls {
 /// # Errors
 /// When storage fails, or a template needs an address that `config/cluster` does not have.
 pub(crate) async fn of(mount: &Mount, issuer: &LoadedIssuer) -> Result<AiaUrls, Error> {
-    match issuer.entry.aia_uris.as_ref().filter(|own| !own.is_empty()) {
+    match own(issuer) {
         Some(own) => render(mount, own, issuer.id()).await,
         None => {
             render(
@@ -39,6 +79,10 @@ pub(crate) async fn of(mount: &Mount, issuer: &LoadedIssuer) -> Result<AiaUrls, 
             .await
         }
     }
+}
+
+fn own(issuer: &LoadedIssuer) -> Option<&AiaEntry> {
+    issuer.entry.aia_uris.as_ref().filter(|own| !own.is_empty())
 }
 
 /// The mount's URLs for an issuer that has no id yet.
@@ -120,12 +164,6 @@ fn fill_one(url: &str, cluster: &ClusterConfig, issuer_id: &str) -> Result<Strin
         }
     }
     Ok(filled)
-}
-
-impl Entry for AiaEntry {
-    fn decode(_key: &str, bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|cause| cause.to_string())
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, Semaphore};
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
 use landfast_sdk::logical::{Backend, Error, Setup, Storage, SystemView, Table, Write};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Ticket};
 use crate::clock::{Clock, SystemClock};
 use crate::crl::{self, CrlState};
 use crate::{pki, table};
@@ -121,6 +121,16 @@ impl Mount {
         let value = Arc::new(build.await?);
         self.cache.keep(ticket, key, &value);
         Ok(value)
+    }
+
+    /// What [`Self::keep`] stored under `key`, and a ticket for storing anew what is made from here on.
+    pub(crate) fn kept<T: Send + Sync + 'static>(&self, key: &str) -> (Ticket, Option<Arc<T>>) {
+        (self.cache.ticket(), self.cache.find(key))
+    }
+
+    /// Keeps a value that the caller checks for freshness itself.
+    pub(crate) fn keep<T: Send + Sync + 'static>(&self, ticket: Ticket, key: &str, value: &Arc<T>) {
+        self.cache.keep(ticket, key, value);
     }
 
     /// Writes entries, together where the host offers transactions, and drops what the cache held of them.

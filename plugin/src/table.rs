@@ -1,9 +1,11 @@
 //! Every path of the engine, one row each. Where two patterns fit a path, the one with more fixed text wins.
 
-use landfast_sdk::logical::{Path, Table, path};
+use landfast_sdk::logical::{Path, Table, path, rule};
 
 use crate::Mount;
-use crate::paths::{crl, import, issuers, keys, revoke, roles, settings};
+use crate::paths::{
+    cluster, crl, fetch, import, issue, issuers, keys, revoke, roles, settings, sign, urls,
+};
 
 /// The whole table.
 pub(crate) fn table() -> Table<Mount> {
@@ -12,6 +14,8 @@ pub(crate) fn table() -> Table<Mount> {
         key_rows(),
         revocation_rows(),
         role_rows(),
+        leaf_rows(),
+        fetch_rows(),
         setting_rows(),
     ];
     Table::new(rows.into_iter().flatten().collect())
@@ -52,8 +56,73 @@ fn role_rows() -> Vec<Path<Mount>> {
     ]
 }
 
+fn leaf_rows() -> Vec<Path<Mount>> {
+    const ISSUE: &str = "Make a key and a certificate for it by the rules of a role.";
+    const ISSUE_MORE: &str = "The private key is in the answer and nowhere else: it is not stored. A key that never leaves its machine \
+                              is safer; see \"sign/\".";
+    const SIGN: &str = "Make a certificate from a CSR by the rules of a role.";
+    const SIGN_MORE: &str = "The CSR gives the public key and, where the role says so, the names. Everything else comes from the role.";
+    vec![
+        path("issue/{role}", ISSUE)
+            .describe(ISSUE_MORE)
+            .update(issue::issue)
+            .display("with-role"),
+        path("issuer/{issuer_ref}/issue/{role}", ISSUE)
+            .describe(ISSUE_MORE)
+            .update(issue::issue_with)
+            .display("issue-with-role"),
+        path("sign/{role}", SIGN)
+            .describe(SIGN_MORE)
+            .update(sign::sign)
+            .display("with-role"),
+        path("issuer/{issuer_ref}/sign/{role}", SIGN)
+            .describe(SIGN_MORE)
+            .update(sign::sign_with)
+            .display("sign-with-role"),
+    ]
+}
+
+fn fetch_rows() -> Vec<Path<Mount>> {
+    const CA: &str = "Fetch the certificate of the default issuer.";
+    const CHAIN: &str = "Fetch the chain of the default issuer, its own certificate first.";
+    const CERT: &str = "Fetch a stored certificate by its serial number.";
+    vec![
+        path("ca", CA).read(fetch::ca).unauthenticated(),
+        path("ca/pem", CA).read(fetch::ca_pem).unauthenticated(),
+        path("ca_chain", CHAIN).read(fetch::ca_chain).unauthenticated(),
+        path("cert/ca", CA).read(fetch::cert_ca).unauthenticated(),
+        path("cert/ca/raw", CA).read(fetch::ca).unauthenticated(),
+        path("cert/ca/raw/pem", CA).read(fetch::ca_pem).unauthenticated(),
+        path("cert/ca_chain", CHAIN).read(fetch::cert_ca_chain).unauthenticated(),
+        path("cert/{serial}", CERT)
+            .describe("The serial number is written with colons or dashes, in either case. The answer says when the certificate was revoked, if it was.")
+            .name_rule("serial", rule::serial)
+            .read(fetch::cert)
+            .unauthenticated(),
+        path("cert/{serial}/raw", CERT).name_rule("serial", rule::serial).read(fetch::cert_raw).unauthenticated(),
+        path("cert/{serial}/raw/pem", CERT).name_rule("serial", rule::serial).read(fetch::cert_raw_pem).unauthenticated(),
+        path("certs", "List the serial numbers of stored certificates.").list(fetch::certs),
+        path("certs/detailed", "List stored certificates with what they say.").list(fetch::certs_detailed),
+    ]
+}
+
 fn setting_rows() -> Vec<Path<Mount>> {
     vec![
+        path(
+            "config/urls",
+            "Read and set the URLs that certificates carry: issuer, CRL, OCSP.",
+        )
+        .describe(
+            "These are the URLs of the mount. An issuer with URLs of its own uses none of them.",
+        )
+        .read(urls::read)
+        .update(urls::write),
+        path(
+            "config/cluster",
+            "Read and set where this cluster is reachable, for templates in URLs.",
+        )
+        .read(cluster::read)
+        .update(cluster::write),
         path(
             "config/acme",
             "Read the settings of the ACME server, which is off.",

@@ -38,5 +38,6 @@ impl JsonEntry for config::CrlConfig {}
 impl JsonEntry for config::IssuersConfig {}
 impl JsonEntry for config::KeysConfig {}
 impl JsonEntry for crl::CrlBook {}
+impl JsonEntry for issuer::AiaEntry {}
 impl JsonEntry for issuer::IssuerEntry {}
 impl JsonEntry for revoked::RevokedEntry {}

@@ -68,6 +68,7 @@ pub(crate) struct RoleRequest {
     /// User ids accepted in the subject, as names or patterns.
     allowed_user_ids: Option<CommaList>,
     /// Taken for compatibility and not used.
+    #[expect(dead_code, reason = "clients of old send it")]
     backend: Option<String>,
     /// Put a critical basic constraints extension with CA false into leaves.
     basic_constraints_valid_for_non_ca: Option<bool>,
@@ -457,7 +458,8 @@ impl JsonSchema for Policies {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "array", "items": { "type": "string" } })
+        // The kind keeps the request decoder from splitting the text, which may be JSON, at its commas.
+        schemars::json_schema!({ "type": "array", "items": { "type": "string" }, "x-kind": "policies" })
     }
 
     fn inline_schema() -> bool {

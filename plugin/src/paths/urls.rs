@@ -7,8 +7,8 @@ use serde_json::json;
 use landfast_sdk::logical::{CommaList, Cx, Error, NoFields, Response};
 
 use crate::aia;
+use crate::entry;
 use crate::entry::issuer::AiaEntry;
-use crate::entry::{self};
 use crate::mount::Shared;
 use crate::url::is_url;
 

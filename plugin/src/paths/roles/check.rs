@@ -5,10 +5,10 @@ use landfast_sdk::logical::Error;
 
 use crate::entry::role::{Network, RoleEntry};
 use crate::role::settings;
-use crate::{Mount, pki};
+use crate::{Mount, issuers, pki};
 
 /// Puts `role` into its final form, or says what is wrong with it. The texts returned are warnings.
-pub(super) async fn role(_mount: &Mount, role: &mut RoleEntry) -> Result<Vec<String>, Error> {
+pub(super) async fn role(mount: &Mount, role: &mut RoleEntry) -> Result<Vec<String>, Error> {
     if role.key_type == "rsa" && role.key_bits < 0 {
         let text = format!(
             "RSA keys < 2048 bits are unsafe and not supported: got {}",
@@ -22,7 +22,7 @@ pub(super) async fn role(_mount: &Mount, role: &mut RoleEntry) -> Result<Vec<Str
         role.key_bits = settings.key_bits.into();
     }
     role.cn_validations = settings.cn_validations;
-    Ok(Vec::new())
+    issuer(mount, &role.issuer).await
 }
 
 /// The networks of `allowed_ip_sans_cidr`.
@@ -35,4 +35,19 @@ pub(super) fn networks(texts: &[String]) -> Result<Vec<Network>, Error> {
         })
     };
     texts.iter().map(parse).collect()
+}
+
+/// A role may name an issuer that does not exist yet; it is told so.
+async fn issuer(mount: &Mount, reference: &str) -> Result<Vec<String>, Error> {
+    if issuers::find(mount, reference).await?.is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![if reference == issuers::DEFAULT {
+        "Issuing Certificate was set to default, but no default issuing certificate (configurable at /config/issuers) is currently set"
+            .to_owned()
+    } else {
+        format!(
+            "Issuing Certificate was set to {reference} but no issuing certificate currently has that name"
+        )
+    }])
 }

@@ -1,0 +1,122 @@
+//! `issue/ROLE`: a key and a certificate for it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use landfast_pki::issue::{self, Holder, LeafRequest};
+use landfast_pki::{KeySpec, KeyType, profile};
+use landfast_sdk::logical::{Cx, Error, Response};
+
+use crate::mount::Shared;
+use crate::paths::leaf::{
+    self, Authority, FormFields, IssuerField, IssuerRef, Keeping, LeafFields, RoleRef,
+};
+use crate::role::Role;
+use crate::{Mount, identity, pki};
+
+/// The key to make, where the role leaves it open.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct KeyFields {
+    /// Type of the key, for a role of key type `any`.
+    #[schemars(extend("default" = "", "enum" = ["", "rsa", "ec", "ed25519"]))]
+    key_type: String,
+    /// Size of the key, for a role of key type `any`; 0 for the usual size of the type.
+    #[schemars(extend("default" = 0))]
+    key_bits: i64,
+}
+
+/// `POST issue/ROLE`: the role decides on the issuer, whatever the request says.
+pub(crate) async fn issue(
+    mount: Shared,
+    cx: Cx,
+    (role, _, fields, form, key): (RoleRef, IssuerField, LeafFields, FormFields, KeyFields),
+) -> Result<Response, Error> {
+    let role = leaf::role(&mount, &role.role).await?;
+    make(&mount, &cx, &role, &role.entry.issuer, &fields, &form, &key).await
+}
+
+/// `POST issuer/REF/issue/ROLE`.
+pub(crate) async fn issue_with(
+    mount: Shared,
+    cx: Cx,
+    (issuer, role, fields, form, key): (IssuerRef, RoleRef, LeafFields, FormFields, KeyFields),
+) -> Result<Response, Error> {
+    let role = leaf::role(&mount, &role.role).await?;
+    make(&mount, &cx, &role, &issuer.issuer_ref, &fields, &form, &key).await
+}
+
+async fn make(
+    mount: &Mount,
+    cx: &Cx,
+    role: &Role,
+    issuer: &str,
+    fields: &LeafFields,
+    form: &FormFields,
+    key: &KeyFields,
+) -> Result<Response, Error> {
+    let (spec, key_ignored) = key_spec(role, key)?;
+    let encoding = form.encoding()?;
+    let authority = Authority::load(mount, issuer).await?;
+    let profile = role
+        .profile
+        .as_ref()
+        .map_err(|refusal| pki::refusal(refusal.clone()))?;
+    let identity = identity::of(mount, cx, &role.entry).await?;
+    let ttl = leaf::mount_ttl(
+        mount,
+        fields.ttl.0,
+        role.entry.ttl_duration,
+        role.entry.max_ttl_duration,
+    )
+    .await?;
+    let issuer = &authority.signing.rules;
+    let now = mount.now();
+    let prepare = |holder| {
+        let request = LeafRequest {
+            identity: identity.as_ref(),
+            display_name: &cx.display_name,
+            ..fields.fill(LeafRequest::new(holder, ttl))
+        };
+        issue::prepare(profile, issuer, &request, now, leaf::serial()?).map_err(pki::refusal)
+    };
+    if spec.kind == KeyType::Rsa {
+        // What the rules refuse must not cost a second of key generation: another key stands in to find out.
+        prepare(Holder::Key(issuer.certificate().public_key()))?;
+    }
+    let key = mount.generate_key(spec).await?;
+    let (prepared, mut warnings) = prepare(Holder::Key(key.public_key()))?;
+    let certificate = authority.sign(prepared)?;
+    let response = Keeping::by(&role.entry)
+        .answer(
+            mount,
+            encoding,
+            &certificate,
+            &authority.signing,
+            Some(&key),
+        )
+        .await?;
+    warnings.extend(key_ignored);
+    Ok(response.warn_all(warnings))
+}
+
+/// The key to make, and a warning when the request named one although the role decides.
+fn key_spec(role: &Role, key: &KeyFields) -> Result<(KeySpec, Option<String>), Error> {
+    let named = !key.key_type.is_empty() || key.key_bits != 0;
+    if role.entry.key_type == "any" {
+        let bits = u32::try_from(key.key_bits).unwrap_or(u32::MAX);
+        return Ok((
+            profile::requested_key(&key.key_type, bits).map_err(pki::refusal)?,
+            None,
+        ));
+    }
+    // Ed25519 has one size, whatever number the role has.
+    let bits = if role.entry.key_type == "ed25519" {
+        0
+    } else {
+        u32::try_from(role.entry.key_bits).unwrap_or(u32::MAX)
+    };
+    let spec = KeySpec::parse(&role.entry.key_type, bits).map_err(pki::refused)?;
+    let ignored = "parameters key_type and key_bits ignored as role had specific values";
+    Ok((spec, named.then(|| ignored.to_owned())))
+}
