@@ -206,8 +206,11 @@ async fn uncovered(mount: &Mount, book: &CrlBook) -> Result<bool, Error> {
             listed.extend(serials(&bytes)?);
         }
     }
-    let own: HashSet<Vec<u8>> = issuers
+    // A self-signed issuer is on record when it is revoked, and on no list.
+    let unlisted = issuers
         .iter()
+        .filter(|issuer| issuers.parent_of(&issuer.certificate).is_none());
+    let own: HashSet<Vec<u8>> = unlisted
         .map(|issuer| issuer.certificate.serial().as_bytes().to_vec())
         .collect();
     Ok(revoked
@@ -568,3 +571,6 @@ pub(crate) fn not_built(error: Error) -> Vec<String> {
     tracing::warn!(%error, "CRLs could not be rebuilt");
     vec!["the CRLs could not be rebuilt after this change; they are rebuilt within minutes, or by crl/rotate".to_owned()]
 }
+
+#[cfg(test)]
+mod tests;

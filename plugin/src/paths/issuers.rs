@@ -174,6 +174,11 @@ pub(crate) async fn revoke(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
     finish(async move {
         let issuer = issuers::load(&mount, &request.issuer_ref).await?;
         if issuer.entry.revoked {
+            // The answer to an earlier call may have been lost before the CRL was built.
+            let parent = issuers::all(&mount).await?.parent_of(&issuer.certificate).is_some();
+            if parent && !crl::lists(&mount, issuer.certificate.serial()).await? {
+                crl::after_revocation(&mount).await?;
+            }
             return Ok(Response::map(describe(&issuer.entry)));
         }
         let now = mount.now();
@@ -191,7 +196,7 @@ pub(crate) async fn revoke(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
         let parent = change.issuers.parent_of(&issuer.certificate).is_some();
         let default = change.issuers_config.default == issuer.id();
         change.commit(&[], &[]).await?;
-        crl::rebuild(&mount, Scope::All).await?;
+        crl::after_revocation(&mount).await?;
 
         let mut response = Response::map(describe(&entry));
         if issuer.is_self_signed() {

@@ -1,0 +1,6 @@
+//! Issuers, keys, revocations and CRLs through the path table, on memory and on storage that fails.
+
+mod faults;
+mod issuers;
+mod revocation;
+mod support;
