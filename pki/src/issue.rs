@@ -225,6 +225,7 @@ pub fn prepare(
     }
     let names = profile.names(request.identity, request.display_name);
     let mut decided = decide(profile, &names, Some(issuer.end()), request, now)?;
+    decided.subject.user_ids = names::user_ids(profile, request)?;
     let (algorithm, warning) = algorithm(profile, issuer, request.holder)?;
     decided.warnings.extend(warning);
     if let Holder::Csr(csr) = request.holder {
@@ -288,12 +289,11 @@ pub(crate) fn decide(
         now,
     )?;
     warnings.append(&mut validity.warnings);
-    let user_ids = names::user_ids(profile, request)?;
     let settings = profile.settings();
     let subject = Subject {
         common_name,
         serial_number: subject_serial,
-        user_ids,
+        user_ids: Vec::new(),
         ou: distinct(&settings.ou),
         organization: distinct(&settings.organization),
         country: distinct(&settings.country),
@@ -406,7 +406,7 @@ pub(crate) fn check_csr_key(profile: &Profile, key: &PublicKey) -> Result<(), Re
     Ok(())
 }
 
-fn csr_warnings(
+pub(crate) fn csr_warnings(
     profile: &Profile,
     request: &LeafRequest<'_>,
     csr: &Csr,

@@ -25,6 +25,7 @@ pub mod serial;
 pub mod sign;
 
 // Rules.
+pub mod authority;
 pub mod glob;
 pub mod host;
 pub mod hybrid;
@@ -36,6 +37,7 @@ pub mod profile;
 pub mod refusal;
 pub mod usage;
 pub mod validity;
+pub mod verbatim;
 
 #[cfg(test)]
 mod testing;

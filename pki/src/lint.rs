@@ -234,23 +234,20 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
         }
         if !usage.is_some_and(|usage| usage.contains(KeyUsage::CERT_SIGN)) {
             refuse(
-                "rfc5280-4.2.1.3",
+                KEY_USAGE,
                 "a CA certificate has a key usage with keyCertSign",
             );
         }
     } else {
         if usage.is_some_and(|usage| usage.contains(KeyUsage::CERT_SIGN)) {
-            refuse(
-                "rfc5280-4.2.1.3",
-                "only a CA certificate asserts keyCertSign",
-            );
+            refuse(KEY_USAGE, "only a CA certificate asserts keyCertSign");
         }
         if certificate.path_len().is_some() {
             refuse("rfc5280-4.2.1.9", "only a CA certificate has a path length");
         }
     }
     if usage.is_some_and(KeyUsage::is_empty) {
-        refuse("rfc5280-4.2.1.3", "a key usage has at least one bit");
+        refuse(KEY_USAGE, "a key usage has at least one bit");
     }
 
     let san = certificate.extension(&id::SUBJECT_ALT_NAME);
@@ -277,6 +274,9 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
     }
     found
 }
+
+/// RFC 5280 section 4.2.1.3.
+pub(crate) const KEY_USAGE: &str = "rfc5280-4.2.1.3";
 
 #[cfg(test)]
 mod tests;

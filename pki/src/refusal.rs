@@ -264,6 +264,11 @@ pub enum Refusal {
         "signing certificate has a max path length of zero, and cannot issue further CA certificates"
     )]
     PathLength,
+    /// A `max_path_length` below -1, which stands for none.
+    #[error(
+        "unable to create certificate: x509: invalid MaxPathLen, must be greater or equal to -1"
+    )]
+    MaxPathLength,
     /// The `skid` field is not hexadecimal.
     #[error("cannot parse requested SKID value as hex: {0}")]
     Skid(String),
@@ -276,15 +281,15 @@ pub enum Refusal {
     /// The certificate to cross-sign was issued by another name.
     #[error("given certificate is not self-issued")]
     NotSelfIssued,
-    /// The certificate to cross-sign has another signature algorithm than the issuer.
+    /// The certificate to cross-sign has a key of another type than the issuer's.
     #[error(
-        "public key algorithm of submitted certificate ({given}) does not match that of the signing certificate ({signer})"
+        "signing certificate's public key algorithm ({signer}) does not match submitted certificate's ({given}), and require_matching_certificate_algorithms is true"
     )]
     AlgorithmMismatch {
         /// Key type of the certificate handed in.
-        given: String,
+        given: &'static str,
         /// Key type of the issuer.
-        signer: String,
+        signer: &'static str,
     },
 
     /// The finished certificate breaks a rule; `rule` names it. See [`crate::lint`].

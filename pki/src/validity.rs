@@ -321,6 +321,9 @@ fn shift(now: Timestamp, by: Duration, forward: bool) -> Result<Timestamp, Refus
 
 /// A time in UTC with as many digits of the second as it has.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
+    if at == crate::FOREVER {
+        return "9999-12-31T23:59:59Z".to_owned();
+    }
     at.to_string()
 }
 

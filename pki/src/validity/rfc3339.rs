@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::date;
 use jiff::tz::Offset;
 
+use crate::FOREVER;
 use crate::refusal::{Quoted, Refusal};
 
 /// Reads `2026-11-22T13:45:00.5+01:00`. Letters are upper case, as the profile of the standard in
@@ -35,11 +36,15 @@ pub fn parse(text: &str) -> Result<Timestamp, Refusal> {
     }
     let days = date(year as i16, month as i8, 1).days_in_month();
     scan.within(day, 1..=i32::from(days), "day")?;
-    date(year as i16, month as i8, day as i8)
+    let moment = date(year as i16, month as i8, day as i8)
         .at(hour as i8, minute as i8, second as i8, nanosecond)
-        .to_zoned(offset.to_time_zone())
-        .map(|zoned| zoned.timestamp())
-        .map_err(|_| scan.error(": out of range"))
+        .to_zoned(offset.to_time_zone());
+    match moment {
+        Ok(moment) => Ok(moment.timestamp()),
+        // The last day of 9999 means "no end" and lies beyond what the time type counts.
+        Err(_) if year == 9999 => Ok(FOREVER),
+        Err(_) => Err(scan.error(": out of range")),
+    }
 }
 
 struct Scan<'a> {

@@ -307,6 +307,13 @@ fn durations_in_the_words_of_go() {
 }
 
 #[test]
+fn the_end_of_time() {
+    let end = parse_rfc3339("9999-12-31T23:59:59Z").unwrap();
+    assert_eq!(end, crate::FOREVER);
+    assert_eq!(rfc3339(end), "9999-12-31T23:59:59Z");
+}
+
+#[test]
 fn times_keep_their_offset_and_fraction() {
     for (text, want) in [
         (
