@@ -10,5 +10,6 @@ mod hybrid_node;
 mod kill;
 mod lifecycle;
 mod lint;
+mod ports;
 mod register;
 mod support;

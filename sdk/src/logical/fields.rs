@@ -20,9 +20,9 @@ pub struct NoFields {}
 #[derive(Debug, Clone, Default, serde::Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Page {
-    /// Optional entry to list begin listing after, not required to exist.
+    /// Show only the entries after this one, which need not exist.
     pub after: String,
-    /// Optional number of entries to return; defaults to all entries.
+    /// Show at most this many entries; 0 or less for all.
     pub limit: i64,
 }
 

@@ -28,17 +28,21 @@ pub(crate) fn document<B: Send + Sync + 'static>(
             paths.insert(key(row), item);
         }
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.0.2",
         "info": {
             "title": if prefix.is_empty() { "Secrets engine" } else { &prefix },
             "description": one_line(table.help),
             "version": table.version,
-            "license": { "name": table.license.0, "url": table.license.1 },
         },
         "paths": paths,
         "components": { "schemas": {} },
-    })
+    });
+    let (name, url) = table.license;
+    if !name.is_empty() {
+        document["info"]["license"] = json!({ "name": name, "url": url });
+    }
+    document
 }
 
 fn key<B>(row: &Path<B>) -> String {

@@ -1,6 +1,10 @@
 //! The storage of a mount.
 
 use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Error;
 
 /// Key-value storage of one mount. Keys are relative to the mount and separated by `/`.
 #[async_trait]
@@ -71,6 +75,33 @@ pub trait Storage: Send + Sync {
                 outcome => return outcome,
             }
         }
+    }
+}
+
+impl dyn Storage {
+    /// Reads a JSON value; `None` when there is none.
+    ///
+    /// # Errors
+    /// When storage fails, or holds something else.
+    pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        let Some(bytes) = self.get(key).await? else {
+            return Ok(None);
+        };
+        let broken =
+            |error| Error::internal("a stored entry cannot be read", format!("{key}: {error}"));
+        serde_json::from_slice(&bytes).map(Some).map_err(broken)
+    }
+
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub async fn write<T: Serialize + Sync>(&self, key: &str, value: &T) -> Result<(), Error> {
+        let broken =
+            |error| Error::internal("an entry cannot be stored", format!("{key}: {error}"));
+        Ok(self
+            .put(key, serde_json::to_vec(value).map_err(broken)?)
+            .await?)
     }
 }
 

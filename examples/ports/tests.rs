@@ -1,0 +1,121 @@
+//! The plugin without a server: the whole table on storage in memory.
+
+use std::time::Duration;
+
+use landfast_sdk::logical::LeaseContext;
+use landfast_sdk::testing::{Harness, HttpReply};
+use serde_json::json;
+
+use super::Ports;
+
+async fn with_range(first: u16, last: u16) -> Harness<Ports> {
+    let ports = Harness::<Ports>::builder()
+        .mount("ports")
+        .start()
+        .await
+        .expect("the plugin starts");
+    let written = ports
+        .update(
+            "ranges/games",
+            json!({ "first": first, "last": last, "ttl": "1h" }),
+        )
+        .await;
+    assert_eq!(written.status, 204, "{written:?}");
+    ports
+}
+
+/// The lease of a reply, as the host gives it back.
+fn lease_of(reply: &HttpReply) -> LeaseContext {
+    let lease = reply.lease.clone().expect("a lease");
+    let internal = serde_json::from_str(&lease.internal_data).expect("JSON");
+    LeaseContext {
+        ttl: lease.ttl,
+        renewable: lease.renewable,
+        internal,
+        ..LeaseContext::default()
+    }
+}
+
+#[tokio::test]
+async fn a_port_is_leased_once_until_it_is_given_back() {
+    let ports = with_range(7000, 7001).await;
+    let first = ports.update("lease/games", json!({})).await;
+    assert_eq!(first.data, json!({ "port": 7000 }));
+    assert_eq!(
+        first.lease.as_ref().map(|lease| lease.ttl),
+        Some(Duration::from_secs(3600))
+    );
+    assert_eq!(
+        ports.update("lease/games", json!({})).await.data["port"],
+        7001
+    );
+    let full = ports.update("lease/games", json!({})).await;
+    assert_eq!((full.status, full.error()), (503, "no port is free"));
+
+    let ports = ports.reload().await;
+    assert_eq!(
+        ports
+            .renew("lease/games", lease_of(&first))
+            .await
+            .lease
+            .map(|lease| lease.renewable),
+        Some(true)
+    );
+    assert_eq!(
+        ports.revoke("lease/games", lease_of(&first)).await.status,
+        204
+    );
+    assert_eq!(
+        ports.update("lease/games", json!({})).await.data["port"],
+        7000
+    );
+}
+
+#[tokio::test]
+async fn jobs_that_ask_at_once_get_different_ports() {
+    let ports = with_range(7000, 7049).await;
+    let ask = || ports.update("lease/games", json!({}));
+    let replies = tokio::join!(ask(), ask(), ask(), ask());
+    let mut got =
+        [replies.0, replies.1, replies.2, replies.3].map(|reply| reply.data["port"].as_u64());
+    got.sort();
+    assert_eq!(got, [Some(7000), Some(7001), Some(7002), Some(7003)]);
+}
+
+#[tokio::test]
+async fn ranges_are_managed_and_checked() {
+    let ports = with_range(1, 9).await;
+    assert_eq!(
+        ports.read("ranges/games").await.data,
+        json!({ "first": 1, "last": 9, "ttl": 3600 })
+    );
+    assert_eq!(ports.list("ranges").await.keys(), ["games"]);
+    for (data, text) in [
+        (
+            json!({ "first": 9, "last": 1 }),
+            "first must be at least 1 and at most last",
+        ),
+        (
+            json!({ "first": 0, "last": 1 }),
+            "first must be at least 1 and at most last",
+        ),
+        (json!({ "first": 1 }), "missing required field \"last\""),
+    ] {
+        let reply = ports.update("ranges/bad", data).await;
+        assert_eq!((reply.status, reply.error()), (400, text));
+    }
+    assert_eq!(ports.delete("ranges/games").await.status, 204);
+    assert_eq!(ports.list("ranges").await.status, 404);
+    assert_eq!(
+        ports.update("lease/games", json!({})).await.error(),
+        "unknown range: games"
+    );
+}
+
+#[tokio::test]
+async fn the_help_says_what_a_client_must_know() {
+    let ports = with_range(1, 9).await;
+    insta::assert_json_snapshot!("openapi", ports.help("").await["openapi"]);
+    let row = ports.help("ranges/example").await;
+    insta::assert_snapshot!("help", row["help"].as_str().unwrap_or_default());
+}

@@ -1,0 +1,146 @@
+//! The example plugin: its own tests, and its life on real servers.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::support::{Client, Release, Server};
+
+#[path = "../../examples/ports/main.rs"]
+#[expect(
+    dead_code,
+    reason = "its main function serves a host, which this program is not"
+)]
+mod plugin;
+
+/// A server with the example registered and enabled as `ports`.
+fn serving(release: Release) -> Server {
+    let server = Server::bare_dev(release);
+    // Cargo builds examples along with the tests, beside the binary.
+    let built = Path::new(env!("CARGO_BIN_EXE_landfast"))
+        .with_file_name("examples")
+        .join("ports");
+    let installed = server.dir().join("plugins").join("ports");
+    fs::copy(&built, &installed).expect("the example is built: run `cargo build --example ports`");
+    let sum = Command::new("sha256sum")
+        .arg(&installed)
+        .output()
+        .expect("sha256sum runs")
+        .stdout;
+    let sum = String::from_utf8_lossy(&sum);
+    let sha256 = sum
+        .split_whitespace()
+        .next()
+        .expect("sha256sum prints a sum");
+    let entry = json!({ "sha256": sha256, "command": "ports" });
+    server
+        .client()
+        .write("sys/plugins/catalog/secret/ports", entry)
+        .ok();
+    server.mount("ports", "ports");
+    server
+}
+
+fn lease(client: &Client) -> (u64, String) {
+    let reply = client.write("ports/lease/games", json!({})).ok();
+    let port = reply.data()["port"].as_u64().expect("a port");
+    (
+        port,
+        reply.body["lease_id"].as_str().expect("a lease").to_owned(),
+    )
+}
+
+fn a_port_lives_and_dies_with_its_lease(release: Release) {
+    let server = serving(release);
+    let client = server.client();
+    // Texts and unknown fields, as command-line clients send them.
+    let range = json!({ "first": "7000", "last": 7001, "ttl": "1h" });
+    client.write("ports/ranges/games", range).ok();
+    let read = client
+        .call("GET", "ports/ranges/games?color=red", None)
+        .ok();
+    assert_eq!(
+        read.data(),
+        &json!({ "first": 7000, "last": 7001, "ttl": 3600 })
+    );
+    assert_eq!(
+        read.warnings(),
+        ["Endpoint ignored these unrecognized parameters: [color]"]
+    );
+    assert_eq!(client.list("ports/ranges").ok().texts("keys"), ["games"]);
+
+    let (first, id) = lease(&client);
+    let (second, _) = lease(&client);
+    assert_eq!((first, second), (7000, 7001));
+    client
+        .write("ports/lease/games", json!({}))
+        .refused(503, "no port is free");
+    let renewal = json!({ "lease_id": id, "increment": "20m" });
+    let renewed = client.write("sys/leases/renew", renewal).ok();
+    assert_eq!(renewed.body["lease_duration"], 1200);
+    assert_eq!(renewed.body["renewable"], true);
+    client
+        .write("sys/leases/revoke", json!({ "lease_id": id, "sync": true }))
+        .ok();
+    assert_eq!(lease(&client).0, 7000);
+}
+
+fn what_it_refuses_has_the_status_of_a_built_in_engine(release: Release) {
+    let server = serving(release);
+    let client = server.client();
+    client
+        .read("ports/nothing")
+        .refused(404, "unsupported path");
+    client
+        .write("ports/ranges", json!({}))
+        .refused(405, "unsupported operation");
+    client
+        .write("ports/ranges/-x", json!({}))
+        .refused(404, "unsupported path");
+    client
+        .read("ports/ranges/x/")
+        .refused(404, "unsupported path");
+    client
+        .write("ports/lease/none", json!({}))
+        .refused(400, "unknown range: none");
+    let zero = json!({ "first": "x", "last": 1 });
+    client
+        .write("ports/ranges/x", zero)
+        .refused(400, "error converting input for field \"first\"");
+    assert_eq!(client.read("ports/ranges/none").status, 404);
+    assert_eq!(client.list("ports/ranges").status, 404);
+}
+
+fn its_paths_are_in_the_servers_openapi_document(release: Release) {
+    let server = serving(release);
+    let document = server.client().read("sys/internal/specs/openapi").body;
+    let range = &document["paths"]["/ports/ranges/{name}"];
+    assert_eq!(range["get"]["operationId"], "ports-read-range");
+    let schema = &range["post"]["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(schema["properties"]["ttl"]["format"], "seconds");
+    assert_eq!(schema["required"], json!(["first", "last"]));
+    let help = server.client().read("ports/ranges/x?help=1").body;
+    assert_eq!(
+        help["openapi"]["paths"]["/ranges/{name}"]["parameters"][0]["name"],
+        "name"
+    );
+}
+
+macro_rules! on_both_releases {
+    ($($case:ident)*) => {
+        mod current {
+            $(#[test] fn $case() { super::$case(crate::support::Release::Current) })*
+        }
+        mod previous {
+            $(#[test] fn $case() { super::$case(crate::support::Release::Previous) })*
+        }
+    };
+}
+
+on_both_releases! {
+    a_port_lives_and_dies_with_its_lease
+    what_it_refuses_has_the_status_of_a_built_in_engine
+    its_paths_are_in_the_servers_openapi_document
+}
