@@ -161,6 +161,16 @@ impl Writer {
     }
 }
 
+/// How many octets a value of this length takes with its tag and length.
+pub(crate) fn tlv_len(length: usize) -> usize {
+    let octets = if length < 0x80 {
+        0
+    } else {
+        (usize::BITS - length.leading_zeros()).div_ceil(8) as usize
+    };
+    2 + octets + length
+}
+
 /// DER of what `content` writes.
 pub(crate) fn encode(content: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer::with_capacity(64);
@@ -308,6 +318,7 @@ mod tests {
             let plain = encode(|w| w.octet_string(&body));
             let nested = encode(|w| w.nested(OCTET_STRING, |w| w.raw(&body)));
             assert_eq!(plain, nested);
+            assert_eq!(plain.len(), tlv_len(length));
             assert_eq!(
                 decode(&plain, |r| value(r, OCTET_STRING).map(<[u8]>::to_vec)).unwrap(),
                 body

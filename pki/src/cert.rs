@@ -101,7 +101,7 @@ impl Prepared {
 /// A certificate, parsed once. Cheap to clone.
 #[derive(Clone)]
 pub struct Certificate {
-    der: Arc<[u8]>,
+    der: Arc<Vec<u8>>,
     tbs: Range<usize>,
     signature: Range<usize>,
     parsed: Arc<Parsed>,
@@ -155,7 +155,7 @@ impl Certificate {
         Ok(Self {
             tbs: start..start + tbs.len(),
             signature: der.len() - signature.len()..der.len(),
-            der: der.into(),
+            der: Arc::new(der.to_vec()),
             parsed: Arc::new(parsed),
         })
     }
@@ -403,7 +403,7 @@ impl Certificate {
         Self {
             tbs: start..start + tbs.len(),
             signature: der.len() - signature.len()..der.len(),
-            der: der.into(),
+            der: Arc::new(der),
             parsed,
         }
     }
@@ -437,7 +437,7 @@ pub(crate) fn sign_and_wrap(
         w.bit_string(signature);
     });
     let der = w.finish();
-    let tail = asn1::encode(|w| w.bit_string(signature)).len() + identifier.len();
+    let tail = identifier.len() + asn1::tlv_len(signature.len() + 1);
     let start = der.len() - tail - tbs.len();
     (der, start)
 }
@@ -553,9 +553,11 @@ impl Parsed {
             .map_err(broken)?;
         }
         ext::refuse_duplicates(parsed.extensions.iter().map(|(oid, ..)| *oid))?;
-        for (oid, _, range) in parsed.extensions.clone() {
-            parsed.note(&oid, tbs, range)?;
+        let extensions = std::mem::take(&mut parsed.extensions);
+        for (oid, _, range) in &extensions {
+            parsed.note(oid, tbs, range.clone())?;
         }
+        parsed.extensions = extensions;
         Ok(parsed)
     }
 

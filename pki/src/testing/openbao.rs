@@ -468,3 +468,30 @@ fn a_taken_over_key_signs_for_its_certificate() {
         .verify(algorithm, b"message", &signature)
         .unwrap();
 }
+
+/// Six mounts, twice with other ids, their issuers imported as one bundle: a line, a root reissued twice, a cross-signed root, two roots that
+/// cross-signed each other, two authorities of one name above one key, and a mesh of these.
+#[test]
+fn chains_come_in_the_same_order() {
+    let mounts: serde_json::Value = serde_json::from_slice(data!("chains.json")).unwrap();
+    for (mount, issuers) in mounts.as_object().unwrap() {
+        let issuers = issuers.as_object().unwrap();
+        let known: Vec<(String, Certificate)> = issuers
+            .iter()
+            .map(|(id, issuer)| {
+                let text = issuer["certificate"].as_str().unwrap();
+                (id.clone(), Certificate::from_pem(text.as_bytes()).unwrap())
+            })
+            .collect();
+        let built = crate::chain::build(&known);
+        for (id, issuer) in issuers {
+            let expected: Vec<&str> = issuer["ca_chain"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|one| one.as_str())
+                .collect();
+            assert_eq!(built[id], expected, "{mount}");
+        }
+    }
+}
