@@ -4,12 +4,14 @@ use landfast_sdk::logical::{Path, Table, path, rule};
 
 use crate::Mount;
 use crate::paths::{
-    cluster, crl, fetch, import, issue, issuers, keys, revoke, roles, settings, sign, urls,
+    cluster, crl, fetch, import, intermediate, issue, issuers, keys, revoke, roles, root, settings,
+    sign, urls,
 };
 
 /// The whole table.
 pub(crate) fn table() -> Table<Mount> {
     let rows = [
+        authority_rows(),
         issuer_rows(),
         key_rows(),
         revocation_rows(),
@@ -134,6 +136,36 @@ fn setting_rows() -> Vec<Path<Mount>> {
         )
         .read(settings::auto_tidy),
         path("tidy-status", "Read the state of tidying.").read(settings::tidy_status),
+    ]
+}
+
+fn authority_rows() -> Vec<Path<Mount>> {
+    vec![
+        path("root/generate/{exported}", "Make a root: a key and a certificate that it signs for itself.")
+            .describe(
+                "Send ttl or not_after: without them the root lives only as long as the mount's default lease. The first issuer of a \
+                 mount becomes its default.",
+            )
+            .update(root::generate),
+        path("issuers/generate/root/{exported}", "Make a root: a key and a certificate that it signs for itself.")
+            .update(root::generate),
+        path("root/rotate/{exported}", "Make the next root beside the present one.")
+            .describe("The issuer is named next, unless a name is given. Make it the default with root/replace once every client trusts it.")
+            .update(root::rotate),
+        path("root", "Delete all issuers and keys.").delete(root::delete).sudo(),
+        path("intermediate/generate/{exported}", "Make a key and a request for an intermediate.")
+            .describe("Have the request signed by another CA, and hand the certificate to intermediate/set-signed.")
+            .update(intermediate::generate),
+        path("issuers/generate/intermediate/{exported}", "Make a key and a request for an intermediate.")
+            .update(intermediate::generate),
+        path("intermediate/cross-sign", "Make a request for a key that is here already.").update(intermediate::cross_sign),
+        path("root/sign-intermediate", "Sign a request for an intermediate.").update(intermediate::sign),
+        path("issuer/{issuer_ref}/sign-intermediate", "Sign a request for an intermediate.").update(intermediate::sign_with),
+        path("root/sign-self-issued", "Sign another CA's own certificate, so that chains through either are valid.")
+            .update(intermediate::sign_self_issued)
+            .sudo(),
+        path("issuer/{issuer_ref}/sign-self-issued", "Sign another CA's own certificate, so that chains through either are valid.")
+            .update(intermediate::sign_self_issued_with),
     ]
 }
 

@@ -1,16 +1,19 @@
 //! Handlers: one file a noun, one function a row of the path table.
 
 pub(crate) mod answer;
+pub(crate) mod ca;
 pub(crate) mod cluster;
 pub(crate) mod crl;
 pub(crate) mod fetch;
 pub(crate) mod import;
+pub(crate) mod intermediate;
 pub(crate) mod issue;
 pub(crate) mod issuers;
 pub(crate) mod keys;
 pub(crate) mod leaf;
 pub(crate) mod revoke;
 pub(crate) mod roles;
+pub(crate) mod root;
 pub(crate) mod settings;
 pub(crate) mod sign;
 pub(crate) mod urls;

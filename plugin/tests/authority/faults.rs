@@ -300,3 +300,55 @@ async fn a_standby_passes_the_hosts_text_on() {
 fn support_bundle() -> String {
     root("Other").bundle()
 }
+
+#[tokio::test]
+async fn a_root_that_was_answered_is_there() {
+    let fields =
+        json!({ "common_name": "r", "key_type": "ec", "issuer_name": "r", "key_name": "k" });
+    at_every_write(
+        on,
+        async |mount: Harness<Mount>| {
+            let reply = mount.update("root/generate/internal", fields.clone()).await;
+            (mount, reply)
+        },
+        async |mount: Harness<Mount>, reply: HttpReply| {
+            if reply.status == 200 {
+                let issuer = mount.read("issuer/r").await.data;
+                assert_eq!(issuer["issuer_id"], reply.data["issuer_id"]);
+                assert_eq!(issuer["key_id"], mount.read("key/k").await.data["key_id"]);
+                assert_eq!(
+                    mount.read("config/issuers").await.data["default"],
+                    issuer["issuer_id"]
+                );
+                let serial = reply.data["serial_number"]
+                    .as_str()
+                    .unwrap()
+                    .replace(':', "-");
+                assert!(
+                    mount
+                        .storage()
+                        .memory()
+                        .snapshot()
+                        .contains_key(&format!("certs/{serial}"))
+                );
+            } else {
+                // What a lost attempt left behind is whole or not in the way.
+                let again = json!({ "common_name": "r", "key_type": "ec" });
+                ok(mount.update("root/generate/internal", again).await);
+            }
+            for id in mount.list("issuers").await.keys() {
+                let issuer = mount.read(&format!("issuer/{id}")).await.data;
+                assert_eq!(
+                    mount
+                        .read(&format!("key/{}", issuer["key_id"].as_str().unwrap()))
+                        .await
+                        .status,
+                    200
+                );
+            }
+            ok(mount.periodic().await);
+            crl_of(&mount, "crl").await;
+        },
+    )
+    .await;
+}

@@ -3,4 +3,5 @@
 mod faults;
 mod issuers;
 mod revocation;
+mod roots;
 mod support;

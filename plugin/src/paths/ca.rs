@@ -1,0 +1,356 @@
+//! Fields and answers that the requests for CA certificates share.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use landfast_pki::authority::CaRequest;
+use landfast_pki::{KeyEncoding, KeySpec, PrivateKey, pem};
+use landfast_sdk::logical::{CommaList, Error, Ttl};
+
+use crate::keys;
+use crate::mount::Shared;
+use crate::{Mount, pki};
+
+/// What becomes of the key.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Exported {
+    /// What becomes of the key: `internal` keeps it here, `exported` also shows it once, `existing` takes one that is here.
+    pub(crate) exported: String,
+}
+
+/// The name of a CA.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct SubjectFields {
+    /// Common name. It also becomes a subject alternative name where it is a host name or a mail address.
+    common_name: String,
+    /// Host names and mail addresses for the subject alternative names, separated by commas.
+    alt_names: String,
+    /// IP addresses for the subject alternative names.
+    ip_sans: CommaList,
+    /// URIs for the subject alternative names.
+    uri_sans: CommaList,
+    /// Other names for the subject alternative names, each `OID;UTF8:value`.
+    other_sans: CommaList,
+    /// Organizational units.
+    ou: CommaList,
+    /// Organizations.
+    organization: CommaList,
+    /// Countries.
+    country: CommaList,
+    /// Localities.
+    locality: CommaList,
+    /// Provinces or states.
+    province: CommaList,
+    /// Street addresses.
+    street_address: CommaList,
+    /// Postal codes.
+    postal_code: CommaList,
+    /// Serial number of the subject; not that of the certificate, which is random.
+    serial_number: String,
+    /// Keep the common name out of the subject alternative names.
+    #[schemars(extend("default" = false))]
+    exclude_cn_from_sans: bool,
+}
+
+/// How long a CA certificate is valid.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct ValidityFields {
+    /// Lifetime. Without it the certificate lives as long as the mount's default lease, which is usually too short for a CA.
+    ttl: Ttl,
+    /// Taken for compatibility; a CA certificate starts `not_before_duration` ago.
+    not_before: Option<String>,
+    /// End of validity, RFC 3339; instead of a lifetime.
+    not_after: Option<String>,
+    /// How far before the time of issue validity starts.
+    #[schemars(extend("default" = 30))]
+    not_before_duration: Option<Ttl>,
+}
+
+/// How an answer is encoded.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct FormFields {
+    /// Encoding of the answer: `pem`, `der` (as base64), or `pem_bundle` (key and certificate in one text).
+    #[schemars(extend("default" = "pem", "enum" = ["pem", "der", "pem_bundle"]))]
+    format: String,
+    /// Encoding of the private key: `pkcs8`, or the usual one of its type.
+    #[schemars(extend("default" = "der", "enum" = ["", "der", "pem", "pkcs8"]))]
+    private_key_format: String,
+}
+
+/// The key of a CA.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct KeyFields {
+    /// Type of the key.
+    #[schemars(extend("default" = "rsa", "enum" = ["rsa", "ec", "ed25519"]))]
+    key_type: Option<String>,
+    /// Size of the key; 0 for the usual size of the type.
+    #[schemars(extend("default" = 0))]
+    key_bits: Option<u32>,
+    /// Size of the signature's hash, for an RSA key: 256, 384 or 512; 0 for 256.
+    #[schemars(extend("default" = 0))]
+    signature_bits: u32,
+    /// Sign with RSA-PSS, for an RSA key.
+    #[schemars(extend("default" = false))]
+    use_pss: bool,
+    /// Name of the key.
+    pub(crate) key_name: Option<String>,
+    /// The key to take, for `existing`: an id, a name, or `default`.
+    #[schemars(extend("default" = "default"))]
+    key_ref: String,
+    /// Reference of a key that the server keeps. This plugin cannot use such keys.
+    external_key_ref: Option<String>,
+}
+
+/// What a CA certificate permits.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct PowerFields {
+    /// How many CAs may follow below; -1 for any number.
+    #[schemars(extend("default" = -1))]
+    max_path_length: Option<i64>,
+    /// Domains outside of which no certificate below is valid.
+    permitted_dns_domains: CommaList,
+    /// Only `DigitalSignature` counts; signing certificates and CRLs is always permitted.
+    #[schemars(extend("default" = ["DigitalSignature", "KeyAgreement", "KeyEncipherment"]))]
+    key_usage: CommaList,
+    /// Extended key usages by name.
+    #[schemars(extend("default" = []))]
+    ext_key_usage: CommaList,
+    /// Extended key usages by OID.
+    ext_key_usage_oids: CommaList,
+}
+
+/// How the texts of an answer are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// PEM without final newlines.
+    Pem,
+    /// Base64 of DER.
+    Der,
+    /// PEM of everything in the first field.
+    Bundle,
+}
+
+/// Where a CA's key comes from, and whether it is shown.
+pub(crate) struct Source {
+    /// The key.
+    pub(crate) key: Arc<PrivateKey>,
+    /// Whether the answer holds it.
+    pub(crate) shown: bool,
+}
+
+impl Default for FormFields {
+    fn default() -> Self {
+        Self {
+            format: "pem".to_owned(),
+            private_key_format: "der".to_owned(),
+        }
+    }
+}
+
+impl Default for KeyFields {
+    fn default() -> Self {
+        Self {
+            key_type: None,
+            key_bits: None,
+            signature_bits: 0,
+            use_pss: false,
+            key_name: None,
+            key_ref: crate::issuers::DEFAULT.to_owned(),
+            external_key_ref: None,
+        }
+    }
+}
+
+impl FormFields {
+    /// The encoding asked for; `None` for one that does not exist.
+    pub(crate) fn form(&self) -> Option<Form> {
+        match self.format.as_str() {
+            "pem" => Some(Form::Pem),
+            "der" => Some(Form::Der),
+            "pem_bundle" => Some(Form::Bundle),
+            _ => None,
+        }
+    }
+
+    fn key_encoding(&self) -> KeyEncoding {
+        if self.private_key_format == "pkcs8" {
+            KeyEncoding::Pkcs8
+        } else {
+            KeyEncoding::Traditional
+        }
+    }
+}
+
+impl KeyFields {
+    /// Makes or finds the key, by the word in the path.
+    ///
+    /// # Errors
+    /// The word or the fields do not fit together, or there is no such key.
+    pub(crate) async fn source(&self, mount: &Shared, exported: &str) -> Result<Source, Error> {
+        let external = self
+            .external_key_ref
+            .as_deref()
+            .filter(|reference| !reference.is_empty());
+        match (exported, external) {
+            ("internal" | "exported", Some(_)) => Err(Error::bad_request(format!(
+                "cannot specify \"external_key_ref\" on \"{exported}\"-typed generation requests"
+            ))),
+            ("internal" | "exported", None) => {
+                let key = mount.generate_key(self.spec()?).await?;
+                Ok(Source {
+                    key: Arc::new(key),
+                    shown: exported == "exported",
+                })
+            }
+            ("existing" | "kms", _) if self.key_type.is_some() || self.key_bits.is_some() => {
+                Err(Error::bad_request(
+                    "invalid parameter for the kms/existing path parameter, key_type nor key_bits arguments can be set in this mode",
+                ))
+            }
+            ("existing", _) => Ok(Source {
+                key: self.existing(mount).await?,
+                shown: false,
+            }),
+            ("kms", None) => Err(Error::bad_request(
+                "must specify \"external_key_ref\" on \"kms\"-typed generation requests",
+            )),
+            ("kms", Some(reference)) => Err(Error::bad_request(format!(
+                "failed to get external key: key \"{reference}\" does not exist"
+            ))),
+            _ => Err(Error::bad_request(BAD_EXPORTED)),
+        }
+    }
+
+    /// Refuses a word in the path before anything else is looked at.
+    ///
+    /// # Errors
+    /// It is none of the four.
+    pub(crate) fn check_word(exported: &str) -> Result<(), Error> {
+        if matches!(exported, "internal" | "exported" | "existing" | "kms") {
+            Ok(())
+        } else {
+            Err(Error::bad_request(BAD_EXPORTED))
+        }
+    }
+
+    /// The key's name, trimmed; empty when none was given.
+    pub(crate) fn name(&self) -> &str {
+        self.key_name.as_deref().unwrap_or_default().trim()
+    }
+
+    fn spec(&self) -> Result<KeySpec, Error> {
+        let kind = self.key_type.as_deref().unwrap_or("rsa");
+        if kind == "any" {
+            return Err(Error::bad_request("unknown key type: any"));
+        }
+        KeySpec::parse(kind, self.key_bits.unwrap_or(0)).map_err(pki::refused)
+    }
+
+    async fn existing(&self, mount: &Mount) -> Result<Arc<PrivateKey>, Error> {
+        let found = match keys::load(mount, &self.key_ref).await {
+            Ok(key) => key.signer(mount).await,
+            Err(error) => Err(error),
+        };
+        found.map_err(|error| match error {
+            Error::Failed(text) => Error::bad_request(format!(
+                "failed to lookup public key from existing key: {text}"
+            )),
+            other => other,
+        })
+    }
+}
+
+/// The request to the rules that the groups of fields make up.
+pub(crate) fn request(
+    subject: SubjectFields,
+    validity: ValidityFields,
+    key: Option<&KeyFields>,
+    power: PowerFields,
+) -> CaRequest {
+    CaRequest {
+        common_name: subject.common_name,
+        alt_names: subject.alt_names,
+        ip_sans: subject.ip_sans.0,
+        uri_sans: subject.uri_sans.0,
+        other_sans: subject.other_sans.0,
+        serial_number: subject.serial_number,
+        exclude_cn_from_sans: subject.exclude_cn_from_sans,
+        ou: subject.ou.0,
+        organization: subject.organization.0,
+        country: subject.country.0,
+        locality: subject.locality.0,
+        province: subject.province.0,
+        street_address: subject.street_address.0,
+        postal_code: subject.postal_code.0,
+        ttl: validity.ttl.0,
+        not_before: validity.not_before,
+        not_after: validity.not_after,
+        not_before_duration: validity.not_before_duration.unwrap_or_default().0,
+        signature_bits: key.map_or(0, |key| key.signature_bits),
+        use_pss: key.is_some_and(|key| key.use_pss),
+        max_path_length: power.max_path_length,
+        permitted_dns_domains: power.permitted_dns_domains.0,
+        key_usage: power.key_usage.0,
+        ext_key_usage: power.ext_key_usage.0,
+        ext_key_usage_oids: power.ext_key_usage_oids.0,
+    }
+}
+
+/// PEM or base64 of `der`, as `form` wants it.
+pub(crate) fn encoded(form: Form, label: &str, der: &[u8]) -> String {
+    match form {
+        Form::Der => BASE64.encode(der),
+        Form::Pem | Form::Bundle => pem::encode(label, der).trim_end().to_owned(),
+    }
+}
+
+/// Puts the private key into an answer, and in front of the text in `first` where the answer is a bundle.
+///
+/// # Errors
+/// When the key cannot be encoded.
+pub(crate) fn show_key(
+    shown: &mut Map<String, Value>,
+    key: &PrivateKey,
+    form: Form,
+    fields: &FormFields,
+    first: &str,
+) -> Result<(), Error> {
+    let usual = key.to_pem(KeyEncoding::Traditional).map_err(pki::failed)?;
+    if let (Form::Bundle, Some(Value::String(text))) = (form, shown.get_mut(first)) {
+        text.insert_str(0, usual.expose());
+    }
+    let encoding = fields.key_encoding();
+    let text = match form {
+        Form::Der => BASE64.encode(key.to_der(encoding).map_err(pki::failed)?.expose()),
+        Form::Pem | Form::Bundle => key
+            .to_pem(encoding)
+            .map_err(pki::failed)?
+            .expose()
+            .trim_end()
+            .to_owned(),
+    };
+    shown.insert("private_key".to_owned(), text.into());
+    shown.insert(
+        "private_key_type".to_owned(),
+        keys::kind(key.public_key()).into(),
+    );
+    Ok(())
+}
+
+/// What is said to a word in the path that is none. The missing quote is the built-in engine's.
+const BAD_EXPORTED: &str =
+    "the \"exported\" path parameter must be \"internal\", \"existing\", exported\" or \"kms\"";
+
+/// What is said to an unknown `format`.
+pub(crate) const BAD_FORMAT: &str =
+    "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"";

@@ -1,0 +1,301 @@
+//! Intermediates: asking for one, and signing one.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use landfast_pki::authority::{self, IntermediateOptions};
+use landfast_pki::{Certificate, issue, pem};
+use landfast_sdk::logical::{Cx, Error, Response, Write};
+
+use crate::authority::{Change, certificate_key, missing_aia};
+use crate::crl::{self, Scope};
+use crate::mount::{Shared, finish};
+use crate::paths::ca::{
+    self, BAD_FORMAT, Exported, Form, FormFields, KeyFields, PowerFields, SubjectFields,
+    ValidityFields,
+};
+use crate::paths::issuers::IssuerRef;
+use crate::paths::leaf::{self, Authority, IssuerField};
+use crate::{keys, pki};
+
+/// What a certificate request may ask for besides names.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct CsrFields {
+    /// Ask for a CA certificate in the request itself; some CAs want that.
+    add_basic_constraints: bool,
+}
+
+/// What to sign.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct SignFields {
+    /// The request in PEM.
+    #[schemars(extend("default" = ""))]
+    csr: String,
+    /// Take subject and extensions from the request instead of from the fields.
+    #[schemars(extend("default" = false))]
+    use_csr_values: bool,
+    /// Subject key identifier in hexadecimal, to match that of a certificate to be replaced; empty for that of the key.
+    #[schemars(extend("default" = ""))]
+    skid: String,
+    /// Taken for compatibility and not used: the certificate is not an issuer of this mount.
+    issuer_name: String,
+    /// Size of the signature's hash, for an issuer with an RSA key: 256, 384 or 512; 0 for 256.
+    #[schemars(extend("default" = 0))]
+    signature_bits: u32,
+    /// Sign with RSA-PSS, for an issuer with an RSA key.
+    #[schemars(extend("default" = false))]
+    use_pss: bool,
+}
+
+/// A certificate to cross-sign.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct SelfIssuedFields {
+    /// A CA certificate in PEM whose subject is its issuer.
+    certificate: String,
+    /// Refuse a certificate whose key is of another type than the issuer's.
+    #[schemars(extend("default" = false))]
+    require_matching_certificate_algorithms: bool,
+}
+
+/// All fields of a request for an intermediate.
+type RequestFields = (
+    SubjectFields,
+    ValidityFields,
+    KeyFields,
+    FormFields,
+    CsrFields,
+);
+
+/// All fields for signing one.
+type SigningFields = (
+    SubjectFields,
+    ValidityFields,
+    FormFields,
+    PowerFields,
+    SignFields,
+);
+
+/// `POST intermediate/generate/EXPORTED` and `issuers/generate/intermediate/EXPORTED`.
+pub(crate) async fn generate(
+    mount: Shared,
+    _cx: Cx,
+    (exported, fields): (Exported, RequestFields),
+) -> Result<Response, Error> {
+    finish(async move { request(&mount, &exported.exported, fields).await }).await
+}
+
+/// `POST intermediate/cross-sign`: a request for a key that is here already.
+pub(crate) async fn cross_sign(
+    mount: Shared,
+    _cx: Cx,
+    fields: RequestFields,
+) -> Result<Response, Error> {
+    finish(async move { request(&mount, "existing", fields).await }).await
+}
+
+/// `POST root/sign-intermediate`.
+pub(crate) async fn sign(
+    mount: Shared,
+    _cx: Cx,
+    (issuer, fields): (IssuerField, SigningFields),
+) -> Result<Response, Error> {
+    finish(async move { issue_ca(&mount, &issuer.issuer_ref, fields).await }).await
+}
+
+/// `POST issuer/REF/sign-intermediate`.
+pub(crate) async fn sign_with(
+    mount: Shared,
+    _cx: Cx,
+    (issuer, fields): (IssuerRef, SigningFields),
+) -> Result<Response, Error> {
+    finish(async move { issue_ca(&mount, &issuer.issuer_ref, fields).await }).await
+}
+
+/// `POST root/sign-self-issued`.
+pub(crate) async fn sign_self_issued(
+    mount: Shared,
+    _cx: Cx,
+    (issuer, fields): (IssuerField, SelfIssuedFields),
+) -> Result<Response, Error> {
+    self_issued(&mount, &issuer.issuer_ref, &fields).await
+}
+
+/// `POST issuer/REF/sign-self-issued`.
+pub(crate) async fn sign_self_issued_with(
+    mount: Shared,
+    _cx: Cx,
+    (issuer, fields): (IssuerRef, SelfIssuedFields),
+) -> Result<Response, Error> {
+    self_issued(&mount, &issuer.issuer_ref, &fields).await
+}
+
+async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Result<Response, Error> {
+    let (subject, validity, key_fields, form_fields, csr_fields) = fields;
+    KeyFields::check_word(exported)?;
+    let form = form_fields
+        .form()
+        .ok_or_else(|| Error::bad_request(BAD_FORMAT))?;
+    let key_name = key_fields.name().to_owned();
+    if !key_name.is_empty() {
+        keys::check_name(&*keys::all(mount).await?, &key_name, "")?;
+    }
+    let source = key_fields.source(mount, exported).await?;
+    let request = ca::request(subject, validity, Some(&key_fields), PowerFields::default());
+    let ttl = leaf::mount_ttl(
+        mount,
+        request.ttl,
+        std::time::Duration::ZERO,
+        std::time::Duration::ZERO,
+    )
+    .await?;
+    let (prepared, said) = authority::intermediate_csr(
+        &request,
+        source.key.public_key(),
+        csr_fields.add_basic_constraints,
+        ttl,
+        mount.now(),
+    )
+    .map_err(pki::refusal)?;
+    let csr = prepared.sign(&*source.key).map_err(pki::failed)?;
+
+    let mut change = Change::begin(mount).await?;
+    if !key_name.is_empty() {
+        keys::check_name(&change.keys, &key_name, "")?;
+    }
+    let key = change.add_key(&source.key, &key_name).await?;
+    change.commit(&[], &[]).await?;
+    // A key that comes in may be the one that an issuer waited for.
+    let built = if key.existing {
+        Vec::new()
+    } else {
+        crl::rebuild(mount, Scope::Forced)
+            .await
+            .unwrap_or_else(crl::not_built)
+    };
+
+    let mut shown = Map::new();
+    shown.insert(
+        "csr".to_owned(),
+        ca::encoded(form, "CERTIFICATE REQUEST", csr.der()).into(),
+    );
+    shown.insert("key_id".to_owned(), key.id.into());
+    if source.shown {
+        ca::show_key(&mut shown, &source.key, form, &form_fields, "csr")?;
+    }
+    let mut warnings = Vec::new();
+    if let Some(missing) = missing_aia(mount).await? {
+        warnings.push(format!(
+            "{missing} Since this certificate is an intermediate, it might be useful to regenerate this certificate after fixing this problem for the root mount."
+        ));
+    }
+    warnings.extend(said);
+    warnings.extend(built);
+    Ok(Response::map(shown).warn_all(warnings))
+}
+
+async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result<Response, Error> {
+    let (subject, validity, form_fields, power, sign) = fields;
+    let form = form_fields.form().ok_or_else(|| {
+        Error::bad_request("The \"format\" path parameter must be \"pem\" or \"der\"")
+    })?;
+    let signer = Authority::load(mount, issuer).await?;
+    let csr = issue::read_csr(&sign.csr).map_err(pki::refusal)?;
+    let request = landfast_pki::authority::CaRequest {
+        signature_bits: sign.signature_bits,
+        use_pss: sign.use_pss,
+        ..ca::request(subject, validity, None, power)
+    };
+    let ttl = leaf::mount_ttl(
+        mount,
+        request.ttl,
+        std::time::Duration::ZERO,
+        std::time::Duration::ZERO,
+    )
+    .await?;
+    let options = IntermediateOptions {
+        use_csr_values: sign.use_csr_values,
+        skid: &sign.skid,
+    };
+    let (prepared, warnings) = authority::sign_intermediate(
+        &request,
+        &csr,
+        options,
+        &signer.signing.rules,
+        ttl,
+        mount.now(),
+        leaf::serial()?,
+    )
+    .map_err(pki::refusal)?;
+    let certificate = signer.sign(prepared)?;
+    mount
+        .save(vec![Write::put(
+            certificate_key(certificate.serial()),
+            certificate.der(),
+        )])
+        .await?;
+    Ok(Response::map(chained(&certificate, &signer, form)?).warn_all(warnings))
+}
+
+/// The certificate with its whole chain: here `ca_chain` starts with the new certificate itself.
+fn chained(
+    certificate: &Certificate,
+    signer: &Authority,
+    form: Form,
+) -> Result<Map<String, Value>, Error> {
+    let above = &signer.signing.loaded.entry.ca_chain;
+    let own = ca::encoded(form, "CERTIFICATE", certificate.der());
+    let mut chain = vec![own.clone()];
+    for text in above {
+        let der = pem::one(text.as_bytes(), &["CERTIFICATE"]).map_err(pki::failed)?;
+        chain.push(ca::encoded(form, "CERTIFICATE", &der));
+    }
+    let shown = if form == Form::Bundle {
+        chain.join("\n")
+    } else {
+        own
+    };
+    let issuing = signer.signing.loaded.certificate.der();
+    Ok(object(json!({
+        "certificate": shown,
+        "issuing_ca": ca::encoded(form, "CERTIFICATE", issuing),
+        "ca_chain": chain,
+        "serial_number": certificate.serial().colon(),
+        "expiration": certificate.not_after().as_second(),
+    })))
+}
+
+async fn self_issued(
+    mount: &Shared,
+    issuer: &str,
+    fields: &SelfIssuedFields,
+) -> Result<Response, Error> {
+    let blocks = pem::blocks(fields.certificate.as_bytes());
+    let block = blocks
+        .first()
+        .ok_or_else(|| Error::bad_request("certificate could not be PEM-decoded"))?;
+    let certificate = Certificate::from_der(&block.contents)
+        .map_err(|cause| Error::bad_request(format!("error parsing certificate: {cause}")))?;
+    let signer = Authority::load(mount, issuer).await?;
+    let matching = fields.require_matching_certificate_algorithms;
+    let (prepared, warnings) =
+        authority::self_issued(&certificate, &signer.signing.rules, matching)
+            .map_err(pki::refusal)?;
+    let signed = signer.sign(prepared)?;
+    let text = |der: &[u8]| ca::encoded(Form::Pem, "CERTIFICATE", der);
+    let shown = json!({
+        "certificate": text(signed.der()),
+        "issuing_ca": text(signer.signing.loaded.certificate.der()),
+    });
+    Ok(Response::data(&shown)?.warn_all(warnings))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,213 @@
+//! Making a root: a key, a certificate that it signs for itself, and an issuer of the two.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use landfast_pki::authority;
+use landfast_pki::issue::AiaUrls;
+use landfast_sdk::logical::{Cx, Error, NoFields, Response};
+
+use crate::Mount;
+use crate::authority::Change;
+use crate::crl::{self, Scope};
+use crate::entry::issuer::{AiaEntry, IssuerEntry};
+use crate::mount::{Shared, finish};
+use crate::paths::ca::{
+    self, BAD_FORMAT, Exported, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
+};
+use crate::paths::leaf;
+use crate::{aia, issuers, keys, pki};
+
+/// The issuer to make.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct NameField {
+    /// Name of the issuer.
+    issuer_name: Option<String>,
+}
+
+/// All fields of a root.
+type RootFields = (
+    SubjectFields,
+    ValidityFields,
+    KeyFields,
+    FormFields,
+    PowerFields,
+    NameField,
+);
+
+/// `POST root/generate/EXPORTED` and `issuers/generate/root/EXPORTED`.
+pub(crate) async fn generate(
+    mount: Shared,
+    _cx: Cx,
+    (exported, fields): (Exported, RootFields),
+) -> Result<Response, Error> {
+    finish(async move { make(&mount, &exported.exported, fields, false).await }).await
+}
+
+/// `POST root/rotate/EXPORTED`: as generating, with the issuer named `next` when no name is given and that one is free.
+pub(crate) async fn rotate(
+    mount: Shared,
+    _cx: Cx,
+    (exported, fields): (Exported, RootFields),
+) -> Result<Response, Error> {
+    finish(async move { make(&mount, &exported.exported, fields, true).await }).await
+}
+
+/// `DELETE root`: deletes all issuers and keys.
+pub(crate) async fn delete(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+    finish(async move {
+        let mut change = Change::begin(&mount).await?;
+        let issuers: Vec<_> = change.issuers.iter().map(|issuer| issuer.entry.id.clone()).collect();
+        let keys: Vec<_> = change.keys.iter().map(|key| key.id.clone()).collect();
+        change.set_default_issuer("");
+        change.set_default_key("");
+        change.commit(&issuers, &keys).await?;
+        mount.crl.forget();
+        let warnings = crl::rebuild(&mount, Scope::Forced).await.unwrap_or_else(crl::not_built);
+        Ok(Response::null()
+            .warn("DELETE /root deletes all keys and issuers; prefer the new DELETE /key/:key_ref and DELETE /issuer/:issuer_ref for finer granularity, unless removal of all keys and issuers is desired.")
+            .warn_all(warnings))
+    })
+    .await
+}
+
+async fn make(
+    mount: &Shared,
+    exported: &str,
+    fields: RootFields,
+    rotate: bool,
+) -> Result<Response, Error> {
+    let (subject, validity, key_fields, form_fields, power, name) = fields;
+    KeyFields::check_word(exported)?;
+    let form = form_fields
+        .form()
+        .ok_or_else(|| Error::bad_request(BAD_FORMAT))?;
+    let key_name = key_fields.name().to_owned();
+    let issuer_name = name
+        .issuer_name
+        .as_deref()
+        .map(str::trim)
+        .unwrap_or_default()
+        .to_owned();
+    check_names(mount, &issuer_name, &key_name).await?;
+    let (urls, mut warnings) = urls(mount).await?;
+    let source = key_fields.source(mount, exported).await?;
+    let request = ca::request(subject, validity, Some(&key_fields), power);
+    let ttl = leaf::mount_ttl(
+        mount,
+        request.ttl,
+        std::time::Duration::ZERO,
+        std::time::Duration::ZERO,
+    )
+    .await?;
+    let public = source.key.public_key();
+    let (prepared, said) =
+        authority::root(&request, public, &urls, ttl, mount.now(), leaf::serial()?)
+            .map_err(pki::refusal)?;
+    let algorithm = prepared.algorithm();
+    let certificate = prepared.sign(&*source.key).map_err(pki::failed)?;
+
+    let mut change = Change::begin(mount).await?;
+    // Another request may have taken a name while the key was made.
+    let issuer_name = match issuer_name.as_str() {
+        "" if rotate && change.issuers.find("next").is_none() => "next",
+        given => given,
+    };
+    check_names(mount, issuer_name, &key_name).await?;
+    let key = change.add_key(&source.key, &key_name).await?;
+    let issuer = change.add_issuer(&certificate, issuer_name).await?;
+    if let Some(entry) = change.issuer(&issuer.id).cloned() {
+        // CRLs are signed the way the certificate is, PSS included.
+        let number = algorithm.storage_number().into();
+        change.set_issuer(IssuerEntry {
+            revocation_signature_algorithm: number,
+            ..entry
+        });
+    }
+    change.store_certificate(&certificate);
+    if change.issuers_config.default_follows_latest_issuer {
+        change.set_default_issuer(&issuer.id);
+    }
+    let key_name = if key.existing {
+        change
+            .keys
+            .find(&key.id)
+            .map(|key| key.name.clone())
+            .unwrap_or_default()
+    } else {
+        key_name
+    };
+    change.commit(&[], &[]).await?;
+    let built = crl::rebuild(mount, Scope::Forced)
+        .await
+        .unwrap_or_else(crl::not_built);
+
+    let text = ca::encoded(form, "CERTIFICATE", certificate.der());
+    let mut shown = object(json!({
+        "certificate": text,
+        "issuing_ca": text,
+        "serial_number": certificate.serial().colon(),
+        "expiration": certificate.not_after().as_second(),
+        "issuer_id": issuer.id,
+        "issuer_name": issuer_name,
+        "key_id": key.id,
+        "key_name": key_name,
+    }));
+    if source.shown {
+        ca::show_key(&mut shown, &source.key, form, &form_fields, "certificate")?;
+    }
+    warnings.extend(said);
+    warnings.extend(built);
+    Ok(Response::map(shown).warn_all(warnings))
+}
+
+/// The mount's URLs. A root has no id yet, so URLs with its id in them are left out.
+async fn urls(mount: &Mount) -> Result<(AiaUrls, Vec<String>), Error> {
+    let entry = mount.load_or_default::<AiaEntry>(AiaEntry::KEY).await?;
+    let named = [
+        &entry.issuing_certificates,
+        &entry.crl_distribution_points,
+        &entry.delta_crl_distribution_points,
+        &entry.ocsp_servers,
+    ];
+    let by_id = named
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|url| url.contains("{{issuer_id}}"));
+    if entry.enable_templating && by_id {
+        return Ok((
+            AiaUrls::default(),
+            vec!["When generating root CA, found global AIA configuration with issuer_id template unsuitable for root generation. This AIA configuration has been ignored. To include AIA on this root CA, set the global AIA configuration to not include issuer_id and instead to refer to a static issuer name.".to_owned()],
+        ));
+    }
+    let urls = aia::of_mount(mount).await.map_err(|error| match error {
+        Error::Failed(text) => {
+            let reason = text.strip_prefix("unable to fetch AIA URL information: ").unwrap_or(&text);
+            Error::failed(format!(
+                "unable to parse AIA URL information: {reason}\nUsing templated AIA URL's {{{{issuer_id}}}} field when generating root certificates is not supported."
+            ))
+        }
+        other => other,
+    })?;
+    Ok((urls, Vec::new()))
+}
+
+async fn check_names(mount: &Mount, issuer: &str, key: &str) -> Result<(), Error> {
+    if !issuer.is_empty() {
+        issuers::check_name(&*issuers::all(mount).await?, issuer, "")?;
+    }
+    if !key.is_empty() {
+        keys::check_name(&*keys::all(mount).await?, key, "")?;
+    }
+    Ok(())
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
