@@ -1,7 +1,10 @@
 //! The commands that people run. Each has one file; this one has what they
 //! share: the argument parser, the exit codes, and how a failure is told.
 
+mod credential_process;
+mod lab;
 mod register;
+mod session;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -35,12 +38,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    CredentialProcess(Box<credential_process::Arguments>),
+    Lab(lab::Arguments),
     Register(register::Arguments),
 }
 
 /// Runs the command that the arguments name.
 pub(crate) fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::CredentialProcess(arguments) => credential_process::run(&arguments),
+        Command::Lab(arguments) => lab::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
     };
     match outcome {
@@ -50,6 +57,15 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::from(failure.code())
         }
     }
+}
+
+/// Runs a future on a runtime of its own: the commands do one thing at a time.
+fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    Ok(runtime.block_on(future))
 }
 
 /// Why a command failed. The text is for the person who ran it.

@@ -2,11 +2,13 @@
 
 pub mod arn;
 pub mod cache;
+pub mod causes;
 pub mod crypto;
 pub mod files;
 pub mod identity;
 pub mod lab;
 pub mod policy;
+pub mod provider;
 pub mod rules;
 pub mod session;
 pub mod sigv4;

@@ -1,0 +1,149 @@
+//! Credentials for a role, from the files of a node: the cache first, then
+//! Roles Anywhere.
+//!
+//! Certificate and key are read anew for every session, so a renewal needs no
+//! restart. A pair that is being replaced at that very moment does not match
+//! for an instant; reading it once more settles that.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cache::Cache;
+use crate::files::FileError;
+use crate::identity::{self, IdentityError};
+use crate::session::{Client, Credentials, Endpoint, SessionError, SessionRequest};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a renewal may take to swap certificate and key.
+const SWAP: Duration = Duration::from_millis(100);
+
+/// What a provider needs to know.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The certificate in PEM, leaf first.
+    pub certificate: PathBuf,
+    /// Its private key in PEM.
+    pub private_key: PathBuf,
+    /// Further certificates of the chain.
+    pub intermediates: Option<PathBuf>,
+    /// Which session.
+    pub request: SessionRequest,
+    /// Where to ask.
+    pub endpoint: Endpoint,
+    /// Use the proxy that the environment names.
+    pub proxy: bool,
+    /// A PEM file with the CAs of the endpoint, in place of the public ones.
+    pub authorities: Option<PathBuf>,
+    /// Accept any certificate of the endpoint. For laboratories only.
+    pub skip_verify: bool,
+    /// Where sessions are kept between calls; none keeps nothing.
+    pub cache: Option<Cache>,
+}
+
+/// Why there are no credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// Certificate or key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The service, or the way to it.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The HTTP client can't be set up.
+    #[error("the HTTP client: {0}")]
+    Http(String),
+    /// The endpoint's CA file.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Gives credentials, as often as asked.
+pub struct Provider {
+    options: Options,
+}
+
+impl Provider {
+    /// A provider over these options; nothing is read yet.
+    pub const fn new(options: Options) -> Self {
+        Self { options }
+    }
+
+    /// Credentials from the cache, without a network call or the private key.
+    pub fn cached(&self, now: Timestamp) -> Option<Credentials> {
+        let cache = self.options.cache.as_ref()?;
+        let (leaf, _) = identity::certificates(&self.options.certificate).ok()?;
+        if now > leaf.not_after() {
+            return None;
+        }
+        cache.load(&self.cache_key(leaf.der()), now)
+    }
+
+    /// New credentials, stored in the cache when there is one.
+    ///
+    /// # Errors
+    /// [`ProviderError`]. A cache that can't be written is only logged: the
+    /// credentials are good without it.
+    pub async fn fetch(&self, now: impl Fn() -> Timestamp) -> Result<Credentials, ProviderError> {
+        let options = &self.options;
+        let load = || {
+            identity::load(
+                &options.certificate,
+                &options.private_key,
+                options.intermediates.as_deref(),
+            )
+        };
+        let loaded = match load() {
+            Err(IdentityError::Mismatch { .. }) => {
+                tokio::time::sleep(SWAP).await;
+                load()
+            }
+            other => other,
+        };
+        let (identity, _) = loaded?;
+        let client = Client::new(self.http()?, options.endpoint.clone());
+        let credentials = client
+            .create_session(&identity, &options.request, now)
+            .await?;
+        if let Some(cache) = &options.cache {
+            let key = self.cache_key(&identity.leaf);
+            if let Err(error) = cache.store(&key, &credentials) {
+                tracing::warn!(%error, "the session is not cached");
+            }
+        }
+        Ok(credentials)
+    }
+
+    fn cache_key(&self, leaf: &[u8]) -> String {
+        Cache::key(&self.options.request, leaf, &self.options.endpoint.url)
+    }
+
+    fn http(&self) -> Result<reqwest::Client, ProviderError> {
+        let mut builder = reqwest::Client::builder()
+            .http1_only()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("landfast/", env!("CARGO_PKG_VERSION")));
+        if !self.options.proxy {
+            builder = builder.no_proxy();
+        }
+        if let Some(path) = &self.options.authorities {
+            let pem = crate::files::read_secret(path)?;
+            let certificates =
+                reqwest::Certificate::from_pem_bundle(pem.expose()).map_err(|_| {
+                    ProviderError::Http(format!("{}: no certificates in PEM", path.display()))
+                })?;
+            builder = builder.tls_certs_only(certificates);
+        }
+        if self.options.skip_verify {
+            tracing::warn!("the endpoint's certificate is not verified");
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        builder
+            .build()
+            .map_err(|error| ProviderError::Http(error.to_string()))
+    }
+}

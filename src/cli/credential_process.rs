@@ -1,0 +1,40 @@
+//! `landfast credential-process`: temporary credentials for any AWS SDK.
+
+use clap::Args;
+use jiff::Timestamp;
+use landfast_node::cache;
+use landfast_node::provider::Provider;
+
+use super::{Failure, session};
+
+const EXAMPLES: &str = "\
+Example, in ~/.aws/config:
+  [default]
+  region = us-west-2
+  credential_process = landfast credential-process --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN
+
+The flags are those of aws_signing_helper where both have them. Unlike it, sessions are kept
+in ~/.cache/landfast (mode 0600) until five minutes before their end.";
+
+/// Print temporary AWS credentials, from the cache or from IAM Roles Anywhere
+///
+/// Proves the node's identity with its certificate and key, and prints the
+/// JSON that AWS SDKs and the AWS CLI expect of a credential process.
+/// Nothing else goes to standard output.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    session: session::SessionArguments,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let provider = Provider::new(arguments.session.options()?);
+    // The common case costs neither a runtime nor an HTTP client.
+    let credentials = match provider.cached(Timestamp::now()) {
+        Some(credentials) => credentials,
+        None => super::block_on(provider.fetch(Timestamp::now))?
+            .map_err(|error| session::explain(&error))?,
+    };
+    cache::print(&credentials).map_err(|error| Failure::Failed(format!("standard output: {error}")))
+}

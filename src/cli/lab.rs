@@ -1,0 +1,168 @@
+//! `landfast lab`: IAM Roles Anywhere without AWS.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+use landfast_node::arn::{Arn, ArnKind};
+use landfast_node::files;
+use landfast_node::lab::server::Lab;
+use landfast_node::lab::{Profile, Role, State};
+use landfast_node::policy::TrustPolicy;
+use landfast_node::session::DURATIONS;
+use serde_json::json;
+
+use super::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  # a lab that trusts one CA; prints the ARNs and the endpoint as one JSON line
+  landfast lab --trust-anchor ca.pem --listen 127.0.0.1:9912
+
+  # a session from it
+  landfast credential-process --endpoint http://127.0.0.1:9912 --no-cache ...
+
+  # what it was asked, and trouble to come
+  curl http://127.0.0.1:9912/lab/calls
+  curl -d '[\"throttle\",\"drop\"]' http://127.0.0.1:9912/lab/faults";
+
+/// Stand in for IAM Roles Anywhere on this machine, without AWS
+///
+/// Verifies what the service verifies: signature, certificate path, dates, key
+/// usage, revocation, the profile's rules and the role's trust policy. The
+/// credentials that it hands out are made up. This is not AWS: it serves
+/// loopback addresses only and keeps nothing when it ends.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The trust anchor's certificates in PEM
+    #[arg(long, value_name = "FILE")]
+    trust_anchor: PathBuf,
+
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9912")]
+    listen: SocketAddr,
+
+    /// The account to play
+    #[arg(long, default_value = "111122223333")]
+    account: String,
+
+    /// The Region to play
+    #[arg(long, default_value = "us-west-2")]
+    region: String,
+
+    /// The role's trust policy; without it, the one that EKS documents for
+    /// hybrid nodes: the session name must be the certificate's common name
+    #[arg(long, value_name = "FILE")]
+    trust_policy: Option<PathBuf>,
+
+    /// The profile's session length in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    duration: u32,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if !DURATIONS.contains(&arguments.duration) {
+        return Err(Failure::Usage(
+            "--duration takes 900 to 43200 seconds".into(),
+        ));
+    }
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+    let read = |path| files::read_secret(path).map_err(|error| failed(&error));
+    let bundle = read(&arguments.trust_anchor)?;
+    let bundle = String::from_utf8_lossy(bundle.expose());
+    let mut state = State::new(&arguments.account, &arguments.region);
+    let anchor = state
+        .create_anchor("lab", &bundle, true, Timestamp::now())
+        .map_err(|error| Failure::Refused(error.to_string()))?
+        .arn
+        .clone();
+    let role = Arn::parse_as(
+        &format!("arn:aws:iam::{}:role/hybrid-node", arguments.account),
+        ArnKind::Role,
+    )
+    .map_err(|error| Failure::Usage(format!("--account: {error}")))?;
+    let policy = match &arguments.trust_policy {
+        Some(path) => String::from_utf8_lossy(read(path)?.expose()).into_owned(),
+        None => hybrid_policy(&anchor),
+    };
+    let trust = TrustPolicy::parse(&policy).map_err(|error| failed(&error))?;
+    let profile = state.new_arn("profile").map_err(|error| failed(&error))?;
+    state.profiles.push(Profile {
+        arn: profile.clone(),
+        name: "lab".into(),
+        enabled: true,
+        roles: vec![role.clone()],
+        duration: arguments.duration,
+        accept_session_name: true,
+    });
+    state.roles.push(Role {
+        arn: role.clone(),
+        max_duration: *DURATIONS.end(),
+        trust,
+    });
+    super::block_on(async {
+        let listener = Lab::bind(arguments.listen)
+            .await
+            .map_err(|error| Failure::Refused(error.to_string()))?;
+        let address = listener.local_addr().map_err(|error| failed(&error))?;
+        let ready = json!({
+            "endpoint": format!("http://{address}"),
+            "trustAnchorArn": anchor,
+            "profileArn": profile,
+            "roleArn": role,
+            "notice": "this is not AWS; the credentials are made up",
+        });
+        println!("{ready}");
+        let lab = Lab::new(state, Arc::new(Timestamp::now));
+        lab.serve(listener, stopped())
+            .await
+            .map_err(|error| failed(&error))
+    })?
+}
+
+/// Source: EKS user guide, "Prepare credentials for hybrid nodes".
+fn hybrid_policy(anchor: &Arn) -> String {
+    let from_anchor = json!({"aws:SourceArn": anchor});
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "rolesanywhere.amazonaws.com"},
+                "Action": ["sts:TagSession", "sts:SetSourceIdentity"],
+                "Condition": {"ArnEquals": from_anchor},
+            },
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "rolesanywhere.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {
+                    "StringEquals": {
+                        "sts:RoleSessionName": "${aws:PrincipalTag/x509Subject/CN}",
+                    },
+                    "ArnEquals": from_anchor,
+                },
+            },
+        ],
+    })
+    .to_string()
+}
+
+/// Ready at SIGINT or SIGTERM.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

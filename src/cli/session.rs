@@ -1,0 +1,199 @@
+//! What `credential-process`, `update` and `serve` share: which session, and
+//! with which certificate.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use landfast_node::arn::{Arn, ArnKind};
+use landfast_node::cache::{self, Cache};
+use landfast_node::provider::{Options, ProviderError};
+use landfast_node::session::{DURATIONS, Endpoint, EndpointKind, SessionError, SessionRequest};
+
+use super::Failure;
+
+/// The flags of `aws_signing_helper` that name a session, with the same names.
+#[derive(Args, Debug)]
+pub(super) struct SessionArguments {
+    /// The IAM role to assume
+    #[arg(long, value_name = "ARN", value_parser = role)]
+    role_arn: Arn,
+
+    /// The Roles Anywhere profile
+    #[arg(long, value_name = "ARN", value_parser = profile)]
+    profile_arn: Arn,
+
+    /// The Roles Anywhere trust anchor
+    #[arg(long, value_name = "ARN", value_parser = trust_anchor)]
+    trust_anchor_arn: Arn,
+
+    /// The node's certificate in PEM, leaf first
+    #[arg(long, value_name = "FILE", default_value = "/etc/iam/pki/server.pem")]
+    certificate: PathBuf,
+
+    /// The certificate's private key in PEM
+    #[arg(long, value_name = "FILE", default_value = "/etc/iam/pki/server.key")]
+    private_key: PathBuf,
+
+    /// Intermediate certificates to send along, in PEM
+    #[arg(long, value_name = "FILE")]
+    intermediates: Option<PathBuf>,
+
+    /// The session's length in seconds, 900 to 43200; without it the profile decides
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(DURATION_START..=DURATION_END))]
+    session_duration: Option<u32>,
+
+    /// The role session name, if the profile accepts one; EKS hybrid nodes
+    /// give the node name
+    #[arg(long, value_name = "NAME", value_parser = session_name)]
+    role_session_name: Option<String>,
+
+    /// The Region of the endpoint; without it, that of the trust anchor
+    #[arg(long)]
+    region: Option<String>,
+
+    /// An endpoint other than the public one, such as a VPC endpoint
+    #[arg(long, value_name = "URL", conflicts_with_all = ["fips", "dual_stack"])]
+    endpoint: Option<String>,
+
+    /// Use the FIPS 140 endpoint (United States and GovCloud)
+    #[arg(long)]
+    fips: bool,
+
+    /// Use the endpoint with IPv4 and IPv6
+    #[arg(long)]
+    dual_stack: bool,
+
+    /// The CAs of the endpoint in PEM, in place of the public ones
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// Use the proxy that HTTPS_PROXY names
+    #[arg(long)]
+    with_proxy: bool,
+
+    /// Do not verify the endpoint's certificate: for laboratories only
+    #[arg(long)]
+    no_verify_ssl: bool,
+
+    /// Keep sessions here between calls
+    #[arg(long, value_name = "DIR", env = "LANDFAST_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
+
+    /// Ask AWS at every call
+    #[arg(long)]
+    no_cache: bool,
+}
+
+const DURATION_START: i64 = *DURATIONS.start() as i64;
+const DURATION_END: i64 = *DURATIONS.end() as i64;
+
+impl SessionArguments {
+    /// Checks what one flag says against the others, and makes a provider's options of it.
+    pub(super) fn options(&self) -> Result<Options, Failure> {
+        if self.profile_arn.region != self.trust_anchor_arn.region {
+            return Err(Failure::Usage(format!(
+                "the profile is in {} and the trust anchor in {}: Roles Anywhere wants both in one Region",
+                self.profile_arn.region, self.trust_anchor_arn.region
+            )));
+        }
+        if self.profile_arn.account != self.trust_anchor_arn.account {
+            return Err(Failure::Usage(
+                "the profile and the trust anchor belong to different accounts".into(),
+            ));
+        }
+        let region = self
+            .region
+            .as_deref()
+            .unwrap_or(&self.trust_anchor_arn.region);
+        let endpoint = match &self.endpoint {
+            Some(url) if url.starts_with("https://") || url.starts_with("http://127.") => {
+                Endpoint {
+                    url: url.trim_end_matches('/').to_owned(),
+                    region: region.to_owned(),
+                }
+            }
+            Some(_) => {
+                return Err(Failure::Usage(
+                    "--endpoint takes an https:// URL, or http://127.0.0.1:PORT for the lab".into(),
+                ));
+            }
+            None => Endpoint::of(
+                &self.trust_anchor_arn,
+                region,
+                EndpointKind {
+                    fips: self.fips,
+                    dual_stack: self.dual_stack,
+                },
+            ),
+        };
+        Ok(Options {
+            certificate: self.certificate.clone(),
+            private_key: self.private_key.clone(),
+            intermediates: self.intermediates.clone(),
+            request: SessionRequest {
+                trust_anchor: self.trust_anchor_arn.clone(),
+                profile: self.profile_arn.clone(),
+                role: self.role_arn.clone(),
+                duration: self.session_duration,
+                session_name: self.role_session_name.clone(),
+            },
+            endpoint,
+            proxy: self.with_proxy,
+            authorities: self.ca_file.clone(),
+            skip_verify: self.no_verify_ssl,
+            cache: self.cache(),
+        })
+    }
+
+    fn cache(&self) -> Option<Cache> {
+        if self.no_cache {
+            return None;
+        }
+        let path = |name| std::env::var_os(name).map(PathBuf::from);
+        let directory = self.cache_dir.clone().or_else(|| {
+            cache::default_directory(path("XDG_CACHE_HOME").as_deref(), path("HOME").as_deref())
+        });
+        directory.map(Cache::new)
+    }
+}
+
+/// Says what AWS's refusal usually means, below the refusal itself.
+pub(super) fn explain(error: &ProviderError) -> Failure {
+    match error {
+        ProviderError::Session(inner @ SessionError::Transport { .. }) => {
+            Failure::Unreachable(inner.to_string())
+        }
+        ProviderError::Session(inner @ SessionError::Refused { message, .. }) => {
+            let hint = landfast_node::causes::of(message)
+                .map(|cause| {
+                    format!(
+                        "\n  usual cause: {}\n  next step: {}",
+                        cause.cause, cause.remedy
+                    )
+                })
+                .unwrap_or_default();
+            Failure::Failed(format!("{inner}{hint}"))
+        }
+        other => Failure::Failed(other.to_string()),
+    }
+}
+
+fn role(text: &str) -> Result<Arn, String> {
+    Arn::parse_as(text, ArnKind::Role).map_err(|error| error.to_string())
+}
+
+fn profile(text: &str) -> Result<Arn, String> {
+    Arn::parse_as(text, ArnKind::Profile).map_err(|error| error.to_string())
+}
+
+fn trust_anchor(text: &str) -> Result<Arn, String> {
+    Arn::parse_as(text, ArnKind::TrustAnchor).map_err(|error| error.to_string())
+}
+
+fn session_name(text: &str) -> Result<String, String> {
+    if landfast_node::tags::is_session_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("2 to 64 letters, digits and _ + = , . @ -".into())
+    }
+}
