@@ -450,3 +450,31 @@ fn harden(launch: &Launch) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    struct Nothing;
+
+    impl kms::Plugin for Nothing {}
+
+    #[tokio::test]
+    async fn a_plugin_that_no_host_connects_to_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let launch = Launch {
+            kind: PluginKind::Kms,
+            host_certificate: Identity::generate().unwrap().certificate().clone(),
+            socket_dir: dir.path().into(),
+            socket_group: None,
+            seventh_field: false,
+            lock_memory: false,
+        };
+        let mut server = Server::kms(&launch, Options::default(), Arc::new(Nothing)).unwrap();
+        server.first_connection = Duration::from_millis(20);
+        assert_eq!(server.run().await.unwrap(), End::NoHost);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
