@@ -25,6 +25,7 @@ pub mod serial;
 pub mod sign;
 
 // Rules.
+pub mod anchor;
 pub mod authority;
 pub mod glob;
 pub mod host;

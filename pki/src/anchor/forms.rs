@@ -98,10 +98,14 @@ pub enum FormError {
     #[error("the form pem_body holds one certificate, and this trust anchor has {0}")]
     OneBody(usize),
     /// IAM Roles Anywhere: 1 to 255 letters, digits, blanks, `-` and `_`.
-    #[error("the name of a trust anchor has 1 to 255 letters, digits, blanks, hyphens and underscores")]
+    #[error(
+        "the name of a trust anchor has 1 to 255 letters, digits, blanks, hyphens and underscores"
+    )]
     Name,
     /// IAM Roles Anywhere names anchors by UUID.
-    #[error("a trust anchor id has letters, digits and hyphens only, as in an ARN behind `trust-anchor/`")]
+    #[error(
+        "a trust anchor id has letters, digits and hyphens only, as in an ARN behind `trust-anchor/`"
+    )]
     Id,
     /// IAM Roles Anywhere: 1 to 360 days.
     #[error("the threshold of a notification is 1 to 360 days")]
@@ -165,8 +169,16 @@ impl Notification {
     pub fn for_leaves_of(days: u64) -> [Self; 2] {
         let threshold = u16::try_from((days / 4).clamp(1, 45)).unwrap_or(45);
         [
-            Self { event: Event::CaCertificateExpiry, threshold: 60, enabled: true },
-            Self { event: Event::EndEntityCertificateExpiry, threshold, enabled: days >= 4 },
+            Self {
+                event: Event::CaCertificateExpiry,
+                threshold: 60,
+                enabled: true,
+            },
+            Self {
+                event: Event::EndEntityCertificateExpiry,
+                threshold,
+                enabled: days >= 4,
+            },
         ]
     }
 }
@@ -186,7 +198,10 @@ impl Anchor {
 
     /// The certificates as one PEM text.
     pub fn pem(&self) -> String {
-        self.certificates.iter().map(|pem| format!("{}\n", pem.trim())).collect()
+        self.certificates
+            .iter()
+            .map(|pem| format!("{}\n", pem.trim()))
+            .collect()
     }
 
     fn check(&self) -> Result<(), FormError> {
@@ -200,13 +215,21 @@ impl Anchor {
         if !self.trust_anchor_id.as_ref().is_none_or(id) {
             return Err(FormError::Id);
         }
-        if !self.notifications.iter().all(|n| (1..=360).contains(&n.threshold)) {
+        if !self
+            .notifications
+            .iter()
+            .all(|n| (1..=360).contains(&n.threshold))
+        {
             return Err(FormError::Threshold);
         }
         let tag = |(key, value): &(String, String)| {
             (1..=128).contains(&key.chars().count()) && value.chars().count() <= 256
         };
-        if self.tags.iter().all(tag) { Ok(()) } else { Err(FormError::Tag) }
+        if self.tags.iter().all(tag) {
+            Ok(())
+        } else {
+            Err(FormError::Tag)
+        }
     }
 
     fn source(&self) -> Value {
@@ -227,16 +250,18 @@ pub fn render(form: Form, anchor: &Anchor) -> Result<String, FormError> {
         Form::Pem => anchor.pem(),
         Form::PemLine => anchor.pem().trim_end().replace('\n', "\\n"),
         Form::PemBody => match anchor.certificates.as_slice() {
-            [only] => only.lines().filter(|line| !line.starts_with('-')).map(str::trim).collect(),
+            [only] => only
+                .lines()
+                .filter(|line| !line.starts_with('-'))
+                .map(str::trim)
+                .collect(),
             other => return Err(FormError::OneBody(other.len())),
         },
         Form::Cli => pretty(&cli(anchor)),
         Form::CloudFormation => cloudformation(anchor),
         Form::Terraform => terraform(anchor),
         Form::TerraformJson => pretty(&terraform_json(anchor)),
-        Form::EksParameters => {
-            pretty(&json!({ "Parameters": { "CABundleCert": anchor.pem() } }))
-        }
+        Form::EksParameters => pretty(&json!({ "Parameters": { "CABundleCert": anchor.pem() } })),
     })
 }
 
@@ -261,7 +286,10 @@ fn cli(anchor: &Anchor) -> Value {
         request["notificationSettings"] = settings.collect();
     }
     if !anchor.tags.is_empty() {
-        let tags = anchor.tags.iter().map(|(key, value)| json!({ "key": key, "value": value }));
+        let tags = anchor
+            .tags
+            .iter()
+            .map(|(key, value)| json!({ "key": key, "value": value }));
         request["tags"] = tags.collect();
     }
     request
@@ -298,7 +326,12 @@ fn cloudformation(anchor: &Anchor) -> String {
     if !anchor.tags.is_empty() {
         out.push_str("      Tags:\n");
         for (key, value) in &anchor.tags {
-            let _ = writeln!(out, "        - {{Key: {}, Value: {}}}", quoted(key), quoted(value));
+            let _ = writeln!(
+                out,
+                "        - {{Key: {}, Value: {}}}",
+                quoted(key),
+                quoted(value)
+            );
         }
     }
     if let Some(crl) = &anchor.crl {
@@ -365,7 +398,10 @@ fn terraform_json(anchor: &Anchor) -> Value {
         resource["notification_settings"] = settings.collect();
     }
     if !anchor.tags.is_empty() {
-        let tags = anchor.tags.iter().map(|(key, value)| (literal(key), json!(literal(value))));
+        let tags = anchor
+            .tags
+            .iter()
+            .map(|(key, value)| (literal(key), json!(literal(value))));
         resource["tags"] = Value::Object(tags.collect());
     }
     json!({
@@ -409,5 +445,4 @@ fn hcl_literal(text: &str) -> String {
 const CERTIFICATE_BUNDLE: &str = "CERTIFICATE_BUNDLE";
 
 #[cfg(test)]
-#[path = "forms_tests.rs"]
 mod tests;
