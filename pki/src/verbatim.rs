@@ -117,7 +117,7 @@ fn settings(request: &VerbatimRequest<'_>) -> Settings {
         client_flag: false,
         basic_constraints_valid_for_non_ca: request
             .basic_constraints_valid_for_non_ca
-            .or(role.map(|role| role.basic_constraints_valid_for_non_ca))
+            .or_else(|| role.map(|role| role.basic_constraints_valid_for_non_ca))
             .unwrap_or_default(),
         ttl: role.map(|role| role.ttl).unwrap_or_default(),
         max_ttl: role.map(|role| role.max_ttl).unwrap_or_default(),

@@ -111,7 +111,9 @@ pub enum FormError {
     #[error("the threshold of a notification is 1 to 360 days")]
     Threshold,
     /// IAM Roles Anywhere: keys of 1 to 128, values of up to 256 characters.
-    #[error("a tag has a key of 1 to 128 and a value of up to 256 characters")]
+    #[error(
+        "a tag has a key of 1 to 128 and a value of up to 256 letters, digits, blanks and _ . : / = + @ -"
+    )]
     Tag,
 }
 
@@ -222,8 +224,12 @@ impl Anchor {
         {
             return Err(FormError::Threshold);
         }
+        // Nothing here means anything to YAML, JSON or Terraform inside of double quotes.
+        let plain = |c: char| c.is_ascii_alphanumeric() || " _.:/=+@-".contains(c);
         let tag = |(key, value): &(String, String)| {
-            (1..=128).contains(&key.chars().count()) && value.chars().count() <= 256
+            (1..=128).contains(&key.len())
+                && value.len() <= 256
+                && key.chars().chain(value.chars()).all(plain)
         };
         if self.tags.iter().all(tag) {
             Ok(())
@@ -349,7 +355,7 @@ fn cloudformation(anchor: &Anchor) -> String {
 fn terraform(anchor: &Anchor) -> String {
     let mut out = format!(
         "resource \"aws_rolesanywhere_trust_anchor\" \"hybrid\" {{\n  name    = {}\n  enabled = true\n\n  source {{\n    source_type = \"{CERTIFICATE_BUNDLE}\"\n    source_data {{\n      x509_certificate_data = chomp(<<-PEM\n",
-        hcl(&anchor.name)
+        quoted(&anchor.name)
     );
     indent(&mut out, 8, &anchor.pem());
     out.push_str("      PEM\n      )\n    }\n  }\n");
@@ -365,7 +371,7 @@ fn terraform(anchor: &Anchor) -> String {
     if !anchor.tags.is_empty() {
         out.push_str("\n  tags = {\n");
         for (key, value) in &anchor.tags {
-            let _ = writeln!(out, "    {} = {}", hcl(key), hcl(value));
+            let _ = writeln!(out, "    {} = {}", quoted(key), quoted(value));
         }
         out.push_str("  }\n");
     }
@@ -376,10 +382,8 @@ fn terraform(anchor: &Anchor) -> String {
 }
 
 fn terraform_json(anchor: &Anchor) -> Value {
-    // Strings of Terraform's JSON syntax are templates too.
-    let literal = |text: &str| hcl_literal(text);
     let mut resource = json!({
-        "name": literal(&anchor.name),
+        "name": anchor.name,
         "enabled": true,
         "source": [{
             "source_type": CERTIFICATE_BUNDLE,
@@ -401,7 +405,7 @@ fn terraform_json(anchor: &Anchor) -> Value {
         let tags = anchor
             .tags
             .iter()
-            .map(|(key, value)| (literal(key), json!(literal(value))));
+            .map(|(key, value)| (key.clone(), json!(value)));
         resource["tags"] = Value::Object(tags.collect());
     }
     json!({
@@ -431,15 +435,6 @@ fn pretty(value: &Value) -> String {
 /// or a truth value.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
-}
-
-/// A quoted string of Terraform's language without interpolation.
-fn hcl(text: &str) -> String {
-    quoted(&hcl_literal(text))
-}
-
-fn hcl_literal(text: &str) -> String {
-    text.replace("${", "$${").replace("%{", "%%{")
 }
 
 const CERTIFICATE_BUNDLE: &str = "CERTIFICATE_BUNDLE";

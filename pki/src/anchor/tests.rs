@@ -113,7 +113,7 @@ fn content_of_an_anchor() {
             &chain,
             Ok(vec![issuing.clone(), root.clone()]),
         ),
-        (Content::Both, &chain[1..], Ok(vec![root.clone()])),
+        (Content::Both, &chain[1..], Ok(vec![root])),
         (Content::Issuing, &chain[..1], Ok(vec![issuing])),
         (Content::Root, &chain[..1], Err(SelectError::NoRoot)),
         (Content::Both, &chain[..1], Err(SelectError::NoRoot)),

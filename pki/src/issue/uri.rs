@@ -160,7 +160,7 @@ mod tests {
         fn is_ascii_and_idempotent(text in ".*|[a-z:/?#%0-9@\\[\\]. ü]{0,20}") {
             if let Some(once) = normalise(&text) {
                 prop_assert!(once.is_ascii());
-                prop_assert_eq!(normalise(&once), Some(once.clone()));
+                prop_assert_eq!(normalise(&once), Some(once));
             }
         }
     }

@@ -81,7 +81,7 @@ fn each_rule_fires_alone() {
             &["rfc5280-4.2.1.3"],
         ),
         (
-            base(vec![usage(KeyUsage::CRL_SIGN), ca(true, None), ski.clone()]),
+            base(vec![usage(KeyUsage::CRL_SIGN), ca(true, None), ski]),
             &["rfc5280-4.2.1.3"],
         ),
         (base(vec![usage(KeyUsage::CERT_SIGN)]), &["rfc5280-4.2.1.3"]),
