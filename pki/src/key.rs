@@ -231,7 +231,7 @@ impl PrivateKey {
         let private = self.pair.private_bits()?;
         let private = private.expose();
         // Room for everything at once: a buffer that grows would leave copies behind.
-        let mut w = Writer::with_capacity(private.len() + self.public.key_bits().len() + 64);
+        let mut w = Writer::with_capacity(private.len() + self.public.key_bits().len() + 128);
         match (encoding, &self.pair) {
             (KeyEncoding::Traditional, KeyPair::Rsa(_)) => w.raw(private),
             (KeyEncoding::Traditional, KeyPair::Ec(curve, _)) => {

@@ -224,3 +224,12 @@ fn keys_of_other_kinds_are_told_apart() {
         .contains("encrypted")
     );
 }
+
+#[test]
+fn larger_rsa_keys_have_the_size_asked_for() {
+    let key = PrivateKey::generate(KeySpec::parse("rsa", 3072).unwrap()).unwrap();
+    assert_eq!(
+        (key.public_key().key_type(), key.public_key().bits()),
+        (KeyType::Rsa, 3072)
+    );
+}
