@@ -1,7 +1,125 @@
-//! The logical-backend framework: what a secrets engine is made of, without any transport.
+//! Secrets engines: what they are made of, without any transport.
 //!
-//! A plugin author writes a [`Backend`]: a value that holds the state of one mount, and a [`Table`] of [`Path`] rows.
-//! [`Engine`] drives it from raw requests, and [`crate::testing::Harness`] drives it in tests.
+//! A plugin is a type that implements [`Backend`]: a value of it is one mount, and its [`Table`] says which paths it serves.
+//! Each row of the table is a [`path()`] with plain async functions as handlers. From the same rows come routing, decoding,
+//! help, the OpenAPI document, and the lists of paths that need no token or a `sudo` policy.
+//!
+//! # A plugin
+//!
+//! This one counts. It is complete but for a `main` function that calls [`crate::serve`], and the test below it is all that
+//! is needed to try it; `examples/ports` in the repository is a larger one.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use landfast_sdk::logical::{Backend, Cx, Error, Response, Result, Setup, Storage, Table, path};
+//! use landfast_sdk::testing::Harness;
+//! use schemars::JsonSchema;
+//! use serde::Deserialize;
+//! use serde_json::json;
+//!
+//! struct Counters {
+//!     storage: Arc<dyn Storage>,
+//! }
+//!
+//! #[derive(Deserialize, JsonSchema)]
+//! struct Count {
+//!     /// Name of the counter.
+//!     name: String,
+//!     /// How far to count.
+//!     #[serde(default = "one")]
+//!     by: u32,
+//! }
+//!
+//! fn one() -> u32 {
+//!     1
+//! }
+//!
+//! impl Backend for Counters {
+//!     async fn new(setup: Setup) -> Result<Self> {
+//!         Ok(Self { storage: setup.storage })
+//!     }
+//!
+//!     fn table() -> Table<Self> {
+//!         Table::new(vec![path("count/{name}", "Count on, and tell where it stands.").update(count)])
+//!             .help("Counts.")
+//!     }
+//! }
+//!
+//! async fn count(counters: Arc<Counters>, _: Cx, request: Count) -> Result<Response> {
+//!     let key = format!("count/{}", request.name);
+//!     let before: u32 = counters.storage.read(&key).await?.unwrap_or_default();
+//!     let now = before.checked_add(request.by).ok_or_else(|| Error::bad_request("counted to the end"))?;
+//!     counters.storage.write(&key, &now).await?;
+//!     Response::data(&json!({ "count": now }))
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let counters = Harness::<Counters>::new().await;
+//! assert_eq!(counters.update("count/sheep", json!({})).await.data["count"], 1);
+//! // Clients send texts for numbers, and fields that nobody knows.
+//! let reply = counters.update("count/sheep", json!({ "by": "0x10", "colour": "black" })).await;
+//! assert_eq!(reply.data["count"], 17);
+//! assert_eq!(reply.warnings, ["Endpoint ignored these unrecognized parameters: [colour]"]);
+//! // The state is in storage: it outlives the process.
+//! let counters = counters.reload().await;
+//! let reply = counters.update("count/sheep", json!({ "by": "many" })).await;
+//! assert_eq!(reply.status, 400);
+//! assert_eq!(counters.update("count/sheep", json!({ "by": 0 })).await.data["count"], 17);
+//! # });
+//! ```
+//!
+//! # Requests
+//!
+//! A handler takes the parameters of its path and the fields of the data in one struct; the path wins. `Deserialize` decodes
+//! it and `JsonSchema` documents it: the comment on a field is its help. The decoding is Vault's, with its texts:
+//!
+//! | type | takes |
+//! | --- | --- |
+//! | `bool` | `true`, `1`, `"1"`, `"t"`, `"TRUE"` and their opposites; `""` is false |
+//! | whole numbers | numbers and numeric texts, also `"0x10"`; `""` is 0 |
+//! | `String` | texts, numbers as they were written; true is `1` |
+//! | [`Ttl`] | `60`, `"60"`, `"1h30m"`, `"1d"` |
+//! | [`CommaList`] | a list as it is, a text split at commas |
+//! | [`KeyValues`] | an object, a list of `name=value` |
+//! | enums | the text of a variant |
+//!
+//! A field that was not sent needs a `#[serde(default)]` or an `Option`; else the request is refused. Null is the zero value
+//! of the type, except for a [`Ttl`], where it is as if nothing was sent. A PATCH takes a struct of options: `None` is a
+//! field to leave alone. Groups of fields that several requests share go into structs of their own: a handler may take a
+//! tuple of them, `(Names, Validity)`, and `#[serde(flatten)]` works as well.
+//!
+//! A parameter in a path looks like a name by default; [`Path::name_rule`] and the functions of [`rule`] change that. A value
+//! that breaks its rule makes the path an unknown one.
+//!
+//! # Answers
+//!
+//! [`Response::none`] is 404 to a read and 204 to a write; [`Response::data`] takes what serializes to an object;
+//! [`Response::raw`] is a body of your own. [`Response::warn`] adds to the warnings. Errors are answers too:
+//!
+//! | [`Error`] | status | text |
+//! | --- | --- | --- |
+//! | `BadRequest` | 400 | as given |
+//! | `Failed` | 500 | as given |
+//! | `Internal` | 500 | the public one; the other goes to the log |
+//! | `NotFound`, `PermissionDenied` | 404, 403 | as given |
+//! | `UnsupportedPath`, `UnsupportedOperation` | 404, 405 | the host's own |
+//! | `Status` | as given | as given |
+//! | `Storage` | 500 | that of a standby passes on unchanged, and the host sends the request to the active node |
+//!
+//! # Storage
+//!
+//! [`Storage`] is a tree of keys and bytes; `read` and `write` on `dyn Storage` do JSON. Writes that belong together go
+//! through [`Storage::apply`]: in a transaction where the host has them, in order elsewhere, so put first what may be left
+//! over by a crash. What is cached must be dropped in [`Backend::invalidate`]: another node may have written it.
+//!
+//! A host cancels a request by dropping it. The transport lets started handlers finish nevertheless; still, order your writes
+//! so that a crash between two of them does no harm, and try it: [`crate::testing::FaultyStorage`] fails at any write.
+//!
+//! # Leases
+//!
+//! [`Response::lease`] issues one. The host keeps [`Lease::internal`] and gives it back to [`Backend::renew`] and
+//! [`Backend::revoke`]. Expiry is a revocation.
 
 mod backend;
 mod cx;
