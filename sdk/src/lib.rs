@@ -1,4 +1,23 @@
 //! Write Vault and OpenBao plugins in Rust.
+//!
+//! A server starts a plugin as a process of its own and talks to it over gRPC, with certificates that both make for that one
+//! conversation. All of that is in here; what is left to write is the engine itself.
+//!
+//! - [`logical`] is the framework for secrets engines, and the place to start: its page builds a plugin step by step.
+//! - [`testing`] runs an engine without a server: the whole path table on storage in memory, with faults if you like.
+//! - [`serve`] is the main function of such a plugin. It serves all mounts of the server in one process.
+//! - [`kms`] is the framework for OpenBao's KMS plugins: auto-unseal, and keys that never leave their device.
+//! - [`launched_as`] tells a program that is a command-line tool too whether a server has started it.
+//!
+//! A plugin binary goes into the server's plugin directory and is registered with its SHA-256:
+//!
+//! ```text
+//! bao plugin register -sha256=$(sha256sum ports | cut -d' ' -f1) -command=ports secret ports
+//! bao secrets enable ports
+//! ```
+//!
+//! Supported are plugin protocol 5 for secrets engines (Vault 1.12 and later, OpenBao 2) and protocol 1 for KMS plugins
+//! (OpenBao 2.6 and later), on Unix.
 
 pub mod hclog;
 mod host;

@@ -55,13 +55,14 @@ impl<B: Backend> Engine<B> {
             Operation::ResolvePath => return self.resolve(&request.path),
             Operation::Unknown => return reply::unsupported_operation(),
             Operation::Help => help::answer(&self.table, &request).map(Outcome::from),
-            Operation::Rollback => Arc::clone(&self.backend)
-                .periodic()
-                .await
-                .map(|()| Response::none().into()),
-            Operation::Renew | Operation::Revoke => {
-                self.lease(operation, request).await.map(Outcome::from)
+            // Boxed: these are rare, and would make the future of every request as large as theirs.
+            Operation::Rollback => {
+                let done = Box::pin(Arc::clone(&self.backend).periodic()).await;
+                done.map(|()| Response::none().into())
             }
+            Operation::Renew | Operation::Revoke => Box::pin(self.lease(operation, request))
+                .await
+                .map(Outcome::from),
             _ => self.dispatch(operation, request).await,
         };
         match outcome {

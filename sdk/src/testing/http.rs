@@ -215,3 +215,82 @@ fn recognised(text: &str) -> u16 {
         .find(|(phrase, _)| text.contains(phrase))
         .map_or(500, |(_, status)| *status)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(operation: Operation, data: Option<&str>, error: Option<(u32, &str, i64)>) -> u16 {
+        let response = data.map(|data| RawResponse {
+            data: data.to_owned(),
+            ..RawResponse::default()
+        });
+        let error = error.map(|(kind, message, code)| ReplyError {
+            kind,
+            message: message.to_owned(),
+            code,
+        });
+        HttpReply::of(operation, RawReply { response, error }).status
+    }
+
+    #[test]
+    fn absent_and_empty_responses_differ() {
+        use Operation::{Delete, List, Read, Update};
+        for (operation, data, expected) in [
+            (Read, None, 404),
+            (List, None, 404),
+            (Update, None, 204),
+            (Delete, None, 204),
+            (Read, Some("{}"), 200),
+            (List, Some("{}"), 404),
+            (Update, Some("{}"), 200),
+            (Read, Some("null"), 200),
+            (List, Some("null"), 404),
+            (Read, Some(""), 500),
+            (List, Some(r#"{"keys":[]}"#), 404),
+            (List, Some(r#"{"keys":["a"]}"#), 200),
+            (List, Some(r#"{"keys":[1]}"#), 500),
+            (Read, Some(r#"{"error":"no"}"#), 400),
+            (Read, Some(r#"{"error":"no","data":{}}"#), 400),
+            (Read, Some(r#"{"error":"no","more":1,"data":{}}"#), 200),
+            (
+                Read,
+                Some(r#"{"http_status_code":418,"http_content_type":"text/plain"}"#),
+                418,
+            ),
+            (Read, Some(r#"{"http_status_code":"418"}"#), 500),
+        ] {
+            assert_eq!(
+                status(operation, data, None),
+                expected,
+                "{operation:?} {data:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn error_types_have_their_statuses() {
+        let refusal = Some(r#"{"error":"no"}"#);
+        for (data, error, expected) in [
+            (None, (0, "boom", 0), 500),
+            (None, (0, "1 error: permission denied", 0), 403),
+            (None, (0, "rate limit quota exceeded", 0), 429),
+            (None, (1, "user error", 0), 500),
+            (refusal, (1, "user error", 0), 400),
+            (None, (2, "internal", 0), 500),
+            (None, (3, "conflict", 409), 409),
+            (refusal, (3, "conflict", 409), 400),
+            (None, (4, "bad", 0), 400),
+            (None, (5, "unsupported operation", 0), 405),
+            (None, (6, "unsupported path", 0), 404),
+            (refusal, (6, "unsupported path", 0), 404),
+            (refusal, (8, "permission denied", 0), 403),
+        ] {
+            assert_eq!(
+                status(Operation::Read, data, Some(error)),
+                expected,
+                "{error:?}"
+            );
+        }
+    }
+}
