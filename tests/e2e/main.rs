@@ -12,4 +12,5 @@ mod lifecycle;
 mod lint;
 mod ports;
 mod register;
+mod seal;
 mod support;

@@ -9,7 +9,9 @@ mod tools;
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::openssl::Openssl;
 pub(crate) use self::pair::{Both, Pair};
-pub(crate) use self::server::{PLUGIN_NAME, Release, Server};
+pub(crate) use self::server::{
+    PLUGIN_NAME, Release, Server, directory, plugins_below, start, terminate,
+};
 pub(crate) use self::tools::Python;
 
 use std::time::{Duration, Instant};

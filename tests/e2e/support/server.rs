@@ -283,7 +283,7 @@ pub(super) fn tools() -> PathBuf {
 }
 
 /// The processes below `server` that run the binary under test.
-fn plugins_below(server: u32) -> Vec<u32> {
+pub(crate) fn plugins_below(server: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc is there");
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -305,7 +305,7 @@ fn plugins_below(server: u32) -> Vec<u32> {
 
 /// A folder with `plugins/landfast` in it. The file is its own inode or a hard
 /// link, never a symbolic link: the server refuses one that leads elsewhere.
-fn directory() -> TempDir {
+pub(crate) fn directory() -> TempDir {
     let dir = tempfile::Builder::new()
         .prefix("lf-e2e-")
         .tempdir()
@@ -345,7 +345,7 @@ fn start_raft(release: Release, dir: &TempDir) -> (Child, String) {
 /// with what `prepare` makes of the first. Another process may take a port
 /// between the look and the start, so a server that ends at once is tried
 /// again on other ports.
-fn start(dir: &TempDir, prepare: impl Fn(u16) -> (Command, String)) -> (Child, String) {
+pub(crate) fn start(dir: &TempDir, prepare: impl Fn(u16) -> (Command, String)) -> (Child, String) {
     for _ in 0..8 {
         let port = free_pair();
         let (mut command, config) = prepare(port);
@@ -397,7 +397,7 @@ fn free_pair() -> u16 {
     }
 }
 
-fn terminate(child: &mut Child) {
+pub(crate) fn terminate(child: &mut Child) {
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         // A failure means that it has ended already.
         let _ = kill_process(pid, Signal::TERM);

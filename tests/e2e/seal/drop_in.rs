@@ -1,0 +1,125 @@
+//! The plugin in the place of the seal that was once built in, and back.
+
+use std::time::Duration;
+
+use super::fake_aws::{OTHER_KEY, REGION, UNSEAL_KEY, arn};
+use super::host::{Host, alive, fake, kill, seal, seal_by};
+use crate::support::{Release, until};
+
+#[test]
+fn data_of_the_built_in_seal_opens_without_a_rewrap() {
+    let fake = fake();
+    let mut host = Host::new();
+    host.start(Release::Previous, &seal(&fake, ""));
+    host.init();
+    host.write_secret("from the built-in seal");
+    host.stop();
+    fake.take_operations();
+
+    host.start(Release::Current, &(host.plugin("") + &seal(&fake, "")));
+    host.await_active();
+    assert_eq!(host.secret(), "from the built-in seal");
+    // The second probe follows the step to active, a moment after health says so.
+    let enough = || (fake.calls().len() >= 4).then_some(());
+    until("four calls", Duration::from_secs(10), enough);
+    assert_eq!(
+        fake.take_operations(),
+        ["DescribeKey", "Decrypt", "Encrypt", "Encrypt"]
+    );
+    assert!(!host.log().contains("upgrading stored keys"), "rewrapped");
+    let status = host.client().read("sys/seal-status").ok().body;
+    assert_eq!(status["type"], "awskms");
+}
+
+#[test]
+fn data_that_the_plugin_wrapped_opens_with_the_built_in_seal() {
+    let fake = fake();
+    let mut host = Host::new();
+    // On the older release the plugin stands in front of the built-in of the same name.
+    host.start(Release::Previous, &(host.plugin("") + &seal(&fake, "")));
+    host.init();
+    assert_eq!(host.plugins().len(), 1, "the plugin is the seal");
+    host.write_secret("from the plugin");
+    host.stop();
+
+    host.start(Release::Previous, &seal(&fake, ""));
+    host.await_active();
+    assert!(host.plugins().is_empty(), "the built-in is the seal");
+    assert_eq!(host.secret(), "from the plugin");
+    assert!(!host.log().contains("upgrading stored keys"), "rewrapped");
+}
+
+#[test]
+fn a_moved_alias_and_another_key_rewrap_and_then_the_old_key_can_go() {
+    let fake = fake();
+    let mut host = Host::new();
+    let plugin = host.plugin("");
+    host.start(Release::Current, &(plugin.clone() + &seal(&fake, "")));
+    host.init();
+    host.write_secret("precious");
+    host.stop();
+
+    fake.move_alias("alias/bao-unseal", OTHER_KEY);
+    host.start(
+        Release::Current,
+        &(plugin.clone() + &seal(&fake, "strict_key = true")),
+    );
+    host.await_active();
+    until("both blobs rewrapped", Duration::from_secs(20), || {
+        let log = host.log();
+        (log.contains("upgrading stored keys") && log.contains("upgrading recovery key"))
+            .then_some(())
+    });
+    assert!(
+        host.log().contains("wrapped by another key"),
+        "the plugin says so"
+    );
+    host.stop();
+    fake.set_state(UNSEAL_KEY, "PendingDeletion");
+
+    host.start(
+        Release::Current,
+        &(plugin + &seal_by(&fake, &arn(REGION, OTHER_KEY), "")),
+    );
+    host.await_active();
+    assert_eq!(host.secret(), "precious");
+}
+
+#[test]
+fn a_killed_plugin_comes_back_and_a_killed_server_leaves_none() {
+    let fake = fake();
+    let mut host = Host::new();
+    host.start(Release::Current, &(host.plugin("") + &seal(&fake, "")));
+    host.init();
+    let before = host.plugins();
+    before.iter().copied().for_each(kill);
+    // The next use of the seal, a snapshot's checksum, starts it again.
+    let snapshot = host.client().read("sys/storage/raft/snapshot");
+    assert_eq!(snapshot.status, 200);
+    let after = host.plugins();
+    assert!(after.len() == 1 && after != before, "{before:?} {after:?}");
+
+    host.crash();
+    until("no orphan", Duration::from_secs(10), || {
+        (!alive(after[0])).then_some(())
+    });
+}
+
+#[test]
+fn a_reload_starts_a_new_plugin_under_the_same_seal() {
+    let fake = fake();
+    let mut host = Host::new();
+    host.start(Release::Current, &(host.plugin("") + &seal(&fake, "")));
+    host.init();
+    let before = host.plugins();
+    host.reload(
+        Release::Current,
+        &(host.plugin("env = [\"ROUND=2\"]") + &seal(&fake, "")),
+    );
+    until("the old plugin is gone", Duration::from_secs(20), || {
+        (!alive(before[0])).then_some(())
+    });
+    assert_eq!(host.client().read("sys/storage/raft/snapshot").status, 200);
+    assert_eq!(host.plugins().len(), 1);
+    assert_ne!(host.plugins(), before);
+}

@@ -1,0 +1,9 @@
+//! Auto-unseal and External Keys on real servers, with a stand-in for AWS KMS.
+
+mod drop_in;
+mod external_keys;
+#[path = "../../../unseal/tests/support/fake_aws.rs"]
+mod fake_aws;
+mod faults;
+mod host;
+mod migration;
