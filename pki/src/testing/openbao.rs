@@ -469,6 +469,31 @@ fn a_taken_over_key_signs_for_its_certificate() {
         .unwrap();
 }
 
+#[test]
+fn certificates_and_key_of_a_storage_dump() {
+    let root = Certificate::from_pem(data!("storage-root.pem")).unwrap();
+    let leaf = Certificate::from_pem(data!("storage-leaf.pem")).unwrap();
+    leaf.verify_issued_by(&root).unwrap();
+    assert_eq!(
+        leaf.serial().dash(),
+        "18-84-de-ae-3a-41-b9-6a-74-33-f4-d7-35-50-7e-fb-48-3f-af-f3"
+    );
+    for fixture in [&root, &leaf] {
+        let extensions = fixture.extensions().map(reencoded).collect();
+        let again = remade(
+            fixture,
+            &root,
+            &Subject::from_name(fixture.subject()),
+            extensions,
+        );
+        assert_eq!(again, fixture.tbs());
+    }
+    let key = PrivateKey::from_pem(data!("storage-root.key.pem")).unwrap();
+    assert_eq!(key.public_key(), root.public_key());
+    let text = key.to_pem(KeyEncoding::Traditional).unwrap();
+    assert_eq!(text.expose().as_bytes(), data!("storage-root.key.pem"));
+}
+
 /// Six mounts, twice with other ids, their issuers imported as one bundle: a line, a root reissued twice, a cross-signed root, two roots that
 /// cross-signed each other, two authorities of one name above one key, and a mesh of these.
 #[test]
