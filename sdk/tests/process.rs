@@ -200,6 +200,7 @@ fn it_ends_when_its_parent_is_gone_before_anybody_connected() {
 }
 
 /// The process between: it serves as the plugin's parent until the plugin is up.
+#[allow(clippy::zombie_processes, reason = "the plugin outlives this process")]
 fn go_away() -> ExitCode {
     if launched_as().is_none() {
         return landfast_sdk::serve::<Probe>(Options::default());
