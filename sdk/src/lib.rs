@@ -25,7 +25,7 @@ pub mod kms;
 pub mod launch;
 pub mod logical;
 pub mod mtls;
-mod server;
+pub mod server;
 mod socket;
 pub mod testing;
 

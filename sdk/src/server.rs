@@ -1,4 +1,57 @@
-//! The process that a host has started: its socket, its services, its end.
+//! The process that a host has started: how the two find, trust, use and leave each other.
+//!
+//! A plugin author needs one line of this module, [`serve`] in `main`. The rest of this page tells what it does, for whoever has to find
+//! out why a plugin does not start. The protocol is HashiCorp's go-plugin with gRPC, in the form that Vault (from 1.12) and OpenBao use.
+//!
+//! # Start
+//!
+//! The host runs the binary from its plugin directory, after it has compared its SHA-256 with the registered one. It does so when the
+//! plugin is registered (only to ask for its version), when a mount is made and at each unseal: a start must be quick and must change
+//! nothing. The environment says what the host wants ([`crate::launch`]): a magic cookie that tells a plugin from a program
+//! that a person runs, the protocol versions it speaks, and its certificate. The plugin opens a unix socket, in `TMPDIR` or where the host
+//! says, and prints one line on stdout:
+//!
+//! ```text
+//! 1|5|unix|/tmp/plugin-5f0c3a9be1d27746|grpc|MIIBXzCCAQagAwIBAgIU...
+//! ```
+//!
+//! These are the version of the line, the version of the protocol (5 for a secrets engine, 1 for a KMS plugin), the kind and path of the
+//! socket, the language spoken there, and the plugin's certificate in base64 without padding. Nothing else is ever written to stdout.
+//!
+//! When that fails the plugin says why in the host's log and exits with code 1. Most often it is a socket path that is too long:
+//! 107 bytes is all that the kernel takes.
+//!
+//! # Trust
+//!
+//! Both ends make a key for this one start and hand the certificate to the other, the host through the environment and the plugin in its
+//! line. From then on each accepts that one certificate and no other, as server and as client ([`crate::mtls`]). A host that offers no
+//! certificate is refused: whoever reaches the socket could command the plugin otherwise.
+//!
+//! # Use
+//!
+//! One process serves all mounts of a plugin. Each has an id that comes with every call, and a [`Backend`] value of its own. For a new
+//! mount the host opens another socket, on which it serves the storage of that mount and answers questions about itself, announces it on a
+//! stream that is called the broker, and calls `Setup`. The plugin connects to that socket, makes the backend with the two
+//! ([`Setup`](crate::logical::Setup)), and answers. Then come `Type`, `SpecialPaths` and `Initialize`, and after them the requests: for each
+//! request of a client an OpenBao server of 2.7 or later asks first for the canonical path, then for an existence check when
+//! something is written, and then for the answer.
+//!
+//! Requests run concurrently on one thread, each on a task of its own that runs to its end even if the client has given up: a handler is
+//! never dropped half way. A handler that panics fails its own request with `internal error`. What takes the processor for
+//! longer than a millisecond belongs on a blocking thread.
+//!
+//! # Log
+//!
+//! `tracing` events go to the host, one line of JSON each on stderr ([`crate::hclog`]), and appear in its log under the mount's
+//! name at their level. The host decides which levels it shows. While a plugin is being registered its log is thrown away.
+//!
+//! # End
+//!
+//! The host calls `Cleanup` for a mount that goes away, and `Shutdown` when the last has gone; it kills a process that is still there two
+//! seconds later. A request that is under way gets one second to finish. The host can also vanish without a word, so the process ends too
+//! when the broker's stream breaks, when its parent process is another, and when nobody has proved to be the host a minute after the start.
+//! SIGTERM ends it in order, SIGINT is ignored: an interrupt at the terminal of a server reaches its plugins as well, and the server wants
+//! to end them itself. The socket is removed in each of these cases.
 
 mod broker;
 mod convert;
