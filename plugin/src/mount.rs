@@ -7,11 +7,15 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore};
 
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
-use landfast_sdk::logical::{Backend, Error, Setup, Storage, SystemView, Table, Write};
+use landfast_sdk::logical::{
+    Backend, Cx, Error, LeaseContext, Response, Setup, Storage, SystemView, Table, Write,
+};
 
 use crate::cache::{Cache, Ticket};
 use crate::clock::{Clock, SystemClock};
 use crate::crl::{self, CrlState};
+use crate::paths::leaf::SERIAL_NUMBER;
+use crate::paths::revoke;
 use crate::{pki, table};
 
 /// One mounted PKI engine.
@@ -196,12 +200,12 @@ impl Mount {
 
     /// Lifetime that the mount gives when nobody names one.
     pub(crate) async fn default_ttl(&self) -> Result<Duration, Error> {
-        Ok(self.system.default_lease_ttl().await?)
+        self.system.default_lease_ttl().await
     }
 
     /// Longest lifetime that the mount allows.
     pub(crate) async fn max_ttl(&self) -> Result<Duration, Error> {
-        Ok(self.system.max_lease_ttl().await?)
+        self.system.max_lease_ttl().await
     }
 }
 
@@ -223,6 +227,21 @@ impl Backend for Mount {
 
     fn table() -> Table<Self> {
         table::table()
+    }
+
+    /// Ends a lease that came with a certificate, by revoking the certificate.
+    async fn revoke(self: Arc<Self>, _cx: Cx, lease: LeaseContext) -> Result<Response, Error> {
+        match lease
+            .internal
+            .get(SERIAL_NUMBER)
+            .and_then(|serial| serial.as_str())
+        {
+            Some(serial) => revoke::by_lease(self, serial.to_owned()).await,
+            None => Err(internal(
+                "the lease could not be revoked",
+                "it names no certificate",
+            )),
+        }
     }
 
     /// The minute's work. Only the node that may write does it.

@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Serialize, Serializer};
 
-use landfast_pki::{Certificate, KeyEncoding, PrivateKey, Secret, pem};
+use jiff::Timestamp;
+
+use landfast_pki::{Certificate, FOREVER, KeyEncoding, PrivateKey, Secret, pem};
 use landfast_sdk::logical::{Error, Response};
 
 use crate::issuers::LoadedIssuer;
@@ -79,8 +81,8 @@ impl Encoding {
             private_key: key.map(|key| self.private_key(key)).transpose()?,
             private_key_type: key.map(|key| key.public_key().key_type().as_str()),
             serial_number: certificate.serial().colon(),
-            expiration: certificate.not_after().as_second(),
-            not_before: certificate.not_before().as_second(),
+            expiration: unix(certificate.not_after()),
+            not_before: unix(certificate.not_before()),
         };
         Response::data(&answer)
     }
@@ -112,6 +114,15 @@ impl Encoding {
             });
         }
         Ok(shown)
+    }
+}
+
+/// Seconds since 1970. A certificate without end counts to the last second of 9999, as its encoding says.
+pub(crate) fn unix(time: Timestamp) -> i64 {
+    if time >= FOREVER {
+        253_402_300_799
+    } else {
+        time.as_second()
     }
 }
 

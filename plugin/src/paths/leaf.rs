@@ -15,7 +15,7 @@ use landfast_sdk::logical::{CommaList, Error, Lease, Response, Ttl};
 use crate::aia::{self, Signing};
 use crate::authority::certificate_key;
 use crate::entry::role::RoleEntry;
-use crate::paths::answer::Encoding;
+use crate::paths::answer::{Encoding, unix};
 use crate::role::Role;
 use crate::{Mount, issuers, pki};
 
@@ -270,7 +270,7 @@ impl Keeping {
 }
 
 fn lease(certificate: &Certificate, now: i64) -> Lease {
-    let left = u64::try_from(certificate.not_after().as_second() - now).unwrap_or_default();
+    let left = u64::try_from(unix(certificate.not_after()) - now).unwrap_or_default();
     let mut internal = Map::new();
     // The built-in engine finds its leases by this type, and so may revoke ours after a way back.
     internal.insert("secret_type".to_owned(), SECRET_TYPE.into());
@@ -286,7 +286,7 @@ fn lease(certificate: &Certificate, now: i64) -> Lease {
 }
 
 /// The type of the leases of certificates.
-pub(crate) const SECRET_TYPE: &str = "pki";
+const SECRET_TYPE: &str = "pki";
 
 /// Where a lease keeps which certificate it is for.
 pub(crate) const SERIAL_NUMBER: &str = "serial_number";

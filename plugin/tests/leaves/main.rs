@@ -1,0 +1,9 @@
+//! Issuing and signing through the path table: recorded exchanges of the built-in engine, encodings, storage calls, failing storage,
+//! identities, leases, and what anybody may fetch.
+
+mod faults;
+mod fetch;
+mod forms;
+mod identity;
+mod replay;
+mod support;
