@@ -67,7 +67,7 @@ pub(crate) struct ValidityFields {
     /// Taken for compatibility; a CA certificate starts `not_before_duration` ago.
     not_before: Option<String>,
     /// End of validity, RFC 3339; instead of a lifetime.
-    not_after: Option<String>,
+    pub(crate) not_after: Option<String>,
     /// How far before the time of issue validity starts.
     #[schemars(extend("default" = 30))]
     not_before_duration: Option<Ttl>,
@@ -212,6 +212,9 @@ impl KeyFields {
                     shown: exported == "exported",
                 })
             }
+            ("kms", None) => Err(Error::bad_request(
+                "must specify \"external_key_ref\" on \"kms\"-typed generation requests",
+            )),
             ("existing" | "kms", _) if self.key_type.is_some() || self.key_bits.is_some() => {
                 Err(Error::bad_request(
                     "invalid parameter for the kms/existing path parameter, key_type nor key_bits arguments can be set in this mode",
@@ -221,9 +224,6 @@ impl KeyFields {
                 key: self.existing(mount).await?,
                 shown: false,
             }),
-            ("kms", None) => Err(Error::bad_request(
-                "must specify \"external_key_ref\" on \"kms\"-typed generation requests",
-            )),
             ("kms", Some(reference)) => Err(Error::bad_request(format!(
                 "failed to get external key: key \"{reference}\" does not exist"
             ))),
@@ -243,9 +243,9 @@ impl KeyFields {
         }
     }
 
-    /// The key's name, trimmed; empty when none was given.
-    pub(crate) fn name(&self) -> &str {
-        self.key_name.as_deref().unwrap_or_default().trim()
+    /// The key's name, trimmed; `None` when none was sent.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.key_name.as_deref().map(str::trim)
     }
 
     fn spec(&self) -> Result<KeySpec, Error> {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use landfast_pki::authority::{self, IntermediateOptions};
-use landfast_pki::{Certificate, issue, pem};
+use landfast_pki::{Certificate, issue, pem, validity};
 use landfast_sdk::logical::{Cx, Error, Response, Write};
 
 use crate::authority::{Change, certificate_key, missing_aia};
@@ -134,17 +134,21 @@ pub(crate) async fn sign_self_issued_with(
 }
 
 async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Result<Response, Error> {
-    let (subject, validity, key_fields, form_fields, csr_fields) = fields;
+    let (subject, times, key_fields, form_fields, csr_fields) = fields;
     KeyFields::check_word(exported)?;
     let form = form_fields
         .form()
         .ok_or_else(|| Error::bad_request(BAD_FORMAT))?;
-    let key_name = key_fields.name().to_owned();
-    if !key_name.is_empty() {
-        keys::check_name(&*keys::all(mount).await?, &key_name, "")?;
+    let key_name = key_fields.name();
+    if let Some(name) = key_name {
+        keys::check_name(&*keys::all(mount).await?, name, "")?;
+    }
+    // A request has no end of its own, but a time that cannot be read is a mistake all the same.
+    if let Some(text) = times.not_after.as_deref() {
+        validity::parse_rfc3339(text).map_err(pki::refusal)?;
     }
     let source = key_fields.source(mount, exported).await?;
-    let request = ca::request(subject, validity, Some(&key_fields), PowerFields::default());
+    let request = ca::request(subject, times, Some(&key_fields), PowerFields::default());
     let ttl = leaf::mount_ttl(
         mount,
         request.ttl,
@@ -163,10 +167,12 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
     let csr = prepared.sign(&*source.key).map_err(pki::failed)?;
 
     let mut change = Change::begin(mount).await?;
-    if !key_name.is_empty() {
-        keys::check_name(&change.keys, &key_name, "")?;
+    if let Some(name) = key_name {
+        keys::check_name(&change.keys, name, "")?;
     }
-    let key = change.add_key(&source.key, &key_name).await?;
+    let key = change
+        .add_key(&source.key, key_name.unwrap_or_default())
+        .await?;
     change.commit(&[], &[]).await?;
     // A key that comes in may be the one that an issuer waited for.
     let built = if key.existing {

@@ -142,12 +142,7 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
     finish(async move {
         let reference = request.issuer_ref;
         let mut change = Change::begin(&mount).await?;
-        let Some(issuer) = issuers::find(&mount, &reference).await? else {
-            if reference == issuers::DEFAULT {
-                return Err(Error::failed(issuers::NO_DEFAULT));
-            }
-            return Ok(Response::null());
-        };
+        let Some(issuer) = issuers::find(&mount, &reference).await? else { return Ok(Response::null()) };
         let mut warnings = Vec::new();
         let names = [issuer.id(), issuer.entry.name.as_str()];
         for name in names.into_iter().filter(|name| !name.is_empty()) {

@@ -131,7 +131,7 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, request: KeyRef) -> Result<Re
         let reference = request.key_ref;
         let key = match keys::load(&mount, &reference).await {
             Ok(key) => key,
-            Err(Error::Failed(_)) if reference != issuers::DEFAULT => return Ok(Response::none()),
+            Err(Error::Failed(_)) => return Ok(Response::none()),
             Err(other) => return Err(other),
         };
         if let Some(issuer) = change.issuers.iter().find(|issuer| issuer.entry.key_id == key.id) {

@@ -84,14 +84,12 @@ async fn make(
     let form = form_fields
         .form()
         .ok_or_else(|| Error::bad_request(BAD_FORMAT))?;
-    let key_name = key_fields.name().to_owned();
-    let issuer_name = name
-        .issuer_name
-        .as_deref()
-        .map(str::trim)
-        .unwrap_or_default()
-        .to_owned();
-    check_names(mount, &issuer_name, &key_name).await?;
+    let key_name = key_fields.name();
+    let issuer_name = name.issuer_name.as_deref().map(str::trim);
+    if issuer_name == Some("") {
+        return Err(Error::bad_request("expected non-empty issuer name"));
+    }
+    check_names(mount, issuer_name, key_name).await?;
     let (urls, mut warnings) = urls(mount).await?;
     let source = key_fields.source(mount, exported).await?;
     let request = ca::request(subject, validity, Some(&key_fields), power);
@@ -111,12 +109,16 @@ async fn make(
 
     let mut change = Change::begin(mount).await?;
     // Another request may have taken a name while the key was made.
-    let issuer_name = match issuer_name.as_str() {
-        "" if rotate && change.issuers.find("next").is_none() => "next",
+    let issuer_name = match issuer_name {
+        None if rotate && change.issuers.find("next").is_none() => Some("next"),
         given => given,
     };
-    check_names(mount, issuer_name, &key_name).await?;
-    let key = change.add_key(&source.key, &key_name).await?;
+    check_names(mount, issuer_name, key_name).await?;
+    let (issuer_name, key_name) = (
+        issuer_name.unwrap_or_default(),
+        key_name.unwrap_or_default(),
+    );
+    let key = change.add_key(&source.key, key_name).await?;
     let issuer = change.add_issuer(&certificate, issuer_name).await?;
     if let Some(entry) = change.issuer(&issuer.id).cloned() {
         // CRLs are signed the way the certificate is, PSS included.
@@ -137,7 +139,7 @@ async fn make(
             .map(|key| key.name.clone())
             .unwrap_or_default()
     } else {
-        key_name
+        key_name.to_owned()
     };
     change.commit(&[], &[]).await?;
     let built = crl::rebuild(mount, Scope::Forced)
@@ -195,11 +197,11 @@ async fn urls(mount: &Mount) -> Result<(AiaUrls, Vec<String>), Error> {
     Ok((urls, Vec::new()))
 }
 
-async fn check_names(mount: &Mount, issuer: &str, key: &str) -> Result<(), Error> {
-    if !issuer.is_empty() {
+async fn check_names(mount: &Mount, issuer: Option<&str>, key: Option<&str>) -> Result<(), Error> {
+    if let Some(issuer) = issuer {
         issuers::check_name(&*issuers::all(mount).await?, issuer, "")?;
     }
-    if !key.is_empty() {
+    if let Some(key) = key {
         keys::check_name(&*keys::all(mount).await?, key, "")?;
     }
     Ok(())

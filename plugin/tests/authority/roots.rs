@@ -131,6 +131,16 @@ async fn requests_for_roots_are_refused_in_the_known_words() {
         ),
         (
             "internal",
+            json!({ "issuer_name": "" }),
+            "expected non-empty issuer name",
+        ),
+        (
+            "internal",
+            json!({ "key_name": "" }),
+            "key name contained invalid characters",
+        ),
+        (
+            "internal",
             json!({ "issuer_name": "a b" }),
             "issuer name contained invalid characters",
         ),
