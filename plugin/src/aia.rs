@@ -12,6 +12,7 @@ use crate::Mount;
 use crate::entry::config::ClusterConfig;
 use crate::entry::issuer::{AiaEntry, NotAfterBehavior};
 use crate::issuers::LoadedIssuer;
+use crate::url::is_url;
 
 /// The issuer as the rules refer to it, with its URLs; encoded once and kept until one of its parts changes.
 ///
@@ -106,11 +107,36 @@ pub(crate) async fn complaint(mount: &Mount, urls: &AiaEntry) -> Result<Option<S
     let cluster = mount
         .load_or_default::<ClusterConfig>(ClusterConfig::KEY)
         .await?;
-    Ok(fill(urls, &cluster, "an id").err().map(|refusal| {
-        let text = refusal.to_string();
-        let reason = text.strip_prefix("unable to fetch AIA URL information: ").unwrap_or(&text);
+    let reason = match fill(urls, &cluster, "an-id") {
+        Ok(filled) => not_a_url(&filled),
+        Err(refusal) => {
+            let text = refusal.to_string();
+            let reason = text.strip_prefix("unable to fetch AIA URL information: ");
+            Some(reason.unwrap_or(&text).to_owned())
+        }
+    };
+    Ok(reason.map(|reason| {
         format!("issuance may fail: {reason}\n\nConsider setting the cluster-local address if it is not already set.")
     }))
+}
+
+/// Names the first URL that is none once its templates are filled in.
+fn not_a_url(urls: &AiaUrls) -> Option<String> {
+    let lists = [
+        ("issuing_certificates", &urls.issuing_certificates),
+        ("crl_distribution_points", &urls.crl_distribution_points),
+        (
+            "delta_crl_distribution_points",
+            &urls.delta_crl_distribution_points,
+        ),
+        ("ocsp_servers", &urls.ocsp_servers),
+    ];
+    lists.into_iter().find_map(|(name, list)| {
+        let bad = list.iter().find(|url| !is_url(url))?;
+        Some(format!(
+            "error validating templated {name}; invalid URI: {bad}"
+        ))
+    })
 }
 
 async fn render(mount: &Mount, urls: &AiaEntry, issuer_id: &str) -> Result<AiaUrls, Error> {

@@ -298,11 +298,11 @@ impl IssuerRequest {
         entry: &mut IssuerEntry,
         patch: bool,
     ) -> Result<(), Error> {
-        let name = self
-            .issuer_name
-            .as_deref()
-            .map(str::trim)
-            .or_else(|| (!patch).then_some(""));
+        let sent = self.issuer_name.as_deref().map(str::trim);
+        if !patch && sent == Some("") {
+            return Err(Error::bad_request("expected non-empty issuer name"));
+        }
+        let name = sent.or_else(|| (!patch).then_some(""));
         if let Some(name) = name {
             if !name.is_empty() && name != entry.name {
                 issuers::check_name(&change.issuers, name, issuer.id())?;
@@ -322,13 +322,7 @@ impl IssuerRequest {
         }
         match &self.usage {
             Some(names) => entry.usage = self.usages(names, entry.revoked)?,
-            None if !patch => {
-                entry.usage = if entry.revoked {
-                    Usage::ALL.without(Usage::ISSUING)
-                } else {
-                    Usage::ALL
-                };
-            }
+            None if !patch => entry.usage = unlocked(Usage::ALL, entry.revoked)?,
             None => {}
         }
         let algorithm = self
@@ -349,12 +343,7 @@ impl IssuerRequest {
                 names.join(" ")
             ))
         })?;
-        if revoked && usage.allows(Usage::ISSUING) {
-            return Err(Error::bad_request(
-                "This issuer was revoked; unable to modify its usage to include certificate signing again. Reissue this certificate (preferably with a new key) and modify that entry instead.",
-            ));
-        }
-        Ok(usage)
+        unlocked(usage, revoked)
     }
 
     /// The issuer's own URLs; none at all leaves those of the mount in force.
@@ -385,6 +374,9 @@ impl IssuerRequest {
             .unwrap_or(aia.enable_templating);
         if !aia.enable_templating {
             urls::check(&aia)?;
+        }
+        if !patch {
+            aia.issuing_certificates.get_or_insert_default();
         }
         Ok((!aia.is_empty()).then_some(aia))
     }
@@ -419,6 +411,16 @@ impl IssuerRequest {
         entry.manual_chain = (!ids.is_empty()).then_some(ids);
         Ok(())
     }
+}
+
+/// Refuses to give a revoked issuer its issuing usage back, also by a write that sends no usage and so means all.
+fn unlocked(usage: Usage, revoked: bool) -> Result<Usage, Error> {
+    if revoked && usage.allows(Usage::ISSUING) {
+        return Err(Error::bad_request(
+            "This issuer was revoked; unable to modify its usage to include certificate signing again. Reissue this certificate (preferably with a new key) and modify that entry instead.",
+        ));
+    }
+    Ok(usage)
 }
 
 fn algorithm_number(name: &str, issuer: &LoadedIssuer) -> Result<i64, Error> {

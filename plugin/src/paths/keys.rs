@@ -114,12 +114,26 @@ pub(crate) async fn write(
         let key = keys::load(&mount, &request.key_ref).await?;
         let name = request.key_name.as_deref().unwrap_or_default().trim();
         if !name.is_empty() {
+            if !issuers::is_name(name) {
+                return Err(Error::bad_request(
+                    "new key name outside of valid character limits",
+                ));
+            }
+            // The built-in engine would take a name that is reserved or another key's.
             keys::check_name(&change.keys, name, &key.id)?;
         }
         if name != key.name {
             rename(&mount, &key, name).await?;
         }
-        Ok(Response::map(describe(&key.id, name, &key.kind)))
+        let response = Response::map(describe(&key.id, name, &key.kind));
+        Ok(if name.is_empty() && !key.name.is_empty() {
+            response.warn(format!(
+                "Name successfully deleted, you will now need to reference this key by it's Id: {}",
+                key.id
+            ))
+        } else {
+            response
+        })
     })
     .await
 }
@@ -200,10 +214,11 @@ pub(crate) async fn import(
             return Err(Error::bad_request(TOO_SHORT));
         }
         let mut change = Change::begin(&mount).await?;
-        let name = request.key_name.as_deref().unwrap_or_default().trim();
-        if !name.is_empty() {
+        let name = request.key_name.as_deref().map(str::trim);
+        if let Some(name) = name {
             keys::check_name(&change.keys, name, "")?;
         }
+        let name = name.unwrap_or_default();
         let key = only_key(text)?;
         let Adopted { id, existing } = change.add_key(&key, name).await?;
         let kind = keys::kind(key.public_key());
@@ -286,14 +301,9 @@ async fn generate(
             "cannot specify \"external_key_ref\" on non-kms typed key generation request",
         ));
     }
-    let name = request
-        .key_name
-        .as_deref()
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
-    if !name.is_empty() {
-        keys::check_name(&*keys::all(mount).await?, &name, "")?;
+    let name = request.key_name.as_deref().map(str::trim);
+    if let Some(name) = name {
+        keys::check_name(&*keys::all(mount).await?, name, "")?;
     }
     if request.key_type == "any" {
         return Err(Error::failed("unknown key type: any"));
@@ -305,12 +315,13 @@ async fn generate(
 
     let mut change = Change::begin(mount).await?;
     // Another request may have taken the name meanwhile.
-    if !name.is_empty() {
-        keys::check_name(&change.keys, &name, "")?;
+    if let Some(name) = name {
+        keys::check_name(&change.keys, name, "")?;
     }
-    let Adopted { id, .. } = change.add_key(&key, &name).await?;
+    let name = name.unwrap_or_default();
+    let Adopted { id, .. } = change.add_key(&key, name).await?;
     change.commit(&[], &[]).await?;
-    let mut shown = describe(&id, &name, keys::kind(key.public_key()));
+    let mut shown = describe(&id, name, keys::kind(key.public_key()));
     if exported {
         let text = key.to_pem(KeyEncoding::Traditional).map_err(pki::failed)?;
         shown.insert("private_key".into(), text.expose().trim_end().into());

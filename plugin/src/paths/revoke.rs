@@ -111,9 +111,6 @@ fn target(serial: Option<String>, certificate: Option<String>) -> Result<Target,
         (Some(_), Some(_)) => Err(Error::bad_request(
             "Must provide either the certificate or the serial to revoke; not both.",
         )),
-        (Some(serial), None) if serial.is_empty() => {
-            Err(Error::bad_request("The serial number must be provided"))
-        }
         (Some(serial), None) => Ok(Target::Serial(serial)),
         (None, Some(certificate)) => Ok(Target::Certificate(certificate)),
     }
@@ -127,6 +124,9 @@ async fn find(mount: &Shared, target: Target) -> Result<Found, Error> {
 }
 
 async fn by_serial(mount: &Shared, serial: &str) -> Result<Found, Error> {
+    if serial.is_empty() {
+        return Err(Error::bad_request("The serial number must be provided"));
+    }
     let not_found = || Error::bad_request(format!("certificate with serial {serial} not found."));
     let parsed = SerialNumber::parse(serial).map_err(|_| not_found())?;
     let key = certificate_key(&parsed);

@@ -690,7 +690,7 @@ async fn keys_are_made_named_and_guarded() {
             "key/k1",
             json!({ "key_name": "a b" }),
             400,
-            "key name contained invalid characters",
+            "new key name outside of valid character limits",
         ),
     ] {
         refused(&mount.update(path, fields).await, status, error);
