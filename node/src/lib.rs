@@ -7,6 +7,7 @@ pub mod crypto;
 pub mod files;
 pub mod identity;
 pub mod lab;
+pub mod pair;
 pub mod policy;
 pub mod provider;
 pub mod rules;
