@@ -1,0 +1,341 @@
+//! How a node gets its certificate: the key is made here and stays here, the
+//! server signs a request for it, and nothing is written that AWS or the
+//! cluster would refuse.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use landfast_pki::ext::GeneralNames;
+use landfast_pki::{
+    Certificate, Csr, KeyEncoding, KeySpec, PrivateKey, SignatureAlgorithm, Subject,
+};
+use serde_json::{Value, json};
+
+use crate::files::FileError;
+use crate::identity::{self, IdentityError};
+use crate::pair::Pair;
+use crate::rules::{self, Finding, Severity};
+use crate::trust;
+use crate::vault::{Vault, VaultError};
+
+/// What a node asks for.
+#[derive(Clone, Debug)]
+pub struct Enrolment {
+    /// The engine's mount path.
+    pub mount: String,
+    /// The role to issue under.
+    pub role: String,
+    /// The node's name: it becomes the common name.
+    pub node_name: String,
+    /// The lifetime to ask for; without it the role decides.
+    pub ttl: Option<Duration>,
+    /// The kind of key to make when there is none to keep.
+    pub key: KeySpec,
+    /// Where the pair lies.
+    pub pair: Pair,
+}
+
+/// When a certificate is due for renewal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Due {
+    /// The share of its life after which it is renewed; two thirds is usual.
+    pub fraction: f64,
+}
+
+impl Default for Due {
+    fn default() -> Self {
+        Self {
+            fraction: 2.0 / 3.0,
+        }
+    }
+}
+
+impl Due {
+    /// The moment from which the certificate is due.
+    pub fn at(self, certificate: &Certificate) -> Timestamp {
+        let life = certificate
+            .not_after()
+            .duration_since(certificate.not_before());
+        let after =
+            SignedDuration::from_secs_f64(life.as_secs_f64() * self.fraction.clamp(0.0, 1.0));
+        certificate
+            .not_before()
+            .checked_add(after)
+            .unwrap_or_else(|_| certificate.not_after())
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The pair in place is good and not due.
+    Kept(Certificate),
+    /// A new certificate is in place.
+    Issued {
+        /// The certificate.
+        certificate: Certificate,
+        /// Whether the key is new as well.
+        new_key: bool,
+        /// Whether the key's type changed: a running helper must then be restarted.
+        key_type_changed: bool,
+        /// Rules broken that do not stop the node.
+        warnings: Vec<Finding>,
+    },
+}
+
+/// Why there is no new certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// The name can't be a node's.
+    #[error(
+        "{0} is no node name: use 2 to 63 lower-case letters, digits, dots and dashes, as a DNS name has them"
+    )]
+    NodeName(String),
+    /// The server.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Keys and requests.
+    #[error("the request could not be made: {0}")]
+    Pki(#[from] landfast_pki::Error),
+    /// Files.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// What the server issued breaks a rule; the pair in place is untouched.
+    #[error(
+        "the server issued a certificate that AWS or the cluster would refuse ({rule}): {problem}; {remedy}"
+    )]
+    Unusable {
+        /// The rule.
+        rule: &'static str,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The certificate is not for the key of the request.
+    #[error("the server issued a certificate for another key than the request's")]
+    WrongKey,
+}
+
+/// Why the pair in place must be replaced, or that it need not be.
+#[derive(Debug)]
+pub enum Standing {
+    /// Good for longer.
+    Good(Certificate),
+    /// There, but due.
+    Due(Certificate),
+    /// Not there, or not usable; the text says why.
+    Unusable(String),
+}
+
+impl Enrolment {
+    /// Looks at the pair in place.
+    pub fn standing(&self, due: Due, now: Timestamp) -> Standing {
+        let pair = &self.pair;
+        let loaded = identity::load(&pair.certificate_path(), &pair.key_path(), None);
+        let leaf = match loaded {
+            Ok((_, leaf)) => leaf,
+            Err(error) => return Standing::Unusable(error.to_string()),
+        };
+        let stops = |finding: &Finding| finding.severity == Severity::Error;
+        let broken = rules::dates(&leaf, now)
+            .into_iter()
+            .chain(self.findings(&leaf))
+            .find(stops);
+        if let Some(finding) = broken {
+            return Standing::Unusable(finding.problem);
+        }
+        if now >= due.at(&leaf) {
+            Standing::Due(leaf)
+        } else {
+            Standing::Good(leaf)
+        }
+    }
+
+    /// Gets a certificate if the one in place is missing, unusable or due.
+    ///
+    /// The key in place is kept unless `rotate` asks for a new one.
+    ///
+    /// # Errors
+    /// [`EnrolError`]; what was in place stays in place.
+    pub async fn run(
+        &self,
+        vault: &Vault,
+        due: Due,
+        rotate: bool,
+        now: Timestamp,
+    ) -> Result<Outcome, EnrolError> {
+        if !rules::is_node_name(&self.node_name) {
+            return Err(EnrolError::NodeName(self.node_name.clone()));
+        }
+        if !rotate && let Standing::Good(certificate) = self.standing(due, now) {
+            return Ok(Outcome::Kept(certificate));
+        }
+        let old = self.key_in_place()?;
+        let old_type = old.as_ref().map(|key| key.public_key().key_type());
+        let (key, new_key) = match old.filter(|_| !rotate) {
+            Some(key) => (key, false),
+            None => (PrivateKey::generate(self.key)?, true),
+        };
+        let answer = vault
+            .write(
+                &format!("{}/sign/{}", self.mount, self.role),
+                &self.request(&key)?,
+            )
+            .await?;
+        let issued = Issued::read(&answer, &self.mount)?;
+        let warnings = self.accept(&issued, &key, now)?;
+        self.pair
+            .install(&issued.file(), &key.to_pem(KeyEncoding::Pkcs8)?)?;
+        let key_type_changed = old_type.is_some_and(|old| old != key.public_key().key_type());
+        Ok(Outcome::Issued {
+            certificate: issued.leaf,
+            new_key,
+            key_type_changed,
+            warnings,
+        })
+    }
+
+    fn request(&self, key: &PrivateKey) -> Result<Value, EnrolError> {
+        let names = GeneralNames {
+            dns: vec![self.node_name.clone()],
+            ..GeneralNames::default()
+        };
+        let algorithm = SignatureAlgorithm::choose(key.public_key(), 0, false)?.algorithm;
+        let subject = Subject::common_name(self.node_name.clone()).to_name();
+        let csr = Csr::build(subject, &names, &[], algorithm, key)?;
+        let mut body = json!({ "csr": csr.pem(), "common_name": self.node_name });
+        if let Some(ttl) = self.ttl {
+            body["ttl"] = format!("{}s", ttl.as_secs()).into();
+        }
+        Ok(body)
+    }
+
+    /// The key in place, when there is one that can be kept.
+    fn key_in_place(&self) -> Result<Option<PrivateKey>, EnrolError> {
+        let path = self.pair.key_path();
+        match identity::key_der(&path) {
+            Ok(der) => match PrivateKey::from_der(der.expose()) {
+                Ok(key) => Ok(Some(key)),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "the key in place can't be kept");
+                    Ok(None)
+                }
+            },
+            Err(IdentityError::File(error)) if error.is_not_found() => Ok(None),
+            Err(IdentityError::File(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "the key in place can't be kept");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Checks what came back before anything is written.
+    fn accept(
+        &self,
+        issued: &Issued,
+        key: &PrivateKey,
+        now: Timestamp,
+    ) -> Result<Vec<Finding>, EnrolError> {
+        let leaf = &issued.leaf;
+        if leaf.public_key() != key.public_key() {
+            return Err(EnrolError::WrongKey);
+        }
+        let path = trust::path(leaf, &issued.chain, &issued.anchors, now);
+        let path = path.err().map(|error| {
+            Finding::error(
+                "CA-09",
+                error.to_string(),
+                "check the CA chain of the mount's issuer",
+            )
+        });
+        let mut found: Vec<Finding> = rules::dates(leaf, now)
+            .into_iter()
+            .chain(path)
+            .chain(self.findings(leaf))
+            .collect();
+        found.extend(rules::lifetime(leaf, issued.issuer(), Duration::ZERO));
+        let (errors, warnings): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|finding| finding.severity == Severity::Error);
+        match errors.into_iter().next() {
+            Some(finding) => Err(EnrolError::Unusable {
+                rule: finding.rule,
+                problem: finding.problem,
+                remedy: finding.remedy,
+            }),
+            None => Ok(warnings),
+        }
+    }
+
+    fn findings(&self, leaf: &Certificate) -> impl Iterator<Item = Finding> + use<> {
+        rules::end_entity(leaf)
+            .into_iter()
+            .chain(rules::node_name(leaf, Some(&self.node_name)))
+            .chain(rules::session_tags(leaf))
+    }
+}
+
+/// What the engine answered.
+struct Issued {
+    leaf: Certificate,
+    /// Intermediates, nearest first, each once.
+    chain: Vec<Certificate>,
+    /// What the path may end in: roots, or the topmost CA that was sent.
+    anchors: Vec<Certificate>,
+}
+
+impl Issued {
+    fn read(answer: &Value, mount: &str) -> Result<Self, EnrolError> {
+        let data = &answer["data"];
+        let lacks = |missing| VaultError::Answer {
+            path: format!("{mount}/sign"),
+            missing,
+        };
+        let certificate = data["certificate"]
+            .as_str()
+            .ok_or_else(|| lacks("data.certificate"))?;
+        let leaf = Certificate::from_pem(certificate.as_bytes())?;
+        let mut chain: Vec<Certificate> = Vec::new();
+        let listed = data["ca_chain"].as_array().into_iter().flatten();
+        for text in listed
+            .chain([&data["issuing_ca"]])
+            .filter_map(Value::as_str)
+        {
+            let ca = Certificate::from_pem(text.as_bytes())?;
+            if !chain.iter().any(|known| known.der() == ca.der()) {
+                chain.push(ca);
+            }
+        }
+        let (mut anchors, mut chain): (Vec<_>, Vec<_>) =
+            chain.into_iter().partition(Certificate::is_self_issued);
+        if anchors.is_empty() {
+            anchors.extend(chain.pop());
+            chain.extend(anchors.iter().cloned());
+        }
+        if anchors.is_empty() {
+            return Err(lacks("data.issuing_ca").into());
+        }
+        Ok(Self {
+            leaf,
+            chain,
+            anchors,
+        })
+    }
+
+    fn issuer(&self) -> Option<&Certificate> {
+        self.chain
+            .iter()
+            .chain(&self.anchors)
+            .find(|ca| ca.subject() == self.leaf.issuer())
+    }
+
+    /// Leaf first, intermediates once, no root.
+    fn file(&self) -> String {
+        std::iter::once(&self.leaf)
+            .chain(&self.chain)
+            .map(Certificate::pem)
+            .collect()
+    }
+}
