@@ -253,6 +253,7 @@ pub fn prepare(
         &names,
         request.identity,
         issuer,
+        now,
     ))?;
     Ok((prepared, decided.warnings))
 }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::ext::{KeyUsage, id};
 use crate::identity::Identity;
 use crate::issue::{Issuer, is_dns_name, is_mail_name};
@@ -84,6 +86,7 @@ pub fn leaf(
     names: &Names<'_>,
     identity: Option<&Identity>,
     issuer: &Issuer,
+    now: Timestamp,
 ) -> Vec<Finding> {
     let mut found = self::certificate(certificate, Some(issuer.certificate()));
     let mut refuse = |rule, text: String| found.push(Finding::error(rule, text));
@@ -178,6 +181,22 @@ pub fn leaf(
         refuse(
             "role-not-after",
             "the end lies beyond the role's not_after_bound".into(),
+        );
+    }
+    // Where a request cannot name an end freely, max_ttl limits every certificate of the role.
+    let times = &profile.validity;
+    let limited = matches!(
+        times.not_after_bound,
+        NotAfterBound::Forbid | NotAfterBound::TtlLimited
+    );
+    if limited
+        && times.not_after.is_empty()
+        && !times.max_ttl.is_zero()
+        && SignedDuration::try_from(times.max_ttl).is_ok_and(|max| end.duration_since(now) > max)
+    {
+        refuse(
+            "role-max-ttl",
+            "the certificate would live longer than max_ttl".into(),
         );
     }
     found

@@ -395,4 +395,12 @@ mod tests {
             Channel::Response
         );
     }
+
+    #[test]
+    fn templates_of_urls_need_an_address() {
+        assert_eq!(
+            Refusal::AiaCluster("path").to_string(),
+            "unable to fetch AIA URL information: unable to template AIA URLs as we lack local cluster address information (path)"
+        );
+    }
 }

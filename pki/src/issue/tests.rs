@@ -332,7 +332,31 @@ fn the_last_look_is_the_roles_own() {
     };
     let profile = Profile::new(narrow).unwrap();
     let names = profile.names(None, "");
-    let found = lint::leaf(&certificate, &profile, &names, None, &bench.issuer);
+    let found = lint::leaf(
+        &certificate,
+        &profile,
+        &names,
+        None,
+        &bench.issuer,
+        testing::now(),
+    );
     let rules: Vec<_> = found.iter().map(|finding| finding.rule).collect();
     assert_eq!(rules, ["role-common-name", "role-dns-names"]);
+    let short = Settings {
+        not_after_bound: "forbid".into(),
+        max_ttl: Duration::from_secs(60),
+        ..open()
+    };
+    let profile = Profile::new(short).unwrap();
+    let names = profile.names(None, "");
+    let found = lint::leaf(
+        &certificate,
+        &profile,
+        &names,
+        None,
+        &bench.issuer,
+        testing::now(),
+    );
+    let rules: Vec<_> = found.iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, ["role-max-ttl"]);
 }

@@ -420,3 +420,40 @@ fn a_csr_signed_by_another_key_is_refused() {
         "request signature invalid"
     );
 }
+
+/// Only other tools make such keys.
+#[test]
+fn short_rsa_keys() {
+    let bench = Bench::new();
+    let text = include_str!("../../../tests/data/csr-rsa-1024.pem");
+    let csr = read_csr(text).unwrap();
+    let request = LeafRequest {
+        holder: Holder::Csr(&csr),
+        ..bench.request()
+    };
+    for (key_type, key_bits, want) in [
+        (
+            "any",
+            0,
+            "RSA keys < 2048 bits are unsafe and not supported",
+        ),
+        (
+            "rsa",
+            2048,
+            "role requires a minimum of a 2048-bit key, but CSR's key is 1024 bits",
+        ),
+        (
+            "rsa",
+            3072,
+            "role requires a minimum of a 3072-bit key, but CSR's key is 1024 bits",
+        ),
+        ("ec", 256, "role requires keys of type ec"),
+    ] {
+        let settings = Settings {
+            key_type: key_type.into(),
+            key_bits,
+            ..open()
+        };
+        assert_eq!(bench.issue(&settings, &request).unwrap_err(), want);
+    }
+}
