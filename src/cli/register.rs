@@ -2,11 +2,10 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{Context, SHA256};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -281,21 +280,11 @@ fn page(file: &Plugin, plugin_dir: &Path, entries: &[Entry<'_>]) -> String {
 
 /// SHA-256 of a file, in hex.
 fn sum(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut context = Context::new(&SHA256);
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let length = file.read(&mut buffer)?;
-        if length == 0 {
-            break;
-        }
-        context.update(&buffer[..length]);
-    }
-    let digest = context.finish();
+    let digest = landfast_pki::sha256(&fs::read(path)?);
     Ok(digest
-        .as_ref()
         .iter()
         .fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
             let _ = write!(hex, "{byte:02x}");
             hex
         }))
