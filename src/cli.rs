@@ -5,6 +5,7 @@ mod credential_process;
 mod lab;
 mod register;
 mod session;
+mod trust_anchor;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ enum Command {
     CredentialProcess(Box<credential_process::Arguments>),
     Lab(lab::Arguments),
     Register(register::Arguments),
+    TrustAnchor(trust_anchor::Arguments),
 }
 
 /// Runs the command that the arguments name.
@@ -49,6 +51,7 @@ pub(crate) fn run() -> ExitCode {
         Command::CredentialProcess(arguments) => credential_process::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
+        Command::TrustAnchor(arguments) => trust_anchor::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

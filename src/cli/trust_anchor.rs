@@ -1,0 +1,334 @@
+//! `landfast trust-anchor`: a CA in the shape that IAM Roles Anywhere takes.
+
+use std::env;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use landfast_node::vault::{Config, Vault, VaultError, token_from_environment};
+use landfast_pki::anchor::{
+    self, Anchor, Content, Expectations, Form, Notification, Report, SelectError,
+};
+use landfast_pki::{Certificate, pem};
+use serde_json::{Value, json};
+
+use super::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  # the CA of the mount \"pki\", for the AWS command line
+  landfast trust-anchor --format cli > anchor.json
+  aws rolesanywhere create-trust-anchor --cli-input-json file://anchor.json
+
+  # old and new CA together, during a change of CA
+  landfast trust-anchor --pem both.pem --format cli --trust-anchor-id ID > anchor.json
+  aws rolesanywhere update-trust-anchor --cli-input-json file://anchor.json
+
+  # from a file, without a server
+  landfast trust-anchor --pem ca.pem --format cloudformation --output anchor.yaml
+
+Environment (BAO_X is read before VAULT_X):
+  ADDR                      the server; https://127.0.0.1:8200 if unset
+  TOKEN                     the token; else ~/.bao-token, else ~/.vault-token. A CA is public,
+                            so none is needed where the mount is reachable without
+  NAMESPACE                 the namespace
+  CACERT, CAPATH            file or folder of CAs that the server's certificate chains to
+  CLIENT_CERT, CLIENT_KEY   what to show to the server
+  SKIP_VERIFY               true trusts any server: for laboratories only
+A token is never an argument: every user of a machine can read all arguments.
+
+Exit codes:
+  0  done; warnings, if any, are on stderr
+  1  a file or the server refused
+  2  wrong usage
+  3  the server cannot be reached
+  4  the certificates cannot serve as a trust anchor";
+
+/// Print a CA as an IAM Roles Anywhere trust anchor
+///
+/// The CA comes from a mount of a Vault or OpenBao server (of landfast or of
+/// the built-in engine), or from a PEM file. It is checked first: what AWS
+/// would refuse, or accept and then reject every node for, ends with exit code
+/// 4 and a word on what to do.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Read the certificates from this PEM file ("-" for stdin), not a server
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mount", "issuer", "address", "namespace"])]
+    pem: Option<PathBuf>,
+
+    /// Mount of the engine
+    #[arg(long, value_name = "PATH", default_value = "pki")]
+    mount: String,
+
+    /// Name or id of the issuer
+    #[arg(long, value_name = "REF", default_value = "default")]
+    issuer: String,
+
+    /// Address of the server, in place of BAO_ADDR or VAULT_ADDR
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
+
+    /// Namespace, in place of BAO_NAMESPACE or VAULT_NAMESPACE
+    #[arg(long, value_name = "PATH")]
+    namespace: Option<String>,
+
+    /// Which certificates the anchor holds. Hybrid nodes send no chain, so
+    /// they need the CA that signs them: issuing or both. With --pem, "issuing"
+    /// takes every CA of the file, as it is
+    #[arg(long, value_enum, default_value = "issuing")]
+    anchor: Which,
+
+    /// Shape of the output
+    #[arg(long, value_enum, default_value = "pem")]
+    format: Shape,
+
+    /// Name of the anchor, where the form has one
+    #[arg(long, value_name = "NAME", default_value = "landfast")]
+    name: String,
+
+    /// Id of an existing anchor: the form cli becomes an update of it
+    #[arg(long, value_name = "ID")]
+    trust_anchor_id: Option<String>,
+
+    /// Longest life of the nodes' certificates, in days: sets when AWS warns
+    /// of their end
+    #[arg(long, value_name = "DAYS", default_value_t = 3)]
+    leaf_days: u64,
+
+    /// Write to a file; it appears whole or not at all
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Print one JSON object: the document, the warnings, and each
+    /// certificate's subject, serial number and end
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Which {
+    Issuing,
+    Root,
+    Both,
+}
+
+/// The forms by the names that they have in the engine's API.
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Shape {
+    /// PEM blocks
+    Pem,
+    /// The same in one line, newlines as \n: for variables and jq
+    PemLine,
+    /// The base64 body of the only certificate
+    PemBody,
+    /// For aws --cli-input-json
+    Cli,
+    /// A CloudFormation template
+    #[value(name = "cloudformation")]
+    CloudFormation,
+    /// Terraform configuration
+    Terraform,
+    /// Terraform configuration in JSON
+    TerraformJson,
+    /// Parameters for AWS's template of EKS hybrid nodes
+    EksParameters,
+}
+
+impl From<Shape> for Form {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Pem => Self::Pem,
+            Shape::PemLine => Self::PemLine,
+            Shape::PemBody => Self::PemBody,
+            Shape::Cli => Self::Cli,
+            Shape::CloudFormation => Self::CloudFormation,
+            Shape::Terraform => Self::Terraform,
+            Shape::TerraformJson => Self::TerraformJson,
+            Shape::EksParameters => Self::EksParameters,
+        }
+    }
+}
+
+impl From<Which> for Content {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::Issuing => Self::Issuing,
+            Which::Root => Self::Root,
+            Which::Both => Self::Both,
+        }
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let (certificates, mut report) = match &arguments.pem {
+        Some(path) => from_file(path, arguments.anchor)?,
+        None => from_server(arguments)?,
+    };
+    report.errors.dedup();
+    if !report.is_usable() {
+        let lines: Vec<String> = report
+            .errors
+            .iter()
+            .map(|finding| format!("  {}: {}", finding.rule, finding.text))
+            .collect();
+        return Err(Failure::Refused(format!(
+            "IAM Roles Anywhere would not take this anchor:\n{}",
+            lines.join("\n")
+        )));
+    }
+    let mut anchor = Anchor::of(&arguments.name, &certificates);
+    anchor.trust_anchor_id.clone_from(&arguments.trust_anchor_id);
+    anchor.notifications = Notification::for_leaves_of(arguments.leaf_days).to_vec();
+    let form = Form::from(arguments.format);
+    let mut text =
+        anchor::render(form, &anchor).map_err(|error| Failure::Usage(error.to_string()))?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    if arguments.json {
+        text = format!("{:#}\n", document(form, &text, &certificates, &report));
+    } else {
+        for warning in &report.warnings {
+            eprintln!("warning: {}: {}", warning.rule, warning.text);
+        }
+    }
+    match &arguments.output {
+        Some(path) => replace(path, &text).map_err(|error| Failure::file(path, &error)),
+        None => io::stdout()
+            .write_all(text.as_bytes())
+            .map_err(|error| Failure::Failed(format!("stdout: {error}"))),
+    }
+}
+
+fn from_file(path: &Path, which: Which) -> Result<(Vec<Certificate>, Report), Failure> {
+    let text = read(path).map_err(|error| Failure::file(path, &error))?;
+    let (found, mut report) = anchor::read_bundle(&text);
+    let certificates = match which {
+        Which::Issuing => found,
+        _ => anchor::select(which.into(), &found).map_err(|error| select_failure(&error))?,
+    };
+    let checked = anchor::check(&certificates, Timestamp::now());
+    report.errors.extend(checked.errors);
+    report.warnings.extend(checked.warnings);
+    Ok((certificates, report))
+}
+
+fn from_server(arguments: &Arguments) -> Result<(Vec<Certificate>, Report), Failure> {
+    let lookup = |name: &str| env::var(name).ok();
+    let mut config = Config::from_environment(lookup).map_err(vault_failure)?;
+    if let Some(address) = &arguments.address {
+        config.address.clone_from(address);
+    }
+    if arguments.namespace.is_some() {
+        config.namespace.clone_from(&arguments.namespace);
+    }
+    let token = token_from_environment(lookup)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let path = format!(
+        "{}/issuer/{}/json",
+        arguments.mount.trim_matches('/'),
+        arguments.issuer
+    );
+    let answer = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("starting: {error}")))?
+        .block_on(async { Vault::new(config, token)?.read(&path, &[]).await })
+        .map_err(vault_failure)?;
+
+    let chain = chain(&answer).ok_or_else(|| {
+        Failure::Failed(format!("{path}: the answer has no certificate that can be read"))
+    })?;
+    let content = Content::from(arguments.anchor);
+    let certificates =
+        anchor::select(content, &chain).map_err(|error| select_failure(&error))?;
+    let expected = Expectations {
+        // A root alone is asked for by those whose clients send chains.
+        issuing: chain.first().filter(|_| content != Content::Root),
+        ..Expectations::default()
+    };
+    let report = anchor::check_against(&certificates, expected, Timestamp::now());
+    Ok((certificates, report))
+}
+
+/// The issuer's certificate and those above it, from `issuer/:ref/json`.
+fn chain(answer: &Value) -> Option<Vec<Certificate>> {
+    // Some answers come in the usual frame, some bare.
+    let data = answer.get("data").filter(|data| data.is_object()).unwrap_or(answer);
+    let mut chain = vec![Certificate::from_pem(data["certificate"].as_str()?.as_bytes()).ok()?];
+    for text in data["ca_chain"].as_array().into_iter().flatten() {
+        for block in pem::blocks(text.as_str()?.as_bytes()) {
+            let certificate = Certificate::from_der(&block.contents).ok()?;
+            if !chain.contains(&certificate) {
+                chain.push(certificate);
+            }
+        }
+    }
+    Some(chain)
+}
+
+fn document(form: Form, text: &str, certificates: &[Certificate], report: &Report) -> Value {
+    let certificates: Vec<Value> = certificates
+        .iter()
+        .map(|certificate| {
+            json!({
+                "subject": certificate.subject().to_string(),
+                "serial_number": certificate.serial().colon(),
+                "not_after": certificate.not_after().to_string(),
+            })
+        })
+        .collect();
+    let warnings: Vec<Value> = report
+        .warnings
+        .iter()
+        .map(|warning| json!({"rule": warning.rule, "text": warning.text}))
+        .collect();
+    json!({
+        "format": form.name(),
+        "document": text,
+        "certificates": certificates,
+        "warnings": warnings,
+    })
+}
+
+fn select_failure(error: &SelectError) -> Failure {
+    Failure::Refused(error.to_string())
+}
+
+fn vault_failure(error: VaultError) -> Failure {
+    match error {
+        VaultError::Transport { .. } | VaultError::Sealed(_) => {
+            Failure::Unreachable(error.to_string())
+        }
+        VaultError::Setting { .. } => Failure::Usage(error.to_string()),
+        other => Failure::Failed(other.to_string()),
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text)?;
+        Ok(text)
+    } else {
+        // Whatever is not text around the blocks does not matter.
+        Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+    }
+}
+
+/// Writes beside the file and renames, so that a reader never sees half.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
