@@ -18,8 +18,21 @@ landfast=${LANDFAST:-$PWD/target/release/landfast}
 if [[ -t 1 ]]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' off=$'\e[0m'; else bold='' dim='' green='' off=''; fi
 step=0
 say() { step=$((step + 1)); printf '\n%s%d. %s%s\n' "$bold" "$step" "$1" "$off"; }
-# Runs a command and shows it first, with the demo's folder left out.
-run() { printf '%s   $ %s%s\n' "$dim" "${*//$dir\//}" "$off"; "$@" | sed 's/^/   /'; }
+# Runs a command and shows it first as one would type it, paths left out.
+run() {
+    local word shown=''
+    for word in "$@"; do
+        [[ $word == "$bao" ]] && word=bao
+        word=${word//$dir\/plugins\//}
+        word=${word//$dir\//}
+        [[ $word == *[\ {]* ]] && word="'$word'"
+        shown+=" $word"
+    done
+    printf '%s   $%s%s\n' "$dim" "$shown" "$off"
+    "$@" 2>"$dir/stderr" >"$dir/stdout" || { cat "$dir/stderr" >&2; fail "the last command failed"; }
+    # A field that is printed alone has no newline at its end.
+    sed -e 's/^/   /' -e '$a\' "$dir/stdout"
+}
 good() { printf '   %sok%s  %s\n' "$green" "$off" "$1"; }
 fail() { printf 'demo: %s\n' "$1" >&2; tail -n 20 "$dir/server.log" >&2 || true; exit 1; }
 
@@ -80,11 +93,11 @@ printf 'path "pki/sign/hybrid-node" { capabilities = ["update"] }\n' | "$bao" po
 for node in node-1 node-2; do
     "$bao" write "auth/approle/role/$node" token_policies=node token_ttl=10m >/dev/null
 done
-run "$bao" write pki/roles/hybrid-node \
+run "$bao" write -field=max_ttl pki/roles/hybrid-node \
     allowed_domains="{{identity.entity.aliases.$accessor.metadata.role_name}}" allowed_domains_template=true \
     allow_bare_domains=true allow_localhost=false allow_ip_sans=false allow_wildcard_certificates=false \
     key_type=ec key_bits=256 key_usage=DigitalSignature server_flag=false client_flag=true \
-    ttl=24h max_ttl=72h not_after_bound=forbid -field=max_ttl
+    ttl=24h max_ttl=72h not_after_bound=forbid
 
 say "node-1 logs in with its own AppRole and makes its key: only a request leaves it"
 role_id=$("$bao" read -field=role_id auth/approle/role/node-1/role-id)
@@ -92,9 +105,9 @@ secret_id=$("$bao" write -f -field=secret_id auth/approle/role/node-1/secret-id)
 node_token=$(printf '{"role_id":"%s","secret_id":"%s"}' "$role_id" "$secret_id" |
     BAO_TOKEN='' VAULT_TOKEN='' "$bao" write -field=token auth/approle/login -)
 run openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=node-1 \
-    -keyout "$dir/node-1.key" -out "$dir/node-1.csr" 2>/dev/null
+    -keyout "$dir/node-1.key" -out "$dir/node-1.csr"
 as_node() { BAO_TOKEN=$node_token VAULT_TOKEN=$node_token "$bao" "$@"; }
-as_node write -field=certificate pki/sign/hybrid-node csr=@"$dir/node-1.csr" common_name=node-1 >"$dir/node-1.pem"
+as_node write -field=certificate pki/sign/hybrid-node csr=@"$dir/node-1.csr" >"$dir/node-1.pem"
 run openssl x509 -in "$dir/node-1.pem" -noout -subject -issuer -enddate -ext extendedKeyUsage
 
 say "openssl agrees: the certificate chains to the CA"
@@ -105,7 +118,7 @@ run "$dir/plugins/landfast" trust-anchor --format cli --name hybrid-nodes
 
 say "node-1 asks for the name of node-2, and is refused"
 openssl req -new -key "$dir/node-1.key" -subj /CN=node-2 -out "$dir/foreign.csr" 2>/dev/null
-if as_node write pki/sign/hybrid-node csr=@"$dir/foreign.csr" common_name=node-2 >"$dir/refusal" 2>&1; then
+if as_node write pki/sign/hybrid-node csr=@"$dir/foreign.csr" >"$dir/refusal" 2>&1; then
     fail "node-1 got a certificate for node-2"
 fi
 sed -n 's/^\* /   /p' "$dir/refusal"

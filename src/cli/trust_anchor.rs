@@ -181,7 +181,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         )));
     }
     let mut anchor = Anchor::of(&arguments.name, &certificates);
-    anchor.trust_anchor_id.clone_from(&arguments.trust_anchor_id);
+    anchor
+        .trust_anchor_id
+        .clone_from(&arguments.trust_anchor_id);
     anchor.notifications = Notification::for_leaves_of(arguments.leaf_days).to_vec();
     let form = Form::from(arguments.format);
     let mut text =
@@ -226,26 +228,23 @@ fn from_server(arguments: &Arguments) -> Result<(Vec<Certificate>, Report), Fail
     if arguments.namespace.is_some() {
         config.namespace.clone_from(&arguments.namespace);
     }
-    let token = token_from_environment(lookup)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let token =
+        token_from_environment(lookup).map_err(|error| Failure::Failed(error.to_string()))?;
     let path = format!(
         "{}/issuer/{}/json",
         arguments.mount.trim_matches('/'),
         arguments.issuer
     );
-    let answer = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Failed(format!("starting: {error}")))?
-        .block_on(async { Vault::new(config, token)?.read(&path, &[]).await })
+    let answer = super::block_on(async { Vault::new(config, token)?.read(&path, &[]).await })?
         .map_err(vault_failure)?;
 
     let chain = chain(&answer).ok_or_else(|| {
-        Failure::Failed(format!("{path}: the answer has no certificate that can be read"))
+        Failure::Failed(format!(
+            "{path}: the answer has no certificate that can be read"
+        ))
     })?;
     let content = Content::from(arguments.anchor);
-    let certificates =
-        anchor::select(content, &chain).map_err(|error| select_failure(&error))?;
+    let certificates = anchor::select(content, &chain).map_err(|error| select_failure(&error))?;
     let expected = Expectations {
         // A root alone is asked for by those whose clients send chains.
         issuing: chain.first().filter(|_| content != Content::Root),
@@ -258,7 +257,10 @@ fn from_server(arguments: &Arguments) -> Result<(Vec<Certificate>, Report), Fail
 /// The issuer's certificate and those above it, from `issuer/:ref/json`.
 fn chain(answer: &Value) -> Option<Vec<Certificate>> {
     // Some answers come in the usual frame, some bare.
-    let data = answer.get("data").filter(|data| data.is_object()).unwrap_or(answer);
+    let data = answer
+        .get("data")
+        .filter(|data| data.is_object())
+        .unwrap_or(answer);
     let mut chain = vec![Certificate::from_pem(data["certificate"].as_str()?.as_bytes()).ok()?];
     for text in data["ca_chain"].as_array().into_iter().flatten() {
         for block in pem::blocks(text.as_str()?.as_bytes()) {

@@ -78,7 +78,7 @@ fn the_health_check_finds_the_same_as_for_the_built_in() {
     on_both(
         &client,
         "root/generate/internal",
-        &json!({"common_name": "Root", "key_type": "ec", "ttl": "720h"}),
+        &json!({"common_name": "Root", "key_type": "ec", "ttl": "8760h"}),
     );
     for role in [
         ("plain", json!({"allowed_domains": "example.com"})),

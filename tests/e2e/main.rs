@@ -14,3 +14,4 @@ mod ports;
 mod register;
 mod seal;
 mod support;
+mod trust_anchor;

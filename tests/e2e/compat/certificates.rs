@@ -153,7 +153,7 @@ fn authorities_have_the_same_extensions() {
         json!({"common_name": "Root", "exclude_cn_from_sans": true, "serial_number": "9", "country": "AT"}),
     ];
     for request in &requests {
-        let mut body = json!({"key_type": "ec"});
+        let mut body = json!({"key_type": "ec", "ttl": "8760h"});
         super::merge(&mut body, request.clone());
         let both = pair.both("POST", "root/rotate/internal", Some(&body)).ok();
         compare(
@@ -174,7 +174,8 @@ fn authorities_have_the_same_extensions() {
                     "POST",
                     |_| "root/sign-intermediate".to_owned(),
                     |i| {
-                        let mut body = json!({"csr": csr[i], "use_csr_values": verbatim});
+                        let mut body =
+                            json!({"csr": csr[i], "use_csr_values": verbatim, "ttl": "100h"});
                         super::merge(&mut body, request.clone());
                         body
                     },
