@@ -64,6 +64,10 @@ fn leaf_rows() -> Vec<Path<Mount>> {
                               is safer; see \"sign/\".";
     const SIGN: &str = "Make a certificate from a CSR by the rules of a role.";
     const SIGN_MORE: &str = "The CSR gives the public key and, where the role says so, the names. Everything else comes from the role.";
+    const VERBATIM: &str =
+        "Make a certificate with the subject, names and extensions that a CSR asks for.";
+    const VERBATIM_MORE: &str = "No rule on names applies, so this path belongs to operators of the CA only. A role in the path gives \
+                                 issuer, lifetime and storing, and nothing else. Basic constraints of the CSR are never taken.";
     vec![
         path("issue/{role}", ISSUE)
             .describe(ISSUE_MORE)
@@ -81,6 +85,18 @@ fn leaf_rows() -> Vec<Path<Mount>> {
             .describe(SIGN_MORE)
             .update(sign::sign_with)
             .display("sign-with-role"),
+        path("sign-verbatim", VERBATIM)
+            .describe(VERBATIM_MORE)
+            .update(sign::verbatim),
+        path("sign-verbatim/{role}", VERBATIM)
+            .describe(VERBATIM_MORE)
+            .update(sign::verbatim_by_role),
+        path("issuer/{issuer_ref}/sign-verbatim", VERBATIM)
+            .describe(VERBATIM_MORE)
+            .update(sign::verbatim_with),
+        path("issuer/{issuer_ref}/sign-verbatim/{role}", VERBATIM)
+            .describe(VERBATIM_MORE)
+            .update(sign::verbatim_with_by_role),
     ]
 }
 

@@ -1,7 +1,11 @@
-//! `sign/ROLE`: a certificate for a key that stays where it is.
+//! `sign/ROLE` and `sign-verbatim`: a certificate for a key that stays where it is.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use landfast_pki::issue::{self, Holder, LeafRequest};
-use landfast_sdk::logical::{Cx, Error, Response};
+use landfast_pki::verbatim::{self, VerbatimRequest};
+use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
 use crate::mount::Shared;
 use crate::paths::leaf::{
@@ -69,6 +73,156 @@ async fn make(
     .map_err(pki::refusal)?;
     let certificate = authority.sign(prepared)?;
     let response = Keeping::by(&role.entry)
+        .answer(mount, encoding, &certificate, &authority.signing, None)
+        .await?;
+    Ok(response.warn_all(warnings))
+}
+
+/// What `sign-verbatim` takes besides.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct VerbatimFields {
+    /// Key usages by name, where the CSR asks for none.
+    #[schemars(extend("default" = ["DigitalSignature", "KeyAgreement", "KeyEncipherment"]))]
+    key_usage: CommaList,
+    /// Extended key usages by name, where the CSR asks for none.
+    #[schemars(extend("default" = []))]
+    ext_key_usage: CommaList,
+    /// Extended key usages by OID, where the CSR asks for none.
+    ext_key_usage_oids: CommaList,
+    /// Size of the signature's hash: 256, 384 or 512; 0 to follow the issuer's key.
+    #[schemars(extend("default" = 0))]
+    signature_bits: i64,
+    /// Sign with RSA-PSS when the issuer's key is RSA.
+    #[schemars(extend("default" = false))]
+    use_pss: bool,
+    /// Put a critical basic constraints extension with CA false into the certificate; the role decides when not sent.
+    #[schemars(extend("default" = false))]
+    basic_constraints_valid_for_non_ca: Option<bool>,
+}
+
+impl Default for VerbatimFields {
+    fn default() -> Self {
+        Self {
+            key_usage: ["DigitalSignature", "KeyAgreement", "KeyEncipherment"]
+                .into_iter()
+                .collect(),
+            ext_key_usage: CommaList::default(),
+            ext_key_usage_oids: CommaList::default(),
+            signature_bits: 0,
+            use_pss: false,
+            basic_constraints_valid_for_non_ca: None,
+        }
+    }
+}
+
+/// A role where the path names none.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct UnusedRole {
+    /// Has no effect here: name the role in the path.
+    role: Option<String>,
+}
+
+impl UnusedRole {
+    /// Tells a caller who sent a role that it was not used.
+    fn note(self, response: Response) -> Response {
+        let note = "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [role]";
+        if self.role.is_some() {
+            response.warn(note)
+        } else {
+            response
+        }
+    }
+}
+
+/// All fields of `sign-verbatim` that are not in its path.
+type Verbatim = (LeafFields, FormFields, CsrField, VerbatimFields);
+
+/// `POST sign-verbatim`.
+pub(crate) async fn verbatim(
+    mount: Shared,
+    _cx: Cx,
+    (issuer, unused, fields): (IssuerField, UnusedRole, Verbatim),
+) -> Result<Response, Error> {
+    let response = make_verbatim(&mount, None, &issuer.issuer_ref, &fields).await?;
+    Ok(unused.note(response))
+}
+
+/// `POST sign-verbatim/ROLE`: the role decides on the issuer.
+pub(crate) async fn verbatim_by_role(
+    mount: Shared,
+    _cx: Cx,
+    (role, _, fields): (RoleRef, IssuerField, Verbatim),
+) -> Result<Response, Error> {
+    let role = leaf::role(&mount, &role.role).await?;
+    make_verbatim(&mount, Some(&role), &role.entry.issuer, &fields).await
+}
+
+/// `POST issuer/REF/sign-verbatim`.
+pub(crate) async fn verbatim_with(
+    mount: Shared,
+    _cx: Cx,
+    (issuer, unused, fields): (IssuerRef, UnusedRole, Verbatim),
+) -> Result<Response, Error> {
+    let response = make_verbatim(&mount, None, &issuer.issuer_ref, &fields).await?;
+    Ok(unused.note(response))
+}
+
+/// `POST issuer/REF/sign-verbatim/ROLE`.
+pub(crate) async fn verbatim_with_by_role(
+    mount: Shared,
+    _cx: Cx,
+    (issuer, role, fields): (IssuerRef, RoleRef, Verbatim),
+) -> Result<Response, Error> {
+    let role = leaf::role(&mount, &role.role).await?;
+    make_verbatim(&mount, Some(&role), &issuer.issuer_ref, &fields).await
+}
+
+async fn make_verbatim(
+    mount: &Mount,
+    role: Option<&Role>,
+    issuer: &str,
+    (fields, form, csr, verbatim): &Verbatim,
+) -> Result<Response, Error> {
+    let encoding = form.encoding()?;
+    let authority = Authority::load(mount, issuer).await?;
+    let csr = issue::read_csr(&csr.csr).map_err(pki::refusal)?;
+    let profile = match role {
+        Some(role) => Some(
+            role.profile
+                .as_ref()
+                .map_err(|refusal| pki::refusal(refusal.clone()))?,
+        ),
+        None => None,
+    };
+    let (ttl, max_ttl) = role
+        .map(|role| (role.entry.ttl_duration, role.entry.max_ttl_duration))
+        .unwrap_or_default();
+    let ttl = leaf::mount_ttl(mount, fields.ttl.0, ttl, max_ttl).await?;
+    let request = VerbatimRequest {
+        csr: &csr,
+        fields: fields.fill(LeafRequest::new(Holder::Csr(&csr), ttl)),
+        role: profile,
+        key_usage: verbatim.key_usage.0.clone(),
+        ext_key_usage: verbatim.ext_key_usage.0.clone(),
+        ext_key_usage_oids: verbatim.ext_key_usage_oids.0.clone(),
+        signature_bits: u32::try_from(verbatim.signature_bits).unwrap_or(u32::MAX),
+        use_pss: verbatim.use_pss,
+        basic_constraints_valid_for_non_ca: verbatim.basic_constraints_valid_for_non_ca,
+    };
+    let (prepared, warnings) = verbatim::prepare(
+        &request,
+        &authority.signing.rules,
+        mount.now(),
+        leaf::serial()?,
+    )
+    .map_err(pki::refusal)?;
+    let certificate = authority.sign(prepared)?;
+    let keeping = role
+        .map(|role| Keeping::by(&role.entry))
+        .unwrap_or_default();
+    let response = keeping
         .answer(mount, encoding, &certificate, &authority.signing, None)
         .await?;
     Ok(response.warn_all(warnings))

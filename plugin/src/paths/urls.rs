@@ -6,11 +6,11 @@ use serde_json::json;
 
 use landfast_sdk::logical::{CommaList, Cx, Error, NoFields, Response};
 
-use crate::aia;
 use crate::entry;
 use crate::entry::issuer::AiaEntry;
 use crate::mount::Shared;
 use crate::url::is_url;
+use crate::{aia, issuers};
 
 /// The URLs to set; a list that is not sent stays as it is.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -54,10 +54,11 @@ pub(crate) async fn write(mount: Shared, _cx: Cx, request: UrlsRequest) -> Resul
     }
     urls.enable_templating = request.enable_templating.unwrap_or(urls.enable_templating);
     let mut warning = None;
-    if urls.enable_templating {
-        warning = aia::complaint(&mount, &urls).await?;
-    } else {
+    if !urls.enable_templating {
         check(&urls)?;
+    } else if issuers::all(&mount).await?.iter().next().is_some() {
+        // An empty mount has nothing that could fail to issue.
+        warning = aia::complaint(&mount, &urls).await?;
     }
     mount.put(AiaEntry::KEY, entry::encode(&urls)).await?;
     let response = describe(&urls)?;

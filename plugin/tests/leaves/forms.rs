@@ -220,3 +220,42 @@ async fn a_lease_revokes_its_certificate() {
     // The host tries again when it did not hear the answer.
     assert!(mount.revoke("issue/r", context).await.errors.is_empty());
 }
+
+#[tokio::test]
+async fn sign_verbatim_takes_the_request_as_it_is_but_makes_no_ca() {
+    let mount = with_ca().await;
+    let csr = include_str!("../data/csr-full.pem");
+    let reply = mount
+        .update("sign-verbatim", json!({"csr": csr, "ttl": "1h"}))
+        .await;
+    let leaf = certificate(&reply);
+    assert!(!leaf.is_ca());
+    assert_eq!(leaf.dns_names(), ["csr.example.com", "other.example.com"]);
+    assert!(
+        leaf.extensions()
+            .any(|extension| extension.oid.to_string() == "1.2.3.4.5")
+    );
+    let subject = leaf.subject().to_string();
+    assert!(
+        subject.contains("Csr Org") && subject.contains("csr-ou"),
+        "{subject}"
+    );
+    assert_eq!(
+        mount
+            .read(&format!("cert/{}", leaf.serial().colon()))
+            .await
+            .status,
+        200
+    );
+
+    role(&mount, json!({"no_store": true})).await;
+    let leaf = certificate(&mount.update("sign-verbatim/r", json!({"csr": csr})).await);
+    assert_eq!(leaf.not_after().to_string(), "2026-11-22T16:00:00Z");
+    assert_eq!(
+        mount
+            .read(&format!("cert/{}", leaf.serial().colon()))
+            .await
+            .status,
+        404
+    );
+}
