@@ -18,7 +18,13 @@ impl Role {
     /// Compiles an entry.
     pub(crate) fn new(entry: RoleEntry) -> Self {
         Self {
-            profile: Profile::new(settings(&entry)),
+            profile: Profile::new(settings(&entry)).map(|profile| {
+                if entry.node_names {
+                    profile.for_node_names()
+                } else {
+                    profile
+                }
+            }),
             entry,
         }
     }

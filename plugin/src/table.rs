@@ -4,14 +4,15 @@ use landfast_sdk::logical::{Path, Table, path, rule};
 
 use crate::Mount;
 use crate::paths::{
-    cluster, crl, fetch, import, intermediate, issue, issuers, keys, revoke, roles, root, settings,
-    sign, urls,
+    cluster, crl, fetch, hybrid_role, import, intermediate, issue, issuers, keys, revoke, roles,
+    root, settings, sign, trust_anchor, urls,
 };
 
 /// The whole table.
 pub(crate) fn table() -> Table<Mount> {
     let rows = [
         authority_rows(),
+        anchor_rows(),
         issuer_rows(),
         key_rows(),
         revocation_rows(),
@@ -185,6 +186,33 @@ fn authority_rows() -> Vec<Path<Mount>> {
     ]
 }
 
+fn anchor_rows() -> Vec<Path<Mount>> {
+    let how = "Answers with the text in the shape that format names, after checking what IAM Roles Anywhere asks of a trust anchor. \
+               With trust_anchor_id the text updates an anchor in place of making one, which keeps the ARN that nodes hold.";
+    vec![
+        path("trust-anchor", "Export the default issuer as a trust anchor of IAM Roles Anywhere.")
+            .describe(how)
+            .read(trust_anchor::read)
+            .unauthenticated(),
+        path("trust-anchor/raw", "Export the default issuer as a trust anchor, as a file.")
+            .read(trust_anchor::raw)
+            .unauthenticated(),
+        path("issuer/{issuer_ref}/trust-anchor", "Export an issuer as a trust anchor of IAM Roles Anywhere.")
+            .describe(how)
+            .read(trust_anchor::read_of)
+            .unauthenticated(),
+        path("issuer/{issuer_ref}/trust-anchor/raw", "Export an issuer as a trust anchor, as a file.")
+            .read(trust_anchor::raw_of)
+            .unauthenticated(),
+        path("roles/{name}/hybrid-node", "Write the role that EKS hybrid nodes need.")
+            .describe(
+                "The role admits the node name that a login proves and no other: of the AppRole's name, or of the alias of other logins. \
+                 It replaces a role of the same name, and can be read and changed like any other.",
+            )
+            .update(hybrid_role::write),
+    ]
+}
+
 fn issuer_rows() -> Vec<Path<Mount>> {
     vec![
         path("issuers", "List the issuers.").list(issuers::list).unauthenticated().display("issuers"),
@@ -246,6 +274,7 @@ fn key_rows() -> Vec<Path<Mount>> {
 
 fn revocation_rows() -> Vec<Path<Mount>> {
     vec![
+        path("certs/revoked", "List the serial numbers of revoked certificates.").list(revoke::list),
         path("revoke", "Revoke a certificate.")
             .describe(
                 "Takes the serial number of a stored certificate, or any certificate that an issuer of this mount signed. Revoking \

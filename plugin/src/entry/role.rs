@@ -147,6 +147,13 @@ pub struct RoleEntry {
     pub not_after_bound: String,
     /// Reference of the issuer that signs: a name, an id or `default`.
     pub issuer: String,
+    /// Whether a common name must be the name of an EKS node, in its one spelling. Ours: the built-in engine does not know it, and
+    /// drops it when it writes the role.
+    #[serde(
+        rename = "landfast_node_names",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub node_names: bool,
     #[serde(flatten, skip_serializing)]
     older: Older,
 }
@@ -254,6 +261,7 @@ impl Default for RoleEntry {
     /// What reading JSON without any member gives: everything off. A new role is [`RoleEntry::fresh`].
     fn default() -> Self {
         Self {
+            node_names: false,
             lease_max: String::new(),
             lease: String::new(),
             max_ttl: String::new(),

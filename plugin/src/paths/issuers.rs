@@ -156,7 +156,7 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
             ));
             warnings.extend(roles_using(&mount, issuers::DEFAULT).await?);
         }
-        change.commit(&[issuer.entry.id.clone()], &[]).await?;
+        change.commit(std::slice::from_ref(&issuer.entry.id), &[]).await?;
         mount.crl.forget();
         warnings.extend(crl::rebuild(&mount, Scope::Forced).await?);
         Ok(Response::null().warn_all(warnings))

@@ -155,7 +155,7 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, request: KeyRef) -> Result<Re
         if default {
             change.set_default_key("");
         }
-        change.commit(&[], &[key.id.clone()]).await?;
+        change.commit(&[], std::slice::from_ref(&key.id)).await?;
         Ok(if default {
             Response::null().warn(format!(
                 "Deleted key {} (via key_ref {reference}); this was configured as the default key. Operations without an explicit key will not work until a new default is configured.",

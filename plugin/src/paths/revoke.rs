@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use landfast_pki::{Certificate, PrivateKey, SerialNumber, pem};
-use landfast_sdk::logical::{Cx, Error, Response, Write};
+use landfast_sdk::logical::{Cx, Error, Page, Response, Write};
 
 use crate::authority::certificate_key;
 use crate::crl;
@@ -88,6 +88,18 @@ pub(crate) async fn by_lease(mount: Shared, serial: String) -> Result<Response, 
         }
     })
     .await
+}
+
+/// `LIST certs/revoked`.
+pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
+    let after = page.after.replace(':', "-");
+    let names = mount
+        .storage()
+        .list_page(revoked::PREFIX, &after, page.limit())
+        .await?;
+    Ok(Response::list(
+        names.iter().map(|name| name.replace('-', ":")).collect(),
+    ))
 }
 
 enum Target {

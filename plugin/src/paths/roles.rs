@@ -205,8 +205,17 @@ async fn store(
     request: RoleRequest,
     mut entry: RoleEntry,
 ) -> Result<Response, Error> {
-    let key = RoleEntry::key(&request.name);
+    let name = request.name.clone();
     request.apply(&mut entry)?;
+    put(mount, &name, entry).await
+}
+
+/// Checks a role, stores it and shows it.
+pub(crate) async fn put(
+    mount: &Mount,
+    name: &str,
+    mut entry: RoleEntry,
+) -> Result<Response, Error> {
     let mut warnings = check::role(mount, &mut entry).await?;
     if entry.no_store && entry.generate_lease {
         entry.generate_lease = false;
@@ -220,7 +229,7 @@ async fn store(
                 .to_owned(),
         );
     }
-    mount.put(key, entry.encode()).await?;
+    mount.put(RoleEntry::key(name), entry.encode()).await?;
     Ok(warnings
         .into_iter()
         .fold(Response::map(describe(&entry)), Response::warn))
@@ -356,7 +365,7 @@ fn describe(role: &RoleEntry) -> Map<String, Value> {
         .iter()
         .map(ToString::to_string)
         .collect();
-    let Value::Object(fields) = json!({
+    let Value::Object(mut fields) = json!({
         "allow_any_name": role.allow_any_name,
         "allow_bare_domains": role.allow_bare_domains,
         "allow_glob_domains": role.allow_glob_domains,
@@ -412,6 +421,10 @@ fn describe(role: &RoleEntry) -> Map<String, Value> {
     }) else {
         unreachable!("a literal object")
     };
+    // Ours, and so shown only where it is set: other roles read exactly as in the built-in engine.
+    if role.node_names {
+        fields.insert("landfast_node_names".to_owned(), true.into());
+    }
     fields
 }
 

@@ -48,8 +48,10 @@ pub(crate) async fn write(mount: Shared, _cx: Cx, request: UrlsRequest) -> Resul
         ),
         (&mut urls.ocsp_servers, request.ocsp_servers),
     ] {
+        // A list that was never sent is stored as empty, not as null, which is how the built-in engine reads it back.
+        let list = list.get_or_insert_default();
         if let Some(sent) = sent {
-            *list = Some(sent.0);
+            *list = sent.0;
         }
     }
     urls.enable_templating = request.enable_templating.unwrap_or(urls.enable_templating);

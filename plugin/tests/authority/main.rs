@@ -1,5 +1,6 @@
 //! Issuers, keys, revocations and CRLs through the path table, on memory and on storage that fails.
 
+mod anchors;
 mod faults;
 mod issuers;
 mod revocation;

@@ -96,6 +96,7 @@ async fn a_revoked_certificate_is_on_the_next_crl() {
         mount.read("cert/crl").await.data,
         json!({ "certificate": second.pem().trim_end(), "revocation_time": 0, "revocation_time_rfc3339": "" })
     );
+    assert_eq!(mount.list("certs/revoked").await.keys(), [leaf.serial()]);
     assert_eq!(crl(&mount.reload().await, "crl").await.der(), second.der());
 }
 
