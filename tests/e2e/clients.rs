@@ -110,7 +110,9 @@ fn the_health_check_finds_the_same_as_for_the_built_in() {
         "config/crl",
         &json!({"expiry": "72h", "auto_rebuild": true}),
     );
-    on_both(&client, "crl/rotate", &json!(null));
+    for mount in ["builtin", "landfst"] {
+        client.read(&format!("{mount}/crl/rotate")).ok();
+    }
     let [theirs, ours] = both(&server);
     assert_eq!(statuses(&theirs), statuses(&ours), "{theirs:#}\n{ours:#}");
 }

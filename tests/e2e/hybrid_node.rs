@@ -154,18 +154,25 @@ fn the_chain_is_leaf_intermediates_issuer() {
     assert_eq!(chain[1].trim(), root.trim());
     assert_eq!(issued.text("issuing_ca").trim(), intermediate.trim());
 
+    let reply = client
+        .write(
+            "pki/issue/hybrid-node",
+            json!({"common_name": NODE, "remove_roots_from_chain": true}),
+        )
+        .ok();
+    assert_eq!(reply.texts("ca_chain").len(), 1);
     let bundle = client
         .write(
             "pki/issue/hybrid-node",
-            json!({"common_name": NODE, "format": "pem_bundle", "remove_roots_from_chain": true}),
+            json!({"common_name": NODE, "format": "pem_bundle"}),
         )
         .ok()
         .text("certificate");
     let blocks: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(bundle.as_bytes())
         .collect::<Result<_, _>>()
         .expect("a bundle is PEM");
-    assert_eq!(blocks.len(), 2);
-    assert_eq!(blocks[1], der(&intermediate));
+    assert_eq!(blocks.len(), 3);
+    assert_eq!(blocks[1..], [der(&intermediate), der(&root)]);
 
     let openssl = Openssl::new();
     openssl

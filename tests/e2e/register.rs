@@ -1,14 +1,15 @@
 //! What `landfast register` prints is what a server takes.
 
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 
 use crate::support::{PLUGIN_NAME, Release, Server};
 
-fn printed(server: &Server, arguments: &[&str]) -> Value {
-    let output = server
-        .landfast()
-        .arg("register")
-        .arg("--json")
+fn printed(arguments: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_landfast"))
+        .args(["register", "--json"])
         .args(arguments)
         .output()
         .expect("the binary under test runs");
@@ -16,10 +17,40 @@ fn printed(server: &Server, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("--json prints JSON")
 }
 
+/// Runs a printed line in a shell that finds the server's client as `bao`.
+fn run(server: &Server, line: &Value) {
+    let line = line.as_str().expect("a command is text");
+    let bin = server.dir().join("bin");
+    if !bin.exists() {
+        std::fs::create_dir(&bin).expect("a fresh folder");
+        symlink(Release::Current.binary(), bin.join("bao")).expect("a fresh folder");
+    }
+    let client = server.client();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new("sh")
+        .args(["-ec", line])
+        .env("PATH", format!("{}:{path}", bin.display()))
+        .env("HOME", server.dir())
+        .env("BAO_ADDR", client.address())
+        .env("BAO_TOKEN", client.token())
+        .stdin(Stdio::null())
+        .output()
+        .expect("a shell runs");
+    assert!(output.status.success(), "{line}: {output:?}");
+}
+
+fn running(server: &Server, mount: &str) -> String {
+    server
+        .client()
+        .read(&format!("sys/mounts/{mount}"))
+        .ok()
+        .text("running_plugin_version")
+}
+
 #[test]
 fn the_api_request_registers_this_very_file() {
     let server = Server::bare_dev(Release::Current);
-    let printed = printed(&server, &["--server", "openbao", "--name", "landfast"]);
+    let printed = printed(&["--server", "openbao", "--name", "landfast"]);
     assert_eq!(printed["sha256"], json!(server.sha256()));
 
     let api = &printed["entries"][0]["api"];
@@ -38,11 +69,58 @@ fn the_api_request_registers_this_very_file() {
 }
 
 #[test]
-fn usage_errors_and_unreachable_servers_have_their_own_exit_codes() {
+fn the_commands_register_and_mount() {
     let server = Server::bare_dev(Release::Current);
+    let printed = printed(&[
+        "--server", "openbao", "--name", "landfast", "--mount", "nodes",
+    ]);
+    let entry = &printed["entries"][0];
+    run(&server, &entry["register"]);
+    run(&server, &entry["enable"]);
+    assert_eq!(json!(running(&server, "nodes")), printed["version"]);
+}
+
+#[test]
+fn the_commands_take_a_mount_of_the_built_in_over() {
+    let server = Server::bare_dev(Release::Current);
+    server.mount("pki", "pki");
+    let client = server.client();
+    client
+        .write(
+            "pki/root/generate/internal",
+            json!({"common_name": "Root", "key_type": "ec"}),
+        )
+        .ok();
+    let printed = printed(&["--server", "openbao", "--name", "pki"]);
+    assert_ne!(json!(running(&server, "pki")), printed["version"]);
+    let entry = &printed["entries"][0];
+    run(&server, &entry["register"]);
+    for line in entry["take_over"].as_array().expect("commands") {
+        run(&server, line);
+    }
+    assert_eq!(json!(running(&server, "pki")), printed["version"]);
+    client.read("pki/issuer/default").ok();
+}
+
+#[test]
+fn the_stanza_registers_at_every_start() {
+    let printed = printed(&["--server", "openbao", "--name", "landfast"]);
+    let stanza = printed["entries"][0]["stanza"].as_str().expect("a stanza");
+    let mut server = Server::raft(
+        Release::Current,
+        &format!("plugin_auto_register = true\n{stanza}"),
+    );
+    server.mount("pki", PLUGIN_NAME);
+    assert_eq!(json!(running(&server, "pki")), printed["version"]);
+    server.restart();
+    assert_eq!(json!(running(&server, "pki")), printed["version"]);
+    server.client().list("pki/roles").refused(404, "");
+}
+
+#[test]
+fn commands_have_exit_codes() {
     let code = |arguments: &[&str]| {
-        server
-            .landfast()
+        Command::new(env!("CARGO_BIN_EXE_landfast"))
             .args(arguments)
             .output()
             .expect("the binary under test runs")
@@ -50,5 +128,7 @@ fn usage_errors_and_unreachable_servers_have_their_own_exit_codes() {
             .code()
     };
     assert_eq!(code(&["--version"]), Some(0));
+    assert_eq!(code(&["register", "--help"]), Some(0));
     assert_eq!(code(&["register", "--name", "transit"]), Some(2));
+    assert_eq!(code(&["nonsense"]), Some(2));
 }

@@ -13,7 +13,7 @@ const JSON_FORMS: [(&str, &str); 3] = [
     ("cli", "/source/sourceData/x509CertificateData"),
     (
         "terraform_json",
-        "/resource/aws_rolesanywhere_trust_anchor/landfast/source/0/source_data/0/x509_certificate_data",
+        "/resource/aws_rolesanywhere_trust_anchor/hybrid/source/0/source_data/0/x509_certificate_data",
     ),
     ("eks_parameters", "/Parameters/CABundleCert"),
 ];

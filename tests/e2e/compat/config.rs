@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use super::with_root;
-use crate::support::Pair;
 
 #[test]
 fn urls_are_kept_and_refused_alike() {
-    let mut pair = Pair::new();
+    let mut pair = with_root(json!({}));
     for body in [
         json!({"issuing_certificates": "http://example.com/ca,http://example.org/ca"}),
         json!({"crl_distribution_points": ["http://example.com/crl"], "ocsp_servers": "http://example.com/ocsp"}),
