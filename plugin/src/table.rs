@@ -72,20 +72,16 @@ fn leaf_rows() -> Vec<Path<Mount>> {
     vec![
         path("issue/{role}", ISSUE)
             .describe(ISSUE_MORE)
-            .update(issue::issue)
-            .display("with-role"),
+            .update(issue::issue),
         path("issuer/{issuer_ref}/issue/{role}", ISSUE)
             .describe(ISSUE_MORE)
-            .update(issue::issue_with)
-            .display("issue-with-role"),
+            .update(issue::issue_with),
         path("sign/{role}", SIGN)
             .describe(SIGN_MORE)
-            .update(sign::sign)
-            .display("with-role"),
+            .update(sign::sign),
         path("issuer/{issuer_ref}/sign/{role}", SIGN)
             .describe(SIGN_MORE)
-            .update(sign::sign_with)
-            .display("sign-with-role"),
+            .update(sign::sign_with),
         path("sign-verbatim", VERBATIM)
             .describe(VERBATIM_MORE)
             .update(sign::verbatim),
@@ -121,6 +117,7 @@ fn fetch_rows() -> Vec<Path<Mount>> {
         path("cert/{serial}/raw", CERT).name_rule("serial", rule::serial).read(fetch::cert_raw).unauthenticated(),
         path("cert/{serial}/raw/pem", CERT).name_rule("serial", rule::serial).read(fetch::cert_raw_pem).unauthenticated(),
         path("certs", "List the serial numbers of stored certificates.").list(fetch::certs),
+        path("certs/revoked", "List the serial numbers of revoked certificates.").list(fetch::certs_revoked),
         path("certs/detailed", "List stored certificates with what they say.").list(fetch::certs_detailed),
     ]
 }

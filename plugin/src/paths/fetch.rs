@@ -132,12 +132,14 @@ pub(crate) async fn certs_detailed(mount: Shared, _cx: Cx, page: Page) -> Result
     ))
 }
 
+/// `LIST certs/revoked`: serial numbers of the revoked certificates, stored or not.
+pub(crate) async fn certs_revoked(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
+    let keys = page_of(&mount, revoked::PREFIX, &page).await?;
+    Ok(Response::list(keys.iter().map(|key| colons(key)).collect()))
+}
+
 /// One page of a folder whose keys are serial numbers; the caller writes `after` as the answers do, with colons.
-pub(crate) async fn page_of(
-    mount: &Mount,
-    prefix: &str,
-    page: &Page,
-) -> Result<Vec<String>, Error> {
+async fn page_of(mount: &Mount, prefix: &str, page: &Page) -> Result<Vec<String>, Error> {
     Ok(mount
         .storage()
         .list_page(
@@ -149,7 +151,7 @@ pub(crate) async fn page_of(
 }
 
 /// A storage key of a serial number in the form that the API shows.
-pub(crate) fn colons(key: &str) -> String {
+fn colons(key: &str) -> String {
     key.replace('-', ":")
 }
 
@@ -186,7 +188,7 @@ fn raw(content_type: &str, body: Option<Vec<u8>>) -> Response {
 }
 
 /// The members that all answers under `cert/` share.
-pub(crate) fn frame(certificate: String) -> Map<String, Value> {
+fn frame(certificate: String) -> Map<String, Value> {
     let Value::Object(members) =
         json!({ "certificate": certificate, "revocation_time": 0, "revocation_time_rfc3339": "" })
     else {

@@ -55,7 +55,7 @@ pub(crate) async fn tidy_status(mount: Shared, _cx: Cx, _: NoFields) -> Result<R
 
 const HOUR: u32 = 3600;
 
-const UNKNOWN_BEFORE_A_RUN: [&str; 27] = [
+const UNKNOWN_BEFORE_A_RUN: [&str; 26] = [
     "acme_account_deleted_count",
     "acme_account_revoked_count",
     "acme_account_safety_buffer",
@@ -82,5 +82,4 @@ const UNKNOWN_BEFORE_A_RUN: [&str; 27] = [
     "time_finished",
     "time_started",
     "total_acme_account_count",
-    "last_auto_tidy_finished",
 ];
