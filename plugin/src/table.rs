@@ -1,5 +1,7 @@
 //! Every path of the engine, one row each. Where two patterns fit a path, the one with more fixed text wins.
 
+mod ids;
+
 use landfast_sdk::logical::{Path, Table, path, rule};
 
 use crate::Mount;
@@ -23,6 +25,7 @@ pub(crate) fn table() -> Table<Mount> {
     ];
     Table::new(rows.into_iter().flatten().collect())
         .help(HELP)
+        .operation_ids(ids::IDS)
         .seal_wrap(&["config/ca_bundle", "config/ca_bundle.bak", "config/key/"])
         .local_storage(&[
             "revoked/",

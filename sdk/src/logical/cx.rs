@@ -92,7 +92,7 @@ pub struct Cx {
     pub mount_point: String,
     /// The type under which it is mounted, for example `pki`.
     pub mount_type: String,
-    /// The host's identifier of the mount, as it appears in entity aliases.
+    /// The host's identifier of the mount, as it appears in entity aliases. OpenBao fills it in for writes only.
     pub mount_accessor: String,
     /// Display name of the caller's token.
     pub display_name: String,

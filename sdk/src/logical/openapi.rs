@@ -82,14 +82,20 @@ fn path_item<B: Send + Sync + 'static>(
         .slot(Operation::Update)
         .or_else(|| row.slot(Operation::Create));
     if let Some(slot) = write {
-        item.insert("post".to_owned(), writer.with_body(slot, "write"));
+        item.insert(
+            "post".to_owned(),
+            writer.with_body(slot, Operation::Update, "write"),
+        );
     }
     if let Some(slot) = row.slot(Operation::Patch) {
-        item.insert("patch".to_owned(), writer.with_body(slot, "patch"));
+        item.insert(
+            "patch".to_owned(),
+            writer.with_body(slot, Operation::Patch, "patch"),
+        );
     }
     if let Some(slot) = row.slot(Operation::Delete) {
         let queries = writer.queries(slot);
-        let mut delete = writer.operation("delete", queries);
+        let mut delete = writer.operation(Operation::Delete, "delete", queries);
         delete["responses"] = json!({ "204": { "description": "empty body" } });
         item.insert("delete".to_owned(), delete);
     }
@@ -108,10 +114,10 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
         let read = self.row.slot(Operation::Read);
         let list = self.row.slot(Operation::List);
         let scan = self.row.slot(Operation::Scan);
-        let verb = match (read, list, scan) {
-            (Some(_), _, _) => "read",
-            (None, Some(_), _) => "list",
-            (None, None, Some(_)) => "scan",
+        let (operation, verb) = match (read, list, scan) {
+            (Some(_), _, _) => (Operation::Read, "read"),
+            (None, Some(_), _) => (Operation::List, "list"),
+            (None, None, Some(_)) => (Operation::Scan, "scan"),
             (None, None, None) => return None,
         };
         let mut parameters = Vec::new();
@@ -141,12 +147,12 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
                 }
             }
         }
-        Some(self.operation(verb, parameters))
+        Some(self.operation(operation, verb, parameters))
     }
 
-    fn with_body(&mut self, slot: &Slot<B>, verb: &str) -> Value {
+    fn with_body(&mut self, slot: &Slot<B>, operation: Operation, verb: &str) -> Value {
         let fields = FieldSet::new([slot.schema]);
-        let mut operation = self.operation(verb, Vec::new());
+        let mut operation = self.operation(operation, verb, Vec::new());
         let mut properties = Map::new();
         let mut required = Vec::new();
         for field in self.body_fields(&fields) {
@@ -188,10 +194,10 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
             .filter(move |field| !captured.contains(&field.name.as_str()))
     }
 
-    fn operation(&mut self, verb: &str, parameters: Vec<Value>) -> Value {
+    fn operation(&mut self, operation: Operation, verb: &str, parameters: Vec<Value>) -> Value {
         let mut operation = json!({
             "summary": one_line(self.row.help),
-            "operationId": self.id(verb),
+            "operationId": self.id(operation, verb),
             "tags": ["secrets"],
             "responses": { "200": { "description": "OK" } },
         });
@@ -202,25 +208,21 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
     }
 
     /// An id that no other operation of the table has: `pki-read-role`.
-    fn id(&mut self, verb: &str) -> String {
-        let suffix = match self.row.display {
-            Some(display) => dashed(display),
+    fn id(&mut self, operation: Operation, verb: &str) -> String {
+        let given = self.row.ids.iter().find(|(of, _)| *of == operation);
+        let made = || match self.row.display {
+            Some(display) => format!("{verb}-{display}"),
             None => {
                 let words = self.row.parsed.segments.iter().map(|segment| {
                     let (Segment::Literal(text) | Segment::Parameter(text) | Segment::Tail(text)) =
                         segment;
-                    dashed(text)
+                    *text
                 });
-                words.collect::<Vec<_>>().join("-")
+                format!("{verb}-{}", words.collect::<Vec<_>>().join("-"))
             }
         };
-        let parts = [self.prefix, verb, &suffix];
-        let base = parts
-            .iter()
-            .filter(|part| !part.is_empty())
-            .copied()
-            .collect::<Vec<_>>()
-            .join("-");
+        let name = given.map_or_else(made, |(_, id)| (*id).to_owned());
+        let base = dashed(&format!("{}-{name}", self.prefix));
         let mut id = base.clone();
         let mut number = 1;
         while !self.ids.insert(id.clone()) {

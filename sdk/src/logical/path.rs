@@ -24,6 +24,8 @@ pub struct Path<B> {
     pub(crate) help: &'static str,
     pub(crate) description: &'static str,
     pub(crate) display: Option<&'static str>,
+    /// Operation ids that are given, not made.
+    pub(crate) ids: Vec<(Operation, &'static str)>,
     pub(crate) rules: Vec<(&'static str, Rule)>,
     pub(crate) unauthenticated: bool,
     pub(crate) sudo: bool,
@@ -58,6 +60,7 @@ pub fn path<B: Send + Sync + 'static>(pattern: &'static str, help: &'static str)
         help,
         description: "",
         display: None,
+        ids: Vec::new(),
         rules: Vec::new(),
         unauthenticated: false,
         sudo: false,

@@ -70,6 +70,22 @@ impl<B: Send + Sync + 'static> Table<B> {
         self
     }
 
+    /// Gives operations the ids that they have in the OpenAPI document, in place of those made from their patterns: pattern,
+    /// operation, and id without the mount's type in front. An engine that takes the place of another keeps its ids, because
+    /// generated clients are named by them.
+    ///
+    /// # Panics
+    /// When no row has such a pattern.
+    #[must_use]
+    pub fn operation_ids(mut self, ids: &[(&str, Operation, &'static str)]) -> Self {
+        for (pattern, operation, id) in ids {
+            let row = self.rows.iter_mut().find(|row| row.pattern == *pattern);
+            let row = row.unwrap_or_else(|| panic!("no row has the pattern {pattern:?}"));
+            row.ids.push((*operation, id));
+        }
+        self
+    }
+
     /// Storage keys, or prefixes that end in `/`, which the seal encrypts once more (Vault Enterprise).
     #[must_use]
     pub fn seal_wrap(mut self, keys: &[&str]) -> Self {

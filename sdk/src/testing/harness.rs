@@ -177,6 +177,10 @@ impl<B: Backend> Harness<B> {
         if let Some(path) = resolved_path(&resolved) {
             request.path = path;
         }
+        if operation != Operation::Update {
+            // As OpenBao does it.
+            request.mount_accessor.clear();
+        }
         if operation == Operation::Update {
             let check = RawRequest {
                 operation: name(operation),

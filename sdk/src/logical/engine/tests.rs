@@ -255,6 +255,7 @@ impl Backend for Shelf {
                 .unauthenticated()
                 .read(nothing),
         ])
+        .operation_ids(&[("lease", Operation::Read, "borrow")])
         .seal_wrap(&["sealed/"])
         .local_storage(&["local/"])
         .resolve(|path| (path == "roles/DEFAULT").then(|| "roles/default".to_owned()))
@@ -644,6 +645,7 @@ async fn help_documents_every_row() {
     assert_eq!(list["operationId"], "test-list-roles");
     assert_eq!(list["parameters"][0]["schema"]["enum"], json!(["true"]));
     assert_eq!(list["parameters"][1]["name"], "after");
+    assert_eq!(paths["/lease"]["get"]["operationId"], "test-borrow");
     assert_eq!(paths["/made/{name}"]["x-vault-createSupported"], true);
     assert_eq!(paths["/raw"]["x-vault-unauthenticated"], true);
     assert_eq!(paths["/error/{kind}"]["x-vault-sudo"], true);
