@@ -1,30 +1,28 @@
-//! Building certificate revocation lists.
+//! Certificate revocation lists: when they are built, and which one is in force.
 //!
 //! A complete CRL and a delta CRL belong to each pair of issuer key and subject. Rebuilds coalesce: whoever needs one takes a
 //! ticket, and one build serves everybody whose ticket is older than it. A delta CRL lists what the last complete one does
 //! not, so no write-ahead list is needed; the built-in engine's `delta-wal/` is neither read nor written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
-use landfast_pki::crl::{Crl, CrlTemplate, RevokedEntries};
-use landfast_pki::{Certificate, PrivateKey, SerialNumber, SignatureAlgorithm};
-use landfast_sdk::logical::{Error, Write, parse_duration_nanos};
+use jiff::SignedDuration;
+use landfast_pki::SerialNumber;
+use landfast_pki::crl::Crl;
+use landfast_sdk::logical::{Error, parse_duration_nanos};
 
-use crate::aia;
-use crate::authority::new_id;
-use crate::entry;
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
-use crate::entry::issuer::Usage;
-use crate::entry::revoked::{self, RevokedEntry};
-use crate::entry::time::StoredTime;
-use crate::issuers::{self, Issuers, LoadedIssuer};
-use crate::keys;
+use crate::entry::revoked::RevokedEntry;
 use crate::mount::{Entry, Mount, Shared, internal};
-use crate::pki;
+use crate::{issuers, keys};
+
+mod build;
+mod index;
+#[cfg(test)]
+mod tests;
 
 /// What a mount remembers about its CRLs between requests.
 #[derive(Debug, Default)]
@@ -32,7 +30,7 @@ pub(crate) struct CrlState {
     wanted: AtomicU64,
     /// The highest ticket that a finished build has served.
     served: tokio::sync::Mutex<u64>,
-    index: Mutex<Index>,
+    index: index::Index,
 }
 
 /// DER of a CRL, as it lies in storage.
@@ -62,25 +60,17 @@ pub(crate) enum Scope {
 impl CrlState {
     /// Notes a revocation, so that the next build need not read all of them again.
     pub(crate) fn note(&self, serial: &SerialNumber, entry: &RevokedEntry) {
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        index.generation += 1;
-        if let Some(revoked) = &mut index.revoked {
-            Arc::make_mut(revoked).insert(serial.as_bytes().to_vec(), Revoked::new(entry.clone()));
-        }
+        self.index.note(serial, entry);
     }
 
     /// Forgets what was read, after a change that did not go through [`Self::note`].
     pub(crate) fn forget(&self) {
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        index.generation += 1;
-        index.revoked = None;
+        self.index.forget();
     }
 
     /// Drops what depends on the storage entry `key`.
     pub(crate) fn invalidate(&self, key: &str) {
-        if key.starts_with(revoked::PREFIX) {
-            self.forget();
-        }
+        self.index.invalidate(key);
     }
 }
 
@@ -127,98 +117,7 @@ pub(crate) async fn of(mount: &Mount, reference: &str, kind: Kind) -> Result<Arc
     })
 }
 
-/// Rebuilds CRLs, and answers when a build that began after this call has ended. Returns warnings.
-///
-/// # Errors
-/// When storage or a key fails. CRLs then are as they were, or some of them new.
-pub(crate) async fn rebuild(mount: &Shared, scope: Scope) -> Result<Vec<String>, Error> {
-    let ticket = mount.crl.wanted.fetch_add(1, Ordering::AcqRel) + 1;
-    let mount = Arc::clone(mount);
-    // On a task of its own: the host cancels a request by dropping it, and others may wait for this build.
-    let task = tokio::spawn(async move {
-        let mut served = mount.crl.served.lock().await;
-        // A delta build never serves those who wait for a complete one, so only a complete one moves the mark.
-        if *served >= ticket {
-            return Ok(Vec::new());
-        }
-        let upto = mount.crl.wanted.load(Ordering::Acquire);
-        let config = config(&mount).await?;
-        if config.disable && scope != Scope::Forced {
-            return Ok(Vec::new());
-        }
-        let warnings = build(&mount, &config, scope).await?;
-        if scope != Scope::Delta {
-            *served = upto;
-        }
-        Ok(warnings)
-    });
-    task.await
-        .map_err(|stopped| internal("the CRL build did not finish", stopped))?
-}
-
-/// After a revocation: at once, or left to the periodic call, as configured.
-pub(crate) async fn after_revocation(mount: &Shared) -> Result<(), Error> {
-    let config = config(mount).await?;
-    if !config.auto_rebuild {
-        rebuild(mount, Scope::All).await?;
-    }
-    Ok(())
-}
-
-/// The minute's work: rebuilds what is about to run out, and delta CRLs at their interval.
-pub(crate) async fn periodic(mount: &Shared) -> Result<(), Error> {
-    let config = config(mount).await?;
-    if config.disable {
-        return Ok(());
-    }
-    let now = mount.now();
-    let book: Arc<CrlBook> = mount.load_or_default(CrlBook::KEY).await?;
-    let grace = seconds(&config.auto_rebuild_grace_period);
-    let issuers = issuers::all(mount).await?;
-    let keyed = issuers.iter().filter(|issuer| {
-        !issuer.entry.key_id.is_empty() && issuer.entry.usage.allows(Usage::CRL_SIGNING)
-    });
-    let mut due = false;
-    for issuer in keyed {
-        let end = book
-            .issuer_id_crl_map
-            .get(issuer.id())
-            .and_then(|id| book.crl_expiration_map.get(id));
-        due |= end.is_none_or(|end| end.0 - grace <= now);
-    }
-    if due || uncovered(mount, &book).await? && !config.auto_rebuild {
-        rebuild(mount, Scope::All).await?;
-    } else if config.enable_delta
-        && book.delta_last_modified.0 + seconds(&config.delta_rebuild_interval) <= now
-    {
-        rebuild(mount, Scope::Delta).await?;
-    }
-    Ok(())
-}
-
-/// Whether some revocation is on no complete CRL: a crash came between the record and the CRL.
-async fn uncovered(mount: &Mount, book: &CrlBook) -> Result<bool, Error> {
-    let revoked = revocations(mount).await?;
-    let issuers = issuers::all(mount).await?;
-    let mut listed = HashSet::new();
-    for id in book.crl_number_map.keys() {
-        if let Some(bytes) = mount.load::<CrlBytes>(&CrlBook::complete_key(id)).await? {
-            listed.extend(serials(&bytes)?);
-        }
-    }
-    // A self-signed issuer is on record when it is revoked, and on no list.
-    let unlisted = issuers
-        .iter()
-        .filter(|issuer| issuers.parent_of(&issuer.certificate).is_none());
-    let own: HashSet<Vec<u8>> = unlisted
-        .map(|issuer| issuer.certificate.serial().as_bytes().to_vec())
-        .collect();
-    Ok(revoked
-        .keys()
-        .any(|serial| !listed.contains(serial) && !own.contains(serial)))
-}
-
-/// Whether the complete CRLs list `serial`.
+/// Whether one of the complete CRLs lists `serial`.
 pub(crate) async fn lists(mount: &Mount, serial: &SerialNumber) -> Result<bool, Error> {
     let book: Arc<CrlBook> = mount.load_or_default(CrlBook::KEY).await?;
     for id in book.crl_number_map.keys() {
@@ -231,316 +130,107 @@ pub(crate) async fn lists(mount: &Mount, serial: &SerialNumber) -> Result<bool, 
     Ok(false)
 }
 
-/// A revocation as far as CRLs need it.
-#[derive(Clone, Debug)]
-struct Revoked {
-    time: Timestamp,
-    issuer_id: String,
-    /// Kept only while the issuer is not known.
-    certificate: Option<Vec<u8>>,
-}
-
-/// All revocations by serial number, once read.
-#[derive(Debug, Default)]
-struct Index {
-    /// Moves with each change, so that a list read meanwhile is not kept.
-    generation: u64,
-    revoked: Option<Arc<BTreeMap<Vec<u8>, Revoked>>>,
-}
-
-impl Revoked {
-    fn new(entry: RevokedEntry) -> Self {
-        Self {
-            time: entry.time(),
-            certificate: entry
-                .issuer_id
-                .is_empty()
-                .then_some(entry.certificate_bytes),
-            issuer_id: entry.issuer_id,
+/// Rebuilds CRLs, and answers when a build that began after this call has ended. Returns warnings.
+///
+/// # Errors
+/// When storage or a key fails. CRLs then are as they were, or some of them new.
+pub(crate) async fn rebuild(mount: &Shared, scope: Scope) -> Result<Vec<String>, Error> {
+    let ticket = mount.crl.wanted.fetch_add(1, Ordering::AcqRel) + 1;
+    let mount = Arc::clone(mount);
+    // On a task of its own: the host cancels a request by dropping it, and others may wait for this build.
+    let task = tokio::spawn(async move {
+        let mut served = mount.crl.served.lock().await;
+        if *served >= ticket {
+            return Ok(Vec::new());
         }
-    }
+        let upto = mount.crl.wanted.load(Ordering::Acquire);
+        let config = config(&mount).await?;
+        if config.disable && scope != Scope::Forced {
+            return Ok(Vec::new());
+        }
+        let warnings = build::build(&mount, &config, scope).await?;
+        // A delta build does not serve those who wait for a complete one.
+        if scope != Scope::Delta {
+            *served = upto;
+        }
+        Ok(warnings)
+    });
+    task.await
+        .map_err(|stopped| internal("the CRL build did not finish", stopped))?
 }
 
-/// Issuers that share key and subject, and so a CRL.
-struct Group {
-    crl_id: String,
-    members: Vec<Arc<LoadedIssuer>>,
-    revoked: Vec<(Vec<u8>, Timestamp)>,
+/// After a revocation: at once, or left to the periodic call, as configured.
+pub(crate) async fn after_revocation(mount: &Shared) -> Result<(), Error> {
+    if !config(mount).await?.auto_rebuild {
+        rebuild(mount, Scope::All).await?;
+    }
+    Ok(())
 }
 
-async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Result<Vec<String>, Error> {
-    let issuers = issuers::all(mount).await?;
-    let mut book = CrlBook::clone(&*mount.load_or_default::<CrlBook>(CrlBook::KEY).await?);
-    let before = book.clone();
-    let mut groups = groups(&issuers, &book)?;
-    let default = issuers::config(mount).await?.default.clone();
-    if !config.disable {
-        assign(&mut groups, &issuers, &default, &*revocations(mount).await?);
+/// The minute's work: rebuilds what is about to run out or was left behind by a crash, and delta CRLs at their interval.
+pub(crate) async fn periodic(mount: &Shared) -> Result<(), Error> {
+    let config = config(mount).await?;
+    if config.disable {
+        return Ok(());
     }
+    let book: Arc<CrlBook> = mount.load_or_default(CrlBook::KEY).await?;
+    if is_due(mount, &config, &book).await? {
+        rebuild(mount, Scope::All).await?;
+    } else if config.enable_delta
+        && mount.now().duration_since(book.delta_last_modified.0)
+            >= length(&config.delta_rebuild_interval)
+    {
+        rebuild(mount, Scope::Delta).await?;
+    }
+    Ok(())
+}
 
+/// Whether a complete CRL that can be built is missing, about to run out, or lacks a revocation that belonged on it at once.
+async fn is_due(mount: &Mount, config: &CrlConfig, book: &CrlBook) -> Result<bool, Error> {
     let now = mount.now();
-    let mut warnings = Vec::new();
-    let mut kept = HashSet::new();
-    let mut crls = Vec::new();
-    book.issuer_id_crl_map.clear();
-    for group in groups {
-        for member in &group.members {
-            book.issuer_id_crl_map
-                .insert(member.entry.id.clone(), group.crl_id.clone());
-        }
-        kept.insert(group.crl_id.clone());
-        let Some(signer) = group
-            .members
-            .iter()
-            .find(|member| member.entry.usage.allows(Usage::CRL_SIGNING))
-        else {
-            let ids: Vec<_> = group.members.iter().map(|member| member.id()).collect();
-            let count = warnings.len() + 1;
-            warnings.push(format!(
-                "Warning {count} during CRL rebuild: warning from local CRL rebuild: Issuer equivalency set with associated keys lacked an issuer with CRL Signing KeyUsage; refusing to rebuild CRL for this group of issuers: {}",
-                ids.join(", ")
-            ));
-            continue;
-        };
-        let key = keys::signer(mount, &signer.entry.key_id).await?;
-        let algorithm = algorithm(signer, &key)?;
-        let mut template = CrlTemplate {
-            issuer: signer.certificate.subject().clone(),
-            authority_key_id: signer
-                .certificate
-                .ski()
-                .map_or_else(|| key.public_key().ski().to_vec(), <[u8]>::to_vec),
-            number: 0,
-            this_update: now,
-            next_update: now + seconds(&config.expiry),
-            delta_base: None,
-            freshest: freshest(mount, signer).await,
-        };
-        let mut listed: HashSet<Vec<u8>> = HashSet::new();
-        if scope == Scope::Delta {
-            if let Some(bytes) = mount
-                .load::<CrlBytes>(&CrlBook::complete_key(&group.crl_id))
-                .await?
-            {
-                listed = serials(&bytes)?;
-            }
-        } else {
-            template.number = next_number(&mut book, &group.crl_id);
-            book.last_complete_number_map
-                .insert(group.crl_id.clone(), template.number);
-            book.crl_expiration_map
-                .insert(group.crl_id.clone(), StoredTime(template.next_update));
-            let entries = encoded(group.revoked.iter());
-            let complete = template
-                .prepare(&entries, algorithm)
-                .sign(&*key)
-                .map_err(pki::failed)?;
-            crls.push(Write::put(
-                CrlBook::complete_key(&group.crl_id),
-                complete.der(),
-            ));
-            listed.extend(group.revoked.iter().map(|(serial, _)| serial.clone()));
-        }
-        template.number = next_number(&mut book, &group.crl_id);
-        template.delta_base = Some(
-            book.last_complete_number_map
-                .get(&group.crl_id)
-                .copied()
-                .unwrap_or(1),
-        );
-        let fresh = encoded(
-            group
-                .revoked
-                .iter()
-                .filter(|(serial, _)| !listed.contains(serial)),
-        );
-        let delta = template
-            .prepare(&fresh, algorithm)
-            .sign(&*key)
-            .map_err(pki::failed)?;
-        crls.push(Write::put(CrlBook::delta_key(&group.crl_id), delta.der()));
-    }
-    // CRLs of issuers that are gone go with them.
-    for id in before
-        .crl_number_map
-        .keys()
-        .filter(|id| !kept.contains(*id))
-    {
-        crls.push(Write::delete(CrlBook::complete_key(id)));
-        crls.push(Write::delete(CrlBook::delta_key(id)));
-    }
-    book.crl_number_map.retain(|id, _| kept.contains(id));
-    book.last_complete_number_map
-        .retain(|id, _| kept.contains(id));
-    book.crl_expiration_map.retain(|id, _| kept.contains(id));
-    if scope != Scope::Delta {
-        book.last_modified = StoredTime(now);
-    }
-    book.delta_last_modified = StoredTime(now);
-
-    // A number is used up before a CRL carries it, and a CRL is there before the book says that it is fresh: wherever a
-    // crash falls, numbers stay unique and the next build is not late.
-    let reserved = CrlBook {
-        crl_expiration_map: before.crl_expiration_map,
-        last_complete_number_map: before.last_complete_number_map,
-        ..book.clone()
+    let grace = length(&config.auto_rebuild_grace_period);
+    // The grace period binds nobody who rebuilds at once, and may then be longer than a CRL's life.
+    let lead = if config.auto_rebuild {
+        grace
+    } else {
+        grace.min(length(&config.expiry) / 3)
     };
-    let mut writes = vec![Write::put(CrlBook::KEY, entry::encode(&reserved))];
-    writes.extend(crls);
-    writes.push(Write::put(CrlBook::KEY, entry::encode(&book)));
-    mount.save(writes).await?;
-    Ok(warnings)
-}
-
-/// The issuers that have a key, by key and subject, each group with the id of its CRL.
-fn groups(issuers: &Issuers, book: &CrlBook) -> Result<Vec<Group>, Error> {
-    let mut groups: Vec<Group> = Vec::new();
-    for issuer in issuers
-        .iter()
-        .filter(|issuer| !issuer.entry.key_id.is_empty())
-    {
-        let same = |group: &&mut Group| {
-            let first = &group.members[0];
-            first.entry.key_id == issuer.entry.key_id
-                && first.certificate.subject() == issuer.certificate.subject()
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.members.push(Arc::clone(issuer)),
-            None => groups.push(Group {
-                crl_id: String::new(),
-                members: vec![Arc::clone(issuer)],
-                revoked: Vec::new(),
-            }),
+    let keys = keys::all(mount).await?;
+    let look = !config.auto_rebuild && !mount.crl.index.is_covered();
+    let (groups, generation) = build::groups(mount, book, !look).await?;
+    for group in groups.iter().filter(|group| group.signer(&keys).is_ok()) {
+        let end = book.crl_expiration_map.get(&group.crl_id);
+        if end.is_none_or(|end| end.0.duration_since(now) <= lead) {
+            return Ok(true);
         }
-    }
-    for group in &mut groups {
-        let known = group
-            .members
+        if group.revoked.is_empty() {
+            continue;
+        }
+        let present = mount
+            .load::<CrlBytes>(&CrlBook::complete_key(&group.crl_id))
+            .await?;
+        let listed = present
+            .map(|bytes| serials(&bytes))
+            .transpose()?
+            .unwrap_or_default();
+        if !group
+            .revoked
             .iter()
-            .find_map(|member| book.issuer_id_crl_map.get(member.id()));
-        group.crl_id = match known {
-            Some(id) => id.clone(),
-            None => new_id()?,
-        };
-    }
-    Ok(groups)
-}
-
-/// Puts each revocation on the list of its issuer; one whose issuer is not known goes to the default issuer's.
-fn assign(
-    groups: &mut [Group],
-    issuers: &Issuers,
-    default: &str,
-    revoked: &BTreeMap<Vec<u8>, Revoked>,
-) {
-    for (serial, entry) in revoked {
-        let parsed = entry
-            .certificate
-            .as_ref()
-            .and_then(|der| Certificate::from_der(der).ok());
-        let parent = parsed
-            .as_ref()
-            .and_then(|certificate| issuers.parent_of(certificate));
-        // A self-signed issuer never lists itself.
-        if parsed
-            .as_ref()
-            .is_some_and(|own| parent.is_none() && issuers.holding(own).is_some())
+            .all(|(serial, _)| listed.contains(serial))
         {
-            continue;
-        }
-        let known = issuers
-            .by_id(&entry.issuer_id)
-            .is_some_and(|issuer| !issuer.entry.key_id.is_empty());
-        let id = if known {
-            entry.issuer_id.as_str()
-        } else {
-            parent.map_or(default, |issuer| issuer.id())
-        };
-        let group = groups
-            .iter_mut()
-            .find(|group| group.members.iter().any(|member| member.id() == id));
-        if let Some(group) = group {
-            group.revoked.push((serial.clone(), entry.time));
+            return Ok(true);
         }
     }
-}
-
-/// All revocations, from memory or read now.
-async fn revocations(mount: &Mount) -> Result<Arc<BTreeMap<Vec<u8>, Revoked>>, Error> {
-    let generation = {
-        let index = mount
-            .crl
-            .index
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(revoked) = &index.revoked {
-            return Ok(Arc::clone(revoked));
-        }
-        index.generation
-    };
-    let mut revoked = BTreeMap::new();
-    for name in mount.storage().list(revoked::PREFIX).await? {
-        let key = format!("{}{name}", revoked::PREFIX);
-        // A name that is no serial number is nothing that a CRL could list.
-        let Ok(serial) = SerialNumber::parse(&name) else {
-            continue;
-        };
-        let Some(bytes) = mount.storage().get(&key).await? else {
-            continue;
-        };
-        let entry = RevokedEntry::decode(&key, &bytes).map_err(|cause| {
-            internal(
-                "a stored revocation could not be read",
-                format_args!("{key}: {cause}"),
-            )
-        })?;
-        revoked.insert(serial.as_bytes().to_vec(), Revoked::new(entry));
+    if look {
+        mount.crl.index.covered(generation);
     }
-    let revoked = Arc::new(revoked);
-    let mut index = mount
-        .crl
-        .index
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    if index.generation == generation {
-        index.revoked = Some(Arc::clone(&revoked));
-    }
-    Ok(revoked)
+    Ok(false)
 }
 
-/// The algorithm that the issuer is told to sign CRLs with, else the natural one of its key.
-fn algorithm(issuer: &LoadedIssuer, key: &PrivateKey) -> Result<SignatureAlgorithm, Error> {
-    let stored = u32::try_from(issuer.entry.revocation_signature_algorithm).unwrap_or(0);
-    let told = SignatureAlgorithm::from_storage_number(stored);
-    match told.filter(|algorithm| algorithm.fits(key.public_key()).is_ok()) {
-        Some(algorithm) => Ok(algorithm),
-        None => Ok(SignatureAlgorithm::choose(key.public_key(), 0, false)
-            .map_err(pki::failed)?
-            .algorithm),
-    }
-}
-
-fn encoded<'a>(revoked: impl Iterator<Item = &'a (Vec<u8>, Timestamp)>) -> RevokedEntries {
-    let mut entries = RevokedEntries::new();
-    for (serial, time) in revoked {
-        entries.push(&SerialNumber::from_bytes(serial), *time);
-    }
-    entries
-}
-
-/// Where delta CRLs are. A CRL without the pointer serves better than none, so a fault in the URLs only leaves it out.
-async fn freshest(mount: &Mount, issuer: &LoadedIssuer) -> Vec<String> {
-    aia::of(mount, issuer)
-        .await
-        .map(|aia| aia.delta_crl_distribution_points)
-        .unwrap_or_default()
-}
-
-/// The number for the next CRL; the book keeps the one after it.
-fn next_number(book: &mut CrlBook, id: &str) -> u64 {
-    let next = book.crl_number_map.entry(id.to_owned()).or_insert(1);
-    *next += 1;
-    *next - 1
+/// The warning for a request whose own work is done although the CRLs could not be rebuilt; the periodic call tries again.
+pub(crate) fn not_built(error: Error) -> Vec<String> {
+    tracing::warn!(%error, "CRLs could not be rebuilt");
+    vec!["the CRLs could not be rebuilt after this change; they are rebuilt within minutes, or by crl/rotate".to_owned()]
 }
 
 /// PEM label of a CRL (RFC 7468 section 6).
@@ -562,15 +252,6 @@ fn serials(bytes: &CrlBytes) -> Result<HashSet<Vec<u8>>, Error> {
 }
 
 /// A stored duration; they were checked when they were written.
-fn seconds(text: &str) -> SignedDuration {
+fn length(text: &str) -> SignedDuration {
     SignedDuration::from_nanos(parse_duration_nanos(text).unwrap_or_default())
 }
-
-/// The warning for a request whose own work is done although the CRLs could not be rebuilt; the periodic call tries again.
-pub(crate) fn not_built(error: Error) -> Vec<String> {
-    tracing::warn!(%error, "CRLs could not be rebuilt");
-    vec!["the CRLs could not be rebuilt after this change; they are rebuilt within minutes, or by crl/rotate".to_owned()]
-}
-
-#[cfg(test)]
-mod tests;

@@ -51,7 +51,7 @@ impl Keys {
         spki: &[u8],
     ) -> Result<Option<Arc<LoadedKey>>, Error> {
         for key in self.iter() {
-            if is_here(&key.kind) && key.signer(mount).await?.public_key().spki_der() == spki {
+            if key.is_here() && key.signer(mount).await?.public_key().spki_der() == spki {
                 return Ok(Some(Arc::clone(key)));
             }
         }
@@ -60,13 +60,18 @@ impl Keys {
 }
 
 impl LoadedKey {
+    /// Whether the private half is here and of a kind that can be used.
+    pub(crate) fn is_here(&self) -> bool {
+        is_usable(&self.kind)
+    }
+
     /// The private half, parsed on first use.
     ///
     /// # Errors
     /// The key is kept elsewhere, of a kind this version cannot use, or unreadable.
     pub(crate) async fn signer(&self, mount: &Mount) -> Result<Arc<PrivateKey>, Error> {
         let signer = self.signer.get_or_try_init(|| async {
-            if !is_here(&self.kind) {
+            if !self.is_here() {
                 return Err(Error::failed(format!(
                     "keys of type {} can not be used by this plugin",
                     self.kind
@@ -198,7 +203,8 @@ pub(crate) fn kind(key: &PublicKey) -> &'static str {
     }
 }
 
-fn is_here(kind: &str) -> bool {
+/// Whether keys of this kind are stored here in a form that can be used.
+fn is_usable(kind: &str) -> bool {
     matches!(kind, "rsa" | "ec" | "ed25519")
 }
 

@@ -230,7 +230,7 @@ async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> 
         serial,
     } = found;
     // Two requests for one certificate must agree on its time.
-    let _alone = mount.revoking.lock().await;
+    let alone = mount.revoking.lock().await;
     let issuers = issuers::all(mount).await?;
     if let Some(own) = issuers.holding(&certificate) {
         return Err(Error::bad_request(format!(
@@ -272,7 +272,7 @@ async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> 
     writes.push(Write::put(key, entry::encode(&entry)));
     mount.save(writes).await?;
     mount.crl.note(certificate.serial(), &entry);
-    drop(_alone);
+    drop(alone);
     crl::after_revocation(mount).await?;
     answer(&entry)
 }

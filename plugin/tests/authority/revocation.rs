@@ -546,6 +546,110 @@ async fn a_crl_does_not_run_out_because_nothing_was_revoked() {
 }
 
 #[tokio::test]
+async fn a_short_lived_crl_is_not_rebuilt_every_minute() {
+    let mount = mount().await;
+    // Shorter than the default grace period.
+    ok(mount.update("config/crl", json!({ "expiry": "1h" })).await);
+    adopt(&mount, &root("Root")).await;
+    let mount = later(mount, now() + SignedDuration::from_mins(30)).await;
+    ok(mount.periodic().await);
+    assert_eq!(crl(&mount, "crl").await.number(), Some(1));
+    let mount = later(mount, now() + SignedDuration::from_mins(41)).await;
+    ok(mount.periodic().await);
+    assert_eq!(crl(&mount, "crl").await.number(), Some(3));
+}
+
+#[tokio::test]
+async fn what_can_never_be_listed_causes_no_rebuilds() {
+    let mount = mount().await;
+    let (root, quiet) = (root("Root"), root("Quiet"));
+    adopt(&mount, &root).await;
+    let quiet_id = adopt(&mount, &quiet).await;
+    ok(mount
+        .patch(
+            &format!("issuer/{quiet_id}"),
+            json!({ "usage": "read-only" }),
+        )
+        .await);
+    let leaf = leaf("leaf", &quiet);
+    ok(mount
+        .update("revoke", json!({ "certificate": leaf.certificate.pem() }))
+        .await);
+    let before = crl(&mount, "crl").await.number();
+    let mount = at(mount.reload().await, now());
+    ok(mount.periodic().await);
+    ok(mount.periodic().await);
+    assert_eq!(crl(&mount, "crl").await.number(), before);
+}
+
+#[tokio::test]
+async fn an_issuer_whose_key_is_elsewhere_holds_up_nobody() {
+    use landfast_sdk::logical::Storage as _;
+    let mount = mount().await;
+    let (root, other) = (root("Root"), root("Other"));
+    let root_id = adopt(&mount, &root).await;
+    let other_id = adopt(&mount, &other).await;
+    let key = mount.read(&format!("issuer/{other_id}")).await.data["key_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let entry = json!({ "id": key, "name": "", "private_key_type": "mldsa", "private_key": "PEM" });
+    mount
+        .storage()
+        .put(&format!("config/key/{key}"), entry.to_string().into_bytes())
+        .await
+        .unwrap();
+    let mount = at(mount.reload().await, now());
+    let leaf = leaf("leaf", &root);
+    ok(mount
+        .update("revoke", json!({ "certificate": leaf.certificate.pem() }))
+        .await);
+    assert_eq!(
+        listed(&crl(&mount, &format!("issuer/{root_id}/crl/der")).await),
+        one(&leaf.serial())
+    );
+    let reply = ok(mount.read("crl/rotate").await);
+    assert!(
+        reply.warnings[0].ends_with(&format!("can not be used by this plugin: {other_id}")),
+        "{reply:?}"
+    );
+    let before = crl(&mount, "crl").await.number();
+    ok(mount.periodic().await);
+    assert_eq!(crl(&mount, "crl").await.number(), before);
+    ok(mount
+        .update(
+            "issuers/import/bundle",
+            json!({ "pem_bundle": support_root().bundle() }),
+        )
+        .await);
+}
+
+fn support_root() -> Pair {
+    root("Third")
+}
+
+#[tokio::test]
+async fn an_issuer_that_comes_back_lists_what_it_had_revoked() {
+    let mount = mount().await;
+    let (first, second) = (root("First"), root("Second"));
+    adopt(&mount, &first).await;
+    let id = adopt(&mount, &second).await;
+    let leaf = leaf("leaf", &second);
+    ok(mount
+        .update("revoke", json!({ "certificate": leaf.certificate.pem() }))
+        .await);
+    ok(mount.delete(&format!("issuer/{id}")).await);
+    // Without its issuer it is on the default issuer's CRL, so that it is on one at all.
+    assert_eq!(listed(&crl(&mount, "crl").await), one(&leaf.serial()));
+    let id = adopt(&mount, &second).await;
+    assert_eq!(
+        listed(&crl(&mount, &format!("issuer/{id}/crl/der")).await),
+        one(&leaf.serial())
+    );
+    assert_eq!(listed(&crl(&mount, "crl").await).len(), 0);
+}
+
+#[tokio::test]
 async fn delta_points_are_named_in_the_complete_crl() {
     let mount = mount().await;
     let id = adopt(&mount, &root("Root")).await;

@@ -1,0 +1,311 @@
+//! One build of CRLs: who signs which list, what goes on it, and in which order it is stored.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use landfast_pki::crl::{CrlTemplate, RevokedEntries};
+use landfast_pki::{Certificate, PrivateKey, SerialNumber, SignatureAlgorithm};
+use landfast_sdk::logical::{Error, Write};
+
+use super::index::{self, Revocations};
+use super::{CrlBytes, Scope, length, serials};
+use crate::authority::new_id;
+use crate::entry;
+use crate::entry::config::CrlConfig;
+use crate::entry::crl::CrlBook;
+use crate::entry::issuer::Usage;
+use crate::entry::time::StoredTime;
+use crate::issuers::{self, Issuers, LoadedIssuer};
+use crate::keys::{self, Keys};
+use crate::mount::Mount;
+use crate::{aia, pki};
+
+/// Issuers that share key and subject, and so a CRL.
+pub(super) struct Group {
+    pub(super) crl_id: String,
+    members: Vec<Arc<LoadedIssuer>>,
+    pub(super) revoked: Vec<(Vec<u8>, Timestamp)>,
+}
+
+impl Group {
+    /// The member that signs, if any may and its key can be used here.
+    pub(super) fn signer(&self, keys: &Keys) -> Result<&Arc<LoadedIssuer>, String> {
+        let ids = || {
+            self.members
+                .iter()
+                .map(|member| member.id())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let allowed = self
+            .members
+            .iter()
+            .find(|member| member.entry.usage.allows(Usage::CRL_SIGNING));
+        let signer = allowed.ok_or_else(|| {
+            format!(
+                "Issuer equivalency set with associated keys lacked an issuer with CRL Signing KeyUsage; refusing to rebuild CRL for this group of issuers: {}",
+                ids()
+            )
+        })?;
+        let usable = keys
+            .find(&signer.entry.key_id)
+            .is_some_and(|key| key.is_here());
+        usable.then_some(signer).ok_or_else(|| {
+            format!(
+                "the key of these issuers can not be used by this plugin: {}",
+                ids()
+            )
+        })
+    }
+}
+
+/// Builds CRLs and stores them. Returns warnings; an issuer that cannot sign is one, and keeps the others from nothing.
+pub(super) async fn build(
+    mount: &Mount,
+    config: &CrlConfig,
+    scope: Scope,
+) -> Result<Vec<String>, Error> {
+    let keys = keys::all(mount).await?;
+    let mut book = CrlBook::clone(&*mount.load_or_default::<CrlBook>(CrlBook::KEY).await?);
+    let before = book.clone();
+    let (groups, generation) = groups(mount, &book, config.disable).await?;
+
+    let now = mount.now();
+    let mut warnings = Vec::new();
+    let mut kept = HashSet::new();
+    let mut crls = Vec::new();
+    book.issuer_id_crl_map.clear();
+    for group in &groups {
+        for member in &group.members {
+            book.issuer_id_crl_map
+                .insert(member.entry.id.clone(), group.crl_id.clone());
+        }
+        kept.insert(group.crl_id.clone());
+        let signer = match group.signer(&keys) {
+            Ok(signer) => signer,
+            Err(why) => {
+                let count = warnings.len() + 1;
+                warnings.push(format!(
+                    "Warning {count} during CRL rebuild: warning from local CRL rebuild: {why}"
+                ));
+                continue;
+            }
+        };
+        let key = keys::signer(mount, &signer.entry.key_id).await?;
+        let algorithm = algorithm(signer, &key)?;
+        let mut template = CrlTemplate {
+            issuer: signer.certificate.subject().clone(),
+            authority_key_id: signer
+                .certificate
+                .ski()
+                .map_or_else(|| key.public_key().ski().to_vec(), <[u8]>::to_vec),
+            number: 0,
+            this_update: now,
+            next_update: later(now, length(&config.expiry)),
+            delta_base: None,
+            freshest: freshest(mount, signer).await,
+        };
+        let mut listed: HashSet<Vec<u8>> = HashSet::new();
+        if scope == Scope::Delta {
+            if let Some(bytes) = mount
+                .load::<CrlBytes>(&CrlBook::complete_key(&group.crl_id))
+                .await?
+            {
+                listed = serials(&bytes)?;
+            }
+        } else {
+            template.number = next_number(&mut book, &group.crl_id);
+            book.last_complete_number_map
+                .insert(group.crl_id.clone(), template.number);
+            book.crl_expiration_map
+                .insert(group.crl_id.clone(), StoredTime(template.next_update));
+            let entries = encoded(group.revoked.iter());
+            let complete = template
+                .prepare(&entries, algorithm)
+                .sign(&*key)
+                .map_err(pki::failed)?;
+            crls.push(Write::put(
+                CrlBook::complete_key(&group.crl_id),
+                complete.der(),
+            ));
+            listed.extend(group.revoked.iter().map(|(serial, _)| serial.clone()));
+        }
+        template.number = next_number(&mut book, &group.crl_id);
+        template.delta_base = Some(
+            book.last_complete_number_map
+                .get(&group.crl_id)
+                .copied()
+                .unwrap_or(1),
+        );
+        let fresh = encoded(
+            group
+                .revoked
+                .iter()
+                .filter(|(serial, _)| !listed.contains(serial)),
+        );
+        let delta = template
+            .prepare(&fresh, algorithm)
+            .sign(&*key)
+            .map_err(pki::failed)?;
+        crls.push(Write::put(CrlBook::delta_key(&group.crl_id), delta.der()));
+    }
+    // CRLs of issuers that are gone go with them.
+    for id in before
+        .crl_number_map
+        .keys()
+        .filter(|id| !kept.contains(*id))
+    {
+        crls.push(Write::delete(CrlBook::complete_key(id)));
+        crls.push(Write::delete(CrlBook::delta_key(id)));
+    }
+    book.crl_number_map.retain(|id, _| kept.contains(id));
+    book.last_complete_number_map
+        .retain(|id, _| kept.contains(id));
+    book.crl_expiration_map.retain(|id, _| kept.contains(id));
+    if scope != Scope::Delta {
+        book.last_modified = StoredTime(now);
+    }
+    book.delta_last_modified = StoredTime(now);
+
+    // A number is used up before a CRL carries it, and a CRL is there before the book says that it is fresh: wherever a
+    // crash falls, numbers stay unique and the next build is not late.
+    let reserved = CrlBook {
+        crl_expiration_map: before.crl_expiration_map,
+        last_complete_number_map: before.last_complete_number_map,
+        ..book.clone()
+    };
+    let mut writes = vec![Write::put(CrlBook::KEY, entry::encode(&reserved))];
+    writes.extend(crls);
+    writes.push(Write::put(CrlBook::KEY, entry::encode(&book)));
+    mount.save(writes).await?;
+    if scope != Scope::Delta {
+        mount.crl.index.covered(generation);
+    }
+    Ok(warnings)
+}
+
+/// The groups with what each has to list, nothing where `empty` says so, and the generation of the revocations.
+pub(super) async fn groups(
+    mount: &Mount,
+    book: &CrlBook,
+    empty: bool,
+) -> Result<(Vec<Group>, u64), Error> {
+    let issuers = issuers::all(mount).await?;
+    let mut groups = grouped(&issuers, book)?;
+    let (revoked, generation) = index::all(mount, &mount.crl.index).await?;
+    if !empty {
+        let default = issuers::config(mount).await?.default.clone();
+        assign(&mut groups, &issuers, &default, &revoked);
+    }
+    Ok((groups, generation))
+}
+
+/// The issuers that have a key, by key and subject, each group with the id of its CRL.
+fn grouped(issuers: &Issuers, book: &CrlBook) -> Result<Vec<Group>, Error> {
+    let mut groups: Vec<Group> = Vec::new();
+    for issuer in issuers
+        .iter()
+        .filter(|issuer| !issuer.entry.key_id.is_empty())
+    {
+        let same = |group: &&mut Group| {
+            let first = &group.members[0];
+            first.entry.key_id == issuer.entry.key_id
+                && first.certificate.subject() == issuer.certificate.subject()
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.members.push(Arc::clone(issuer)),
+            None => {
+                groups.push(Group {
+                    crl_id: String::new(),
+                    members: vec![Arc::clone(issuer)],
+                    revoked: Vec::new(),
+                });
+            }
+        }
+    }
+    for group in &mut groups {
+        let known = group
+            .members
+            .iter()
+            .find_map(|member| book.issuer_id_crl_map.get(member.id()));
+        group.crl_id = match known {
+            Some(id) => id.clone(),
+            None => new_id()?,
+        };
+    }
+    Ok(groups)
+}
+
+/// Puts each revocation on the list of its issuer; one whose issuer is not known goes to the default issuer's.
+fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revocations) {
+    for (serial, entry) in revoked {
+        let parsed = entry
+            .certificate
+            .as_ref()
+            .and_then(|der| Certificate::from_der(der).ok());
+        let parent = parsed
+            .as_ref()
+            .and_then(|certificate| issuers.parent_of(certificate));
+        // A self-signed issuer never lists itself.
+        if parsed
+            .as_ref()
+            .is_some_and(|own| parent.is_none() && issuers.holding(own).is_some())
+        {
+            continue;
+        }
+        let known = issuers
+            .by_id(&entry.issuer_id)
+            .is_some_and(|issuer| !issuer.entry.key_id.is_empty());
+        let id = if known {
+            entry.issuer_id.as_str()
+        } else {
+            parent.map_or(default, |issuer| issuer.id())
+        };
+        let group = groups
+            .iter_mut()
+            .find(|group| group.members.iter().any(|member| member.id() == id));
+        if let Some(group) = group {
+            group.revoked.push((serial.clone(), entry.time));
+        }
+    }
+}
+
+/// The algorithm that the issuer is told to sign CRLs with, else the natural one of its key.
+fn algorithm(issuer: &LoadedIssuer, key: &PrivateKey) -> Result<SignatureAlgorithm, Error> {
+    let stored = u32::try_from(issuer.entry.revocation_signature_algorithm).unwrap_or(0);
+    let told = SignatureAlgorithm::from_storage_number(stored);
+    match told.filter(|algorithm| algorithm.fits(key.public_key()).is_ok()) {
+        Some(algorithm) => Ok(algorithm),
+        None => Ok(SignatureAlgorithm::choose(key.public_key(), 0, false)
+            .map_err(pki::failed)?
+            .algorithm),
+    }
+}
+
+fn encoded<'a>(revoked: impl Iterator<Item = &'a (Vec<u8>, Timestamp)>) -> RevokedEntries {
+    let mut entries = RevokedEntries::new();
+    for (serial, time) in revoked {
+        entries.push(&SerialNumber::from_bytes(serial), *time);
+    }
+    entries
+}
+
+/// Where delta CRLs are. A CRL without the pointer serves better than none, so a fault in the URLs only leaves it out.
+async fn freshest(mount: &Mount, issuer: &LoadedIssuer) -> Vec<String> {
+    aia::of(mount, issuer)
+        .await
+        .map(|aia| aia.delta_crl_distribution_points)
+        .unwrap_or_default()
+}
+
+/// The number for the next CRL; the book keeps the one after it.
+fn next_number(book: &mut CrlBook, id: &str) -> u64 {
+    let next = book.crl_number_map.entry(id.to_owned()).or_insert(1);
+    *next += 1;
+    *next - 1
+}
+
+fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
