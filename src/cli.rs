@@ -2,6 +2,7 @@
 //! share: the argument parser, the exit codes, and how a failure is told.
 
 mod credential_process;
+mod doctor;
 mod lab;
 mod register;
 mod session;
@@ -19,7 +20,7 @@ Exit codes:
   1  failed: a file cannot be read or written, or the server answered with an error
   2  wrong usage
   3  the server cannot be reached
-  4  refused: the CA certificates cannot serve as a trust anchor";
+  4  refused: the CA certificates cannot serve as a trust anchor, or the node cannot join";
 
 #[derive(Parser)]
 #[command(
@@ -40,6 +41,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     CredentialProcess(Box<credential_process::Arguments>),
+    Doctor(Box<doctor::Arguments>),
     Lab(lab::Arguments),
     Register(register::Arguments),
     TrustAnchor(trust_anchor::Arguments),
@@ -49,6 +51,7 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::CredentialProcess(arguments) => credential_process::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
         Command::TrustAnchor(arguments) => trust_anchor::run(&arguments),
@@ -80,7 +83,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// Nobody answers at the server's address.
     Unreachable(String),
-    /// The certificates break a rule for trust anchors.
+    /// The certificates break a rule, for trust anchors or for nodes.
     Refused(String),
 }
 

@@ -4,6 +4,7 @@ pub mod arn;
 pub mod cache;
 pub mod causes;
 pub mod crypto;
+pub mod doctor;
 pub mod enroll;
 pub mod files;
 pub mod identity;

@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::arn::Arn;
+use crate::tags::Facts;
+
 /// The service principal that a trust policy must name.
 pub const PRINCIPAL: &str = "rolesanywhere.amazonaws.com";
 /// The three actions that a session needs, each decided by itself.
@@ -72,6 +75,22 @@ pub enum PolicyError {
 pub struct Context(BTreeMap<String, Vec<String>>);
 
 impl Context {
+    /// The keys of a session that Roles Anywhere opens for a certificate.
+    ///
+    /// Source: IAM Roles Anywhere user guide, "Trust model".
+    pub fn of_session(facts: &Facts, anchor: &Arn, session_name: &str) -> Self {
+        let mut context = Self::default();
+        context.set("aws:SourceArn", anchor.to_string());
+        context.set("aws:SourceAccount", anchor.account.clone());
+        context.set("sts:RoleSessionName", session_name);
+        context.set("sts:SourceIdentity", facts.source_identity());
+        for (key, value) in facts.tags() {
+            context.set(&format!("aws:PrincipalTag/{key}"), value.clone());
+            context.set(&format!("aws:RequestTag/{key}"), value);
+        }
+        context
+    }
+
     /// Sets a key to one value.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
         self.0.insert(key.to_ascii_lowercase(), vec![value.into()]);
@@ -129,16 +148,41 @@ impl Statement {
     }
 
     fn holds(&self, context: &Context) -> Result<bool, PolicyError> {
-        for (operator, keys) in &self.condition {
-            let operator = Operator::parse(operator)?;
+        Ok(self.unmet(context)?.is_empty())
+    }
+
+    /// The conditions that do not hold in `context`, as operator and key.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for an operator or a value outside the supported part.
+    pub fn unmet(&self, context: &Context) -> Result<Vec<(&str, &str)>, PolicyError> {
+        let mut unmet = Vec::new();
+        for (name, keys) in &self.condition {
+            let operator = Operator::parse(name)?;
             for (key, wanted) in keys {
                 let wanted = texts(wanted).ok_or_else(|| PolicyError::Value(key.clone()))?;
                 if !operator.holds(context, key, &wanted) {
-                    return Ok(false);
+                    unmet.push((name.as_str(), key.as_str()));
                 }
             }
         }
-        Ok(true)
+        Ok(unmet)
+    }
+
+    /// Each condition as operator, key and values.
+    ///
+    /// # Errors
+    /// As for [`unmet`](Self::unmet).
+    pub fn conditions(&self) -> Result<Vec<(Operator, &str, Vec<String>)>, PolicyError> {
+        let mut all = Vec::new();
+        for (name, keys) in &self.condition {
+            let operator = Operator::parse(name)?;
+            for (key, values) in keys {
+                let values = texts(values).ok_or_else(|| PolicyError::Value(key.clone()))?;
+                all.push((operator, key.as_str(), values));
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -169,6 +213,19 @@ enum Test {
 }
 
 impl Operator {
+    /// Whether it holds a key to given values and fails without them.
+    pub fn restricts(self) -> bool {
+        !self.negated
+            && !self.if_exists
+            && self.quantifier != Quantifier::All
+            && self.test != Test::Null
+    }
+
+    /// Whether it takes no wildcards: the value must be the one given.
+    pub fn is_exact(self) -> bool {
+        self.restricts() && self.test == Test::Equals
+    }
+
     /// Reads an operator's name.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //! Region, with the limits of the real service.
 
 use jiff::Timestamp;
-use landfast_pki::{Certificate, Crl as RevocationList, KeyType, KeyUsage};
+use landfast_pki::anchor::{self, Expectations};
+use landfast_pki::{Certificate, Crl as RevocationList};
 
 use crate::arn::Arn;
 use crate::crypto;
@@ -243,16 +244,20 @@ impl State {
             Ok(certificates) => certificates,
             Err(error) => return invalid(format!("x509CertificateData: {error}")),
         };
-        if certificates.len() > self.bundle_limit {
-            return invalid(format!(
-                "a trust anchor holds at most {} certificates",
-                self.bundle_limit
-            ));
+        let expected = Expectations {
+            max_certificates: self.bundle_limit,
+            max_octets: MAX_BUNDLE,
+            issuing: None,
+        };
+        let report = anchor::check_against(&certificates, expected, now);
+        match report.errors.first() {
+            // The one text of AWS's that is known.
+            Some(problem) if problem.rule == "CA-02" => {
+                invalid("Incorrect basic constraints for CA certificate".to_owned())
+            }
+            Some(problem) => invalid(format!("x509CertificateData: {}", problem.text)),
+            None => Ok(certificates),
         }
-        if let Some(problem) = certificates.iter().find_map(|ca| unfit(ca, now)) {
-            return invalid(format!("x509CertificateData: {problem}"));
-        }
-        Ok(certificates)
     }
 
     fn check_crl(&self, data: &[u8], anchor: &Arn) -> Result<RevocationList, ControlError> {
@@ -277,24 +282,6 @@ impl State {
             ));
         }
         Ok(list)
-    }
-}
-
-/// Why a certificate can't be in a trust anchor, if it can't.
-fn unfit(ca: &Certificate, now: Timestamp) -> Option<&'static str> {
-    let signs = |usage: KeyUsage| usage.contains(KeyUsage::CERT_SIGN);
-    if ca.version() != 3 {
-        Some("the certificate is not X.509 version 3")
-    } else if !ca.is_ca() {
-        Some("Incorrect basic constraints for CA certificate")
-    } else if !ca.key_usage().is_some_and(signs) {
-        Some("the key usage of the CA certificate lacks keyCertSign")
-    } else if ca.public_key().key_type() != KeyType::Other && ca.signature_algorithm().is_err() {
-        Some("the CA certificate is signed with a hash weaker than SHA-256")
-    } else if now < ca.not_before() || now > ca.not_after() {
-        Some("the CA certificate is not valid now")
-    } else {
-        None
     }
 }
 

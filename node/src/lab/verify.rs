@@ -363,15 +363,7 @@ impl State {
             return Err(Refusal::Tags(failed_mappings(&bad)));
         }
 
-        let mut context = Context::default();
-        context.set("aws:SourceArn", anchor.arn.to_string());
-        context.set("aws:SourceAccount", self.account.clone());
-        context.set("sts:RoleSessionName", session_name.clone());
-        context.set("sts:SourceIdentity", facts.source_identity());
-        for (key, value) in facts.tags() {
-            context.set(&format!("aws:PrincipalTag/{key}"), value.clone());
-            context.set(&format!("aws:RequestTag/{key}"), value);
-        }
+        let context = Context::of_session(&facts, &anchor.arn, &session_name);
         for action in ACTIONS {
             match role.trust.allows(action, &context) {
                 Ok(true) => {}

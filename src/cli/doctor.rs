@@ -1,0 +1,224 @@
+//! `landfast doctor`: why a node is refused.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::Timestamp;
+use landfast_node::doctor::{self, DoctorError, Question, Report};
+use landfast_node::rules::Severity;
+
+use super::Failure;
+
+const CERTIFICATE: &str = "/etc/iam/pki/server.pem";
+const PRIVATE_KEY: &str = "/etc/iam/pki/server.key";
+
+const EXAMPLES: &str = "\
+Examples:
+  # the node's own files against the trust anchor that it should chain to
+  landfast doctor --trust-anchor ca.pem --node-name node-1
+
+  # with everything that AWS holds, fetched where there are credentials
+  aws rolesanywhere get-trust-anchor --trust-anchor-id ID > anchor.json
+  aws rolesanywhere get-profile --profile-id ID > profile.json
+  aws iam get-role --role-name NAME > role.json
+  landfast doctor --trust-anchor anchor.json --profile profile.json --role role.json
+
+  # what AWS's words mean
+  landfast doctor --error \"Untrusted signing certificate\"
+
+Exit codes:
+  0  nothing found that stops the node
+  1  a file cannot be read
+  2  wrong usage
+  4  the node is or would be refused";
+
+/// Explain why AWS or the cluster refuses a node
+///
+/// Compares the node's certificate and key with the trust anchor, the profile,
+/// the role and its trust policy, as far as they are given. Works offline:
+/// nothing is sent anywhere, and no key is printed.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The node's certificate in PEM, leaf first [default: /etc/iam/pki/server.pem]
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+
+    /// The certificate's private key in PEM [default: /etc/iam/pki/server.key]
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<PathBuf>,
+
+    /// Intermediate certificates in PEM
+    #[arg(long, value_name = "FILE")]
+    intermediates: Option<PathBuf>,
+
+    /// The trust anchor: PEM, or what `aws rolesanywhere get-trust-anchor` prints
+    #[arg(long, value_name = "FILE")]
+    trust_anchor: Option<PathBuf>,
+
+    /// What `aws rolesanywhere get-profile` prints
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+
+    /// What `aws iam get-role` prints
+    #[arg(long, value_name = "FILE")]
+    role: Option<PathBuf>,
+
+    /// The role's trust policy, in place of the one in --role
+    #[arg(long, value_name = "FILE")]
+    trust_policy: Option<PathBuf>,
+
+    /// A revocation list, PEM or DER; may be repeated
+    #[arg(long, value_name = "FILE")]
+    crl: Vec<PathBuf>,
+
+    /// The node name in NodeConfig
+    #[arg(long, value_name = "NAME")]
+    node_name: Option<String>,
+
+    /// The cluster's Region
+    #[arg(long)]
+    region: Option<String>,
+
+    /// The trust anchor that the node is configured for
+    #[arg(long, value_name = "ARN")]
+    trust_anchor_arn: Option<String>,
+
+    /// The profile that the node is configured for
+    #[arg(long, value_name = "ARN")]
+    profile_arn: Option<String>,
+
+    /// The role that the node is configured for
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
+
+    /// The session length that the node asks for, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    session_duration: Option<u32>,
+
+    /// What AWS answered
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+
+    /// The machine is no EKS hybrid node: it sends its chain, and names its
+    /// session only with --node-name
+    #[arg(long)]
+    not_hybrid: bool,
+
+    /// Judge as of this moment, such as 2026-12-24T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let question = arguments.question();
+    let now = arguments.at.unwrap_or_else(Timestamp::now);
+    let report = doctor::examine(&question, now).map_err(|error| match error {
+        DoctorError::File(_) | DoctorError::Document { .. } => Failure::Failed(error.to_string()),
+    })?;
+    let text = if arguments.json {
+        serde_json::to_string(&report).map_err(|error| Failure::Failed(error.to_string()))?
+    } else {
+        told(&report, question.error.is_some())
+    };
+    println!("{}", text.trim_end());
+    if report.has_errors() {
+        let errors = report
+            .findings
+            .iter()
+            .filter(|one| one.severity == Severity::Error)
+            .count();
+        return Err(Failure::Refused(format!(
+            "{errors} {} that stop{} the node",
+            if errors == 1 { "finding" } else { "findings" },
+            if errors == 1 { "s" } else { "" },
+        )));
+    }
+    Ok(())
+}
+
+impl Arguments {
+    fn question(&self) -> Question {
+        // Only documents were named: the node's own files may be elsewhere.
+        let other = self.error.is_some()
+            || self.profile.is_some()
+            || self.role.is_some()
+            || self.trust_policy.is_some()
+            || !self.crl.is_empty();
+        let certificate = self.certificate.clone().or_else(|| {
+            let usual = PathBuf::from(CERTIFICATE);
+            (!other || usual.exists()).then_some(usual)
+        });
+        // A certificate named alone is looked at alone.
+        let private_key = self.private_key.clone().or_else(|| {
+            self.certificate
+                .is_none()
+                .then(|| PathBuf::from(PRIVATE_KEY))
+        });
+        Question {
+            certificate,
+            private_key,
+            intermediates: self.intermediates.clone(),
+            trust_anchor: self.trust_anchor.clone(),
+            profile: self.profile.clone(),
+            role: self.role.clone(),
+            trust_policy: self.trust_policy.clone(),
+            crls: self.crl.clone(),
+            node_name: self.node_name.clone(),
+            region: self.region.clone(),
+            trust_anchor_arn: self.trust_anchor_arn.clone(),
+            profile_arn: self.profile_arn.clone(),
+            role_arn: self.role_arn.clone(),
+            session_duration: self.session_duration,
+            error: self.error.clone(),
+            not_hybrid: self.not_hybrid,
+            hypothetical: self.at.is_some(),
+        }
+    }
+}
+
+/// The report for a person: what AWS meant, what is wrong, what is right.
+fn told(report: &Report, asked: bool) -> String {
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let mut line = |words: std::fmt::Arguments<'_>| {
+        let _ = writeln!(text, "{words}");
+    };
+    match &report.cause {
+        Some(cause) => {
+            line(format_args!("AWS means: {}", cause.cause));
+            line(format_args!("  next step: {}", cause.remedy));
+            if !cause.confirmed_by.is_empty() {
+                line(format_args!(
+                    "  confirmed by: {}",
+                    cause.confirmed_by.join(", ")
+                ));
+            }
+        }
+        None if asked => line(format_args!("AWS's text is not a known one")),
+        None => {}
+    }
+    for finding in &report.findings {
+        let severity = match finding.severity {
+            Severity::Error => "error  ",
+            Severity::Warning => "warning",
+        };
+        line(format_args!(
+            "{severity}  {}  {}",
+            finding.rule, finding.problem
+        ));
+        line(format_args!("                {}", finding.remedy));
+    }
+    for passed in &report.passed {
+        line(format_args!("ok       {passed}"));
+    }
+    for skipped in &report.skipped {
+        line(format_args!("skipped  {skipped}"));
+    }
+    text
+}
