@@ -274,7 +274,6 @@ fn key_rows() -> Vec<Path<Mount>> {
 
 fn revocation_rows() -> Vec<Path<Mount>> {
     vec![
-        path("certs/revoked", "List the serial numbers of revoked certificates.").list(revoke::list),
         path("revoke", "Revoke a certificate.")
             .describe(
                 "Takes the serial number of a stored certificate, or any certificate that an issuer of this mount signed. Revoking \

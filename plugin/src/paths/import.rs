@@ -105,16 +105,23 @@ async fn import(mount: &Shared, text: &str, keys_allowed: bool) -> Result<Respon
         .filter(|id| !done.mapping[*id].is_empty())
         .cloned()
         .collect();
+    let follow = change.issuers_config.default_follows_latest_issuer;
     match keyed.as_slice() {
-        [only] if change.issuers_config.default_follows_latest_issuer => change.set_default_issuer(only),
-        [_, _, ..] if change.issuers_config.default_follows_latest_issuer => warnings.push(
-            "Default issuer left unchanged: could not select new issuer automatically as multiple imported issuers had key material in Vault."
-                .to_owned(),
-        ),
-        [_, _, ..] if !had_default => warnings.push(
-            "The imported bundle contained multiple certs matching keys, the default issuer that was selected should be verified and manually changed if incorrect."
-                .to_owned(),
-        ),
+        [only] if follow => change.set_default_issuer(only),
+        [_, _, ..] => {
+            if follow {
+                warnings.push(
+                    "Default issuer left unchanged: could not select new issuer automatically as multiple imported issuers had key material in Vault."
+                        .to_owned(),
+                );
+            }
+            if !had_default {
+                warnings.push(
+                    "The imported bundle contained multiple certs matching keys, the default issuer that was selected should be verified and manually changed if incorrect."
+                        .to_owned(),
+                );
+            }
+        }
         _ => {}
     }
     let changed = done.imported_issuers.is_some() || done.imported_keys.is_some();

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use landfast_pki::{Certificate, PrivateKey, SerialNumber, pem};
-use landfast_sdk::logical::{Cx, Error, Page, Response, Write};
+use landfast_sdk::logical::{Cx, Error, Response, Write};
 
 use crate::authority::certificate_key;
 use crate::crl;
@@ -90,18 +90,6 @@ pub(crate) async fn by_lease(mount: Shared, serial: String) -> Result<Response, 
     .await
 }
 
-/// `LIST certs/revoked`.
-pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
-    let after = page.after.replace(':', "-");
-    let names = mount
-        .storage()
-        .list_page(revoked::PREFIX, &after, page.limit())
-        .await?;
-    Ok(Response::list(
-        names.iter().map(|name| name.replace('-', ":")).collect(),
-    ))
-}
-
 enum Target {
     Serial(String),
     Certificate(String),
@@ -167,8 +155,8 @@ async fn by_certificate(mount: &Shared, text: &str) -> Result<Found, Error> {
     let Some(block) = blocks.first() else {
         return Err(Error::failed("certificate contains no PEM data"));
     };
-    let certificate = Certificate::from_der(&block.contents)
-        .map_err(|cause| Error::failed(format!("certificate could not be parsed: {cause}")))?;
+    let certificate =
+        Certificate::from_der(&block.contents).map_err(|cause| Error::failed(cause.to_string()))?;
     let serial = certificate.serial().colon();
     if let Some(stored) = mount
         .storage()
