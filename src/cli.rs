@@ -3,7 +3,9 @@
 
 mod credential_process;
 mod doctor;
+mod enroll;
 mod lab;
+mod node;
 mod register;
 mod session;
 mod trust_anchor;
@@ -19,7 +21,7 @@ Exit codes:
   0  done
   1  failed: a file cannot be read or written, or the server answered with an error
   2  wrong usage
-  3  the server cannot be reached
+  3  the server cannot be reached, or is sealed: try again later
   4  refused: the CA certificates cannot serve as a trust anchor, or the node cannot join";
 
 #[derive(Parser)]
@@ -42,6 +44,7 @@ struct Arguments {
 enum Command {
     CredentialProcess(Box<credential_process::Arguments>),
     Doctor(Box<doctor::Arguments>),
+    Enroll(Box<enroll::Arguments>),
     Lab(lab::Arguments),
     Register(register::Arguments),
     TrustAnchor(trust_anchor::Arguments),
@@ -52,6 +55,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::CredentialProcess(arguments) => credential_process::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Enroll(arguments) => enroll::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
         Command::TrustAnchor(arguments) => trust_anchor::run(&arguments),
@@ -81,7 +85,7 @@ pub(crate) enum Failure {
     Failed(String),
     /// The arguments contradict each other, which the parser cannot see.
     Usage(String),
-    /// Nobody answers at the server's address.
+    /// Nobody answers at the server's address, or only that it is sealed.
     Unreachable(String),
     /// The certificates break a rule, for trust anchors or for nodes.
     Refused(String),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::ext::GeneralNames;
 use landfast_pki::{
-    Certificate, Csr, KeyEncoding, KeySpec, PrivateKey, SignatureAlgorithm, Subject,
+    Certificate, Csr, KeyEncoding, KeySpec, KeyType, PrivateKey, SignatureAlgorithm, Subject,
 };
 use serde_json::{Value, json};
 
+use crate::crypto::SessionKey;
 use crate::files::FileError;
 use crate::identity::{self, IdentityError};
 use crate::pair::Pair;
@@ -29,8 +30,9 @@ pub struct Enrolment {
     pub node_name: String,
     /// The lifetime to ask for; without it the role decides.
     pub ttl: Option<Duration>,
-    /// The kind of key to make when there is none to keep.
-    pub key: KeySpec,
+    /// The kind of key to make when there is none to keep. Without it, a new
+    /// key is of the kind of the one that it replaces, or P-256.
+    pub key: Option<KeySpec>,
     /// Where the pair lies.
     pub pair: Pair,
 }
@@ -172,10 +174,13 @@ impl Enrolment {
             return Ok(Outcome::Kept(certificate));
         }
         let old = self.key_in_place()?;
-        let old_type = old.as_ref().map(|key| key.public_key().key_type());
+        let old_kind = old.as_ref().map(kind);
         let (key, new_key) = match old.filter(|_| !rotate) {
             Some(key) => (key, false),
-            None => (PrivateKey::generate(self.key)?, true),
+            None => {
+                let spec = self.key.or(old_kind).unwrap_or(P256);
+                (PrivateKey::generate(spec)?, true)
+            }
         };
         let answer = vault
             .write(
@@ -184,10 +189,11 @@ impl Enrolment {
             )
             .await?;
         let issued = Issued::read(&answer, &self.mount)?;
-        let warnings = self.accept(&issued, &key, now)?;
+        let mut warnings = self.accept(&issued, &key, now)?;
+        warnings.extend(lease(&answer));
         self.pair
             .install(&issued.file(), &key.to_pem(KeyEncoding::Pkcs8)?)?;
-        let key_type_changed = old_type.is_some_and(|old| old != key.public_key().key_type());
+        let key_type_changed = old_kind.is_some_and(|old| old.kind != kind(&key).kind);
         Ok(Outcome::Issued {
             certificate: issued.leaf,
             new_key,
@@ -215,13 +221,18 @@ impl Enrolment {
     fn key_in_place(&self) -> Result<Option<PrivateKey>, EnrolError> {
         let path = self.pair.key_path();
         match identity::key_der(&path) {
-            Ok(der) => match PrivateKey::from_der(der.expose()) {
-                Ok(key) => Ok(Some(key)),
-                Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "the key in place can't be kept");
-                    Ok(None)
+            Ok(der) => {
+                // A key that signs no session is no use, however good its certificate.
+                let usable = SessionKey::from_der(der.expose()).map_err(|error| error.to_string());
+                let key = PrivateKey::from_der(der.expose()).map_err(|error| error.to_string());
+                match usable.and(key) {
+                    Ok(key) => Ok(Some(key)),
+                    Err(error) => {
+                        tracing::warn!(path = %path.display(), error, "the key in place can't be kept");
+                        Ok(None)
+                    }
                 }
-            },
+            }
             Err(IdentityError::File(error)) if error.is_not_found() => Ok(None),
             Err(IdentityError::File(error)) => Err(error.into()),
             Err(error) => {
@@ -275,6 +286,35 @@ impl Enrolment {
             .chain(rules::node_name(leaf, Some(&self.node_name)))
             .chain(rules::session_tags(leaf))
     }
+}
+
+/// What a node's key is when nobody says otherwise: small, fast, and taken by
+/// Roles Anywhere.
+const P256: KeySpec = KeySpec {
+    kind: KeyType::Ec,
+    bits: 256,
+};
+
+fn kind(key: &PrivateKey) -> KeySpec {
+    let public = key.public_key();
+    KeySpec {
+        kind: public.key_type(),
+        bits: public.bits(),
+    }
+}
+
+/// A certificate with a lease is revoked when the token that asked for it ends.
+///
+/// Source: OpenBao pki: roles, `generate_lease`.
+fn lease(answer: &Value) -> Option<Finding> {
+    let lease = answer["lease_id"].as_str().filter(|id| !id.is_empty());
+    lease.map(|_| {
+        Finding::warning(
+            "EE-11",
+            "the certificate has a lease: it is revoked as soon as the token of this login ends",
+            "set generate_lease=false on the role and renew",
+        )
+    })
 }
 
 /// What the engine answered.

@@ -1,9 +1,101 @@
 //! Ways for a machine to log in to Vault or OpenBao.
 
+use std::path::PathBuf;
+
 use landfast_pki::Secret;
 use serde_json::{Value, json};
 
-use crate::vault::{Vault, VaultError};
+use crate::vault::{self, Vault, VaultError};
+
+/// Where the secrets of a login lie. They are read anew for every login: a
+/// service account's token, for one, is replaced every hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file with a token; without it, what the server's own command uses.
+    Token(Option<PathBuf>),
+    /// A file with a response-wrapped token.
+    Wrapped(PathBuf),
+    /// AppRole.
+    AppRole {
+        /// Where the method is mounted.
+        mount: String,
+        /// The role id.
+        role_id: RoleId,
+        /// A file with the secret id.
+        secret_id: Option<PathBuf>,
+    },
+    /// The TLS client certificate of the connection.
+    Certificate {
+        /// Where the method is mounted.
+        mount: String,
+        /// The certificate role.
+        role: Option<String>,
+    },
+    /// A signed token of another issuer.
+    Jwt {
+        /// Where the method is mounted.
+        mount: String,
+        /// The role.
+        role: String,
+        /// A file with the token.
+        file: PathBuf,
+    },
+}
+
+/// A role id of AppRole, or the file that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoleId {
+    /// The id itself, which is no secret.
+    Given(String),
+    /// A file.
+    File(PathBuf),
+}
+
+impl Source {
+    /// Reads the files, and variables through `lookup`.
+    ///
+    /// # Errors
+    /// [`VaultError::File`], or [`VaultError::Setting`] when there is no token anywhere.
+    pub fn read(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<Login, VaultError> {
+        Ok(match self {
+            Self::Token(Some(file)) => Login::Token(vault::read_token(file)?),
+            Self::Token(None) => {
+                let token = vault::token_from_environment(lookup)?;
+                Login::Token(token.ok_or_else(|| VaultError::Setting {
+                    name: "VAULT_TOKEN",
+                    problem: "no token: set it, name a --token-file, or log in by --auth".into(),
+                })?)
+            }
+            Self::Wrapped(file) => Login::Wrapped(vault::read_token(file)?),
+            Self::AppRole {
+                mount,
+                role_id,
+                secret_id,
+            } => Login::AppRole {
+                mount: mount.clone(),
+                role_id: match role_id {
+                    RoleId::Given(id) => id.clone(),
+                    RoleId::File(file) => vault::read_token(file)?.expose().clone(),
+                },
+                secret_id: secret_id.as_deref().map(vault::read_token).transpose()?,
+            },
+            Self::Certificate { mount, role } => Login::Certificate {
+                mount: mount.clone(),
+                role: role.clone(),
+            },
+            Self::Jwt { mount, role, file } => Login::Jwt {
+                mount: mount.clone(),
+                role: role.clone(),
+                jwt: vault::read_token(file)?,
+            },
+        })
+    }
+
+    /// Whether it can be used once only.
+    pub const fn is_single_use(&self) -> bool {
+        matches!(self, Self::Wrapped(_))
+    }
+}
 
 /// A way to a token.
 #[derive(Debug)]
@@ -108,5 +200,58 @@ impl Carried {
             },
         };
         token.as_str().filter(|token| !token.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_come_from_files_without_their_line_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let source = Source::AppRole {
+            mount: "approle".into(),
+            role_id: RoleId::File(file("role", "r\n")),
+            secret_id: Some(file("secret", "s\n")),
+        };
+        let Ok(Login::AppRole {
+            role_id, secret_id, ..
+        }) = source.read(|_| None)
+        else {
+            panic!("no AppRole login");
+        };
+        assert_eq!(role_id, "r");
+        assert_eq!(secret_id.unwrap().expose(), "s");
+    }
+
+    #[test]
+    fn no_token_anywhere_says_how_to_give_one() {
+        let error = Source::Token(None).read(|_| None).unwrap_err();
+        assert!(error.to_string().contains("--token-file"), "{error}");
+        let gone = Source::Token(Some("/nonexistent/token".into()));
+        let error = gone.read(|_| Some("unused".into())).unwrap_err();
+        assert!(
+            error.to_string().starts_with("/nonexistent/token"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_wrapped_login_is_taken_from_either_place() {
+        let login = json!({"auth": {"client_token": "a"}});
+        let token = json!({"auth": null, "data": {"token": "b"}});
+        assert_eq!(Carried::Wrapped.token(&login), Some("a"));
+        assert_eq!(Carried::Wrapped.token(&token), Some("b"));
+        assert_eq!(Carried::Login.token(&token), None);
+        assert_eq!(
+            Carried::Login.token(&json!({"auth": {"client_token": ""}})),
+            None
+        );
     }
 }

@@ -1,0 +1,461 @@
+//! What `enroll` and `renew` share: the server, the login, and what a node
+//! asks for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use landfast_node::enroll::{Due, EnrolError, Enrolment, Outcome};
+use landfast_node::login::{RoleId, Source};
+use landfast_node::pair::Pair;
+use landfast_node::rules;
+use landfast_node::vault::{Config, VaultError};
+use landfast_pki::{Certificate, KeySpec};
+use serde_json::{Value, json};
+
+use super::Failure;
+
+/// Where a pod finds its service account's token.
+const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// How to reach the server. What no flag says comes from the variables that
+/// the servers' own commands read.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server")]
+pub(super) struct ServerArguments {
+    /// The server's address; without it BAO_ADDR or VAULT_ADDR
+    #[arg(long, value_name = "URL")]
+    pub(super) address: Option<String>,
+
+    /// The namespace; without it BAO_NAMESPACE or VAULT_NAMESPACE
+    #[arg(long, value_name = "PATH")]
+    pub(super) namespace: Option<String>,
+
+    /// The server's CA in PEM, a file or a directory; without it BAO_CACERT,
+    /// VAULT_CACERT and the like, then the CAs of the system
+    #[arg(long, value_name = "PATH")]
+    pub(super) ca_cert: Option<PathBuf>,
+}
+
+/// How to log in. Every secret comes from a file or a variable: what is in an
+/// argument, every user of the machine can read.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Login")]
+pub(super) struct LoginArguments {
+    /// How to log in
+    #[arg(long, value_enum, value_name = "METHOD", default_value = "token")]
+    pub(super) auth: Method,
+
+    /// Where the method is mounted, if not under its own name
+    #[arg(long, value_name = "PATH")]
+    pub(super) auth_mount: Option<String>,
+
+    /// The role to log in as: kubernetes, jwt, cert
+    #[arg(long, value_name = "NAME")]
+    pub(super) auth_role: Option<String>,
+
+    /// A file with a token, for token and wrapped. Without it token takes
+    /// BAO_TOKEN, VAULT_TOKEN, ~/.bao-token or ~/.vault-token
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+
+    /// The role id, for approle
+    #[arg(long, value_name = "ID", conflicts_with = "role_id_file")]
+    pub(super) role_id: Option<String>,
+
+    /// A file with the role id, for approle
+    #[arg(long, value_name = "FILE")]
+    pub(super) role_id_file: Option<PathBuf>,
+
+    /// A file with the secret id, for approle
+    #[arg(long, value_name = "FILE")]
+    pub(super) secret_id_file: Option<PathBuf>,
+
+    /// A file with the token of the other issuer, for jwt and kubernetes;
+    /// kubernetes knows where a pod has its own
+    #[arg(long, value_name = "FILE")]
+    pub(super) jwt_file: Option<PathBuf>,
+
+    /// The client certificate in PEM, for cert; without it BAO_CLIENT_CERT or
+    /// VAULT_CLIENT_CERT, then the node's certificate in place
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub(super) client_cert: Option<PathBuf>,
+
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(super) client_key: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Method {
+    /// A token at hand
+    Token,
+    /// A response-wrapped token, or a wrapped login: good for one use
+    Wrapped,
+    /// A role id and a secret id
+    Approle,
+    /// The TLS client certificate
+    Cert,
+    /// The service account's token of a pod
+    Kubernetes,
+    /// A signed token of another issuer
+    Jwt,
+}
+
+/// What to ask for, and where it goes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Certificate")]
+pub(super) struct CertificateArguments {
+    /// Where the secrets engine is mounted
+    #[arg(long, value_name = "PATH", default_value = "pki")]
+    pub(super) mount: String,
+
+    /// The engine's role to issue under
+    #[arg(long, value_name = "NAME", default_value = "hybrid-node")]
+    pub(super) role: String,
+
+    /// The node's name, which becomes the common name; without it the
+    /// machine's host name
+    #[arg(long, value_name = "NAME")]
+    pub(super) node_name: Option<String>,
+
+    /// The lifetime to ask for, such as 72h or 7d; without it the role decides
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) ttl: Option<Duration>,
+
+    /// The certificate's file, leaf first
+    #[arg(long, value_name = "FILE", default_value = "/etc/iam/pki/server.pem")]
+    pub(super) certificate: PathBuf,
+
+    /// The private key's file, in the same directory
+    #[arg(long, value_name = "FILE", default_value = "/etc/iam/pki/server.key")]
+    pub(super) private_key: PathBuf,
+
+    /// The kind of a new key: ec (P-256), ec-521, rsa (2048 bits), rsa-3072 or
+    /// rsa-4096; without it that of the key in place, or ec
+    #[arg(long, value_name = "KIND", value_parser = key_kind)]
+    pub(super) key_type: Option<KeySpec>,
+
+    /// The share of its life after which a certificate is renewed, such as
+    /// 2/3 or 0.5
+    #[arg(long, value_name = "SHARE", default_value = "2/3", value_parser = share)]
+    pub(super) renew_at: f64,
+}
+
+impl ServerArguments {
+    /// The connection's settings: flags over variables.
+    pub(super) fn config(&self, login: &LoginArguments, pair: &Pair) -> Result<Config, Failure> {
+        let lookup = |name: &str| match (name, &self.address) {
+            // A flag must win before the variable is judged.
+            ("BAO_ADDR", Some(address)) => Some(address.clone()),
+            _ => std::env::var(name).ok(),
+        };
+        let mut config = Config::from_environment(lookup).map_err(|error| explain(&error))?;
+        if let Some(namespace) = &self.namespace {
+            config.namespace = Some(namespace.clone());
+        }
+        if let Some(path) = &self.ca_cert {
+            config.authorities = vec![path.clone()];
+        }
+        if let (Some(certificate), Some(key)) = (&login.client_cert, &login.client_key) {
+            config.client = Some((certificate.clone(), key.clone()));
+        }
+        if login.auth == Method::Cert && config.client.is_none() {
+            config.client = Some((pair.certificate_path(), pair.key_path()));
+        }
+        Ok(config)
+    }
+}
+
+impl LoginArguments {
+    /// Where the secrets lie.
+    pub(super) fn source(&self) -> Result<Source, Failure> {
+        let mount = |usual: &str| self.auth_mount.clone().unwrap_or_else(|| usual.to_owned());
+        let missing =
+            |flag: &str, method: &str| Failure::Usage(format!("--auth {method} needs {flag}"));
+        Ok(match self.auth {
+            Method::Token => Source::Token(self.token_file.clone()),
+            Method::Wrapped => Source::Wrapped(
+                self.token_file
+                    .clone()
+                    .ok_or_else(|| missing("--token-file", "wrapped"))?,
+            ),
+            Method::Approle => Source::AppRole {
+                mount: mount("approle"),
+                role_id: match (&self.role_id, &self.role_id_file) {
+                    (Some(id), _) => RoleId::Given(id.clone()),
+                    (None, Some(file)) => RoleId::File(file.clone()),
+                    (None, None) => {
+                        return Err(missing("--role-id or --role-id-file", "approle"));
+                    }
+                },
+                secret_id: self.secret_id_file.clone(),
+            },
+            Method::Cert => Source::Certificate {
+                mount: mount("cert"),
+                role: self.auth_role.clone(),
+            },
+            Method::Kubernetes => Source::Jwt {
+                mount: mount("kubernetes"),
+                role: self
+                    .auth_role
+                    .clone()
+                    .ok_or_else(|| missing("--auth-role", "kubernetes"))?,
+                file: self
+                    .jwt_file
+                    .clone()
+                    .unwrap_or_else(|| SERVICE_ACCOUNT_TOKEN.into()),
+            },
+            Method::Jwt => Source::Jwt {
+                mount: mount("jwt"),
+                role: self
+                    .auth_role
+                    .clone()
+                    .ok_or_else(|| missing("--auth-role", "jwt"))?,
+                file: self
+                    .jwt_file
+                    .clone()
+                    .ok_or_else(|| missing("--jwt-file", "jwt"))?,
+            },
+        })
+    }
+}
+
+impl CertificateArguments {
+    pub(super) fn enrolment(&self) -> Result<Enrolment, Failure> {
+        let pair = Pair::new(&self.certificate, &self.private_key)
+            .map_err(|error| Failure::Usage(format!("--certificate and --private-key: {error}")))?;
+        let node_name = match &self.node_name {
+            Some(name) => name.clone(),
+            None => host_name()?,
+        };
+        if !rules::is_node_name(&node_name) {
+            return Err(Failure::Usage(format!(
+                "{}; say which with --node-name",
+                EnrolError::NodeName(node_name)
+            )));
+        }
+        Ok(Enrolment {
+            mount: self.mount.trim_matches('/').to_owned(),
+            role: self.role.clone(),
+            node_name,
+            ttl: self.ttl,
+            key: self.key_type,
+            pair,
+        })
+    }
+
+    pub(super) const fn due(&self) -> Due {
+        Due {
+            fraction: self.renew_at,
+        }
+    }
+}
+
+/// Tells what came of an enrolment or a renewal, as text or as JSON.
+pub(super) fn tell(enrolment: &Enrolment, due: Due, outcome: &Outcome, as_json: bool) {
+    if as_json {
+        println!("{}", report(enrolment, due, outcome));
+        return;
+    }
+    let (certificate, what, warnings) = match outcome {
+        Outcome::Kept(certificate) => (certificate, "kept the certificate", &[][..]),
+        Outcome::Issued {
+            certificate,
+            new_key: true,
+            warnings,
+            ..
+        } => (certificate, "new key and certificate", &warnings[..]),
+        Outcome::Issued {
+            certificate,
+            warnings,
+            ..
+        } => (certificate, "new certificate, same key", &warnings[..]),
+    };
+    for warning in warnings {
+        eprintln!(
+            "landfast: warning ({}): {}; {}",
+            warning.rule, warning.problem, warning.remedy
+        );
+    }
+    println!(
+        "{}: {what}\n  certificate  {}\n  private key  {}\n  serial       {}\n  valid until  {}\n  renewal due  {}",
+        enrolment.node_name,
+        enrolment.pair.certificate_path().display(),
+        enrolment.pair.key_path().display(),
+        certificate.serial(),
+        certificate.not_after(),
+        due.at(certificate),
+    );
+}
+
+fn report(enrolment: &Enrolment, due: Due, outcome: &Outcome) -> Value {
+    let dates = |certificate: &Certificate| {
+        json!({
+            "nodeName": enrolment.node_name,
+            "certificate": enrolment.pair.certificate_path(),
+            "privateKey": enrolment.pair.key_path(),
+            "serialNumber": certificate.serial().to_string(),
+            "notBefore": certificate.not_before(),
+            "notAfter": certificate.not_after(),
+            "renewalDue": due.at(certificate),
+        })
+    };
+    match outcome {
+        Outcome::Kept(certificate) => {
+            let mut report = dates(certificate);
+            report["outcome"] = "kept".into();
+            report
+        }
+        Outcome::Issued {
+            certificate,
+            new_key,
+            key_type_changed,
+            warnings,
+        } => {
+            let mut report = dates(certificate);
+            report["outcome"] = "issued".into();
+            report["newKey"] = (*new_key).into();
+            report["keyTypeChanged"] = (*key_type_changed).into();
+            report["warnings"] = json!(warnings);
+            report
+        }
+    }
+}
+
+/// The exit code and text of a server's error.
+pub(super) fn explain(error: &VaultError) -> Failure {
+    let text = error.to_string();
+    match error {
+        VaultError::Transport { .. } | VaultError::Sealed(_) => Failure::Unreachable(text),
+        VaultError::Setting { .. } => Failure::Usage(text),
+        _ => Failure::Failed(text),
+    }
+}
+
+/// The same for a login, where a refusal is about the credentials and not
+/// about a token's policies.
+pub(super) fn explain_login(error: &VaultError) -> Failure {
+    match error {
+        VaultError::Denied { path, .. } => Failure::Failed(format!(
+            "{path}: the server refused the login (403); check the role and its credentials"
+        )),
+        VaultError::Refused {
+            path,
+            status: 400,
+            message,
+        } if path == "sys/wrapping/unwrap" => Failure::Failed(format!(
+            "the wrapped token is not good: {message}; it works once and ends soon. If this machine did not use it, somebody else did: have it revoked, then get a new one"
+        )),
+        other => explain(other),
+    }
+}
+
+/// The exit code and text of a failed enrolment.
+pub(super) fn explain_enrolment(error: &EnrolError) -> Failure {
+    match error {
+        EnrolError::Vault(error) => explain(error),
+        EnrolError::NodeName(_) => Failure::Usage(error.to_string()),
+        EnrolError::Unusable { .. } => Failure::Refused(error.to_string()),
+        other => Failure::Failed(other.to_string()),
+    }
+}
+
+/// The same name that the kubelet would take.
+fn host_name() -> Result<String, Failure> {
+    let path = std::path::Path::new("/proc/sys/kernel/hostname");
+    let name = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    Ok(name.trim().to_lowercase())
+}
+
+/// A duration as the servers write them: a number with s, m, h or d.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((end, 's')) => (&text[..end], 1),
+        Some((end, 'm')) => (&text[..end], 60),
+        Some((end, 'h')) => (&text[..end], 3600),
+        Some((end, 'd')) => (&text[..end], 86_400),
+        _ => (text, 1),
+    };
+    let seconds = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        // A century is more than any certificate lives, and safe to add to a date.
+        .filter(|seconds| *seconds <= 100 * 366 * 86_400);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| "a number with a unit, such as 90s, 30m, 72h or 7d".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let share = match text.split_once('/') {
+        Some((part, whole)) => number(part).zip(number(whole)).map(|(p, w)| p / w),
+        None => number(text),
+    };
+    share
+        .filter(|share| *share > 0.0 && *share < 1.0)
+        .ok_or_else(|| "a share of the life between 0 and 1, such as 2/3 or 0.5".into())
+}
+
+fn key_kind(text: &str) -> Result<KeySpec, String> {
+    let (kind, bits) = match text {
+        "ec" | "ec-256" => ("ec", 256),
+        "ec-521" => ("ec", 521),
+        "rsa" | "rsa-2048" => ("rsa", 2048),
+        "rsa-3072" => ("rsa", 3072),
+        "rsa-4096" => ("rsa", 4096),
+        "ec-384" => {
+            return Err(
+                "Roles Anywhere wants SHA-256 with every curve, which P-384 keys do not sign here: use ec or ec-521".into(),
+            );
+        }
+        _ => return Err("one of ec, ec-521, rsa, rsa-3072, rsa-4096".into()),
+    };
+    KeySpec::parse(kind, bits).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit_and_an_end() {
+        let seconds = |text| duration(text).map(|duration| duration.as_secs()).ok();
+        assert_eq!(seconds("90s"), Some(90));
+        assert_eq!(seconds("30m"), Some(1800));
+        assert_eq!(seconds("72h"), Some(259_200));
+        assert_eq!(seconds("7d"), Some(604_800));
+        assert_eq!(seconds("3600"), Some(3600));
+        for bad in [
+            "",
+            "h",
+            "-1h",
+            "1y",
+            "1.5h",
+            "99999999999999999999h",
+            "40000d",
+            "1é",
+        ] {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_share_lies_between_nothing_and_all() {
+        assert_eq!(share("0.5"), Ok(0.5));
+        assert!((share("2/3").unwrap() - 2.0 / 3.0).abs() < 1e-9);
+        for bad in ["0", "1", "3/2", "1/0", "x", "", "NaN", "-1/2"] {
+            assert!(share(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_that_sign_no_session_are_refused_at_once() {
+        assert_eq!(key_kind("ec").unwrap().bits, 256);
+        assert_eq!(key_kind("rsa").unwrap().bits, 2048);
+        assert!(key_kind("ec-384").unwrap_err().contains("ec-521"));
+        assert!(key_kind("ed25519").is_err());
+    }
+}
