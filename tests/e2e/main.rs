@@ -10,6 +10,7 @@ mod hybrid_node;
 mod kill;
 mod lifecycle;
 mod lint;
+mod node;
 mod ports;
 mod register;
 mod seal;

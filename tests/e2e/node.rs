@@ -1,0 +1,429 @@
+//! A hybrid node's life: a real server signs its certificates, the lab stands
+//! in for Roles Anywhere.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::support::{Client, Openssl, PLUGIN_NAME, Server, terminate};
+
+const NODE: &str = "node-1";
+
+/// A server with root, issuing intermediate, the nodes' role and an AppRole
+/// for one node; and the empty directory of that node.
+struct Site {
+    server: Server,
+    client: Client,
+    root: String,
+    issuing: String,
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    fn new(server: Server) -> Self {
+        let client = server.client();
+        for mount in ["root", "pki"] {
+            server.mount(mount, PLUGIN_NAME);
+        }
+        let root = client
+            .write(
+                "root/root/generate/internal",
+                json!({"common_name": "root of the nodes", "key_type": "ec", "ttl": "87600h"}),
+            )
+            .ok()
+            .text("certificate");
+        let csr = client
+            .write(
+                "pki/intermediate/generate/internal",
+                json!({"common_name": "nodes", "key_type": "ec"}),
+            )
+            .ok()
+            .text("csr");
+        let issuing = client
+            .write(
+                "root/root/sign-intermediate",
+                json!({"csr": csr, "common_name": "nodes", "ttl": "43800h"}),
+            )
+            .ok()
+            .text("certificate");
+        client
+            .write(
+                "pki/intermediate/set-signed",
+                json!({"certificate": format!("{issuing}\n{root}\n")}),
+            )
+            .ok();
+        role(&client, "hybrid-node", json!({}));
+        client
+            .write(
+                "sys/policies/acl/node",
+                json!({"policy": "path \"pki/sign/*\" { capabilities = [\"update\"] }"}),
+            )
+            .ok();
+        client
+            .write("sys/auth/approle", json!({"type": "approle"}))
+            .ok();
+        let path = format!("auth/approle/role/{NODE}");
+        client.write(&path, json!({"token_policies": "node"})).ok();
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let id = client.read(&format!("{path}/role-id")).ok().text("role_id");
+        fs::write(dir.path().join("role-id"), id + "\n").expect("a file in a fresh folder");
+        let secret = client
+            .write(&format!("{path}/secret-id"), json!({}))
+            .ok()
+            .text("secret_id");
+        fs::write(dir.path().join("secret-id"), secret + "\n").expect("a file in a fresh folder");
+        Self {
+            server,
+            client,
+            root,
+            issuing,
+            dir,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn certificate(&self) -> String {
+        fs::read_to_string(self.path("pki/server.pem")).expect("the certificate is there")
+    }
+
+    fn key(&self) -> String {
+        fs::read_to_string(self.path("pki/server.key")).expect("the key is there")
+    }
+
+    /// A command on the node, which has no token but can log in by AppRole.
+    fn node(&self, command: &str) -> Command {
+        let mut node = self.server.landfast();
+        node.env_remove("VAULT_TOKEN")
+            .env("HOME", self.dir.path())
+            .arg(command)
+            .arg("--certificate")
+            .arg(self.path("pki/server.pem"))
+            .arg("--private-key")
+            .arg(self.path("pki/server.key"));
+        if command != "credential-process" {
+            node.args(["--auth", "approle", "--json"])
+                .arg("--role-id-file")
+                .arg(self.path("role-id"))
+                .arg("--secret-id-file")
+                .arg(self.path("secret-id"));
+        }
+        node
+    }
+
+    fn enroll(&self, arguments: &[&str]) -> Value {
+        json_of(
+            self.node("enroll")
+                .args(["--node-name", NODE])
+                .args(arguments),
+        )
+    }
+
+    /// A session from the lab.
+    fn session(&self, lab: &Lab) -> Output {
+        self.node("credential-process")
+            .args(["--endpoint", &lab.text("endpoint"), "--no-cache"])
+            .args(["--trust-anchor-arn", &lab.text("trustAnchorArn")])
+            .args(["--profile-arn", &lab.text("profileArn")])
+            .args(["--role-arn", &lab.text("roleArn")])
+            .args(["--role-session-name", NODE])
+            .output()
+            .expect("the binary under test runs")
+    }
+}
+
+fn role(client: &Client, name: &str, more: Value) {
+    let mut body = json!({
+        "allowed_domains": NODE, "allow_bare_domains": true, "allow_localhost": false,
+        "key_type": "any", "key_usage": "DigitalSignature", "server_flag": false,
+        "ttl": "24h", "max_ttl": "72h",
+    });
+    for (field, value) in more.as_object().expect("an object") {
+        body[field] = value.clone();
+    }
+    client.write(&format!("pki/roles/{name}"), body).ok();
+}
+
+/// `landfast lab` as a process of its own.
+struct Lab {
+    child: Child,
+    ready: Value,
+}
+
+impl Lab {
+    /// A lab whose trust anchor holds one certificate.
+    fn start(site: &Site, anchor: &str) -> Self {
+        let file = site.path("anchor.pem");
+        fs::write(&file, anchor).expect("a file in our folder");
+        let mut child = site
+            .server
+            .landfast()
+            .args(["lab", "--listen", "127.0.0.1:0", "--trust-anchor"])
+            .arg(file)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary under test runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("stdout is piped"))
+            .read_line(&mut line)
+            .expect("the lab says that it is ready");
+        let ready = serde_json::from_str(&line);
+        Self {
+            ready: ready.unwrap_or_else(|error| panic!("{line}: {error}")),
+            child,
+        }
+    }
+
+    fn text(&self, field: &str) -> String {
+        self.ready[field].as_str().expect("a text").to_owned()
+    }
+
+    /// Imports a CRL, as an operator does with `aws rolesanywhere import-crl`.
+    fn import_crl(&self, crl: &str) {
+        let body = json!({
+            "name": "nodes", "enabled": true, "crlData": STANDARD.encode(crl),
+            "trustAnchorArn": self.text("trustAnchorArn"),
+        });
+        let reply = post(&format!("{}/crls", self.text("endpoint")), &body);
+        assert_eq!(reply, 201, "the lab takes the CRL");
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        terminate(&mut self.child);
+    }
+}
+
+fn post(url: &str, body: &Value) -> u16 {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build();
+            let request = client.expect("a client").post(url).json(body);
+            request.send().await.expect("an answer").status().as_u16()
+        })
+}
+
+fn json_of(command: &mut Command) -> Value {
+    let output = command.output().expect("the binary under test runs");
+    assert!(output.status.success(), "{}", said(&output));
+    serde_json::from_slice(&output.stdout).expect("--json prints JSON")
+}
+
+/// The exit code and what was said, of a command that must fail.
+fn failure(command: &mut Command) -> (i32, String) {
+    let output = command.output().expect("the binary under test runs");
+    assert!(!output.status.success(), "{}", said(&output));
+    assert!(output.stdout.is_empty(), "{}", said(&output));
+    (output.status.code().expect("an exit code"), said(&output))
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+#[test]
+fn an_empty_machine_becomes_a_node_until_it_is_revoked() {
+    let site = Site::new(Server::dev());
+    let first = site.enroll(&[]);
+    assert_eq!(first["outcome"], "issued");
+    assert_eq!(first["newKey"], true);
+    assert_eq!(first["warnings"], json!([]));
+    let mode = |name: &str| {
+        let metadata = fs::metadata(site.path(name)).expect("the file is there");
+        metadata.mode() & 0o777
+    };
+    assert_eq!(mode("pki/server.key"), 0o600);
+    assert_eq!(mode("pki/server.pem"), 0o644);
+
+    // Leaf, then the intermediate; the root is no business of the node.
+    let file = site.certificate();
+    assert_eq!(file.matches("BEGIN CERTIFICATE").count(), 2);
+    let openssl = Openssl::new();
+    openssl
+        .verify(&file, &file, &site.root, None)
+        .expect("the leaf chains to the root");
+    let text = openssl.text("x509", &file);
+    assert!(text.contains("Subject: CN = node-1"), "{text}");
+
+    // Nothing to do: the files stay, and no server is asked.
+    let kept =
+        json_of(
+            site.node("enroll")
+                .args(["--node-name", NODE, "--address", "http://127.0.0.1:1"]),
+        );
+    assert_eq!(kept["outcome"], "kept");
+    assert_eq!(kept["serialNumber"], first["serialNumber"]);
+    assert_eq!(site.certificate(), file);
+
+    let lab = Lab::start(&site, &site.issuing);
+    let session = site.session(&lab);
+    assert!(session.status.success(), "{}", said(&session));
+    let credentials: Value = serde_json::from_slice(&session.stdout).expect("JSON");
+    assert_eq!(credentials["Version"], 1);
+    assert!(credentials["SessionToken"].is_string());
+
+    // A new key on request, of the same kind; the session still works.
+    let key = site.key();
+    let rotated = site.enroll(&["--rotate-key"]);
+    assert_eq!(rotated["newKey"], true);
+    assert_eq!(rotated["keyTypeChanged"], false);
+    assert_ne!(site.key(), key);
+    assert!(site.session(&lab).status.success());
+
+    // Revoked in the engine, the CRL imported: refused, with the cause.
+    site.client
+        .write(
+            "pki/revoke",
+            json!({"serial_number": rotated["serialNumber"]}),
+        )
+        .ok();
+    let crl = site.client.read("pki/issuer/default/crl").ok().text("crl");
+    lab.import_crl(&crl);
+    let refused = site.session(&lab);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = said(&refused);
+    assert!(told.contains("Certificate revoked"), "{told}");
+    assert!(told.contains("enrol it again"), "{told}");
+    site.enroll(&["--rotate-key"]);
+    assert!(site.session(&lab).status.success(), "a new start");
+
+    a_root_alone_is_no_anchor_for_nodes(&site);
+    failures_have_their_codes(&site);
+}
+
+/// Hybrid nodes send no chain, so the issuing CA must be in the anchor; our
+/// own client sends it, and gets through.
+fn a_root_alone_is_no_anchor_for_nodes(site: &Site) {
+    let lab = Lab::start(site, &site.root);
+    let with_chain = site.session(&lab);
+    assert!(with_chain.status.success(), "{}", said(&with_chain));
+    let full = site.certificate();
+    let end = full.find("-----END CERTIFICATE-----\n").expect("PEM") + 26;
+    let alone = site.path("alone.pem");
+    fs::write(&alone, &full[..end]).expect("a file in our folder");
+    let output = site
+        .server
+        .landfast()
+        .args(["credential-process", "--no-cache", "--certificate"])
+        .arg(alone)
+        .arg("--private-key")
+        .arg(site.path("pki/server.key"))
+        .args(["--endpoint", &lab.text("endpoint")])
+        .args(["--trust-anchor-arn", &lab.text("trustAnchorArn")])
+        .args(["--profile-arn", &lab.text("profileArn")])
+        .args(["--role-arn", &lab.text("roleArn")])
+        .output()
+        .expect("the binary under test runs");
+    let told = said(&output);
+    assert!(told.contains("Untrusted signing certificate"), "{told}");
+    assert!(
+        told.contains("put the issuing CA into the anchor"),
+        "{told}"
+    );
+}
+
+fn failures_have_their_codes(site: &Site) {
+    let file = site.certificate();
+    let fails_as = |name: &str, arguments: &[&str]| {
+        let mut node = site.node("enroll");
+        node.args(["--rotate-key", "--node-name", name]);
+        failure(node.args(arguments))
+    };
+    let fails = |arguments: &[&str]| fails_as(NODE, arguments);
+
+    let (code, told) = fails(&["--address", "http://127.0.0.1:1"]);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("no answer from http://127.0.0.1:1"), "{told}");
+
+    let (code, told) = fails_as("Node_1", &[]);
+    assert_eq!(code, 2, "{told}");
+
+    let (code, told) = fails(&["--key-type", "ec-384"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("ec-521"), "{told}");
+
+    let (code, told) = fails_as("node-2", &[]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("not allowed by this role"), "{told}");
+
+    let (code, told) = fails(&["--mount", "elsewhere"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("elsewhere/sign/hybrid-node"), "{told}");
+
+    role(
+        &site.client,
+        "no-signature",
+        json!({"key_usage": "KeyEncipherment"}),
+    );
+    let (code, told) = fails(&["--role", "no-signature"]);
+    assert_eq!(code, 4, "{told}");
+    assert!(
+        told.contains("EE-02") && told.contains("key_usage"),
+        "{told}"
+    );
+
+    fs::write(site.path("secret-id"), "wrong").expect("a file in our folder");
+    let (code, told) = fails(&[]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("auth/approle/login"), "{told}");
+    assert!(!told.contains("wrong"), "no secret is echoed: {told}");
+
+    assert_eq!(site.certificate(), file, "a failure changes nothing");
+}
+
+#[test]
+fn a_wrapped_token_is_good_for_one_node() {
+    let site = Site::new(Server::dev());
+    let wrapped = site
+        .client
+        .with_header("X-Vault-Wrap-TTL", "60s")
+        .write(
+            "auth/token/create",
+            json!({"policies": ["node"], "ttl": "5m"}),
+        )
+        .ok();
+    let token = wrapped.body["wrap_info"]["token"]
+        .as_str()
+        .expect("wrapped");
+    fs::write(site.path("wrapped"), token).expect("a file in our folder");
+    let enroll = || {
+        let mut command = site.server.landfast();
+        command
+            .env_remove("VAULT_TOKEN")
+            .args(["enroll", "--json", "--rotate-key", "--auth", "wrapped"])
+            .args(["--node-name", NODE, "--key-type", "rsa", "--token-file"])
+            .arg(site.path("wrapped"))
+            .arg("--certificate")
+            .arg(site.path("pki/server.pem"))
+            .arg("--private-key")
+            .arg(site.path("pki/server.key"));
+        command
+    };
+    assert_eq!(json_of(&mut enroll())["outcome"], "issued");
+    let openssl = Openssl::new();
+    let bits = |file: &str| openssl.text("x509", file).contains("2048 bit");
+    assert!(bits(&site.certificate()));
+
+    let (code, told) = failure(&mut enroll());
+    assert_eq!(code, 1);
+    assert!(told.contains("works once"), "{told}");
+    assert!(!told.contains(token), "{told}");
+
+    // A new key without a word about its kind is an RSA key again.
+    assert_eq!(site.enroll(&["--rotate-key"])["keyTypeChanged"], false);
+    assert!(bits(&site.certificate()));
+    let changed = site.enroll(&["--rotate-key", "--key-type", "ec"]);
+    assert_eq!(changed["keyTypeChanged"], true);
+}
