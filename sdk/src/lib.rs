@@ -19,6 +19,7 @@
 //! Supported are plugin protocol 5 for secrets engines (Vault 1.12 and later, OpenBao 2) and protocol 1 for KMS plugins
 //! (OpenBao 2.6 and later), on Unix.
 
+mod coalesce;
 pub mod hclog;
 mod host;
 pub mod kms;

@@ -88,7 +88,7 @@ use tokio::{
     net::{UnixListener, UnixStream},
     signal::unix::{SignalKind, signal},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::{Status, body::Body};
 use tonic_health::{
     ServingStatus,
@@ -102,9 +102,9 @@ pub(crate) use self::life::Life;
 use self::{
     broker::{Broker, BrokerService},
     infra::{Controller, Multiplexing, Stdio, Version},
-    life::Work,
 };
 use crate::{
+    coalesce::Coalesced,
     hclog, kms,
     launch::{Launch, LaunchError, PluginKind},
     logical::Backend,
@@ -300,18 +300,16 @@ impl Server {
                     continue;
                 }
             };
-            let router = Router {
-                services: self.services.clone(),
-                health: health.clone(),
-            };
-            let life = Arc::clone(&self.life);
-            tokio::spawn(connection(
-                acceptor.clone(),
-                stream,
-                router,
-                life,
-                connections.work(),
-            ));
+            let acceptor = acceptor.clone();
+            let (services, health) = (self.services.clone(), health.clone());
+            let (life, open) = (Arc::clone(&self.life), connections.work());
+            tokio::spawn(async move {
+                if let Some(stream) = prove(acceptor, stream).await {
+                    life.verified();
+                    serve_connection(stream, services, health).await;
+                }
+                drop(open);
+            });
         }
     }
 }
@@ -374,25 +372,27 @@ impl<H: Health> HyperService<Request> for Router<H> {
     }
 }
 
-async fn connection<H: Health>(
-    acceptor: TlsAcceptor,
-    stream: UnixStream,
-    router: Router<H>,
-    life: Arc<Life>,
-    _open: Work,
-) {
-    let stream = match tokio::time::timeout(TLS_HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
+/// The TLS handshake, in which the host proves who it is.
+async fn prove(acceptor: TlsAcceptor, stream: UnixStream) -> Option<TlsStream<UnixStream>> {
+    match tokio::time::timeout(TLS_HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             tracing::warn!(%error, "refused a connection that is not the host's");
-            return;
+            None
         }
         Err(_) => {
             tracing::warn!("refused a connection that did not prove who it is");
-            return;
+            None
         }
-    };
-    life.verified();
+    }
+}
+
+async fn serve_connection<H: Health>(
+    stream: TlsStream<UnixStream>,
+    services: Services,
+    health: HealthServer<H>,
+) {
+    let router = Router { services, health };
     let served = http2::Builder::new(TokioExecutor::new())
         .auto_date_header(false)
         .initial_stream_window_size(1 << 20)
@@ -401,10 +401,10 @@ async fn connection<H: Health>(
         .max_concurrent_streams(None)
         .max_pending_accept_reset_streams(4096)
         .max_local_error_reset_streams(None)
-        .serve_connection(TokioIo::new(stream), router)
+        .serve_connection(TokioIo::new(Coalesced::new(stream)), router)
         .await;
+    // Hosts leave without a word; what was open then shows as an error here.
     if let Err(error) = served {
-        // Hosts leave without a word; what was open then shows as an error here.
         tracing::debug!(%error, "a connection of the host ended");
     }
 }

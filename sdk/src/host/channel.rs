@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 use tower::Service;
 
-use crate::mtls::Identity;
+use crate::{coalesce::Coalesced, mtls::Identity};
 
 /// How long a connection may take to come up: both ends are on one machine.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -119,7 +119,7 @@ async fn dial(
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(1 << 22)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Coalesced::new(stream)))
             .await?;
         // Ends when the host closes the socket or the last sender is dropped; calls under way see the error themselves.
         tokio::spawn(connection);

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock, PoisonError, RwLock},
+    task::Poll,
     time::Duration,
 };
 
@@ -119,6 +120,8 @@ impl<B: Backend> Secret<B> {
 
     /// Runs a call of a mount to its end, whatever becomes of the caller: the host gives a request up by dropping it, and a handler that
     /// is dropped half way has written one thing and not the other. `None` when the call panicked, which ends only itself.
+    ///
+    /// Many calls never wait, as what they need is cached. So the first turn is taken here, and only what is left gets its own task.
     async fn complete<F>(
         &self,
         mount: Arc<Mount<B>>,
@@ -128,13 +131,25 @@ impl<B: Backend> Secret<B> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let work = (self.life.work(), mount.work.subscribe());
-        let task = tokio::spawn(async move {
-            let output = call(mount).await;
-            drop(work);
-            output
+        let mut future = Box::pin(call(Arc::clone(&mount)));
+        let first = std::future::poll_fn(|cx| {
+            let turn = AssertUnwindSafe(|| future.as_mut().poll(cx));
+            // The hook has logged a panic.
+            Poll::Ready(catch_unwind(turn).map_err(drop))
         });
-        task.await.ok()
+        match first.await {
+            Ok(Poll::Ready(output)) => Some(output),
+            Err(()) => None,
+            Ok(Poll::Pending) => {
+                let work = (self.life.work(), mount.work.subscribe());
+                let task = tokio::spawn(async move {
+                    let output = future.await;
+                    drop(work);
+                    output
+                });
+                task.await.ok()
+            }
+        }
     }
 }
 
