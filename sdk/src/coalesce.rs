@@ -3,7 +3,8 @@
 //! HTTP/2 flushes at every seam: the answer to a ping apart from the answer to the request that came with it, the data of a message
 //! apart from its trailers. Over TLS each flush is a record, a system call and a wake-up of the peer, and for the small messages of a plugin
 //! these cost more than the rest of the transport. So what a connection writes is collected here, and a flush puts the connection's
-//! task to the end of the runtime's queue instead: when it comes up again and nothing was added, everything goes out in one piece.
+//! task to the end of the runtime's queue instead: when it comes up again and nothing was added, everything goes out in one piece. The answer
+//! to a ping alone waits one turn longer, since the request that came with it is served only then.
 
 use std::{
     io,
@@ -13,6 +14,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// Shorter than any message: frames of control like the answer to a ping, which has 17 bytes.
+const CONTROL: usize = 32;
 /// Flushes that may be put off in a row. A message takes up to three, so that a few messages can go together.
 const PATIENCE: u8 = 8;
 /// As much goes out at once, since a larger piece saves nothing more: a TLS record ends at 16 KiB.
@@ -29,6 +32,8 @@ pub(crate) struct Coalesced<S> {
     /// How much there was at the last flush.
     seen: usize,
     put_off: u8,
+    /// Flushes since the last one that found more than before.
+    quiet: u8,
 }
 
 impl<S> Coalesced<S> {
@@ -40,6 +45,7 @@ impl<S> Coalesced<S> {
             seen: 0,
             // The first flush is the one of the connection's preface, after which it waits for the peer without flushing.
             put_off: PATIENCE,
+            quiet: 0,
         }
     }
 }
@@ -55,7 +61,7 @@ impl<S: AsyncWrite + Unpin> Coalesced<S> {
         }
         self.out.clear();
         self.out.shrink_to(KEPT);
-        (self.sent, self.seen, self.put_off) = (0, 0, 0);
+        (self.sent, self.seen, self.put_off, self.quiet) = (0, 0, 0, 0);
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -111,8 +117,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
         if length == 0 {
             return Poll::Ready(Ok(()));
         }
-        let growing = length > self.seen && length < ENOUGH;
-        if growing && self.sent == 0 && self.put_off < PATIENCE {
+        self.quiet = if length > self.seen {
+            0
+        } else {
+            self.quiet + 1
+        };
+        let enough_quiet = if length < CONTROL { 2 } else { 1 };
+        let wait = self.quiet < enough_quiet && length < ENOUGH;
+        if wait && self.sent == 0 && self.put_off < PATIENCE {
             self.seen = length;
             self.put_off += 1;
             cx.waker().wake_by_ref();
@@ -157,10 +169,13 @@ mod tests {
         let mut io = Coalesced::new(ours);
         turn(&mut io, "preface");
         assert_eq!(read(&mut theirs).await, "preface");
-        for part in ["pong ", "head ", "trailers", ""] {
+        for part in ["pong ", "", "head of a message with data ", "trailers", ""] {
             turn(&mut io, part);
         }
-        assert_eq!(read(&mut theirs).await, "pong head trailers");
+        assert_eq!(
+            read(&mut theirs).await,
+            "pong head of a message with data trailers"
+        );
     }
 
     #[tokio::test]
