@@ -107,7 +107,7 @@ use crate::{
     coalesce::Coalesced,
     hclog, kms,
     launch::{Launch, LaunchError, PluginKind},
-    logical::Backend,
+    logical::{Backend, RawRequest},
     mtls::{Identity, random},
     socket::{Socket, SocketError},
 };
@@ -170,6 +170,16 @@ pub fn serve<B: Backend>(options: Options) -> ExitCode {
     run_process(PluginKind::Secret, |launch| {
         Server::secret::<B>(launch, options)
     })
+}
+
+/// Reads the message of a `HandleRequest` call, as the server does for each request. For fuzzing, and for tools that look at traffic.
+///
+/// # Errors
+/// When the bytes are no such message.
+pub fn request_from_wire(message: &[u8]) -> Result<RawRequest, prost::DecodeError> {
+    use prost::Message as _;
+    let args = landfast_proto::pb::HandleRequestArgs::decode(message)?;
+    Ok(convert::request(args.request.unwrap_or_default()))
 }
 
 /// A plugin whose socket is open.
