@@ -99,15 +99,19 @@ pub(crate) async fn of_mount(mount: &Mount) -> Result<AiaUrls, Error> {
     .await
 }
 
-/// What to warn of when `urls` are set that could not be used as things stand.
+/// What to warn of when `urls` are set that could not be used for the issuer `issuer_id` as things stand.
 ///
 /// # Errors
 /// When storage fails.
-pub(crate) async fn complaint(mount: &Mount, urls: &AiaEntry) -> Result<Option<String>, Error> {
+pub(crate) async fn complaint(
+    mount: &Mount,
+    urls: &AiaEntry,
+    issuer_id: &str,
+) -> Result<Option<String>, Error> {
     let cluster = mount
         .load_or_default::<ClusterConfig>(ClusterConfig::KEY)
         .await?;
-    let reason = match fill(urls, &cluster, "an-id") {
+    let reason = match fill(urls, &cluster, issuer_id) {
         Ok(filled) => not_a_url(&filled),
         Err(refusal) => {
             let text = refusal.to_string();

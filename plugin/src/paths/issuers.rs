@@ -276,7 +276,7 @@ async fn store(mount: &Shared, request: IssuerRequest, patch: bool) -> Result<Re
         .as_ref()
         .filter(|urls| urls.enable_templating)
     {
-        warnings.extend(aia::complaint(mount, urls).await?);
+        warnings.extend(aia::complaint(mount, urls, &entry.id).await?);
     }
     if entry.name != issuer.entry.name {
         entry.last_modified = StoredTime(mount.now());

@@ -58,9 +58,9 @@ pub(crate) async fn write(mount: Shared, _cx: Cx, request: UrlsRequest) -> Resul
     let mut warning = None;
     if !urls.enable_templating {
         check(&urls)?;
-    } else if issuers::all(&mount).await?.iter().next().is_some() {
-        // An empty mount has nothing that could fail to issue.
-        warning = aia::complaint(&mount, &urls).await?;
+    } else if let Some(issuer) = issuers::all(&mount).await?.iter().next() {
+        // Any issuer will do to try them on; an empty mount has nothing that could fail to issue.
+        warning = aia::complaint(&mount, &urls, issuer.id()).await?;
     }
     mount.put(AiaEntry::KEY, entry::encode(&urls)).await?;
     let response = describe(&urls)?;
