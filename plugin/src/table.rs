@@ -6,8 +6,8 @@ use landfast_sdk::logical::{Path, Table, path, rule};
 
 use crate::Mount;
 use crate::paths::{
-    cluster, crl, fetch, hybrid_role, import, intermediate, issue, issuers, keys, revoke, roles,
-    root, settings, sign, trust_anchor, urls,
+    cluster, crl, defaults, fetch, hybrid_role, import, intermediate, issue, issuers, keys, revoke,
+    roles, root, settings, sign, trust_anchor, urls,
 };
 
 /// The whole table.
@@ -249,8 +249,8 @@ fn issuer_rows() -> Vec<Path<Mount>> {
             .update(import::bundle),
         path("config/ca", "Import CA certificates and their keys.").update(import::bundle).display("ca"),
         path("intermediate/set-signed", "Import the certificate for a request made here.").update(import::set_signed),
-        path("config/issuers", "Read and set the default issuer.").read(issuers::read_config).update(issuers::write_config),
-        path("root/replace", "Make another issuer the default.").update(issuers::replace),
+        path("config/issuers", "Read and set the default issuer.").read(defaults::read_issuer).update(defaults::write_issuer),
+        path("root/replace", "Make another issuer the default.").update(defaults::replace),
     ]
 }
 
@@ -267,7 +267,7 @@ fn key_rows() -> Vec<Path<Mount>> {
         path("keys/generate/exported", "Make a key and show its private half once.").update(keys::generate_exported),
         path("keys/generate/kms", "Refused: a plugin cannot use keys that the server keeps.").update(keys::generate_kms),
         path("keys/import", "Import a private key.").update(keys::import),
-        path("config/keys", "Read and set the default key.").read(keys::read_config).update(keys::write_config),
+        path("config/keys", "Read and set the default key.").read(defaults::read_key).update(defaults::write_key),
     ]
 }
 
@@ -289,15 +289,15 @@ fn revocation_rows() -> Vec<Path<Mount>> {
         path("crl/delta/pem", "Fetch the default issuer's delta CRL as PEM.").read(crl::delta_pem).unauthenticated(),
         path("cert/crl", "Fetch the default issuer's CRL.").read(crl::cert).unauthenticated(),
         path("cert/delta-crl", "Fetch the default issuer's delta CRL.").read(crl::cert_delta).unauthenticated(),
-        path("issuer/{issuer_ref}/crl", "Fetch an issuer's CRL.").read(issuers::crl_json).unauthenticated(),
-        path("issuer/{issuer_ref}/crl/der", "Fetch an issuer's CRL as DER.").read(issuers::crl_der).unauthenticated(),
-        path("issuer/{issuer_ref}/crl/pem", "Fetch an issuer's CRL as PEM.").read(issuers::crl_pem).unauthenticated(),
-        path("issuer/{issuer_ref}/crl/delta", "Fetch an issuer's delta CRL.").read(issuers::delta_json).unauthenticated(),
+        path("issuer/{issuer_ref}/crl", "Fetch an issuer's CRL.").read(crl::issuer_json).unauthenticated(),
+        path("issuer/{issuer_ref}/crl/der", "Fetch an issuer's CRL as DER.").read(crl::issuer_der).unauthenticated(),
+        path("issuer/{issuer_ref}/crl/pem", "Fetch an issuer's CRL as PEM.").read(crl::issuer_pem).unauthenticated(),
+        path("issuer/{issuer_ref}/crl/delta", "Fetch an issuer's delta CRL.").read(crl::issuer_delta_json).unauthenticated(),
         path("issuer/{issuer_ref}/crl/delta/der", "Fetch an issuer's delta CRL as DER.")
-            .read(issuers::delta_der)
+            .read(crl::issuer_delta_der)
             .unauthenticated(),
         path("issuer/{issuer_ref}/crl/delta/pem", "Fetch an issuer's delta CRL as PEM.")
-            .read(issuers::delta_pem)
+            .read(crl::issuer_delta_pem)
             .unauthenticated(),
     ]
 }

@@ -1,4 +1,4 @@
-//! `config/crl`, `crl/rotate`, and the default issuer's CRL for anybody to fetch.
+//! `config/crl`, `crl/rotate`, and the CRLs for anybody to fetch.
 
 use jiff::SignedDuration;
 use schemars::JsonSchema;
@@ -12,6 +12,7 @@ use crate::crl::{self, Kind, Scope};
 use crate::entry::{self, config::CrlConfig};
 use crate::issuers;
 use crate::mount::{Shared, finish};
+use crate::paths::issuers::IssuerRef;
 
 /// What CRLs are like; what is not sent stays as it is.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -116,6 +117,60 @@ pub(crate) async fn cert_delta(mount: Shared, _cx: Cx, _: NoFields) -> Result<Re
     cert_data(&mount, Kind::Delta).await
 }
 
+/// `GET issuer/REF/crl`.
+pub(crate) async fn issuer_json(
+    mount: Shared,
+    _cx: Cx,
+    request: IssuerRef,
+) -> Result<Response, Error> {
+    issuer_data(&mount, &request, Kind::Complete).await
+}
+
+/// `GET issuer/REF/crl/delta`.
+pub(crate) async fn issuer_delta_json(
+    mount: Shared,
+    _cx: Cx,
+    request: IssuerRef,
+) -> Result<Response, Error> {
+    issuer_data(&mount, &request, Kind::Delta).await
+}
+
+/// `GET issuer/REF/crl/der`.
+pub(crate) async fn issuer_der(
+    mount: Shared,
+    _cx: Cx,
+    request: IssuerRef,
+) -> Result<Response, Error> {
+    issuer_raw(&mount, &request, Kind::Complete, false).await
+}
+
+/// `GET issuer/REF/crl/pem`.
+pub(crate) async fn issuer_pem(
+    mount: Shared,
+    _cx: Cx,
+    request: IssuerRef,
+) -> Result<Response, Error> {
+    issuer_raw(&mount, &request, Kind::Complete, true).await
+}
+
+/// `GET issuer/REF/crl/delta/der`.
+pub(crate) async fn issuer_delta_der(
+    mount: Shared,
+    _cx: Cx,
+    request: IssuerRef,
+) -> Result<Response, Error> {
+    issuer_raw(&mount, &request, Kind::Delta, false).await
+}
+
+/// `GET issuer/REF/crl/delta/pem`.
+pub(crate) async fn issuer_delta_pem(
+    mount: Shared,
+    _cx: Cx,
+    request: IssuerRef,
+) -> Result<Response, Error> {
+    issuer_raw(&mount, &request, Kind::Delta, true).await
+}
+
 /// Without a default issuer or its CRL the answer is empty, with the content type that a CRL would have had.
 async fn raw(mount: &Mount, kind: Kind, pem: bool) -> Result<Response, Error> {
     let content_type = if pem { crl::PEM_TYPE } else { crl::DER_TYPE };
@@ -139,6 +194,29 @@ async fn cert_data(mount: &Mount, kind: Kind) -> Result<Response, Error> {
     Response::data(
         &json!({ "certificate": text(&bytes.0), "revocation_time": 0, "revocation_time_rfc3339": "" }),
     )
+}
+
+async fn issuer_data(mount: &Mount, request: &IssuerRef, kind: Kind) -> Result<Response, Error> {
+    let bytes = crl::of(mount, &request.issuer_ref, kind).await?;
+    Response::data(&json!({ "crl": landfast_pki::pem::encode(crl::LABEL, &bytes.0) }))
+}
+
+async fn issuer_raw(
+    mount: &Mount,
+    request: &IssuerRef,
+    kind: Kind,
+    pem: bool,
+) -> Result<Response, Error> {
+    let bytes = crl::of(mount, &request.issuer_ref, kind).await?;
+    Ok(if pem {
+        Response::raw(
+            200,
+            crl::PEM_TYPE,
+            landfast_pki::pem::encode(crl::LABEL, &bytes.0).into_bytes(),
+        )
+    } else {
+        Response::raw(200, crl::DER_TYPE, bytes.0.clone())
+    })
 }
 
 /// PEM without its final newline, which is how these paths show it.

@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use landfast_pki::SignatureAlgorithm;
-use landfast_sdk::logical::{CommaList, Cx, Error, NoFields, Page, Response};
+use landfast_sdk::logical::{CommaList, Cx, Error, Page, Response};
 
 use crate::Mount;
 use crate::aia;
 use crate::authority::Change;
-use crate::crl::{self, Kind, Scope};
+use crate::crl::{self, Scope};
 use crate::entry::issuer::{AiaEntry, IssuerEntry, NotAfterBehavior, Usage};
 use crate::entry::role::{self, RoleEntry};
 use crate::entry::time::StoredTime;
@@ -446,169 +446,6 @@ async fn roles_using(mount: &Mount, issuer: &str) -> Result<Option<String>, Erro
         count += u32::from(role.is_some_and(|role| role.entry.issuer == issuer));
     }
     Ok((count > 0).then(|| format!("{count} roles reference {issuer}")))
-}
-
-/// `GET issuer/REF/crl`.
-pub(crate) async fn crl_json(
-    mount: Shared,
-    _cx: Cx,
-    request: IssuerRef,
-) -> Result<Response, Error> {
-    crl_data(&mount, &request, Kind::Complete).await
-}
-
-/// `GET issuer/REF/crl/delta`.
-pub(crate) async fn delta_json(
-    mount: Shared,
-    _cx: Cx,
-    request: IssuerRef,
-) -> Result<Response, Error> {
-    crl_data(&mount, &request, Kind::Delta).await
-}
-
-/// `GET issuer/REF/crl/der`.
-pub(crate) async fn crl_der(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<Response, Error> {
-    crl_raw(&mount, &request, Kind::Complete, false).await
-}
-
-/// `GET issuer/REF/crl/pem`.
-pub(crate) async fn crl_pem(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<Response, Error> {
-    crl_raw(&mount, &request, Kind::Complete, true).await
-}
-
-/// `GET issuer/REF/crl/delta/der`.
-pub(crate) async fn delta_der(
-    mount: Shared,
-    _cx: Cx,
-    request: IssuerRef,
-) -> Result<Response, Error> {
-    crl_raw(&mount, &request, Kind::Delta, false).await
-}
-
-/// `GET issuer/REF/crl/delta/pem`.
-pub(crate) async fn delta_pem(
-    mount: Shared,
-    _cx: Cx,
-    request: IssuerRef,
-) -> Result<Response, Error> {
-    crl_raw(&mount, &request, Kind::Delta, true).await
-}
-
-async fn crl_data(mount: &Mount, request: &IssuerRef, kind: Kind) -> Result<Response, Error> {
-    let bytes = crl::of(mount, &request.issuer_ref, kind).await?;
-    Response::data(&json!({ "crl": landfast_pki::pem::encode(crl::LABEL, &bytes.0) }))
-}
-
-async fn crl_raw(
-    mount: &Mount,
-    request: &IssuerRef,
-    kind: Kind,
-    pem: bool,
-) -> Result<Response, Error> {
-    let bytes = crl::of(mount, &request.issuer_ref, kind).await?;
-    Ok(if pem {
-        Response::raw(
-            200,
-            crl::PEM_TYPE,
-            landfast_pki::pem::encode(crl::LABEL, &bytes.0).into_bytes(),
-        )
-    } else {
-        Response::raw(200, crl::DER_TYPE, bytes.0.clone())
-    })
-}
-
-/// `GET config/issuers`.
-pub(crate) async fn read_config(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    let config = issuers::config(&mount).await?;
-    Response::data(&json!({
-        "default": config.default,
-        "default_follows_latest_issuer": config.default_follows_latest_issuer,
-    }))
-}
-
-/// The issuer that `default` means.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub(crate) struct ConfigRequest {
-    /// Issuer by id or name.
-    #[serde(default)]
-    default: String,
-    /// Whether an issuer that is made or imported becomes the default.
-    #[schemars(extend("default" = false))]
-    default_follows_latest_issuer: Option<bool>,
-}
-
-/// `POST config/issuers`.
-pub(crate) async fn write_config(
-    mount: Shared,
-    _cx: Cx,
-    request: ConfigRequest,
-) -> Result<Response, Error> {
-    finish(async move {
-        set_default(
-            &mount,
-            &request.default,
-            request.default_follows_latest_issuer,
-        )
-        .await
-    })
-    .await
-}
-
-/// The issuer that takes over.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub(crate) struct ReplaceRequest {
-    /// Issuer by id or name.
-    #[serde(default = "next")]
-    default: String,
-}
-
-/// `POST root/replace`: makes an issuer the default, by default the one that `root/rotate` made.
-pub(crate) async fn replace(
-    mount: Shared,
-    _cx: Cx,
-    request: ReplaceRequest,
-) -> Result<Response, Error> {
-    finish(async move { set_default(&mount, &request.default, None).await }).await
-}
-
-async fn set_default(
-    mount: &Shared,
-    reference: &str,
-    follow: Option<bool>,
-) -> Result<Response, Error> {
-    if reference.is_empty() || reference == issuers::DEFAULT {
-        return Err(Error::bad_request(
-            "Invalid issuer specification; must be non-empty and can't be 'default'.",
-        ));
-    }
-    let mut change = Change::begin(mount).await?;
-    let Some(issuer) = change.issuers.find(reference).cloned() else {
-        return Err(Error::bad_request(format!(
-            "Error resolving issuer reference: {}",
-            issuers::unknown(reference)
-        )));
-    };
-    change.set_default_issuer(issuer.id());
-    if let Some(follow) = follow {
-        change.set_follow_latest(follow);
-    }
-    let config = change.issuers_config.clone();
-    change.commit(&[], &[]).await?;
-    let response = Response::data(&json!({
-        "default": config.default,
-        "default_follows_latest_issuer": config.default_follows_latest_issuer,
-    }))?;
-    Ok(if issuer.entry.key_id.is_empty() {
-        response.warn(
-            "This selected default issuer has no key associated with it. Some operations like issuing certificates and signing CRLs will be unavailable with the requested default issuer until a key is imported or the default issuer is changed.",
-        )
-    } else {
-        response
-    })
-}
-
-fn next() -> String {
-    "next".into()
 }
 
 fn object(value: Value) -> Map<String, Value> {

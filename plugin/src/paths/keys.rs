@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use landfast_pki::{KeyEncoding, KeySpec, PrivateKey, pem};
-use landfast_sdk::logical::{Cx, Error, NoFields, Page, Response, Write};
+use landfast_sdk::logical::{Cx, Error, Page, Response, Write};
 
 use crate::authority::{Adopted, Change};
 use crate::crl::{self, Scope};
@@ -237,50 +237,6 @@ pub(crate) async fn import(
             .await
             .unwrap_or_else(crl::not_built);
         Ok(Response::map(describe(&id, name, kind)).warn_all(warnings))
-    })
-    .await
-}
-
-/// `GET config/keys`.
-pub(crate) async fn read_config(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    Response::data(&json!({ "default": keys::config(&mount).await?.default }))
-}
-
-/// The key that `default` means.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub(crate) struct ConfigRequest {
-    /// Key by id or name.
-    #[serde(default)]
-    default: String,
-}
-
-/// `POST config/keys`.
-pub(crate) async fn write_config(
-    mount: Shared,
-    _cx: Cx,
-    request: ConfigRequest,
-) -> Result<Response, Error> {
-    finish(async move {
-        let reference = request.default.as_str();
-        if reference.is_empty() || reference == issuers::DEFAULT {
-            return Err(Error::bad_request(
-                "Invalid key specification; must be non-empty and can't be 'default'.",
-            ));
-        }
-        let mut change = Change::begin(&mount).await?;
-        let key = match keys::load(&mount, reference).await {
-            Ok(key) => key,
-            // The built-in engine says "issuer" here too.
-            Err(Error::Failed(text)) => {
-                return Err(Error::bad_request(format!(
-                    "Error resolving issuer reference: {text}"
-                )));
-            }
-            Err(other) => return Err(other),
-        };
-        change.set_default_key(&key.id);
-        change.commit(&[], &[]).await?;
-        Response::data(&json!({ "default": key.id }))
     })
     .await
 }

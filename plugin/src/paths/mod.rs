@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod ca;
 pub(crate) mod cluster;
 pub(crate) mod crl;
+pub(crate) mod defaults;
 pub(crate) mod fetch;
 pub(crate) mod hybrid_role;
 pub(crate) mod import;
