@@ -16,7 +16,7 @@ async fn with_range(first: u16, last: u16) -> Harness<Ports> {
         .expect("the plugin starts");
     let written = ports
         .update(
-            "ranges/games",
+            "range",
             json!({ "first": first, "last": last, "ttl": "1h" }),
         )
         .await;
@@ -39,42 +39,33 @@ fn lease_of(reply: &HttpReply) -> LeaseContext {
 #[tokio::test]
 async fn a_port_is_leased_once_until_it_is_given_back() {
     let ports = with_range(7000, 7001).await;
-    let first = ports.update("lease/games", json!({})).await;
+    let first = ports.update("lease", json!({})).await;
     assert_eq!(first.data, json!({ "port": 7000 }));
     assert_eq!(
         first.lease.as_ref().map(|lease| lease.ttl),
         Some(Duration::from_secs(3600))
     );
-    assert_eq!(
-        ports.update("lease/games", json!({})).await.data["port"],
-        7001
-    );
-    let full = ports.update("lease/games", json!({})).await;
-    assert_eq!((full.status, full.error()), (503, "no port is free"));
+    assert_eq!(ports.update("lease", json!({})).await.data["port"], 7001);
+    let full = ports.update("lease", json!({})).await;
+    assert_eq!((full.status, full.error()), (400, "no port is free"));
 
     let ports = ports.reload().await;
     assert_eq!(
         ports
-            .renew("lease/games", lease_of(&first))
+            .renew("lease", lease_of(&first))
             .await
             .lease
             .map(|lease| lease.renewable),
         Some(true)
     );
-    assert_eq!(
-        ports.revoke("lease/games", lease_of(&first)).await.status,
-        204
-    );
-    assert_eq!(
-        ports.update("lease/games", json!({})).await.data["port"],
-        7000
-    );
+    assert_eq!(ports.revoke("lease", lease_of(&first)).await.status, 204);
+    assert_eq!(ports.update("lease", json!({})).await.data["port"], 7000);
 }
 
 #[tokio::test]
 async fn jobs_that_ask_at_once_get_different_ports() {
     let ports = with_range(7000, 7049).await;
-    let ask = || ports.update("lease/games", json!({}));
+    let ask = || ports.update("lease", json!({}));
     let replies = tokio::join!(ask(), ask(), ask(), ask());
     let mut got =
         [replies.0, replies.1, replies.2, replies.3].map(|reply| reply.data["port"].as_u64());
@@ -83,32 +74,32 @@ async fn jobs_that_ask_at_once_get_different_ports() {
 }
 
 #[tokio::test]
-async fn ranges_are_managed_and_checked() {
+async fn the_range_is_checked() {
     let ports = with_range(1, 9).await;
-    assert_eq!(
-        ports.read("ranges/games").await.data,
-        json!({ "first": 1, "last": 9, "ttl": 3600 })
-    );
-    assert_eq!(ports.list("ranges").await.keys(), ["games"]);
+    let kept = json!({ "first": 1, "last": 9, "ttl": 3600 });
     for (data, text) in [
         (
             json!({ "first": 9, "last": 1 }),
-            "first must be at least 1 and at most last",
+            "first must be from 1 to last",
         ),
         (
             json!({ "first": 0, "last": 1 }),
-            "first must be at least 1 and at most last",
+            "first must be from 1 to last",
         ),
         (json!({ "first": 1 }), "missing required field \"last\""),
     ] {
-        let reply = ports.update("ranges/bad", data).await;
+        let reply = ports.update("range", data).await;
         assert_eq!((reply.status, reply.error()), (400, text));
+        assert_eq!(ports.read("range").await.data, kept);
     }
-    assert_eq!(ports.delete("ranges/games").await.status, 204);
-    assert_eq!(ports.list("ranges").await.status, 404);
+    let empty: Harness<Ports> = Harness::<Ports>::builder()
+        .start()
+        .await
+        .expect("it starts");
+    let reply = empty.update("lease", json!({})).await;
     assert_eq!(
-        ports.update("lease/games", json!({})).await.error(),
-        "unknown range: games"
+        (reply.status, reply.error()),
+        (400, "no range of ports yet: write to range")
     );
 }
 
@@ -116,6 +107,6 @@ async fn ranges_are_managed_and_checked() {
 async fn the_help_says_what_a_client_must_know() {
     let ports = with_range(1, 9).await;
     insta::assert_json_snapshot!("openapi", ports.help("").await["openapi"]);
-    let row = ports.help("ranges/example").await;
+    let row = ports.help("range").await;
     insta::assert_snapshot!("help", row["help"].as_str().unwrap_or_default());
 }

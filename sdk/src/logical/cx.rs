@@ -163,3 +163,15 @@ pub struct LeaseContext {
     /// What the engine stored with the lease, see [`super::Lease::internal`].
     pub internal: serde_json::Map<String, serde_json::Value>,
 }
+
+impl LeaseContext {
+    /// What the engine stored with the lease, as a type of its own.
+    ///
+    /// # Errors
+    /// The lease was made with something else.
+    pub fn internal_as<T: serde::de::DeserializeOwned>(&self) -> Result<T, super::Error> {
+        let internal = serde_json::Value::Object(self.internal.clone());
+        serde_json::from_value(internal)
+            .map_err(|error| super::Error::internal("the lease could not be read", error))
+    }
+}

@@ -35,6 +35,27 @@ pub struct Lease {
     pub internal: Map<String, Value>,
 }
 
+impl Lease {
+    /// A renewable lease that carries `internal`, which [`LeaseContext::internal_as`](super::LeaseContext::internal_as) gives back.
+    ///
+    /// # Errors
+    /// `internal` is not a JSON object.
+    pub fn renewable(ttl: Duration, internal: &impl Serialize) -> Result<Self, Error> {
+        match serde_json::to_value(internal) {
+            Ok(Value::Object(internal)) => Ok(Self {
+                ttl,
+                renewable: true,
+                internal,
+                ..Self::default()
+            }),
+            _ => Err(Error::internal(
+                "could not encode the lease",
+                "its internal data is not a JSON object",
+            )),
+        }
+    }
+}
+
 impl Response {
     /// Nothing: 404 to a read or list, 204 to a write or delete.
     #[must_use]
