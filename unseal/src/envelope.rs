@@ -78,7 +78,10 @@ impl<K: KeyEncryptionKey> Envelope<K> {
             ));
         }
         let pin = self.pin(blob)?;
-        let data_key = self.key.unwrap(&info.wrapped_key, &self.context, pin).await;
+        let data_key = self
+            .key
+            .open_data_key(&info.wrapped_key, &self.context, pin)
+            .await;
         let data_key = data_key.map_err(|e| e.at("error decrypting data encryption key"))?;
         crypto::open(&data_key, &sealed, aad).map_err(|e| e.at("error decrypting data"))
     }
@@ -107,22 +110,18 @@ impl<K: KeyEncryptionKey> Wrapper for Envelope<K> {
     }
 
     async fn encrypt(&self, plaintext: &[u8], aad: &[u8]) -> Result<BlobInfo, Error> {
-        let data_key = crypto::random_key()?;
+        let data_key = self.key.data_key(&self.context).await;
+        let data_key = data_key.map_err(|e| e.at("error encrypting data"))?;
         let nonce = crypto::random_nonce()?;
-        let ciphertext = crypto::seal(&data_key, nonce, plaintext, aad)
+        let ciphertext = crypto::seal(&data_key.plaintext, nonce, plaintext, aad)
             .map_err(|e| e.at("error wrapping data"))?;
-        let wrapped = self
-            .key
-            .wrap(data_key.expose(), &self.context)
-            .await
-            .map_err(|e| e.at("error encrypting data"))?;
         Ok(BlobInfo {
             ciphertext,
             iv: nonce.to_vec(),
             key_info: Some(KeyInfo {
                 mechanism: ENVELOPE,
-                key_id: wrapped.key_id,
-                wrapped_key: wrapped.ciphertext,
+                key_id: data_key.wrapped.key_id,
+                wrapped_key: data_key.wrapped.ciphertext,
             }),
         })
     }

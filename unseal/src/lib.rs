@@ -8,6 +8,7 @@
 //!   file.
 //! - [`KmsSigner`] is a private key that signs in a key service, for certificate authorities.
 //! - [`kms_plugin::KmsPlugin`] offers all of it to OpenBao as a plugin of type `kms`.
+//! - [`serve`] offers it to any Vault or OpenBao over HTTPS, in the manner of their transit engine.
 //! - [`config`] is the seal stanza as operators have it already; [`CredentialSource`] lets other parts of landfast lend AWS credentials.
 
 pub mod aws;
@@ -20,7 +21,9 @@ pub mod error;
 mod files;
 pub mod kms_plugin;
 pub mod local;
+pub mod process;
 mod secret;
+pub mod serve;
 pub mod wrapper;
 
 pub use blob::BlobInfo;

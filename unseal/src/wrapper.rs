@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -84,6 +85,15 @@ pub struct WrappedKey {
     pub ciphertext: Vec<u8>,
 }
 
+/// A key that encrypts data here, together with its wrapped form.
+#[derive(Debug, Clone)]
+pub struct DataKey {
+    /// The key itself. Shared, so that keeping it does not mean copying it.
+    pub plaintext: Arc<Secret<Vec<u8>>>,
+    /// What is stored beside the data.
+    pub wrapped: WrappedKey,
+}
+
 /// A key-encryption key that never leaves its home: it wraps and unwraps other keys of at most 4096 bytes.
 #[async_trait]
 pub trait KeyEncryptionKey: Debug + Send + Sync {
@@ -106,6 +116,65 @@ pub trait KeyEncryptionKey: Debug + Send + Sync {
         context: &Context,
         pin: Option<&str>,
     ) -> Result<Secret<Vec<u8>>, Error>;
+
+    /// A data key for fresh data: a new one each time, unless the implementation says otherwise.
+    ///
+    /// # Errors
+    /// As [`KeyEncryptionKey::wrap`].
+    async fn data_key(&self, context: &Context) -> Result<DataKey, Error> {
+        let plaintext = crate::crypto::random_key()?;
+        let wrapped = self.wrap(plaintext.expose(), context).await?;
+        Ok(DataKey {
+            plaintext: Arc::new(plaintext),
+            wrapped,
+        })
+    }
+
+    /// Opens a data key of stored data.
+    ///
+    /// # Errors
+    /// As [`KeyEncryptionKey::unwrap`].
+    async fn open_data_key(
+        &self,
+        wrapped: &[u8],
+        context: &Context,
+        pin: Option<&str>,
+    ) -> Result<Arc<Secret<Vec<u8>>>, Error> {
+        self.unwrap(wrapped, context, pin).await.map(Arc::new)
+    }
+}
+
+#[async_trait]
+impl KeyEncryptionKey for Arc<dyn KeyEncryptionKey> {
+    fn key_id(&self) -> String {
+        self.as_ref().key_id()
+    }
+
+    async fn wrap(&self, key: &[u8], context: &Context) -> Result<WrappedKey, Error> {
+        self.as_ref().wrap(key, context).await
+    }
+
+    async fn unwrap(
+        &self,
+        wrapped: &[u8],
+        context: &Context,
+        pin: Option<&str>,
+    ) -> Result<Secret<Vec<u8>>, Error> {
+        self.as_ref().unwrap(wrapped, context, pin).await
+    }
+
+    async fn data_key(&self, context: &Context) -> Result<DataKey, Error> {
+        self.as_ref().data_key(context).await
+    }
+
+    async fn open_data_key(
+        &self,
+        wrapped: &[u8],
+        context: &Context,
+        pin: Option<&str>,
+    ) -> Result<Arc<Secret<Vec<u8>>>, Error> {
+        self.as_ref().open_data_key(wrapped, context, pin).await
+    }
 }
 
 /// Digests that a key service signs.

@@ -1,0 +1,389 @@
+//! Requests in the manner of the transit engine: recognise, route, authorise, limit, and only then read and call.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::Shared;
+use super::audit::Record;
+use super::clients::{Client, Identity, Peer};
+use super::keys::{kind, split};
+use super::messages::{Decrypt, Encrypt, Sign, decode, parse, read};
+use super::route::{Operation, Route};
+use crate::aws::AwsSigner;
+use crate::crypto;
+use crate::error::{Class, Error};
+use crate::wrapper::KmsSigner;
+
+/// What a client is asked to wait while the key service is out of order, in seconds.
+const PAUSE: u64 = 2;
+
+/// Answers a client.
+pub(super) async fn handle(
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let began = Instant::now();
+    let request_id = request_id();
+    let clients = shared.clients.load_full();
+    let token = request
+        .headers()
+        .get("x-vault-token")
+        .and_then(|value| value.to_str().ok());
+    let identity = clients.identify(&peer, token, &shared.metrics);
+    let route = Route::of(&request);
+    let mut size = 0;
+    let outcome = answer(&shared, identity.as_ref(), &route, request, &mut size).await;
+
+    let status = outcome
+        .as_ref()
+        .map_or_else(|refusal| refusal.status, |_| 200);
+    let client = identity
+        .as_ref()
+        .map(|identity| identity.client.name.as_str());
+    let record = Record {
+        time: jiff::Timestamp::now().to_string(),
+        request_id: &request_id,
+        client,
+        identity: identity.as_ref().map(|identity| identity.name.as_str()),
+        remote: peer.remote.to_string(),
+        operation: route.operation.name(),
+        // What an unknown client typed is nobody's key.
+        key: identity
+            .is_some()
+            .then_some(route.key.as_str())
+            .filter(|key| !key.is_empty()),
+        version: outcome.as_ref().ok().and_then(|done| done.version),
+        status,
+        request_bytes: size,
+        milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        error: outcome.as_ref().err().map(|refusal| refusal.log.as_str()),
+    };
+    let outcome = match shared.audit.write(&record) {
+        Ok(()) => outcome,
+        // What cannot be accounted for is not done.
+        Err(error) => {
+            tracing::error!(%error, "the audit log cannot be written");
+            Err(Refusal::new(500, "the audit log cannot be written"))
+        }
+    };
+    let status = outcome
+        .as_ref()
+        .map_or_else(|refusal| refusal.status, |_| 200);
+    shared.metrics.call(
+        client.unwrap_or("unknown"),
+        route.operation.name(),
+        status,
+        began.elapsed(),
+    );
+    if let (Ok(_), Operation::Decrypt, Some(client)) = (&outcome, &route.operation, client) {
+        shared.metrics.opened(client);
+    }
+    reply(outcome, &request_id)
+}
+
+/// Answers whoever may see metrics and health.
+pub(super) async fn observe(shared: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let text = |status: u16, kind: &str, body: String| {
+        let response = Response::builder()
+            .status(status)
+            .header("content-type", kind);
+        response
+            .body(Full::new(Bytes::from(body)))
+            .unwrap_or_default()
+    };
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/metrics") => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            text(
+                200,
+                kind,
+                shared.metrics.text(&key_service_lines(shared).await),
+            )
+        }
+        (&Method::GET, "/health" | "/v1/sys/health") => {
+            text(200, "application/json", health().to_string())
+        }
+        _ => text(404, "application/json", json!({"errors": []}).to_string()),
+    }
+}
+
+/// Figures that belong to the session with AWS, which a reload replaces.
+async fn key_service_lines(shared: &Shared) -> String {
+    let clients = shared.clients.load_full();
+    let Some(session) = &clients.session else {
+        return String::new();
+    };
+    let mut lines = format!(
+        "# HELP landfast_unseal_kms_requests Requests sent to AWS KMS since the configuration was read, retries included.\n\
+         # TYPE landfast_unseal_kms_requests counter\nlandfast_unseal_kms_requests_total {}\n",
+        session.requests()
+    );
+    let expiry = session
+        .credentials_origin()
+        .await
+        .and_then(|(_, expiry)| expiry);
+    if let Some(seconds) = expiry.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()) {
+        lines += &format!(
+            "# HELP landfast_unseal_aws_credentials_expiry_timestamp_seconds End of the AWS credentials in use.\n\
+             # TYPE landfast_unseal_aws_credentials_expiry_timestamp_seconds gauge\n\
+             landfast_unseal_aws_credentials_expiry_timestamp_seconds {}\n",
+            seconds.as_secs()
+        );
+    }
+    lines
+}
+
+/// A success.
+struct Done {
+    body: Value,
+    version: Option<usize>,
+}
+
+/// A failure, in the words for the client and those for the audit log.
+pub(super) struct Refusal {
+    status: u16,
+    text: String,
+    log: String,
+    retry_after: Option<u64>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, text: &str) -> Self {
+        Self {
+            status,
+            text: text.to_owned(),
+            log: text.to_owned(),
+            retry_after: None,
+        }
+    }
+
+    fn denied(log: &str) -> Self {
+        Self {
+            log: log.to_owned(),
+            ..Self::new(403, "permission denied")
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    /// 503 for what passes by itself, 400 for what is the request's fault, 500 for what only an operator can mend. Never 403: a client takes that for its
+    /// own credentials and gives up.
+    fn from(error: Error) -> Self {
+        let log = error.to_string();
+        let code = error.service().map(|failure| failure.code.clone());
+        match error.class() {
+            Class::Throttled | Class::Outage => {
+                let text = format!(
+                    "the key service is not available: {}",
+                    code.unwrap_or_default()
+                );
+                Self {
+                    log,
+                    retry_after: Some(PAUSE),
+                    ..Self::new(503, &text)
+                }
+            }
+            // The client's operator needs these words; they hold nothing but the reason.
+            Class::Data => match code {
+                Some(code) => Self {
+                    log,
+                    ..Self::new(400, &format!("the ciphertext cannot be decrypted: {code}"))
+                },
+                None => Self {
+                    log,
+                    ..Self::new(400, &error.to_string())
+                },
+            },
+            Class::Refused | Class::Credentials | Class::Config | Class::Internal => {
+                let text = format!(
+                    "the key service refused: {}",
+                    code.unwrap_or_else(|| "see the unseal server's log".to_owned())
+                );
+                tracing::error!(%error, "a call failed that only an operator can mend");
+                Self {
+                    log,
+                    ..Self::new(500, &text)
+                }
+            }
+        }
+    }
+}
+
+async fn answer(
+    shared: &Shared,
+    identity: Option<&Identity<'_>>,
+    route: &Route,
+    request: Request<Incoming>,
+    size: &mut usize,
+) -> Result<Done, Refusal> {
+    if let Operation::Health = route.operation {
+        return Ok(Done {
+            body: health(),
+            version: None,
+        });
+    }
+    let Some(identity) = identity else {
+        return Err(Refusal::denied("unknown client"));
+    };
+    let client = identity.client;
+    if let Err(wait) = client.bucket.take(Instant::now()) {
+        shared.metrics.limited(&client.name);
+        let retry_after = Some(wait.as_secs().max(1));
+        return Err(Refusal {
+            retry_after,
+            ..Refusal::new(429, "rate limit quota exceeded")
+        });
+    }
+    let foreign = || Refusal::denied("a path that is not this client's");
+    match route.operation {
+        Operation::RenewSelf | Operation::LookupSelf => token(identity, &request, &route.operation),
+        Operation::Encrypt | Operation::Decrypt => {
+            let ring = client.keys.get(&route.key).ok_or_else(foreign)?;
+            let body = read(request, size).await?;
+            if let Operation::Encrypt = route.operation {
+                let asked: Encrypt = parse(&body)?;
+                asked.refuse_unsupported()?;
+                let plaintext = Zeroizing::new(decode("plaintext", asked.plaintext.expose())?);
+                let version =
+                    usize::try_from(asked.key_version.unwrap_or_default()).unwrap_or(usize::MAX);
+                let (ciphertext, version) = ring
+                    .encrypt(Some(version).filter(|v| *v > 0), &plaintext)
+                    .await?;
+                Ok(done(
+                    json!({"ciphertext": ciphertext, "key_version": version}),
+                    version,
+                ))
+            } else {
+                let asked: Decrypt = parse(&body)?;
+                asked.refuse_unsupported()?;
+                let (plaintext, version) = ring.decrypt(&asked.ciphertext).await?;
+                Ok(done(
+                    json!({"plaintext": STANDARD.encode(plaintext.expose())}),
+                    version,
+                ))
+            }
+        }
+        Operation::PublicKey => {
+            let (signer, version) = signer(client, route, route.version).await?;
+            let key = STANDARD.encode(signer.public_key_der());
+            let name = route.key.rsplit('/').next().unwrap_or_default();
+            Ok(done(
+                json!({"name": name, "keys": {version.to_string(): key}, "type": kind(signer)}),
+                version,
+            ))
+        }
+        Operation::Sign => {
+            client.signing.get(&route.key).ok_or_else(foreign)?;
+            let asked: Sign = parse(&read(request, size).await?)?;
+            let wanted =
+                usize::try_from(asked.key_version.unwrap_or_default()).unwrap_or(usize::MAX);
+            let (signer, version) = signer(client, route, Some(wanted).filter(|v| *v > 0)).await?;
+            let (scheme, digest) = asked.plan(signer.schemes(), route.hash.as_deref())?;
+            let signature = signer.sign_digest(scheme, &digest).await?;
+            let signature = format!("vault:v{version}:{}", STANDARD.encode(signature));
+            Ok(done(
+                json!({"signature": signature, "key_version": version}),
+                version,
+            ))
+        }
+        Operation::Verify => {
+            client.signing.get(&route.key).ok_or_else(foreign)?;
+            let asked: Sign = parse(&read(request, size).await?)?;
+            let (version, signature) = split(&asked.signature)?;
+            let (signer, version) = signer(client, route, Some(version)).await?;
+            let (scheme, digest) = asked.plan(signer.schemes(), route.hash.as_deref())?;
+            let valid = crypto::verifies(signer.public_key_der(), scheme, &digest, &signature);
+            Ok(done(json!({"valid": valid}), version))
+        }
+        Operation::Health | Operation::Unknown => Err(foreign()),
+    }
+}
+
+async fn signer<'a>(
+    client: &'a Client,
+    route: &Route,
+    version: Option<usize>,
+) -> Result<(&'a AwsSigner, usize), Refusal> {
+    let ring = client.signing.get(&route.key);
+    let ring = ring.ok_or_else(|| Refusal::denied("a path that is not this client's"))?;
+    let version = version.unwrap_or_else(|| ring.latest());
+    Ok((ring.signer(version).await?, version))
+}
+
+/// Answers about the token that the client came with. It lives as long as the configuration says, so there is nothing to change.
+fn token(
+    identity: &Identity<'_>,
+    request: &Request<Incoming>,
+    operation: &Operation,
+) -> Result<Done, Refusal> {
+    let Some(ttl) = identity.token_ttl else {
+        return Err(Refusal::denied("no token to renew"));
+    };
+    let token = request
+        .headers()
+        .get("x-vault-token")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let body = if let Operation::RenewSelf = operation {
+        json!({"auth": {
+            "client_token": token, "policies": ["unseal"], "token_policies": ["unseal"],
+            "lease_duration": ttl, "renewable": true, "token_type": "service", "orphan": true,
+        }})
+    } else {
+        json!({"data": {"display_name": identity.client.name, "policies": ["unseal"], "ttl": ttl, "renewable": true, "type": "service"}})
+    };
+    Ok(Done {
+        body,
+        version: None,
+    })
+}
+
+fn done(data: Value, version: usize) -> Done {
+    Done {
+        body: json!({"data": data}),
+        version: Some(version),
+    }
+}
+
+fn health() -> Value {
+    json!({"initialized": true, "sealed": false, "standby": false, "version": env!("CARGO_PKG_VERSION")})
+}
+
+fn reply(outcome: Result<Done, Refusal>, request_id: &str) -> Response<Full<Bytes>> {
+    let (status, retry_after, body) = match outcome {
+        Ok(done) => (200, None, done.body),
+        Err(refusal) => (
+            refusal.status,
+            refusal.retry_after,
+            json!({"errors": [refusal.text]}),
+        ),
+    };
+    let mut response = Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .header("cache-control", "no-store")
+        .header("x-request-id", request_id);
+    if let Some(seconds) = retry_after {
+        response = response.header("retry-after", seconds);
+    }
+    response
+        .body(Full::new(Bytes::from(body.to_string())))
+        .unwrap_or_default()
+}
+
+fn request_id() -> String {
+    crypto::random_nonce()
+        .unwrap_or_default()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,140 @@
+//! TLS of the unseal server: its certificate, and whose client certificates it takes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+
+use super::clients::expiry;
+use super::config::TlsFiles;
+use super::metrics::Metrics;
+use crate::error::Error;
+
+/// A TLS configuration and the files that it came from.
+pub(super) struct Tls {
+    pub(super) server: Arc<ServerConfig>,
+    files: TlsFiles,
+    seen: Vec<Option<SystemTime>>,
+    expires: Option<i64>,
+}
+
+impl Tls {
+    pub(super) fn load(files: &TlsFiles) -> Result<Self, Error> {
+        // The times come first: a file that changes while it is read counts as changed.
+        let seen = seen(files);
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let chain = certificates(&files.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&files.key)
+            .map_err(|_| refuse(&files.key, "holds no private key in PEM"))?;
+        let expires = chain.first().and_then(|leaf| expiry(leaf));
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Config(error.to_string()))?;
+        let builder = match &files.client_ca {
+            Some(path) => builder.with_client_cert_verifier(verifier(
+                path,
+                files.client_crl.as_deref(),
+                provider,
+            )?),
+            None if files.client_crl.is_some() => {
+                return Err(Error::Config(
+                    "tls.client_crl has no effect without tls.client_ca".to_owned(),
+                ));
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let mut server = builder.with_single_cert(chain, key).map_err(|error| {
+            refuse(
+                &files.certificate,
+                &format!("does not go with the key: {error}"),
+            )
+        })?;
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // A resumed session would bring back a certificate that was revoked or removed since.
+        server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        Ok(Self {
+            server: Arc::new(server),
+            files: files.clone(),
+            seen,
+            expires,
+        })
+    }
+
+    /// The same files read anew, if any of them changed.
+    pub(super) fn renewed(&self) -> Result<Option<Self>, Error> {
+        if seen(&self.files) == self.seen {
+            return Ok(None);
+        }
+        Self::load(&self.files).map(Some)
+    }
+
+    pub(super) fn report(&self, metrics: &Metrics) {
+        if let Some(expires) = self.expires {
+            metrics.server_certificate(expires);
+        }
+    }
+}
+
+/// Clients without a certificate come through, for some have only a token; the identity decides later.
+fn verifier(
+    ca: &Path,
+    crl: Option<&Path>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(ca)? {
+        roots
+            .add(certificate)
+            .map_err(|error| refuse(ca, &error.to_string()))?;
+    }
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated();
+    if let Some(path) = crl {
+        let lists = CertificateRevocationListDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|_| refuse(path, "holds no revocation list in PEM"))?;
+        if lists.is_empty() {
+            return Err(refuse(path, "holds no revocation list in PEM"));
+        }
+        builder = builder.with_crls(lists).enforce_revocation_expiration();
+    }
+    builder
+        .build()
+        .map_err(|error| refuse(ca, &error.to_string()))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|_| refuse(path, "holds no certificate in PEM"))?;
+    if chain.is_empty() {
+        return Err(refuse(path, "holds no certificate in PEM"));
+    }
+    Ok(chain)
+}
+
+fn seen(files: &TlsFiles) -> Vec<Option<SystemTime>> {
+    let optional = [files.client_ca.as_ref(), files.client_crl.as_ref()];
+    let all = [Some(&files.certificate), Some(&files.key)]
+        .into_iter()
+        .chain(optional);
+    let time = |path: &PathBuf| {
+        std::fs::metadata(path)
+            .and_then(|data| data.modified())
+            .ok()
+    };
+    all.map(|path| path.and_then(time)).collect()
+}
+
+fn refuse(path: &Path, reason: &str) -> Error {
+    Error::File {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
