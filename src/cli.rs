@@ -9,6 +9,7 @@ mod node;
 mod register;
 mod session;
 mod trust_anchor;
+mod unseal;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ enum Command {
     Lab(lab::Arguments),
     Register(register::Arguments),
     TrustAnchor(trust_anchor::Arguments),
+    Unseal(unseal::Arguments),
 }
 
 /// Runs the command that the arguments name.
@@ -59,6 +61,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
         Command::TrustAnchor(arguments) => trust_anchor::run(&arguments),
+        Command::Unseal(arguments) => unseal::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

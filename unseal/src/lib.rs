@@ -13,17 +13,20 @@
 
 pub mod aws;
 pub mod blob;
+pub mod check;
 pub mod config;
 pub mod credentials;
 mod crypto;
 pub mod envelope;
 pub mod error;
 mod files;
+pub mod inspect;
 pub mod kms_plugin;
 pub mod local;
 pub mod process;
 mod secret;
 pub mod serve;
+pub mod stanza;
 pub mod wrapper;
 
 pub use blob::BlobInfo;

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -28,7 +30,10 @@ use tokio_rustls::TlsAcceptor;
 use crate::aws::Limits;
 use crate::config::Environment;
 use crate::credentials::CredentialSource;
+use crate::crypto;
 use crate::error::Error;
+use crate::secret::Secret;
+use crate::wrapper::Digest;
 
 mod api;
 mod audit;
@@ -84,6 +89,23 @@ struct Shared {
     tls: ArcSwap<tls::Tls>,
     audit: Audit,
     metrics: Metrics,
+}
+
+/// A new token for a client, and its SHA-256 in hex for the configuration.
+///
+/// # Errors
+/// No random bytes are to be had.
+pub fn new_token() -> Result<(Secret<String>, String), Error> {
+    let random = crypto::random_key()?;
+    let token = Secret::new(format!(
+        "landfast.{}",
+        URL_SAFE_NO_PAD.encode(random.expose())
+    ));
+    let hash = crypto::hash(Digest::Sha256, token.expose().as_bytes());
+    Ok((
+        token,
+        hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+    ))
 }
 
 impl Server {

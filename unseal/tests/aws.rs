@@ -737,3 +737,56 @@ async fn signatures_of_every_kind_verify() {
     let symmetric = config(&fake, &[]).key.expect("a key");
     assert!(AwsSigner::open(session, &symmetric).await.is_err());
 }
+
+#[tokio::test]
+async fn a_dry_run_names_what_works_and_what_is_missing() {
+    let fake = FakeAws::start().await;
+    let url = fake.url();
+    let stanza: BTreeMap<String, String> = [
+        ("kms_key_id", "alias/bao-unseal"),
+        ("region", REGION),
+        ("endpoint", url.as_str()),
+        ("sts_endpoint", url.as_str()),
+        ("access_key", ACCESS_KEY),
+        ("secret_key", "secret"),
+        ("regoin", "typo"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let run =
+        async || landfast_unseal::check::awskms(&stanza, &Environment::empty(), quick()).await;
+    let report = run().await;
+    assert_eq!(report.verdict(), Ok(()));
+    assert!(report.warnings[0].contains("regoin"));
+    let names: Vec<_> = report.steps.iter().map(|step| step.name).collect();
+    assert_eq!(
+        names,
+        [
+            "stanza",
+            "region",
+            "credentials",
+            "identity",
+            "look up the key",
+            "encrypt",
+            "decrypt"
+        ]
+    );
+    assert_eq!(
+        report.steps[2].outcome.as_deref().expect("works"),
+        "from the seal stanza"
+    );
+
+    fake.deny(ACCESS_KEY, "DescribeKey");
+    assert_eq!(run().await.verdict(), Ok(()), "not needed to unseal");
+    fake.deny(ACCESS_KEY, "Decrypt");
+    let report = run().await;
+    assert_eq!(report.verdict(), Err(Class::Refused));
+    let (_, text) = report
+        .steps
+        .last()
+        .expect("steps")
+        .outcome
+        .as_ref()
+        .expect_err("denied");
+    assert!(text.contains("allow kms:Decrypt"), "{text}");
+}

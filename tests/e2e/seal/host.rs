@@ -207,6 +207,11 @@ impl Host {
         plugins_below(self.child.as_ref().expect("a running server").id())
     }
 
+    /// The folder of the storage (`raft`) and the configuration (`server.hcl`).
+    pub(super) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// What the servers of this host have logged so far.
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()

@@ -7,3 +7,4 @@ mod fake_aws;
 mod faults;
 mod host;
 mod migration;
+mod server;

@@ -128,6 +128,14 @@ impl Session {
         self.credentials.identify().await
     }
 
+    /// Makes sure that there are credentials.
+    ///
+    /// # Errors
+    /// None can be found.
+    pub async fn credentials(&self) -> Result<(), Error> {
+        self.credentials.current().await.map(drop)
+    }
+
     /// Where the credentials in use came from and when they expire; `None` before their first use.
     pub async fn credentials_origin(&self) -> Option<(&'static str, Option<SystemTime>)> {
         self.credentials.origin().await

@@ -1,0 +1,225 @@
+//! `landfast unseal`: the unseal server, and tools around seals.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use landfast_unseal::aws::Limits;
+use landfast_unseal::local::LocalKey;
+use landfast_unseal::serve::{Options, Server};
+use landfast_unseal::{Class, Environment, check, inspect, process, stanza};
+
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+
+/// Unseal servers with AWS KMS, and look into seals
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(Serve),
+    Check(Check),
+    Inspect(Inspect),
+    InitKey(InitKey),
+    /// Make a token for a client of the unseal server, with the hash for its configuration
+    Token,
+}
+
+/// Run the unseal server: the transit engine's API over HTTPS, in front of AWS KMS
+///
+/// SIGHUP reads the configuration anew; renewed TLS files are taken up by themselves.
+#[derive(Args)]
+struct Serve {
+    /// Configuration file (JSON)
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Try a seal stanza: credentials, identity, key, and a round trip, without touching a server
+///
+/// Run it where the server runs, as its user and with its environment.
+#[derive(Args)]
+struct Check {
+    /// The server's configuration file, for its `seal "awskms"` stanza
+    #[arg(long, value_name = "FILE", required_unless_present = "values")]
+    config: Option<PathBuf>,
+    /// Keys of the stanza, over those of the file
+    #[arg(value_name = "KEY=VALUE")]
+    values: Vec<String>,
+}
+
+/// Say which key wrapped the seal's blobs in a copy of raft or file storage; no secret is read
+#[derive(Args)]
+struct Inspect {
+    /// The storage folder, or the file vault.db of raft storage
+    storage: PathBuf,
+}
+
+/// Make a key file for the local wrapper, which is for tests
+#[derive(Args)]
+struct InitKey {
+    /// The file to make; it must not exist
+    file: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::Serve(serve) => self::serve(serve),
+        Command::Check(check) => self::check(check),
+        Command::Inspect(inspect) => self::inspect(inspect),
+        Command::InitKey(init) => init_key(init),
+        Command::Token => token(),
+    }
+}
+
+fn serve(arguments: &Serve) -> Result<(), Failure> {
+    log_to_stderr();
+    process::protect_memory();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let server = Server::bind(
+            &arguments.config,
+            Environment::of_process(),
+            Options::default(),
+        )
+        .await;
+        let server = server.map_err(|error| Failure::Failed(error.to_string()))?;
+        if let Ok(address) = server.address() {
+            eprintln!("landfast: listening on {address}");
+        }
+        if let Some(address) = server.metrics_address() {
+            eprintln!("landfast: metrics on {address}");
+        }
+        server
+            .run()
+            .await
+            .map_err(|error| Failure::Failed(error.to_string()))
+    })
+}
+
+/// The journal adds times, and the audit log has standard output.
+fn log_to_stderr() {
+    let quiet = "info,aws_config=warn,aws_runtime=warn,aws_smithy_runtime=warn";
+    let filter = EnvFilter::try_from_env("LANDFAST_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .init();
+}
+
+fn check(arguments: &Check) -> Result<(), Failure> {
+    let mut values = match &arguments.config {
+        Some(path) => stanza_of(path)?,
+        None => BTreeMap::new(),
+    };
+    for pair in &arguments.values {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage("give values as KEY=VALUE".to_owned()))?;
+        values.insert(key.to_owned(), value.to_owned());
+    }
+    let report = super::block_on(check::awskms(
+        &values,
+        &Environment::of_process(),
+        Limits::default(),
+    ))?;
+    for warning in &report.warnings {
+        println!("warning          {warning}");
+    }
+    for step in &report.steps {
+        let (mark, text) = match &step.outcome {
+            Ok(text) => ("ok    ", text),
+            Err((_, text)) => ("FAILED", text),
+        };
+        println!(
+            "{:<16} {mark} {:>6} ms  {text}",
+            step.name,
+            step.took.as_millis()
+        );
+    }
+    match report.verdict() {
+        Ok(()) => Ok(()),
+        Err(class) if class.is_transient() => Err(Failure::Unreachable(
+            "AWS does not answer as it should".to_owned(),
+        )),
+        Err(Class::Config) => Err(Failure::Usage("the stanza cannot be used".to_owned())),
+        Err(_) => Err(Failure::Failed(
+            "a server with this stanza would stay sealed".to_owned(),
+        )),
+    }
+}
+
+fn stanza_of(path: &std::path::Path) -> Result<BTreeMap<String, String>, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    let seals = stanza::seals(&text)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    let found = seals.into_iter().find(|(kind, _)| kind == "awskms");
+    let none = || {
+        Failure::Failed(format!(
+            "{} has no seal \"awskms\" stanza that is not disabled",
+            path.display()
+        ))
+    };
+    found.map(|(_, values)| values).ok_or_else(none)
+}
+
+fn inspect(arguments: &Inspect) -> Result<(), Failure> {
+    let report =
+        inspect::storage(&arguments.storage).map_err(|error| Failure::Failed(error.to_string()))?;
+    println!(
+        "seal type        {}",
+        report.seal_type.as_deref().unwrap_or("none stored")
+    );
+    if let Some(kind) = &report.recovery_type {
+        println!("recovery type    {kind}");
+    }
+    for entry in &report.entries {
+        println!("{}", entry.path);
+        match &entry.blob {
+            Ok(facts) => {
+                println!(
+                    "  wrapped by     {}",
+                    facts
+                        .key_id
+                        .as_deref()
+                        .unwrap_or("a key that the blob does not name")
+                );
+                println!("  layout         {}, {} bytes", facts.layout, facts.size);
+            }
+            Err(error) => println!("  cannot be read: {error}"),
+        }
+    }
+    if report.entries.is_empty() {
+        println!(
+            "no entry of a seal: the server is not initialised, or its keys are split among people"
+        );
+    }
+    Ok(())
+}
+
+fn init_key(arguments: &InitKey) -> Result<(), Failure> {
+    LocalKey::create(&arguments.file).map_err(|error| Failure::Failed(error.to_string()))?;
+    eprintln!(
+        "landfast: {} holds the key in the clear. Whoever reads it opens the seal: use it for tests, and keep it apart from the storage.",
+        arguments.file.display()
+    );
+    Ok(())
+}
+
+fn token() -> Result<(), Failure> {
+    let (token, hash) =
+        landfast_unseal::serve::new_token().map_err(|error| Failure::Failed(error.to_string()))?;
+    println!("token   {}", token.expose());
+    println!("sha256  {hash}");
+    Ok(())
+}

@@ -1,0 +1,391 @@
+//! The unseal server, and stock servers that unseal and sign through it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::fake_aws::{ACCESS_KEY, FakeAws, Fault, OTHER_KEY, REGION, UNSEAL_KEY, arn};
+use super::host::{Host, fake};
+use crate::support::{Release, terminate, until};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_landfast");
+const RECOVERY: Duration = Duration::from_secs(40);
+
+/// `landfast unseal serve` as a process, with its certificates and its token.
+struct UnsealServer {
+    directory: TempDir,
+    authority: CertifiedIssuer<'static, KeyPair>,
+    child: Option<Child>,
+    port: u16,
+    token: String,
+    config: Value,
+}
+
+impl UnsealServer {
+    fn start(fake: &FakeAws) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let authority = CertifiedIssuer::self_signed(params, key).expect("a CA");
+        let directory = tempfile::tempdir().expect("a temporary folder");
+        let said = Command::new(BINARY)
+            .args(["unseal", "token"])
+            .output()
+            .expect("the binary under test runs")
+            .stdout;
+        let said = String::from_utf8(said).expect("text");
+        let mut words = said.split_whitespace();
+        let (token, hash) = (
+            words.nth(1).expect("a token").to_owned(),
+            words.nth(1).expect("a hash").to_owned(),
+        );
+        let file = |name: &str| directory.path().join(name);
+        let config = json!({
+            "listen": "127.0.0.1:0",
+            "tls": {"certificate": file("server.pem"), "key": file("server.key"), "client_ca": file("ca.pem")},
+            "audit_log": file("audit.log"),
+            "aws": {"region": REGION, "endpoint": fake.url(), "access_key": ACCESS_KEY, "secret_key": "secret"},
+            "clients": {
+                "metal": {
+                    "certificates": ["dns:bao-1.metal.example"],
+                    "keys": {"transit/unseal": [arn(REGION, UNSEAL_KEY)]},
+                    "signing_keys": {"transit/ca": ["alias/ca-p384"]},
+                },
+                "token": {"tokens": [{"sha256": hash, "ttl_seconds": 20}], "keys": {"transit/by-token": [arn(REGION, UNSEAL_KEY)]}},
+            },
+        });
+        let mut server = Self {
+            directory,
+            authority,
+            child: None,
+            port: 0,
+            token,
+            config,
+        };
+        server.write("ca.pem", &server.authority.pem());
+        server.issue("server", SanType::IpAddress([127, 0, 0, 1].into()));
+        server.issue(
+            "client",
+            SanType::DnsName("bao-1.metal.example".try_into().expect("a name")),
+        );
+        server.run();
+        server
+    }
+
+    fn run(&mut self) {
+        self.write("config.json", &self.config.to_string());
+        let config = self.directory.path().join("config.json");
+        let mut child = Command::new(BINARY)
+            .args(["unseal", "serve", "--config"])
+            .arg(config)
+            .env_clear()
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary under test runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let mut log = String::new();
+        loop {
+            let Some(Ok(line)) = lines.next() else {
+                panic!("the unseal server ended: {log}")
+            };
+            log += &line;
+            if let Some(address) = line.strip_prefix("landfast: listening on ") {
+                self.port = address
+                    .rsplit(':')
+                    .next()
+                    .and_then(|port| port.parse().ok())
+                    .expect("a port");
+                // A client's stanza names the port: it stays over a restart.
+                self.config["listen"] = json!(format!("127.0.0.1:{}", self.port));
+                break;
+            }
+        }
+        std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .for_each(|line| eprintln!("unseal server: {line}"))
+        });
+        self.child = Some(child);
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).expect("a file in a folder of ours");
+    }
+
+    fn issue(&self, name: &str, subject: SanType) {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.subject_alt_names = vec![subject];
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params
+            .signed_by(&key, &self.authority)
+            .expect("a certificate");
+        self.write(&format!("{name}.pem"), &certificate.pem());
+        self.write(&format!("{name}.key"), &key.serialize_pem());
+    }
+
+    fn stop(&mut self) {
+        terminate(&mut self.child.take().expect("a running server"));
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
+    /// The stanza of a server that shows its certificate.
+    fn by_certificate(&self, more: &str) -> String {
+        format!(
+            "seal \"transit\" {{\n  address = \"https://127.0.0.1:{}\"\n  mount_path = \"transit\"\n  key_name = \"unseal\"\n  \
+             tls_ca_cert = {:?}\n  tls_client_cert = {:?}\n  tls_client_key = {:?}\n  {more}\n}}\n",
+            self.port,
+            self.file("ca.pem"),
+            self.file("client.pem"),
+            self.file("client.key"),
+        )
+    }
+
+    fn by_token(&self) -> String {
+        format!(
+            "seal \"transit\" {{\n  address = \"https://127.0.0.1:{}\"\n  mount_path = \"transit\"\n  key_name = \"by-token\"\n  \
+             tls_ca_cert = {:?}\n  token = {:?}\n}}\n",
+            self.port,
+            self.file("ca.pem"),
+            self.token,
+        )
+    }
+
+    fn audit(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default()
+    }
+
+    fn reload(&self) {
+        self.write("config.json", &self.config.to_string());
+        let pid = self
+            .child
+            .as_ref()
+            .expect("a running server")
+            .id()
+            .cast_signed();
+        let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("our own child");
+    }
+}
+
+impl Drop for UnsealServer {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            terminate(&mut child);
+        }
+    }
+}
+
+#[test]
+fn both_releases_unseal_by_certificate_and_survive_an_outage() {
+    for release in [Release::Previous, Release::Current] {
+        let fake = fake();
+        let mut server = UnsealServer::start(&fake);
+        let mut host = Host::new();
+        host.start(release, &server.by_certificate(""));
+        host.init();
+        host.write_secret("metal");
+        host.stop();
+
+        // AWS is away when the host starts: its first Encrypt decides whether the process lives, so it has to be up again by then; a
+        // failing Decrypt it survives.
+        fake.fail(
+            "Decrypt",
+            Fault::Error("KMSInternalException", 500),
+            usize::MAX,
+        );
+        host.start(release, &server.by_certificate(""));
+        until("a sealed answer", RECOVERY, || {
+            (host.health() == Some(503)).then_some(())
+        });
+        fake.heal();
+        host.await_health(200, RECOVERY);
+        assert_eq!(host.secret(), "metal");
+
+        // The unseal server restarts below a running host.
+        server.stop();
+        server.run();
+        assert_eq!(host.client().read("sys/storage/raft/snapshot").status, 200);
+        assert!(
+            server
+                .audit()
+                .contains("\"identity\":\"dns:bao-1.metal.example\"")
+        );
+    }
+}
+
+#[test]
+fn a_token_unseals_renews_and_a_rotated_key_rewraps() {
+    let fake = fake();
+    let mut server = UnsealServer::start(&fake);
+    let mut host = Host::new();
+    host.start(Release::Current, &server.by_token());
+    host.init();
+    host.write_secret("token");
+    until("a renewal", RECOVERY, || {
+        server
+            .audit()
+            .contains("\"operation\":\"renew-self\"")
+            .then_some(())
+    });
+    host.stop();
+
+    server.config["clients"]["token"]["keys"]["transit/by-token"] =
+        json!([arn(REGION, UNSEAL_KEY), arn(REGION, OTHER_KEY)]);
+    server.reload();
+    host.start(Release::Current, &server.by_token());
+    host.await_active();
+    until("both blobs rewrapped", RECOVERY, || {
+        let log = host.log();
+        (log.contains("upgrading stored keys") && log.contains("upgrading recovery key"))
+            .then_some(())
+    });
+    host.stop();
+
+    // Nothing needs the old key any more.
+    fake.set_state(UNSEAL_KEY, "Disabled");
+    host.start(Release::Current, &server.by_token());
+    host.await_active();
+    assert_eq!(host.secret(), "token");
+}
+
+#[test]
+fn a_broken_configuration_leaves_the_server_as_it_is() {
+    let fake = fake();
+    let mut server = UnsealServer::start(&fake);
+    let mut host = Host::new();
+    host.start(Release::Current, &server.by_certificate(""));
+    host.init();
+    let good = server.config.clone();
+    server.config["clients"]["metal"]["keys"]["transit/unseal"] = json!(["alias/moves"]);
+    server.reload();
+    assert_eq!(host.client().read("sys/storage/raft/snapshot").status, 200);
+    server.config = good;
+    server.config["clients"]["metal"]["certificates"] = json!(["dns:bao-2.metal.example"]);
+    server.reload();
+    until("the certificate is nobody's", RECOVERY, || {
+        let _ = host
+            .client()
+            .try_call("GET", "sys/storage/raft/snapshot", None);
+        server.audit().contains("\"status\":403").then_some(())
+    });
+}
+
+#[test]
+fn stock_openbao_signs_with_aws_keys_through_it() {
+    let fake = fake();
+    let server = UnsealServer::start(&fake);
+    let mut host = Host::new();
+    host.start(Release::Current, &server.by_certificate(""));
+    host.init();
+    let client = host.client();
+    let pem = |name: &str| {
+        std::fs::read_to_string(server.directory.path().join(name)).expect("our own file")
+    };
+    let config = json!({
+        "plugin": "transit",
+        "address": format!("https://127.0.0.1:{}", server.port),
+        "token": "unused",
+        "mount_path": "transit",
+        "tls_ca_cert_bytes": pem("ca.pem"),
+        "tls_client_cert_bytes": pem("client.pem"),
+        "tls_client_key_bytes": pem("client.key"),
+    });
+    client.write("sys/external-keys/configs/metal", config).ok();
+    client
+        .write(
+            "sys/external-keys/configs/metal/keys/ca",
+            json!({"name": "ca", "version": 1}),
+        )
+        .ok();
+    client
+        .write(
+            "sys/external-keys/configs/metal/keys/ca/grants/pki",
+            json!({}),
+        )
+        .ok();
+    client.write("sys/mounts/pki", json!({"type": "pki"})).ok();
+    let body = json!({"common_name": "Root on metal", "external_key_ref": "metal:ca"});
+    let root = client.write("pki/root/generate/kms", body).ok().body["data"]["certificate"]
+        .as_str()
+        .expect("a certificate")
+        .to_owned();
+    let openssl = crate::support::Openssl::new();
+    let file = openssl.file("root.pem", root);
+    let output = Command::new("openssl")
+        .args(["verify", "-x509_strict", "-CAfile"])
+        .arg(&file)
+        .arg(&file)
+        .output()
+        .expect("openssl runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(fake.take_operations().contains(&"Sign".to_owned()));
+}
+
+#[test]
+fn the_tools_tell_what_a_stanza_and_a_storage_are_worth() {
+    let fake = fake();
+    let mut host = Host::new();
+    let stanza = super::host::seal(&fake, "");
+    host.start(Release::Current, &(host.plugin("") + &stanza));
+    host.init();
+    host.stop();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(BINARY)
+            .env_clear()
+            .arg("unseal")
+            .args(arguments)
+            .output()
+            .expect("the binary under test runs");
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        (output.status.code(), said)
+    };
+    let path = |name: &str| host.dir().join(name).display().to_string();
+    let (code, said) = run(&["inspect", &path("raft")]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches(&arn(REGION, UNSEAL_KEY)).count(), 2, "{said}");
+    assert!(said.contains("seal type        awskms"), "{said}");
+
+    let (code, said) = run(&["check", "--config", &path("server.hcl")]);
+    assert!(
+        code == Some(0) && said.contains("the same came back"),
+        "{said}"
+    );
+    fake.deny(ACCESS_KEY, "Decrypt");
+    let (code, said) = run(&["check", "--config", &path("server.hcl")]);
+    assert!(
+        code == Some(1) && said.contains("allow kms:Decrypt"),
+        "{said}"
+    );
+    let (code, _) = run(&[
+        "check",
+        "--config",
+        &path("server.hcl"),
+        "endpoint=http://127.0.0.1:1",
+    ]);
+    assert_eq!(code, Some(3));
+    let (code, said) = run(&["check", "kms_key_id=alias/x", "region=Nowhere!"]);
+    assert!(code == Some(2) && !said.contains("secret_key"), "{said}");
+
+    let key = path("local.key");
+    assert_eq!(run(&["init-key", &key]).0, Some(0));
+    assert_eq!(
+        run(&["init-key", &key]).0,
+        Some(1),
+        "an existing file stays"
+    );
+}

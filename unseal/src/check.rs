@@ -1,0 +1,148 @@
+//! A dry run of a seal: everything that a server would need, tried once and told in words.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::aws::{AwsKms, Limits, Session};
+use crate::config::{AwsConfig, Environment, ParseOptions};
+use crate::envelope::Envelope;
+use crate::error::{Class, Error};
+use crate::wrapper::Wrapper;
+
+/// What was tried, and how it went.
+#[derive(Debug)]
+pub struct Step {
+    /// What was tried.
+    pub name: &'static str,
+    /// What came out, for the operator; an error with its class.
+    pub outcome: Result<String, (Class, String)>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The result of a dry run.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Doubts about the stanza that do not stop a server.
+    pub warnings: Vec<String>,
+    /// The steps in order. The run ends early only where nothing further can be tried.
+    pub steps: Vec<Step>,
+}
+
+impl Report {
+    /// Whether a server could unseal with this stanza, and the first reason if not. Looking up the identity and the key is not needed for that.
+    pub fn verdict(&self) -> Result<(), Class> {
+        let needed = self
+            .steps
+            .iter()
+            .filter(|step| !matches!(step.name, "identity" | "look up the key"));
+        needed
+            .filter_map(|step| step.outcome.as_ref().err())
+            .map(|(class, _)| Err(*class))
+            .next()
+            .unwrap_or(Ok(()))
+    }
+
+    async fn run<T>(
+        &mut self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, Error>>,
+        say: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        let began = Instant::now();
+        let outcome = work.await;
+        let told = match &outcome {
+            Ok(value) => Ok(say(value)),
+            Err(error) => Err((error.class(), error.to_string())),
+        };
+        self.steps.push(Step {
+            name,
+            outcome: told,
+            took: began.elapsed(),
+        });
+        outcome.ok()
+    }
+}
+
+/// Tries an awskms stanza: configuration, credentials, identity, key, Encrypt, Decrypt.
+pub async fn awskms(
+    stanza: &BTreeMap<String, String>,
+    environment: &Environment,
+    limits: Limits,
+) -> Report {
+    let mut report = Report::default();
+    let config = async { AwsConfig::parse(stanza, environment, &ParseOptions::default()) };
+    let Some(mut config) = report
+        .run("stanza", config, |_| "can be used".to_owned())
+        .await
+    else {
+        return report;
+    };
+    report.warnings = std::mem::take(&mut config.warnings);
+    let (key, strict) = (config.key.take(), config.strict_key);
+    let open = Session::open(config, limits);
+    let Some(session) = report
+        .run("region", open, |session| session.region().to_owned())
+        .await
+    else {
+        return report;
+    };
+    let session = Arc::new(session);
+
+    let origin = async {
+        session.credentials().await?;
+        Ok(session.credentials_origin().await)
+    };
+    let say = |origin: &Option<(&'static str, _)>| match origin {
+        Some((source, Some(expiry))) => format!("from {source}, until {}", time(*expiry)),
+        Some((source, None)) => format!("from {source}"),
+        None => "none are needed".to_owned(),
+    };
+    if report.run("credentials", origin, say).await.is_none() {
+        return report;
+    }
+    if session.can_identify() {
+        report
+            .run("identity", session.identify(), Clone::clone)
+            .await;
+    }
+    let Some(key) = key else { return report };
+    let kms = AwsKms::new(session, Some(key));
+    let say = |facts: &crate::aws::KeyFacts| {
+        let regions = if facts.multi_region {
+            ", multi-Region"
+        } else {
+            ""
+        };
+        format!("{} is {}{regions}", facts.arn, facts.state)
+    };
+    report.run("look up the key", kms.describe(), say).await;
+    let seal = Envelope::new(kms, "awskms", BTreeMap::new()).strict_key(strict);
+    let blob = report
+        .run("encrypt", seal.encrypt(b"landfast", b""), |blob| {
+            format!("by {}", blob.key_id().unwrap_or_default())
+        })
+        .await;
+    if let Some(blob) = blob {
+        let decrypt = async {
+            let opened = seal.decrypt(&blob, b"").await?;
+            if opened.expose() == b"landfast" {
+                Ok(())
+            } else {
+                Err(Error::Authentication)
+            }
+        };
+        report
+            .run("decrypt", decrypt, |()| "the same came back".to_owned())
+            .await;
+    }
+    report
+}
+
+fn time(at: std::time::SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map_or_else(
+        |_| "an unknown time".to_owned(),
+        |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
+}
