@@ -93,11 +93,7 @@ printf 'path "pki/sign/hybrid-node" { capabilities = ["update"] }\n' | "$bao" po
 for node in node-1 node-2; do
     "$bao" write "auth/approle/role/$node" token_policies=node token_ttl=10m >/dev/null
 done
-run "$bao" write -field=max_ttl pki/roles/hybrid-node \
-    allowed_domains="{{identity.entity.aliases.$accessor.metadata.role_name}}" allowed_domains_template=true \
-    allow_bare_domains=true allow_localhost=false allow_ip_sans=false allow_wildcard_certificates=false \
-    key_type=ec key_bits=256 key_usage=DigitalSignature server_flag=false client_flag=true \
-    ttl=24h max_ttl=72h not_after_bound=forbid
+run "$bao" write -field=allowed_domains pki/roles/hybrid-node/hybrid-node mount_accessor="$accessor"
 
 say "node-1 logs in with its own AppRole and makes its key: only a request leaves it"
 role_id=$("$bao" read -field=role_id auth/approle/role/node-1/role-id)
@@ -114,7 +110,7 @@ say "openssl agrees: the certificate chains to the CA"
 run openssl verify -x509_strict -purpose sslclient -CAfile "$dir/ca.pem" "$dir/node-1.pem"
 
 say "The CA as an IAM Roles Anywhere trust anchor, ready for: aws rolesanywhere create-trust-anchor --cli-input-json file://anchor.json"
-run "$dir/plugins/landfast" trust-anchor --format cli --name hybrid-nodes
+run "$dir/plugins/landfast" trust-anchor --format cli --name hybrid-nodes --leaf-days 3
 
 say "node-1 asks for the name of node-2, and is refused"
 openssl req -new -key "$dir/node-1.key" -subj /CN=node-2 -out "$dir/foreign.csr" 2>/dev/null

@@ -22,8 +22,8 @@ Examples:
   landfast trust-anchor --format cli > anchor.json
   aws rolesanywhere create-trust-anchor --cli-input-json file://anchor.json
 
-  # old and new CA together, during a change of CA
-  landfast trust-anchor --pem both.pem --format cli --trust-anchor-id ID > anchor.json
+  # old and new CA together, while nodes move to the new one
+  landfast trust-anchor --also old-ca --format cli --trust-anchor-id ID > anchor.json
   aws rolesanywhere update-trust-anchor --cli-input-json file://anchor.json
 
   # from a file, without a server
@@ -56,7 +56,7 @@ Exit codes:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Read the certificates from this PEM file ("-" for stdin), not a server
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["mount", "issuer", "address", "namespace"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mount", "issuer", "also", "address", "namespace"])]
     pem: Option<PathBuf>,
 
     /// Mount of the engine
@@ -66,6 +66,11 @@ pub(super) struct Arguments {
     /// Name or id of the issuer
     #[arg(long, value_name = "REF", default_value = "default")]
     issuer: String,
+
+    /// Another issuer that the anchor holds too, such as the old CA while
+    /// nodes move to the new one
+    #[arg(long, value_name = "REF")]
+    also: Vec<String>,
 
     /// Address of the server, in place of BAO_ADDR or VAULT_ADDR
     #[arg(long, value_name = "URL")]
@@ -94,8 +99,8 @@ pub(super) struct Arguments {
     trust_anchor_id: Option<String>,
 
     /// Longest life of the nodes' certificates, in days: sets when AWS warns
-    /// of their end
-    #[arg(long, value_name = "DAYS", default_value_t = 3)]
+    /// of their end. 0 leaves AWS's own setting, which is 45 days ahead
+    #[arg(long, value_name = "DAYS", default_value_t = 0)]
     leaf_days: u64,
 
     /// Write to a file; it appears whole or not at all
@@ -173,7 +178,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let lines: Vec<String> = report
             .errors
             .iter()
-            .map(|finding| format!("  {}: {}", finding.rule, finding.text))
+            .map(|finding| {
+                let advice = advice(finding.rule);
+                format!("  {}: {} ({advice})", finding.rule, finding.text)
+            })
             .collect();
         return Err(Failure::Refused(format!(
             "IAM Roles Anywhere would not take this anchor:\n{}",
@@ -184,7 +192,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     anchor
         .trust_anchor_id
         .clone_from(&arguments.trust_anchor_id);
-    anchor.notifications = Notification::for_leaves_of(arguments.leaf_days).to_vec();
+    if arguments.leaf_days > 0 {
+        anchor.notifications = Notification::for_leaves_of(arguments.leaf_days).to_vec();
+    }
     let form = Form::from(arguments.format);
     let mut text =
         anchor::render(form, &anchor).map_err(|error| Failure::Usage(error.to_string()))?;
@@ -230,24 +240,40 @@ fn from_server(arguments: &Arguments) -> Result<(Vec<Certificate>, Report), Fail
     }
     let token =
         token_from_environment(lookup).map_err(|error| Failure::Failed(error.to_string()))?;
-    let path = format!(
-        "{}/issuer/{}/json",
-        arguments.mount.trim_matches('/'),
-        arguments.issuer
-    );
-    let answer = super::block_on(async { Vault::new(config, token)?.read(&path, &[]).await })?
-        .map_err(vault_failure)?;
+    let mount = arguments.mount.trim_matches('/');
+    let references = std::iter::once(&arguments.issuer).chain(&arguments.also);
+    let paths: Vec<String> = references
+        .map(|reference| format!("{mount}/issuer/{reference}/json"))
+        .collect();
+    let answers = super::block_on(async {
+        let server = Vault::new(config, token)?;
+        let mut answers = Vec::new();
+        for path in &paths {
+            answers.push(server.read(path, &[]).await?);
+        }
+        Ok::<_, VaultError>(answers)
+    })?
+    .map_err(vault_failure)?;
 
-    let chain = chain(&answer).ok_or_else(|| {
-        Failure::Failed(format!(
-            "{path}: the answer has no certificate that can be read"
-        ))
-    })?;
     let content = Content::from(arguments.anchor);
-    let certificates = anchor::select(content, &chain).map_err(|error| select_failure(&error))?;
+    let mut issuing = None;
+    let mut certificates: Vec<Certificate> = Vec::new();
+    for (path, answer) in paths.iter().zip(&answers) {
+        let chain = chain(answer).ok_or_else(|| {
+            Failure::Failed(format!(
+                "{path}: the answer has no certificate that can be read"
+            ))
+        })?;
+        for one in anchor::select(content, &chain).map_err(|error| select_failure(&error))? {
+            if !certificates.contains(&one) {
+                certificates.push(one);
+            }
+        }
+        issuing = issuing.or_else(|| chain.into_iter().next());
+    }
     let expected = Expectations {
         // A root alone is asked for by those whose clients send chains.
-        issuing: chain.first().filter(|_| content != Content::Root),
+        issuing: issuing.as_ref().filter(|_| content != Content::Root),
         ..Expectations::default()
     };
     let report = anchor::check_against(&certificates, expected, Timestamp::now());
@@ -295,6 +321,18 @@ fn document(form: Form, text: &str, certificates: &[Certificate], report: &Repor
         "certificates": certificates,
         "warnings": warnings,
     })
+}
+
+/// What to do about a rule that does not hold: AWS itself would only say that
+/// the certificate is not acceptable.
+fn advice(rule: &str) -> &'static str {
+    match rule {
+        "CA-06" => "make an issuer with an RSA or EC key",
+        "CA-07" => "make an issuer that is valid now and long enough",
+        "CA-08" => "leave certificates out, or use two anchors",
+        "CA-09" => "use --anchor issuing or --anchor both",
+        _ => "make or import a CA certificate that has it",
+    }
 }
 
 fn select_failure(error: &SelectError) -> Failure {

@@ -225,13 +225,8 @@ fn a_node_gets_its_own_name_only() {
     let accessor = client.read("sys/auth/approle").ok().text("accessor");
     client
         .write(
-            "pki/roles/own-name",
-            json!({
-                "allowed_domains": format!("{{{{identity.entity.aliases.{accessor}.metadata.role_name}}}}"),
-                "allowed_domains_template": true, "allow_bare_domains": true, "allow_localhost": false,
-                "key_type": "ec", "key_usage": "DigitalSignature", "server_flag": false,
-                "ttl": "24h", "max_ttl": "72h", "not_after_bound": "forbid",
-            }),
+            "pki/roles/own-name/hybrid-node",
+            json!({"mount_accessor": accessor}),
         )
         .ok();
     client
@@ -243,10 +238,7 @@ fn a_node_gets_its_own_name_only() {
     let node = login(&server, "node-1", "node");
     let openssl = Openssl::new();
     let sign = |caller: &Client, name: &str| {
-        caller.write(
-            "pki/sign/own-name",
-            json!({"csr": openssl.csr(name), "common_name": name}),
-        )
+        caller.write("pki/sign/own-name", json!({"csr": openssl.csr(name)}))
     };
     let certificate = sign(&node, "node-1").ok().text("certificate");
     let text = openssl.text("x509", &certificate);
@@ -255,6 +247,9 @@ fn a_node_gets_its_own_name_only() {
     for foreign in ["node-2", "x.node-1", "*.node-1", "node-1.example.com"] {
         sign(&node, foreign).refused(400, "not allowed by this role");
     }
+    // Another spelling would be another session name at AWS.
+    let reply = sign(&node, "NODE-1");
+    assert_eq!(reply.status, 400, "{:?}", reply.errors());
     // The root token has no entity, so the template allows it nothing.
     sign(&client, "node-1").refused(400, "not allowed by this role");
 }

@@ -202,6 +202,78 @@ fn an_intermediate_brings_its_root_only_when_asked() {
     );
 }
 
+#[test]
+fn the_engine_answers_what_the_command_prints() {
+    let (server, _) = server_with("pki", PLUGIN_NAME, "ec");
+    let nobody = server.client().with_token("");
+    for form in [
+        "pem",
+        "pem_line",
+        "pem_body",
+        "cli",
+        "cloudformation",
+        "terraform",
+        "terraform_json",
+        "eks_parameters",
+    ] {
+        let printed = text(&exported(
+            &server,
+            &["--format", form, "--name", "nodes", "--leaf-days", "3"],
+        ));
+        let query = format!("format={form}&name=nodes&leaf_days=3");
+        let raw = nobody.read(&format!("pki/trust-anchor/raw?{query}")).ok();
+        assert_eq!(String::from_utf8_lossy(&raw.bytes), printed, "{form}");
+        let framed = nobody
+            .read(&format!("pki/issuer/default/trust-anchor?{query}"))
+            .ok();
+        assert_eq!(framed.text("trust_anchor").trim(), printed.trim(), "{form}");
+    }
+    nobody
+        .read("pki/trust-anchor?format=zz")
+        .refused(400, "format");
+    nobody
+        .read("pki/trust-anchor?anchor=zz")
+        .refused(400, "anchor");
+}
+
+#[test]
+fn the_engine_refuses_what_aws_would_refuse_and_warns() {
+    let (server, _) = server_with("pki", PLUGIN_NAME, "ed25519");
+    let client = server.client();
+    client.read("pki/trust-anchor").refused(400, "CA-06");
+    client
+        .write(
+            "pki/root/rotate/internal",
+            json!({"common_name": "Short", "key_type": "ec", "issuer_name": "short", "ttl": "720h"}),
+        )
+        .ok();
+    let short = client.read("pki/issuer/short/trust-anchor").ok();
+    assert!(
+        short.warnings().join(" ").contains("CA-07"),
+        "{:?}",
+        short.warnings()
+    );
+    client
+        .read("pki/issuer/nobody/trust-anchor")
+        .refused(500, "unable to find PKI issuer");
+}
+
+#[test]
+fn an_old_and_a_new_ca_go_together() {
+    let (server, old) = server_with("pki", PLUGIN_NAME, "ec");
+    let client = server.client();
+    let ids = client.list("pki/issuers").ok().texts("keys");
+    let new = client
+        .write(
+            "pki/root/rotate/internal",
+            json!({"common_name": "New", "key_type": "ec", "issuer_name": "new", "ttl": "17520h"}),
+        )
+        .ok()
+        .text("certificate");
+    let both = text(&exported(&server, &["--issuer", "new", "--also", &ids[0]]));
+    assert_eq!(both.trim(), format!("{}\n{}", new.trim(), old.trim()));
+}
+
 fn issuer_of(server: &Server, mount: &str, certificate: &str) -> String {
     let client = server.client();
     let ids = client.list(&format!("{mount}/issuers")).ok().texts("keys");
