@@ -348,8 +348,9 @@ impl IssuerRequest {
 
     /// The issuer's own URLs; none at all leaves those of the mount in force.
     fn aia(&self, present: Option<AiaEntry>, patch: bool) -> Result<Option<AiaEntry>, Error> {
+        let before = present.unwrap_or_default();
         let mut aia = if patch {
-            present.unwrap_or_default()
+            before.clone()
         } else {
             AiaEntry::default()
         };
@@ -376,7 +377,19 @@ impl IssuerRequest {
             urls::check(&aia)?;
         }
         if !patch {
-            aia.issuing_certificates.get_or_insert_default();
+            // A list that is cleared reads as empty, one that never was as null.
+            for (list, before) in [
+                (&mut aia.issuing_certificates, before.issuing_certificates),
+                (
+                    &mut aia.crl_distribution_points,
+                    before.crl_distribution_points,
+                ),
+                (&mut aia.ocsp_servers, before.ocsp_servers),
+            ] {
+                if before.is_some() {
+                    list.get_or_insert_default();
+                }
+            }
         }
         Ok((!aia.is_empty()).then_some(aia))
     }

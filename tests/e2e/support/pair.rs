@@ -182,13 +182,14 @@ fn picture(reply: &Reply, mount: &str) -> Value {
         _ if raw => "<binary>".to_owned(),
         _ => String::new(),
     };
+    // A null answer and an empty one are told apart by clients.
+    let frame = if data.is_object() { "object" } else { "none" };
     json!({
         "status": reply.status,
         "type": reply.header("content-type"),
         "errors": errors,
         "warnings": warnings,
-        // A null answer and an empty one are told apart by clients.
-        "frame": if data.is_object() { Value::Null } else { data.clone() },
+        "frame": frame,
         "data": data,
         "body": body,
     })
