@@ -10,8 +10,17 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(certificate) = Certificate::from_der(data) {
         let again = Certificate::from_der(certificate.der()).expect("what was read reads again");
         assert_eq!(again.der(), certificate.der());
-        let _ = (certificate.pem(), certificate.is_ca(), certificate.ski(), certificate.aki());
-        let _ = (certificate.dns_names(), certificate.key_usage(), certificate.ext_key_usage());
+        let _ = (
+            certificate.pem(),
+            certificate.is_ca(),
+            certificate.ski(),
+            certificate.aki(),
+        );
+        let _ = (
+            certificate.dns_names(),
+            certificate.key_usage(),
+            certificate.ext_key_usage(),
+        );
         let _ = certificate.verify_issued_by(&again);
         let _ = landfast_pki::chain::build(&[("a", certificate), ("b", again)]);
     }

@@ -44,10 +44,16 @@ fn start() -> (Runtime, Harness<Mount>) {
     let engine = runtime.block_on(async {
         let engine = Harness::new().await;
         engine
-            .update("root/generate/internal", json!({"common_name": "Root", "key_type": "ec"}))
+            .update(
+                "root/generate/internal",
+                json!({"common_name": "Root", "key_type": "ec"}),
+            )
             .await;
         engine
-            .update("roles/any", json!({"allow_any_name": true, "key_type": "ec", "no_store": true}))
+            .update(
+                "roles/any",
+                json!({"allow_any_name": true, "key_type": "ec", "no_store": true}),
+            )
             .await;
         engine
     });

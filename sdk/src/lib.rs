@@ -7,6 +7,7 @@
 //! - [`testing`] runs an engine without a server: the whole path table on storage in memory, with faults if you like.
 //! - [`serve`] is the main function of such a plugin. It serves all mounts of the server in one process.
 //! - [`kms`] is the framework for OpenBao's KMS plugins: auto-unseal, and keys that never leave their device.
+//! - [`server`] tells how a server and a plugin find, trust, use and leave each other, for when one of them does not.
 //! - [`launched_as`] tells a program that is a command-line tool too whether a server has started it.
 //!
 //! A plugin binary goes into the server's plugin directory and is registered with its SHA-256:
