@@ -9,6 +9,7 @@
 pub mod faults;
 pub mod server;
 pub mod state;
+pub mod tls;
 pub mod verify;
 
 pub use self::faults::Fault;

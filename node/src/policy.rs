@@ -169,21 +169,36 @@ impl Statement {
         Ok(unmet)
     }
 
-    /// Each condition as operator, key and values.
+    /// Each condition on its own.
     ///
     /// # Errors
     /// As for [`unmet`](Self::unmet).
-    pub fn conditions(&self) -> Result<Vec<(Operator, &str, Vec<String>)>, PolicyError> {
+    pub fn conditions(&self) -> Result<Vec<Condition<'_>>, PolicyError> {
         let mut all = Vec::new();
         for (name, keys) in &self.condition {
             let operator = Operator::parse(name)?;
             for (key, values) in keys {
                 let values = texts(values).ok_or_else(|| PolicyError::Value(key.clone()))?;
-                all.push((operator, key.as_str(), values));
+                all.push(Condition {
+                    operator,
+                    key,
+                    values,
+                });
             }
         }
         Ok(all)
     }
+}
+
+/// One condition of a statement.
+#[derive(Clone, Debug)]
+pub struct Condition<'a> {
+    /// How the key is compared.
+    pub operator: Operator,
+    /// The key, as it is written.
+    pub key: &'a str,
+    /// What it is compared with; any of them will do.
+    pub values: Vec<String>,
 }
 
 /// A condition operator taken apart.

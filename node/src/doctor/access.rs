@@ -4,7 +4,7 @@ use landfast_pki::Certificate;
 
 use super::documents::{ProfileDocument, RoleDocument};
 use super::{Arns, Question, Report, duration_fits};
-use crate::policy::{ACTIONS, Context, Effect, PolicyError, Statement, TrustPolicy};
+use crate::policy::{ACTIONS, Condition, Context, Effect, PolicyError, Statement, TrustPolicy};
 use crate::rules::Finding;
 use crate::tags::Facts;
 
@@ -127,8 +127,8 @@ impl Access<'_> {
             }
             for statement in allows {
                 let conditions = statement.conditions()?;
-                let tied = conditions.iter().any(|(operator, key, _)| {
-                    operator.restricts() && key.eq_ignore_ascii_case("aws:SourceArn")
+                let tied = conditions.iter().any(|one| {
+                    one.operator.restricts() && one.key.eq_ignore_ascii_case("aws:SourceArn")
                 });
                 if !tied {
                     found.push(Finding::error(
@@ -137,10 +137,9 @@ impl Access<'_> {
                         "add ArnEquals aws:SourceArn with the trust anchor's ARN",
                     ));
                 }
-                let own = conditions.iter().any(|(operator, key, values)| {
-                    operator.is_exact()
-                        && key.eq_ignore_ascii_case("sts:RoleSessionName")
-                        && matches!(&values[..], [value] if value.eq_ignore_ascii_case(OWN_NAME))
+                let own = conditions.iter().any(|one| {
+ one.operator.is_exact() && one.key.eq_ignore_ascii_case("sts:RoleSessionName")
+                        && matches!(&one.values[..], [value] if value.eq_ignore_ascii_case(OWN_NAME))
                 });
                 if action == "sts:AssumeRole" && !own && !self.question.not_hybrid {
                     found.push(Finding::error(
@@ -153,7 +152,7 @@ impl Access<'_> {
         }
         let ours = |one: &&Statement| ACTIONS.iter().any(|action| one.concerns(action));
         for statement in policy.statement.iter().filter(ours) {
-            for (operator, key, _) in statement.conditions()? {
+            for Condition { operator, key, .. } in statement.conditions()? {
                 let allows = statement.effect == Effect::Allow;
                 if allows
                     && operator.negated

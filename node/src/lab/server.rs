@@ -115,11 +115,15 @@ impl Lab {
     ///
     /// # Errors
     /// The system's, when the listener breaks.
-    pub async fn serve(
+    pub async fn serve<L>(
         self,
-        listener: TcpListener,
+        listener: L,
         stop: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
+    ) -> io::Result<()>
+    where
+        L: axum::serve::Listener,
+        L::Addr: std::fmt::Debug,
+    {
         let router = Router::new()
             .route("/sessions", post(session))
             .route("/trustanchors", post(create_anchor).get(list_anchors))

@@ -1,0 +1,352 @@
+//! What AWS must be told before a hybrid node can join, from one small
+//! description: role, trust policy, profile, access entry, the key policy of
+//! the seal, and each node's `NodeConfig`.
+//!
+//! The same resources come as requests of the AWS command line, as a
+//! CloudFormation template and as Terraform configuration.
+//!
+//! Source: EKS user guide, "Prepare credentials for hybrid nodes"; IAM Roles
+//! Anywhere user guide, "Trust model".
+
+mod forms;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::arn::{Arn, ArnKind};
+use crate::policy::PRINCIPAL;
+use crate::rules::is_node_name;
+use crate::session::DURATIONS;
+
+/// Managed policy that lets a node pull images.
+const PULL_IMAGES: &str = "policy/AmazonEC2ContainerRegistryPullOnly";
+/// The condition value that ties a session to the name in the certificate.
+const OWN_NAME: &str = "${aws:PrincipalTag/x509Subject/CN}";
+
+/// What the documents are made of.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    /// The EKS cluster's name.
+    pub cluster: String,
+    /// The Region of the cluster, the trust anchor and the profile.
+    pub region: String,
+    /// The account.
+    pub account: String,
+    /// The ARN of the trust anchor.
+    pub trust_anchor: Arn,
+    /// Which nodes may join: a node name in which `*` stands for anything.
+    pub nodes: String,
+    /// The ARN of the profile, once it is made; only `NodeConfig` needs it.
+    #[serde(default)]
+    pub profile_arn: Option<Arn>,
+    /// The role's name.
+    #[serde(default = "role")]
+    pub role: String,
+    /// The profile's name.
+    #[serde(default = "profile")]
+    pub profile: String,
+    /// The longest session in seconds: so long does a node last without AWS,
+    /// and so long does a session outlive a revocation.
+    #[serde(default = "one_hour")]
+    pub session_seconds: u32,
+    /// The servers that may unseal with the KMS key, as in `nodes`; without it,
+    /// no key is made.
+    #[serde(default)]
+    pub seal: Option<String>,
+}
+
+/// A document, and where it belongs below the output directory.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The path, relative.
+    pub path: PathBuf,
+    /// The content.
+    pub text: String,
+}
+
+/// What is wrong with a description.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptionError {
+    /// Not the JSON that was asked for.
+    #[error("not a description: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A field that AWS or the cluster would refuse.
+    #[error("{field}: {problem}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Description {
+    /// Reads a description and checks it.
+    ///
+    /// # Errors
+    /// [`DescriptionError`] names the field.
+    pub fn read(text: &str) -> Result<Self, DescriptionError> {
+        let description: Self = serde_json::from_str(text)?;
+        description.check()?;
+        Ok(description)
+    }
+
+    /// Every document that needs no node: for the command line,
+    /// CloudFormation and Terraform.
+    pub fn documents(&self) -> Vec<Document> {
+        let mut all = forms::command_line(self);
+        all.push(forms::cloud_formation(self));
+        all.push(forms::terraform(self));
+        all
+    }
+
+    /// The `NodeConfig` of one node, for `nodeadm init -c file://…`.
+    ///
+    /// # Errors
+    /// [`DescriptionError`]: a name outside the pattern, or no profile yet.
+    pub fn node_config(&self, node: &str) -> Result<Document, DescriptionError> {
+        let refuse = |field, problem: String| Err(DescriptionError::Field { field, problem });
+        if !is_node_name(node) {
+            return refuse(
+                "node",
+                format!(
+                    "{node:?} is no node name: 2 to 63 lower-case letters, digits, dots and dashes"
+                ),
+            );
+        }
+        if !matches(&self.nodes, node) {
+            return refuse(
+                "nodes",
+                format!("the pattern {:?} does not let {node} in", self.nodes),
+            );
+        }
+        let Some(profile) = &self.profile_arn else {
+            return refuse(
+                "profile_arn",
+                "needed for NodeConfig; AWS tells it when the profile is made".into(),
+            );
+        };
+        // JSON texts are YAML texts, whatever they hold.
+        let text = format!(
+            "apiVersion: node.eks.aws/v1alpha1\n\
+             kind: NodeConfig\n\
+             spec:\n\
+             \x20 cluster:\n\
+             \x20   name: {}\n\
+             \x20   region: {}\n\
+             \x20 hybrid:\n\
+             \x20   iamRolesAnywhere:\n\
+             \x20     nodeName: {}\n\
+             \x20     trustAnchorArn: {}\n\
+             \x20     profileArn: {}\n\
+             \x20     roleArn: {}\n\
+             \x20     certificatePath: /etc/iam/pki/server.pem\n\
+             \x20     privateKeyPath: /etc/iam/pki/server.key\n",
+            json!(self.cluster),
+            json!(self.region),
+            json!(node),
+            json!(self.trust_anchor),
+            json!(profile),
+            json!(self.role_arn()),
+        );
+        Ok(Document {
+            path: format!("nodeconfig-{node}.yaml").into(),
+            text,
+        })
+    }
+
+    /// The role's ARN.
+    pub fn role_arn(&self) -> String {
+        format!(
+            "arn:{}:iam::{}:role/{}",
+            self.trust_anchor.partition, self.account, self.role
+        )
+    }
+
+    fn check(&self) -> Result<(), DescriptionError> {
+        let refuse = |field, problem: &str| {
+            Err(DescriptionError::Field {
+                field,
+                problem: problem.to_owned(),
+            })
+        };
+        let word = |text: &str, others: &str| {
+            text.chars()
+                .all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+        };
+        if self.account.len() != 12 || !self.account.bytes().all(|b| b.is_ascii_digit()) {
+            return refuse("account", "an account has twelve digits");
+        }
+        if self.region.is_empty() || !word(&self.region, "-") {
+            return refuse("region", "not a Region, such as us-west-2");
+        }
+        let anchor = Arn::parse_as(&self.trust_anchor.to_string(), ArnKind::TrustAnchor);
+        if let Err(error) = anchor {
+            return refuse("trust_anchor", &error.to_string());
+        }
+        if let Some(Err(error)) = self
+            .profile_arn
+            .as_ref()
+            .map(|arn| Arn::parse_as(&arn.to_string(), ArnKind::Profile))
+        {
+            return refuse("profile_arn", &error.to_string());
+        }
+        for (field, arn) in [
+            ("trust_anchor", Some(&self.trust_anchor)),
+            ("profile_arn", self.profile_arn.as_ref()),
+        ] {
+            if arn.is_some_and(|arn| arn.region != self.region || arn.account != self.account) {
+                return refuse(
+                    field,
+                    "belongs to another Region or account than the cluster",
+                );
+            }
+        }
+        // Source: EKS API reference, CreateCluster.
+        if self.cluster.is_empty() || self.cluster.len() > 100 || !word(&self.cluster, "-_") {
+            return refuse("cluster", "1 to 100 letters, digits, - and _");
+        }
+        // Source: IAM API reference, CreateRole.
+        if self.role.is_empty() || self.role.len() > 64 || !word(&self.role, "_+=,.@-") {
+            return refuse("role", "1 to 64 letters, digits and _ + = , . @ -");
+        }
+        if self.profile.is_empty() || self.profile.len() > 255 || !word(&self.profile, " -_") {
+            return refuse("profile", "1 to 255 letters, digits, blanks, - and _");
+        }
+        if !DURATIONS.contains(&self.session_seconds) {
+            return refuse("session_seconds", "900 to 43200");
+        }
+        for (field, pattern) in [("nodes", Some(&self.nodes)), ("seal", self.seal.as_ref())] {
+            if pattern.is_some_and(|pattern| !is_pattern(pattern)) {
+                return refuse(
+                    field,
+                    "a node name in which * stands for anything, such as node-*.example",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn cluster_arn(&self) -> String {
+        format!(
+            "arn:{}:eks:{}:{}:cluster/{}",
+            self.trust_anchor.partition, self.region, self.account, self.cluster
+        )
+    }
+
+    fn pull_images(&self) -> String {
+        format!("arn:{}:iam::aws:{PULL_IMAGES}", self.trust_anchor.partition)
+    }
+
+    /// What a node may do: nodeadm looks at the cluster and at its own access
+    /// entry, and the Pod Identity agent takes roles for pods.
+    fn permissions(&self) -> Value {
+        json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Action": [
+                    "eks:DescribeCluster",
+                    "eks:ListAccessEntries",
+                    "eks-auth:AssumeRoleForPodIdentity",
+                ],
+                "Resource": self.cluster_arn(),
+            }],
+        })
+    }
+
+    /// The policy of the seal's key: the account administers it, and a session
+    /// of this role uses it only under a certificate of a server.
+    fn key_policy(&self, servers: &str) -> Value {
+        let root = format!(
+            "arn:{}:iam::{}:root",
+            self.trust_anchor.partition, self.account
+        );
+        json!({
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "Administration",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": root},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                },
+                {
+                    "Sid": "Unseal",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": self.role_arn()},
+                    "Action": ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"],
+                    "Resource": "*",
+                    "Condition": {"StringLike": {"aws:PrincipalTag/x509Subject/CN": servers}},
+                },
+            ],
+        })
+    }
+}
+
+/// The trust policy of a role for hybrid nodes: sessions come from this trust
+/// anchor, and their name is the certificate's common name and fits `nodes`.
+pub fn trust_policy(anchor: &Arn, nodes: &str) -> Value {
+    let anchored = json!({"aws:SourceArn": anchor});
+    let mut names = json!({
+        "StringEquals": {"sts:RoleSessionName": OWN_NAME},
+        "ArnEquals": anchored,
+    });
+    if nodes != "*" {
+        names["StringLike"] = json!({"sts:RoleSessionName": nodes});
+    }
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": PRINCIPAL},
+                "Action": ["sts:TagSession", "sts:SetSourceIdentity"],
+                "Condition": {"ArnEquals": anchored},
+            },
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": PRINCIPAL},
+                "Action": "sts:AssumeRole",
+                "Condition": names,
+            },
+        ],
+    })
+}
+
+/// Node names with `*` in them; no `?`, and nothing that a policy substitutes.
+fn is_pattern(pattern: &str) -> bool {
+    !pattern.is_empty()
+        && pattern.len() <= 63
+        && pattern
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.*".contains(&b))
+}
+
+/// `StringLike` with `*` only.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|name| {
+            (0..=name.len()).any(|i| name.is_char_boundary(i) && matches(rest, &name[i..]))
+        }),
+    }
+}
+
+fn role() -> String {
+    "landfast-hybrid-node".to_owned()
+}
+
+fn profile() -> String {
+    "landfast-hybrid-nodes".to_owned()
+}
+
+const fn one_hour() -> u32 {
+    3600
+}

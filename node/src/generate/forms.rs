@@ -1,0 +1,210 @@
+//! The same resources in three languages.
+
+use serde_json::{Map, Value, json};
+
+use super::{Description, Document};
+
+/// Requests for `aws SERVICE OPERATION --cli-input-json file://…`, numbered in
+/// the order in which they are made.
+pub(super) fn command_line(description: &Description) -> Vec<Document> {
+    let role = description.role_arn();
+    let mut requests = vec![
+        (
+            "iam-create-role",
+            json!({
+                "RoleName": description.role,
+                "Description": "EKS hybrid nodes, by IAM Roles Anywhere",
+                "AssumeRolePolicyDocument": trust(description).to_string(),
+                "MaxSessionDuration": max_session(description),
+            }),
+        ),
+        (
+            "iam-put-role-policy",
+            json!({
+                "RoleName": description.role,
+                "PolicyName": "hybrid-node",
+                "PolicyDocument": description.permissions().to_string(),
+            }),
+        ),
+        (
+            "iam-attach-role-policy",
+            json!({"RoleName": description.role, "PolicyArn": description.pull_images()}),
+        ),
+        (
+            "rolesanywhere-create-profile",
+            json!({
+                "name": description.profile,
+                "roleArns": [role],
+                "durationSeconds": description.session_seconds,
+                "acceptRoleSessionName": true,
+                "enabled": true,
+            }),
+        ),
+        (
+            "eks-create-access-entry",
+            json!({
+                "clusterName": description.cluster,
+                "principalArn": role,
+                "type": "HYBRID_LINUX",
+            }),
+        ),
+    ];
+    if let Some(servers) = &description.seal {
+        requests.push((
+            "kms-create-key",
+            json!({
+                "Description": KEY,
+                "KeySpec": "SYMMETRIC_DEFAULT",
+                "KeyUsage": "ENCRYPT_DECRYPT",
+                "Policy": description.key_policy(servers).to_string(),
+            }),
+        ));
+    }
+    requests
+        .into_iter()
+        .enumerate()
+        .map(|(i, (name, request))| document(&format!("aws/{}-{name}.json", i + 1), &request))
+        .collect()
+}
+
+/// A CloudFormation template in JSON.
+pub(super) fn cloud_formation(description: &Description) -> Document {
+    let mut resources = json!({
+        "HybridNodeRole": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "RoleName": description.role,
+                "Description": "EKS hybrid nodes, by IAM Roles Anywhere",
+                "MaxSessionDuration": max_session(description),
+                "AssumeRolePolicyDocument": trust(description),
+                "ManagedPolicyArns": [description.pull_images()],
+                "Policies": [{
+                    "PolicyName": "hybrid-node",
+                    "PolicyDocument": description.permissions(),
+                }],
+            },
+        },
+        "HybridNodeProfile": {
+            "Type": "AWS::RolesAnywhere::Profile",
+            "Properties": {
+                "Name": description.profile,
+                "Enabled": true,
+                "RoleArns": [{"Fn::GetAtt": ["HybridNodeRole", "Arn"]}],
+                "DurationSeconds": description.session_seconds,
+                "AcceptRoleSessionName": true,
+            },
+        },
+        "HybridNodeAccessEntry": {
+            "Type": "AWS::EKS::AccessEntry",
+            "Properties": {
+                "ClusterName": description.cluster,
+                "PrincipalArn": {"Fn::GetAtt": ["HybridNodeRole", "Arn"]},
+                "Type": "HYBRID_LINUX",
+            },
+        },
+    });
+    let mut outputs = json!({
+        "ProfileArn": {"Value": {"Fn::GetAtt": ["HybridNodeProfile", "ProfileArn"]}},
+        "RoleArn": {"Value": {"Fn::GetAtt": ["HybridNodeRole", "Arn"]}},
+    });
+    if let Some(servers) = &description.seal {
+        // The policy names the role, which must be there when KMS checks it.
+        resources["SealKey"] = json!({
+            "Type": "AWS::KMS::Key",
+            "DependsOn": "HybridNodeRole",
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {
+                "Description": KEY,
+                "EnableKeyRotation": true,
+                "KeyPolicy": description.key_policy(servers),
+            },
+        });
+        outputs["SealKeyArn"] = json!({"Value": {"Fn::GetAtt": ["SealKey", "Arn"]}});
+    }
+    let template = json!({
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": format!("EKS hybrid nodes of the cluster {}", description.cluster),
+        "Resources": resources,
+        "Outputs": outputs,
+    });
+    document("cloudformation.json", &template)
+}
+
+/// Terraform configuration in JSON, for the `aws` provider.
+pub(super) fn terraform(description: &Description) -> Document {
+    let role = "${aws_iam_role.hybrid_node.arn}";
+    let one = |name: &str, body: Value| Value::Object(Map::from_iter([(name.to_owned(), body)]));
+    let mut resources = json!({
+        "aws_iam_role": one("hybrid_node", json!({
+            "name": description.role,
+            "description": "EKS hybrid nodes, by IAM Roles Anywhere",
+            "max_session_duration": max_session(description),
+            "assume_role_policy": literal(&trust(description)),
+        })),
+        "aws_iam_role_policy": one("hybrid_node", json!({
+            "name": "hybrid-node",
+            "role": "${aws_iam_role.hybrid_node.id}",
+            "policy": literal(&description.permissions()),
+        })),
+        "aws_iam_role_policy_attachment": one("pull_images", json!({
+            "role": "${aws_iam_role.hybrid_node.name}",
+            "policy_arn": description.pull_images(),
+        })),
+        "aws_rolesanywhere_profile": one("hybrid_nodes", json!({
+            "name": description.profile,
+            "enabled": true,
+            "role_arns": [role],
+            "duration_seconds": description.session_seconds,
+            "accept_role_session_name": true,
+        })),
+        "aws_eks_access_entry": one("hybrid_nodes", json!({
+            "cluster_name": description.cluster,
+            "principal_arn": role,
+            "type": "HYBRID_LINUX",
+        })),
+    });
+    let mut outputs = json!({
+        "profile_arn": {"value": "${aws_rolesanywhere_profile.hybrid_nodes.arn}"},
+        "role_arn": {"value": role},
+    });
+    if let Some(servers) = &description.seal {
+        resources["aws_kms_key"] = one(
+            "seal",
+            json!({
+                "description": KEY,
+                "enable_key_rotation": true,
+                "policy": literal(&description.key_policy(servers)),
+                "depends_on": ["aws_iam_role.hybrid_node"],
+            }),
+        );
+        outputs["seal_key_arn"] = json!({"value": "${aws_kms_key.seal.arn}"});
+    }
+    document(
+        "main.tf.json",
+        &json!({"resource": resources, "output": outputs}),
+    )
+}
+
+const KEY: &str = "Seal of Vault or OpenBao";
+
+fn trust(description: &Description) -> Value {
+    super::trust_policy(&description.trust_anchor, &description.nodes)
+}
+
+/// The role's limit is that of the profile, and no less than IAM allows.
+fn max_session(description: &Description) -> u32 {
+    description.session_seconds.max(3600)
+}
+
+/// A policy as Terraform text: `${` would start an expression of its own.
+fn literal(policy: &Value) -> String {
+    policy.to_string().replace("${", "$${")
+}
+
+fn document(path: &str, value: &Value) -> Document {
+    Document {
+        path: path.into(),
+        text: format!("{value:#}\n"),
+    }
+}

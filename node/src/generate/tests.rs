@@ -1,0 +1,173 @@
+use super::*;
+use crate::policy::{ACTIONS, Context, TrustPolicy};
+use crate::tags::Facts;
+
+fn description() -> Value {
+    json!({
+        "cluster": "prod", "region": "us-west-2", "account": "111122223333", "nodes": "node-*.example",
+        "trust_anchor": "arn:aws:rolesanywhere:us-west-2:111122223333:trust-anchor/11111111-2222-4333-8444-555555555555",
+        "profile_arn": "arn:aws:rolesanywhere:us-west-2:111122223333:profile/66666666-7777-4888-9999-aaaaaaaaaaaa",
+        "seal": "vault-*",
+    })
+}
+
+fn read(value: &Value) -> Result<Description, DescriptionError> {
+    Description::read(&value.to_string())
+}
+
+fn json_of(description: &Description, path: &str) -> Value {
+    let documents = description.documents();
+    let found = documents.iter().find(|one| one.path == PathBuf::from(path));
+    serde_json::from_str(&found.unwrap_or_else(|| panic!("no {path}")).text).unwrap()
+}
+
+fn facts(name: &str) -> Facts {
+    Facts {
+        subject: vec![("CN".into(), name.into())],
+        ..Facts::default()
+    }
+}
+
+/// Whether the policy lets a node with this certificate take this name.
+fn admits(policy: &Value, certificate: &str, session: &str, anchor: &Arn) -> bool {
+    let policy = TrustPolicy::parse(&policy.to_string()).unwrap();
+    let context = Context::of_session(&facts(certificate), anchor, session);
+    ACTIONS
+        .iter()
+        .all(|action| policy.allows(action, &context).unwrap())
+}
+
+#[test]
+fn a_node_gets_its_own_name_and_no_other() {
+    let description = read(&description()).unwrap();
+    let anchor = &description.trust_anchor;
+    let policy = trust_policy(anchor, &description.nodes);
+    assert!(admits(&policy, "node-1.example", "node-1.example", anchor));
+    assert!(!admits(&policy, "node-1.example", "node-2.example", anchor));
+    assert!(!admits(&policy, "other.example", "other.example", anchor));
+    let elsewhere = Arn {
+        resource: "trust-anchor/other".into(),
+        ..anchor.clone()
+    };
+    assert!(!admits(
+        &policy,
+        "node-1.example",
+        "node-1.example",
+        &elsewhere
+    ));
+    assert!(admits(&trust_policy(anchor, "*"), "any", "any", anchor));
+}
+
+#[test]
+fn the_three_languages_say_the_same() {
+    let description = read(&description()).unwrap();
+    let policy = trust_policy(&description.trust_anchor, &description.nodes);
+    let inner = |value: &Value| -> Value { serde_json::from_str(value.as_str().unwrap()).unwrap() };
+    let cli = json_of(&description, "aws/1-iam-create-role.json");
+    assert_eq!(inner(&cli["AssumeRolePolicyDocument"]), policy);
+    let template = json_of(&description, "cloudformation.json");
+    let role = &template["Resources"]["HybridNodeRole"]["Properties"];
+    assert_eq!(role["AssumeRolePolicyDocument"], policy);
+    let terraform = json_of(&description, "main.tf.json");
+    let text = &terraform["resource"]["aws_iam_role"]["hybrid_node"]["assume_role_policy"];
+    assert!(text.as_str().unwrap().contains("$${aws:PrincipalTag"));
+    assert_eq!(
+        inner(&json!(text.as_str().unwrap().replace("$${", "${"))),
+        policy
+    );
+    let key = description.key_policy("vault-*");
+    assert_eq!(
+        template["Resources"]["SealKey"]["Properties"]["KeyPolicy"],
+        key
+    );
+    assert_eq!(
+        inner(&json_of(&description, "aws/6-kms-create-key.json")["Policy"]),
+        key
+    );
+}
+
+#[test]
+fn without_a_seal_there_is_no_key() {
+    let mut bare = description();
+    bare.as_object_mut().unwrap().remove("seal");
+    let bare = read(&bare).unwrap();
+    assert_eq!(bare.documents().len(), 7);
+    assert!(
+        bare.documents()
+            .iter()
+            .all(|one| !one.text.to_lowercase().contains("kms"))
+    );
+}
+
+#[test]
+fn a_node_config_is_for_a_node_of_the_pattern() {
+    let mut given = description();
+    let config = read(&given).unwrap().node_config("node-1.example").unwrap();
+    assert_eq!(config.path, PathBuf::from("nodeconfig-node-1.example.yaml"));
+    assert!(
+        config
+            .text
+            .contains("\n      nodeName: \"node-1.example\"\n")
+    );
+    assert!(
+        config
+            .text
+            .contains("roleArn: \"arn:aws:iam::111122223333:role/landfast-hybrid-node\"\n")
+    );
+    let refused = |node: &str| {
+        read(&given)
+            .unwrap()
+            .node_config(node)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused("other.example").starts_with("nodes:"));
+    assert!(refused("Node-1.example").starts_with("node:"));
+    given.as_object_mut().unwrap().remove("profile_arn");
+    let error = read(&given)
+        .unwrap()
+        .node_config("node-1.example")
+        .unwrap_err();
+    assert!(error.to_string().starts_with("profile_arn:"), "{error}");
+}
+
+#[test]
+fn a_wrong_field_is_named() {
+    for (field, value) in [
+        ("account", json!("1111")),
+        ("region", json!("us-east-1")),
+        ("trust_anchor", json!("arn:aws:iam::111122223333:role/x")),
+        ("cluster", json!("a b")),
+        ("role", json!("a/b")),
+        ("session_seconds", json!(100)),
+        ("nodes", json!("Node-?")),
+        ("seal", json!("${aws:username}")),
+    ] {
+        let mut wrong = description();
+        wrong[field] = value;
+        let error = read(&wrong).unwrap_err().to_string();
+        let named = if field == "region" {
+            "trust_anchor"
+        } else {
+            field
+        };
+        assert!(error.starts_with(named), "{field}: {error}");
+    }
+    let mut unknown = description();
+    unknown["clutser"] = json!("prod");
+    assert!(read(&unknown).unwrap_err().to_string().contains("clutser"));
+}
+
+#[test]
+fn patterns_match_as_in_a_policy() {
+    for (pattern, name, expected) in [
+        ("*", "x", true),
+        ("node-*", "node-", true),
+        ("node-*.example", "node-1.example", true),
+        ("node-*.example", "node-1.example.org", false),
+        ("a*b*c", "aXbYbZc", true),
+        ("a", "ab", false),
+    ] {
+        assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+    }
+}
