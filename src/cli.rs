@@ -4,12 +4,15 @@
 mod credential_process;
 mod doctor;
 mod enroll;
+mod generate;
 mod lab;
 mod node;
 mod register;
+mod serve;
 mod session;
 mod trust_anchor;
 mod unseal;
+mod update;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -46,10 +49,13 @@ enum Command {
     CredentialProcess(Box<credential_process::Arguments>),
     Doctor(Box<doctor::Arguments>),
     Enroll(Box<enroll::Arguments>),
+    Generate(generate::Arguments),
     Lab(lab::Arguments),
     Register(register::Arguments),
+    Serve(Box<serve::Arguments>),
     TrustAnchor(trust_anchor::Arguments),
     Unseal(unseal::Arguments),
+    Update(Box<update::Arguments>),
 }
 
 /// Runs the command that the arguments name.
@@ -58,10 +64,13 @@ pub(crate) fn run() -> ExitCode {
         Command::CredentialProcess(arguments) => credential_process::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Enroll(arguments) => enroll::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::TrustAnchor(arguments) => trust_anchor::run(&arguments),
         Command::Unseal(arguments) => unseal::run(&arguments),
+        Command::Update(arguments) => update::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,6 +88,30 @@ fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
         .build()
         .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
     Ok(runtime.block_on(future))
+}
+
+/// Ready at SIGINT or SIGTERM.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Reads permissions such as `640`.
+fn permissions(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "permissions are three octal digits, such as 640".to_owned())
 }
 
 /// Why a command failed. The text is for the person who ran it.

@@ -8,7 +8,9 @@ use clap::Args;
 use jiff::Timestamp;
 use landfast_node::arn::{Arn, ArnKind};
 use landfast_node::files;
+use landfast_node::generate::trust_policy;
 use landfast_node::lab::server::Lab;
+use landfast_node::lab::tls::Tls;
 use landfast_node::lab::{Profile, Role, State};
 use landfast_node::policy::TrustPolicy;
 use landfast_node::session::DURATIONS;
@@ -23,6 +25,9 @@ Examples:
 
   # a session from it
   landfast credential-process --endpoint http://127.0.0.1:9912 --no-cache ...
+
+  # for clients that speak HTTPS only
+  landfast lab --trust-anchor ca.pem --tls --ca-out lab-ca.pem
 
   # what it was asked, and trouble to come
   curl http://127.0.0.1:9912/lab/calls
@@ -58,6 +63,14 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<PathBuf>,
 
+    /// Speak HTTPS, with a certificate made for this run
+    #[arg(long, requires = "ca_out")]
+    tls: bool,
+
+    /// Write the CA of that certificate here, for clients to trust
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    ca_out: Option<PathBuf>,
+
     /// The profile's session length in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     duration: u32,
@@ -86,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     .map_err(|error| Failure::Usage(format!("--account: {error}")))?;
     let policy = match &arguments.trust_policy {
         Some(path) => String::from_utf8_lossy(read(path)?.expose()).into_owned(),
-        None => hybrid_policy(&anchor),
+        None => trust_policy(&anchor, "*").to_string(),
     };
     let trust = TrustPolicy::parse(&policy).map_err(|error| failed(&error))?;
     let profile = state.new_arn("profile").map_err(|error| failed(&error))?;
@@ -103,13 +116,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         max_duration: *DURATIONS.end(),
         trust,
     });
+    let tls = arguments
+        .ca_out
+        .as_deref()
+        .map(|path| {
+            let tls = Tls::generate().map_err(|error| failed(&error))?;
+            files::write_atomic(path, tls.authority().as_bytes(), 0o644)
+                .map_err(|error| failed(&error))?;
+            Ok::<_, Failure>(tls)
+        })
+        .transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     super::block_on(async {
         let listener = Lab::bind(arguments.listen)
             .await
             .map_err(|error| Failure::Refused(error.to_string()))?;
         let address = listener.local_addr().map_err(|error| failed(&error))?;
         let ready = json!({
-            "endpoint": format!("http://{address}"),
+            "endpoint": format!("{scheme}://{address}"),
             "trustAnchorArn": anchor,
             "profileArn": profile,
             "roleArn": role,
@@ -117,52 +141,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         });
         println!("{ready}");
         let lab = Lab::new(state, Arc::new(Timestamp::now));
-        lab.serve(listener, stopped())
-            .await
-            .map_err(|error| failed(&error))
+        let served = match tls {
+            Some(tls) => lab.serve(tls.listener(listener), super::stopped()).await,
+            None => lab.serve(listener, super::stopped()).await,
+        };
+        served.map_err(|error| failed(&error))
     })?
-}
-
-/// Source: EKS user guide, "Prepare credentials for hybrid nodes".
-fn hybrid_policy(anchor: &Arn) -> String {
-    let from_anchor = json!({"aws:SourceArn": anchor});
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "rolesanywhere.amazonaws.com"},
-                "Action": ["sts:TagSession", "sts:SetSourceIdentity"],
-                "Condition": {"ArnEquals": from_anchor},
-            },
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "rolesanywhere.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {
-                    "StringEquals": {
-                        "sts:RoleSessionName": "${aws:PrincipalTag/x509Subject/CN}",
-                    },
-                    "ArnEquals": from_anchor,
-                },
-            },
-        ],
-    })
-    .to_string()
-}
-
-/// Ready at SIGINT or SIGTERM.
-async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }

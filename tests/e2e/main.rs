@@ -6,6 +6,7 @@
 mod bad_input;
 mod clients;
 mod compat;
+mod generate;
 mod hybrid_node;
 mod kill;
 mod lifecycle;
@@ -14,5 +15,6 @@ mod node;
 mod ports;
 mod register;
 mod seal;
+mod sessions;
 mod support;
 mod trust_anchor;

@@ -138,7 +138,8 @@ impl Access<'_> {
                     ));
                 }
                 let own = conditions.iter().any(|one| {
- one.operator.is_exact() && one.key.eq_ignore_ascii_case("sts:RoleSessionName")
+                    one.operator.is_exact()
+                        && one.key.eq_ignore_ascii_case("sts:RoleSessionName")
                         && matches!(&one.values[..], [value] if value.eq_ignore_ascii_case(OWN_NAME))
                 });
                 if action == "sts:AssumeRole" && !own && !self.question.not_hybrid {

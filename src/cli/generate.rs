@@ -1,0 +1,72 @@
+//! `landfast generate`: what AWS must be told, from one small description.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use landfast_node::files;
+use landfast_node::generate::{Description, DescriptionError};
+
+use super::Failure;
+
+const EXAMPLES: &str = "\
+The description, in JSON:
+  {
+    \"cluster\": \"prod\", \"region\": \"us-west-2\", \"account\": \"111122223333\",
+    \"trust_anchor\": \"arn:aws:rolesanywhere:us-west-2:111122223333:trust-anchor/ID\",
+    \"nodes\": \"node-*.example\"
+  }
+Optional: role and profile (names), session_seconds (900 to 43200; 3600), seal (which servers
+may unseal with a KMS key, such as \"vault-*\"), and profile_arn once the profile is there.
+
+Examples:
+  landfast generate hybrid.json --output-dir aws
+  aws iam create-role --cli-input-json file://aws/aws/1-iam-create-role.json
+  aws cloudformation deploy --template-file aws/cloudformation.json --stack-name hybrid \\
+      --capabilities CAPABILITY_NAMED_IAM
+
+  # for each node, once profile_arn is in the description
+  landfast generate hybrid.json --output-dir aws --node node-1.example";
+
+/// Write the role, profile, access entry and key policy that hybrid nodes need
+///
+/// The same resources as requests of the AWS command line, as a CloudFormation
+/// template and as Terraform configuration, and NodeConfig for each --node.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The description
+    #[arg(value_name = "FILE")]
+    description: PathBuf,
+
+    /// Where the documents go; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    output_dir: PathBuf,
+
+    /// Write NodeConfig for this node; may be repeated
+    #[arg(long, value_name = "NAME")]
+    node: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let path = &arguments.description;
+    let text = files::read_secret(path).map_err(|error| Failure::Failed(error.to_string()))?;
+    let wrong = |error: DescriptionError| Failure::Failed(format!("{}: {error}", path.display()));
+    let description = Description::read(&String::from_utf8_lossy(text.expose())).map_err(wrong)?;
+    // All or nothing: a wrong node name must not leave half of the documents.
+    let configs = arguments
+        .node
+        .iter()
+        .map(|node| description.node_config(node));
+    let mut documents = description.documents();
+    documents.extend(configs.collect::<Result<Vec<_>, _>>().map_err(wrong)?);
+    for document in documents {
+        let file = arguments.output_dir.join(&document.path);
+        let directory = files::parent(&file);
+        fs::create_dir_all(directory).map_err(|error| Failure::file(directory, &error))?;
+        files::write_atomic(&file, document.text.as_bytes(), 0o644)
+            .map_err(|error| Failure::Failed(error.to_string()))?;
+        println!("{}", file.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! `landfast update`: a session in the shared credentials file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use landfast_node::provider::Provider;
+use landfast_node::refresh::{self, Trouble};
+use landfast_node::shared_file::{self, SharedFile, SharedFileError};
+
+use super::{Failure, session};
+
+const EXAMPLES: &str = "\
+Example, as a service that keeps the profile \"hybrid\" fresh:
+  landfast update --profile hybrid --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN
+
+The session is renewed at half of its life. A failure is told on standard error and tried
+again after 5 seconds to 5 minutes; it never ends the command. SIGTERM does.";
+
+/// Keep temporary AWS credentials in the shared credentials file
+///
+/// For programs that cannot run a credential process. The file is replaced
+/// whole, so that nobody reads half of it, and its other profiles stay as they
+/// are. A profile of the same name that landfast did not write is left alone.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    session: session::SessionArguments,
+
+    /// The profile to write
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = profile_name)]
+    profile: String,
+
+    /// The file [default: ~/.aws/credentials]
+    #[arg(long, value_name = "FILE", env = "AWS_SHARED_CREDENTIALS_FILE")]
+    credentials_file: Option<PathBuf>,
+
+    /// The file's permissions
+    #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = super::permissions)]
+    file_mode: u32,
+
+    /// Overwrite a profile that landfast did not write
+    #[arg(long)]
+    force: bool,
+
+    /// Write once and end
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let provider = Provider::new(arguments.session.options()?);
+    let file = SharedFile {
+        path: arguments.path()?,
+        profile: arguments.profile.clone(),
+        mode: arguments.file_mode,
+        force: arguments.force,
+    };
+    file.check()
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    super::block_on(async {
+        if arguments.once {
+            let written = refresh::once(&provider, Timestamp::now, |new| file.write(&new)).await;
+            return written.map(drop).map_err(|trouble| explain(&trouble));
+        }
+        let keep = refresh::keep(&provider, Timestamp::now, |new| file.write(&new), report);
+        tokio::select! {
+            never = keep => match never {},
+            () = super::stopped() => Ok(()),
+        }
+    })?
+}
+
+impl Arguments {
+    fn path(&self) -> Result<PathBuf, Failure> {
+        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".aws/credentials"));
+        self.credentials_file
+            .clone()
+            .or_else(home)
+            .ok_or_else(|| Failure::Usage("--credentials-file is needed: there is no HOME".into()))
+    }
+}
+
+fn explain(trouble: &Trouble<SharedFileError>) -> Failure {
+    match trouble {
+        Trouble::Provider(error) => session::explain(error),
+        Trouble::Deliver(error) => Failure::Failed(error.to_string()),
+    }
+}
+
+fn report(trouble: &Trouble<SharedFileError>, pause: Duration) {
+    eprintln!(
+        "landfast: {}\n  trying again in {} s",
+        explain(trouble),
+        pause.as_secs()
+    );
+}
+
+fn profile_name(text: &str) -> Result<String, String> {
+    if shared_file::is_profile_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("letters, digits and - _ . @ / +".into())
+    }
+}
