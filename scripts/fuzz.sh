@@ -32,8 +32,10 @@ flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 flags+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
 flags+=" -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
 echo "fuzz: building ${#targets[@]} targets"
+# The versions that ship are the versions that are fuzzed.
+cp Cargo.lock fuzz/Cargo.lock
 RUSTUP_TOOLCHAIN=$toolchain RUSTFLAGS=$flags \
-    cargo build --quiet --release --locked --manifest-path fuzz/Cargo.toml --target "$host"
+    cargo build --quiet --release --manifest-path fuzz/Cargo.toml --target "$host"
 
 for target in "${targets[@]}"; do
     echo "fuzz: $target for $seconds s"
