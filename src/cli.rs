@@ -3,11 +3,13 @@
 
 mod credential_process;
 mod doctor;
+mod emit;
 mod enroll;
 mod generate;
 mod lab;
 mod node;
 mod register;
+mod renew;
 mod serve;
 mod session;
 mod trust_anchor;
@@ -52,6 +54,7 @@ enum Command {
     Generate(generate::Arguments),
     Lab(lab::Arguments),
     Register(register::Arguments),
+    Renew(Box<renew::Arguments>),
     Serve(Box<serve::Arguments>),
     TrustAnchor(trust_anchor::Arguments),
     Unseal(unseal::Arguments),
@@ -67,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
+        Command::Renew(arguments) => renew::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::TrustAnchor(arguments) => trust_anchor::run(&arguments),
         Command::Unseal(arguments) => unseal::run(&arguments),
@@ -112,6 +116,31 @@ fn permissions(text: &str) -> Result<u32, String> {
         .ok()
         .filter(|mode| *mode <= 0o777)
         .ok_or_else(|| "permissions are three octal digits, such as 640".to_owned())
+}
+
+/// Sends what the crates below tell to standard error: warnings, and with
+/// `detail` what goes well, too. `LANDFAST_LOG` overrides both.
+fn log_to_stderr(detail: bool) {
+    use tracing_subscriber::EnvFilter;
+
+    let usual = if detail {
+        "landfast_node=info,warn"
+    } else {
+        "warn"
+    };
+    let filter = EnvFilter::try_from_env("LANDFAST_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let format = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false);
+    // The journal has the time already. A second call has nothing to do.
+    let _ = if journal {
+        format.without_time().try_init()
+    } else {
+        format.try_init()
+    };
 }
 
 /// Why a command failed. The text is for the person who ran it.

@@ -15,6 +15,7 @@ pub mod pair;
 pub mod policy;
 pub mod provider;
 pub mod refresh;
+pub mod renew;
 pub mod rules;
 pub mod serve;
 pub mod session;

@@ -90,7 +90,8 @@ impl Pair {
     }
 
     /// Puts the pair before the current one back, for a renewal that a hook
-    /// found bad. Says whether there was one.
+    /// found bad, and removes the bad one: it must never be the former pair of
+    /// the next renewal. Says whether there was one to go back to.
     ///
     /// # Errors
     /// [`FileError`]; the pair in place is then one of the two.
@@ -105,6 +106,9 @@ impl Pair {
             return Ok(false);
         };
         flip(&store, &former).map_err(FileError::at(&store))?;
+        if let Some(bad) = current.map(|current| store.join(current)) {
+            fs::remove_dir_all(&bad).map_err(FileError::at(&bad))?;
+        }
         Ok(true)
     }
 
@@ -320,9 +324,11 @@ mod tests {
         let pair = pair(directory.path());
         install(&pair, "good").unwrap();
         assert!(!pair.roll_back().unwrap(), "nothing came before");
-        install(&pair, "bad").unwrap();
-        assert!(pair.roll_back().unwrap());
-        assert_eq!(read(&pair).unwrap().0, "good");
+        for _ in 0..4 {
+            install(&pair, "bad").unwrap();
+            assert!(pair.roll_back().unwrap());
+            assert_eq!(read(&pair).unwrap().0, "good");
+        }
         install(&pair, "better").unwrap();
         assert_eq!(read(&pair).unwrap().0, "better");
     }

@@ -1,11 +1,13 @@
 //! `landfast enroll`: from a bare machine to a hybrid node's certificate.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use jiff::Timestamp;
 use landfast_node::enroll::{Outcome, Standing};
 use landfast_node::vault::Vault;
 
-use super::{Failure, node};
+use super::{Failure, emit, node};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +17,9 @@ Examples:
 
   # with a token that was wrapped for this machine and works once
   landfast enroll --auth wrapped --token-file /run/landfast/wrapped --node-name node-1
+
+  # the same for the years to come: a service and its timer; or user data, or an init script
+  landfast enroll --address https://vault.example:8200 --auth cert --emit systemd
 
   # for a script: one JSON object
   landfast enroll --json | jq -r .renewalDue
@@ -47,9 +52,22 @@ pub(super) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    /// Enrol nothing: print the files that enrol a machine and renew its
+    /// certificate with the other arguments of this call
+    #[arg(long, value_enum, value_name = "KIND", requires = "address")]
+    emit: Option<emit::Kind>,
+
+    /// With --emit: where this program lies on the node
+    #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/landfast")]
+    program: PathBuf,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    super::log_to_stderr(false);
+    if let Some(kind) = arguments.emit {
+        return print(arguments, kind);
+    }
     let enrolment = arguments.certificate.enrolment()?;
     let due = arguments.certificate.due();
     let source = arguments.login.source()?;
@@ -58,8 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !arguments.rotate_key
         && let Standing::Good(certificate) = enrolment.standing(due, now)
     {
-        node::tell(&enrolment, due, &Outcome::Kept(certificate), arguments.json);
-        return Ok(());
+        return node::tell(&enrolment, due, &Outcome::Kept(certificate), arguments.json);
     }
     let config = arguments.server.config(&arguments.login, &enrolment.pair)?;
     let outcome = super::block_on(async {
@@ -76,6 +93,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             .await
             .map_err(|error| node::explain_enrolment(&error))
     })??;
-    node::tell(&enrolment, due, &outcome, arguments.json);
-    Ok(())
+    node::tell(&enrolment, due, &outcome, arguments.json)
+}
+
+fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
+    if arguments.login.source()?.is_single_use() {
+        return Err(Failure::Usage(
+            "a wrapped token works once, and a service logs in at every renewal: enrol with it, then let --auth cert renew with the node's certificate"
+                .into(),
+        ));
+    }
+    let job = emit::Job {
+        program: &arguments.program,
+        // The first two are this program and `enroll`.
+        arguments: emit::shared(std::env::args().skip(2))?,
+        directory: arguments
+            .certificate
+            .certificate
+            .parent()
+            .unwrap_or_else(|| std::path::Path::new("/")),
+    };
+    node::print(&job.render(kind))
 }

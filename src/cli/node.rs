@@ -1,6 +1,7 @@
 //! What `enroll` and `renew` share: the server, the login, and what a node
 //! asks for.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -253,10 +254,14 @@ impl CertificateArguments {
 }
 
 /// Tells what came of an enrolment or a renewal, as text or as JSON.
-pub(super) fn tell(enrolment: &Enrolment, due: Due, outcome: &Outcome, as_json: bool) {
+pub(super) fn tell(
+    enrolment: &Enrolment,
+    due: Due,
+    outcome: &Outcome,
+    as_json: bool,
+) -> Result<(), Failure> {
     if as_json {
-        println!("{}", report(enrolment, due, outcome));
-        return;
+        return print(&format!("{}\n", report(enrolment, due, outcome)));
     }
     let (certificate, what, warnings) = match outcome {
         Outcome::Kept(certificate) => (certificate, "kept the certificate", &[][..]),
@@ -278,15 +283,27 @@ pub(super) fn tell(enrolment: &Enrolment, due: Due, outcome: &Outcome, as_json: 
             warning.rule, warning.problem, warning.remedy
         );
     }
-    println!(
-        "{}: {what}\n  certificate  {}\n  private key  {}\n  serial       {}\n  valid until  {}\n  renewal due  {}",
+    print(&format!(
+        "{}: {what}\n  certificate  {}\n  private key  {}\n  serial       {}\n  valid until  {}\n  renewal due  {}\n",
         enrolment.node_name,
         enrolment.pair.certificate_path().display(),
         enrolment.pair.key_path().display(),
         certificate.serial(),
         certificate.not_after(),
         due.at(certificate),
-    );
+    ))
+}
+
+/// Prints to standard output. A reader that has seen enough, such as `head`,
+/// is no failure.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn report(enrolment: &Enrolment, due: Due, outcome: &Outcome) -> Value {

@@ -3,15 +3,19 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Openssl, PLUGIN_NAME, Server, terminate};
+use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Server, terminate, until};
 
 const NODE: &str = "node-1";
 
@@ -299,8 +303,29 @@ fn an_empty_machine_becomes_a_node_until_it_is_revoked() {
     site.enroll(&["--rotate-key"]);
     assert!(site.session(&lab).status.success(), "a new start");
 
+    the_emitted_script_is_complete(&site);
     a_root_alone_is_no_anchor_for_nodes(&site);
     failures_have_their_codes(&site);
+}
+
+/// `--emit` prints a script that a shell takes, with this call's arguments.
+fn the_emitted_script_is_complete(site: &Site) {
+    let output = site
+        .node("enroll")
+        .args(["--address", "https://vault.example:8200", "--emit", "init"])
+        .output()
+        .expect("the binary under test runs");
+    assert!(output.status.success(), "{}", said(&output));
+    let script = String::from_utf8(output.stdout).expect("text");
+    for part in [
+        "/usr/local/bin/landfast renew --daemon",
+        "--address https://vault.example:8200",
+        "--auth approle",
+        "--secret-id-file /",
+    ] {
+        assert!(script.contains(part), "{part}:\n{script}");
+    }
+    assert!(!script.contains("--json"), "{script}");
 }
 
 /// Hybrid nodes send no chain, so the issuing CA must be in the anchor; our
@@ -384,19 +409,189 @@ fn failures_have_their_codes(site: &Site) {
 }
 
 #[test]
+fn renewal_keeps_the_key_and_listens_to_the_hook() {
+    let site = Site::new(Server::dev());
+    let renew = |arguments: &[&str]| {
+        let mut node = site.node("renew");
+        node.env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", site.path("bin").display()),
+        )
+        .args(["--node-name", NODE])
+        .args(arguments);
+        node
+    };
+    // A machine without a certificate gets its first; then none is due.
+    assert_eq!(json_of(&mut renew(&[]))["outcome"], "issued");
+    assert_eq!(json_of(&mut renew(&[]))["outcome"], "kept");
+    let (file, key) = (site.certificate(), site.key());
+
+    let log = site.path("hook.log");
+    let hook = format!("echo $LANDFAST_EVENT $LANDFAST_NEW_KEY >>{}", log.display());
+    let renewed = json_of(&mut renew(&["--now", "--hook", &hook]));
+    assert_eq!(renewed["newKey"], false);
+    assert_ne!(site.certificate(), file);
+    assert_eq!(site.key(), key);
+
+    // A hook that says no: the former pair is back, and the hook is told.
+    let file = site.certificate();
+    let no = format!("{hook}; exit 7");
+    for _ in 0..2 {
+        let (code, told) = failure(&mut renew(&["--rotate-key", "--hook", &no]));
+        assert_eq!(code, 1);
+        assert!(told.contains("the former pair is back in place"), "{told}");
+        assert_eq!(
+            (site.certificate(), site.key()),
+            (file.clone(), key.clone())
+        );
+    }
+    let log = fs::read_to_string(log).expect("the hook ran");
+    let lines: Vec<&str> = log.lines().collect();
+    let refused = ["renewed true", "rolled-back true"];
+    assert_eq!(lines, [&["renewed false"][..], &refused, &refused].concat());
+
+    // Only another kind of key restarts AWS's helper.
+    let systemctl = site.path("bin/systemctl");
+    let calls = site.path("systemctl.log");
+    fs::create_dir(site.path("bin")).expect("a fresh folder");
+    let script = format!("#!/bin/sh\necho \"$@\" >>{}\n", calls.display());
+    fs::write(&systemctl, script).expect("a file in a fresh folder");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&systemctl, executable).expect("our own file");
+    json_of(&mut renew(&["--rotate-key"]));
+    assert!(!calls.exists(), "the same kind of key");
+    let metrics = site.path("landfast.prom");
+    let to = metrics.to_str().expect("a text");
+    let changed = json_of(&mut renew(&[
+        "--rotate-key",
+        "--key-type",
+        "rsa",
+        "--textfile",
+        to,
+    ]));
+    assert_eq!(changed["keyTypeChanged"], true);
+    let calls = fs::read_to_string(calls).expect("systemctl was called");
+    assert_eq!(calls, "try-restart aws_signing_helper_update.service\n");
+    let metrics = fs::read_to_string(metrics).expect("the metrics are there");
+    assert!(
+        metrics.contains("landfast_renewals_total{node=\"node-1\"} 1\n"),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn the_daemon_outlives_a_sealed_server_and_ends_when_told() {
+    let server = Server::raft(Release::Current, "");
+    server.register(PLUGIN_NAME, "");
+    let site = Site::new(server);
+    site.client.write("sys/seal", json!({})).ok();
+    let (code, told) = failure(site.node("enroll").args(["--node-name", NODE]));
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("sealed"), "{told}");
+
+    let socket = site.path("notify");
+    let manager = UnixDatagram::bind(&socket).expect("a socket in our folder");
+    // Read all the time: whoever writes to a full socket waits.
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        while let Ok(length) = manager.recv(&mut buffer) {
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if tell.send(text).is_err() {
+                break;
+            }
+        }
+    });
+    let log = fs::File::create(site.path("daemon.log")).expect("a file in our folder");
+    let mut node = site.server.landfast();
+    let mut daemon = Daemon(
+        node.env_remove("VAULT_TOKEN")
+            .env("NOTIFY_SOCKET", &socket)
+            .env("WATCHDOG_USEC", "600000")
+            .args(["renew", "--daemon", "--node-name", NODE])
+            .args(["--auth", "approle", "--role-id-file"])
+            .arg(site.path("role-id"))
+            .arg("--secret-id-file")
+            .arg(site.path("secret-id"))
+            .arg("--certificate")
+            .arg(site.path("pki/server.pem"))
+            .arg("--private-key")
+            .arg(site.path("pki/server.key"))
+            .arg("--textfile")
+            .arg(site.path("landfast.prom"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary under test runs"),
+    );
+    let limit = Duration::from_secs(20);
+    let heard = |wanted: &str| {
+        loop {
+            let text = told.recv_timeout(limit).expect("the daemon tells");
+            if text.contains(wanted) {
+                return text;
+            }
+        }
+    };
+    assert!(heard("READY=1").contains("no usable certificate"));
+    let metrics = || fs::read_to_string(site.path("landfast.prom")).unwrap_or_default();
+    until("a failure in the metrics", limit, || {
+        metrics()
+            .contains("landfast_renewal_failures_in_a_row{node=\"node-1\"} 1\n")
+            .then_some(())
+    });
+    assert!(!site.path("pki/server.pem").exists());
+
+    // Back again: the daemon finds out by itself.
+    site.server.unseal();
+    until("a certificate", limit, || {
+        site.path("pki/server.pem").exists().then_some(())
+    });
+    heard("certificate valid until");
+    heard("WATCHDOG=1");
+    let file = site.certificate();
+    daemon.signal(Signal::HUP);
+    until("a renewal at SIGHUP", limit, || {
+        (site.certificate() != file).then_some(())
+    });
+    daemon.signal(Signal::TERM);
+    heard("STOPPING=1");
+    let status = daemon.0.wait().expect("our own child");
+    assert!(status.success(), "{status}");
+    let log = fs::read_to_string(site.path("daemon.log")).expect("the daemon's log");
+    assert!(log.contains("sealed") && log.contains("renewed"), "{log}");
+    assert!(metrics().contains("landfast_renewals_total{node=\"node-1\"} 2\n"));
+}
+
+/// A process that ends with the test.
+struct Daemon(Child);
+
+impl Daemon {
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.0.id()).expect("an id");
+        let id = Pid::from_raw(id).expect("not 0");
+        kill_process(id, signal).expect("our own child");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        terminate(&mut self.0);
+    }
+}
+
+#[test]
 fn a_wrapped_token_is_good_for_one_node() {
     let site = Site::new(Server::dev());
     let wrapped = site
-        .client
-        .with_header("X-Vault-Wrap-TTL", "60s")
-        .write(
-            "auth/token/create",
-            json!({"policies": ["node"], "ttl": "5m"}),
-        )
-        .ok();
-    let token = wrapped.body["wrap_info"]["token"]
-        .as_str()
-        .expect("wrapped");
+        .server
+        .cli()
+        .args(["token", "create", "-policy=node", "-ttl=5m"])
+        .args(["-wrap-ttl=60s", "-field=wrapping_token"])
+        .output()
+        .expect("the server's command runs");
+    assert!(wrapped.status.success(), "{}", said(&wrapped));
+    let token = String::from_utf8(wrapped.stdout).expect("a token is text");
+    let token = token.trim();
     fs::write(site.path("wrapped"), token).expect("a file in our folder");
     let enroll = || {
         let mut command = site.server.landfast();

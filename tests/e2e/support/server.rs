@@ -233,7 +233,8 @@ impl Server {
         fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
     }
 
-    fn unseal(&self) {
+    /// Unseals a raft server that was restarted or sealed.
+    pub(crate) fn unseal(&self) {
         let key = self.unseal_key.as_deref().expect("init answered a key");
         self.client().write("sys/unseal", json!({"key": key})).ok();
         self.await_health(&[200]);

@@ -1,0 +1,185 @@
+//! Renewal: one attempt, from login to the hook that may refuse what came.
+//!
+//! When to try is [`schedule`]'s matter, trying for years [`daemon`]'s.
+
+pub mod daemon;
+pub mod hook;
+pub mod schedule;
+pub mod textfile;
+
+use jiff::Timestamp;
+use landfast_pki::Certificate;
+
+use crate::enroll::{Due, EnrolError, Enrolment, Outcome, Standing};
+use crate::files::FileError;
+use crate::identity;
+use crate::login::Source;
+use crate::vault::{Config, Vault, VaultError};
+
+use self::hook::{Event, Hook, HookError};
+
+/// The unit that nodeadm writes for the shared credentials file. It chooses
+/// its signing algorithm once, at its start.
+pub const HELPER_UNIT: &str = "aws_signing_helper_update.service";
+
+/// All that a renewal needs. Files with secrets, and the pair, are read anew
+/// every time.
+#[derive(Clone, Debug)]
+pub struct Renewer {
+    /// What to ask for.
+    pub enrolment: Enrolment,
+    /// The server.
+    pub server: Config,
+    /// How to log in.
+    pub login: Source,
+    /// When a certificate is due.
+    pub due: Due,
+    /// What judges and uses the new pair.
+    pub hook: Option<Hook>,
+    /// The unit to restart when the key's type changes.
+    pub helper: Option<String>,
+}
+
+/// Under which condition to renew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// When the certificate is due, or not usable.
+    Due,
+    /// In any case, with the key in place.
+    Now,
+    /// In any case, with a new key.
+    NewKey,
+}
+
+/// Why a renewal failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenewError {
+    /// No login.
+    #[error("login: {0}")]
+    Login(VaultError),
+    /// No certificate.
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
+    /// The hook refused the new pair.
+    #[error("the hook refused the new certificate: {cause}; {}", after(*.rolled_back))]
+    Hook {
+        /// How it failed.
+        cause: HookError,
+        /// Whether the former pair is back in place. It is not when there was
+        /// none, or none that is still good.
+        rolled_back: bool,
+    },
+    /// The former pair could not be put back.
+    #[error("the former certificate could not be put back: {0}")]
+    RollBack(FileError),
+}
+
+const fn after(rolled_back: bool) -> &'static str {
+    if rolled_back {
+        "the former pair is back in place"
+    } else {
+        "there is no good former pair, so the new one stays"
+    }
+}
+
+impl RenewError {
+    /// Whether the same attempt may succeed later without anybody's help.
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            Self::Login(error) | Self::Enrol(EnrolError::Vault(error)) => error.is_temporary(),
+            // A full disk, most often.
+            Self::Enrol(EnrolError::File(_)) | Self::RollBack(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Renewer {
+    /// Renews, if `when` says so.
+    ///
+    /// # Errors
+    /// [`RenewError`]; a good pair that was in place is in place still.
+    pub async fn run(&self, when: When, now: Timestamp) -> Result<Outcome, RenewError> {
+        let due = match when {
+            When::Due => self.due,
+            When::Now | When::NewKey => Due { fraction: 0.0 },
+        };
+        if when == When::Due
+            && let Standing::Good(certificate) = self.enrolment.standing(due, now)
+        {
+            return Ok(Outcome::Kept(certificate));
+        }
+        let former = identity::certificates(&self.enrolment.pair.certificate_path());
+        let former_is_good = former.is_ok_and(|(leaf, _)| now <= leaf.not_after());
+
+        let login = self
+            .login
+            .read(|name| std::env::var(name).ok())
+            .map_err(RenewError::Login)?;
+        let mut vault = Vault::new(self.server.clone(), None).map_err(RenewError::Login)?;
+        login.log_in(&mut vault).await.map_err(RenewError::Login)?;
+        let rotate = when == When::NewKey;
+        let outcome = self.enrolment.run(&vault, due, rotate, now).await?;
+        if let Outcome::Issued {
+            certificate,
+            new_key,
+            key_type_changed,
+            ..
+        } = &outcome
+        {
+            self.hand_over(certificate, *new_key, former_is_good)
+                .await?;
+            if *key_type_changed {
+                self.restart_helper().await;
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn hand_over(
+        &self,
+        certificate: &Certificate,
+        new_key: bool,
+        former_is_good: bool,
+    ) -> Result<(), RenewError> {
+        let Some(hook) = &self.hook else {
+            return Ok(());
+        };
+        let pair = &self.enrolment.pair;
+        let serial = certificate.serial().to_string();
+        let variables = [
+            ("LANDFAST_CERTIFICATE", pair.certificate_path().into()),
+            ("LANDFAST_PRIVATE_KEY", pair.key_path().into()),
+            (
+                "LANDFAST_NODE_NAME",
+                self.enrolment.node_name.clone().into(),
+            ),
+            ("LANDFAST_SERIAL_NUMBER", serial.into()),
+            ("LANDFAST_NEW_KEY", new_key.to_string().into()),
+        ];
+        let Err(cause) = hook.run(Event::Renewed, &variables).await else {
+            return Ok(());
+        };
+        let rolled_back = former_is_good && pair.roll_back().map_err(RenewError::RollBack)?;
+        if rolled_back && let Err(error) = hook.run(Event::RolledBack, &variables).await {
+            tracing::error!(%error, "the hook failed with the former pair as well");
+        }
+        Err(RenewError::Hook { cause, rolled_back })
+    }
+
+    /// A helper that can't be restarted is no reason to give up a good
+    /// certificate: it is told, and systemd restarts the helper when it fails.
+    async fn restart_helper(&self) {
+        let Some(unit) = &self.helper else {
+            return;
+        };
+        match hook::systemctl(&["try-restart", unit]).await {
+            Ok(()) => tracing::info!(unit, "the key's type changed: restarted"),
+            Err(error) => tracing::error!(
+                unit,
+                %error,
+                "the key's type changed and the unit could not be restarted: restart it by hand"
+            ),
+        }
+    }
+}

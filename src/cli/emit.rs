@@ -1,0 +1,384 @@
+//! `landfast enroll --emit`: the same command for the machine's start and for
+//! the years after it, as systemd, cloud-init or a plain init script want it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use super::Failure;
+
+const SERVICE: &str = "/etc/systemd/system/landfast-renew.service";
+const TIMER: &str = "/etc/systemd/system/landfast-renew.timer";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Kind {
+    /// A service and a timer that tries every hour
+    Systemd,
+    /// A service that stays: it hears SIGHUP and feeds systemd's watchdog
+    SystemdDaemon,
+    /// User data that enrols a machine at its first start
+    CloudInit,
+    /// A script for /etc/init.d
+    Init,
+}
+
+/// What the files run.
+pub(super) struct Job<'a> {
+    /// The program on the node.
+    pub(super) program: &'a Path,
+    /// The arguments that `enroll` and `renew` share.
+    pub(super) arguments: Vec<String>,
+    /// The directory of the pair, the one place that is written to.
+    pub(super) directory: &'a Path,
+}
+
+impl Job<'_> {
+    pub(super) fn render(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Systemd => format!("# {SERVICE}\n{}\n# {TIMER}\n{}", self.oneshot(), timer()),
+            Kind::SystemdDaemon => format!("# {SERVICE}\n{}", self.daemon()),
+            Kind::CloudInit => self.cloud_init(),
+            Kind::Init => self.init(),
+        }
+    }
+
+    fn oneshot(&self) -> String {
+        format!(
+            "[Unit]\n\
+             Description=Certificate of this hybrid node\n\
+             Documentation=man:systemd.timer(5)\n\
+             Wants=network-online.target\n\
+             After=network-online.target time-sync.target\n\
+             \n\
+             [Service]\n\
+             Type=oneshot\n\
+             ExecStart={}\n\
+             {}",
+            self.systemd_command("renew"),
+            self.sandbox()
+        )
+    }
+
+    fn daemon(&self) -> String {
+        format!(
+            "[Unit]\n\
+             Description=Certificate of this hybrid node\n\
+             Wants=network-online.target\n\
+             After=network-online.target time-sync.target\n\
+             \n\
+             [Service]\n\
+             Type=notify\n\
+             ExecStart={}\n\
+             ExecReload=/bin/kill -HUP $MAINPID\n\
+             Restart=always\n\
+             RestartSec=10\n\
+             WatchdogSec=300\n\
+             TimeoutStopSec=200\n\
+             {}\n\
+             [Install]\n\
+             WantedBy=multi-user.target\n",
+            self.systemd_command("renew --daemon"),
+            self.sandbox()
+        )
+    }
+
+    /// What a program that writes one directory and calls one server can do without.
+    fn sandbox(&self) -> String {
+        format!(
+            "UMask=0077\n\
+             NoNewPrivileges=yes\n\
+             ProtectSystem=strict\n\
+             ProtectHome=yes\n\
+             PrivateTmp=yes\n\
+             PrivateDevices=yes\n\
+             ProtectKernelModules=yes\n\
+             ProtectControlGroups=yes\n\
+             RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n\
+             MemoryDenyWriteExecute=yes\n\
+             ReadWritePaths={}\n",
+            systemd_word(&self.directory.display().to_string())
+        )
+    }
+
+    fn systemd_command(&self, command: &str) -> String {
+        let words = self.arguments.iter().map(|word| systemd_word(word));
+        let program = systemd_word(&self.program.display().to_string());
+        words.fold(format!("{program} {command}"), |line, word| {
+            format!("{line} {word}")
+        })
+    }
+
+    fn shell_command(&self, command: &str) -> String {
+        let words = self.arguments.iter().map(|word| shell_word(word));
+        let program = shell_word(&self.program.display().to_string());
+        words.fold(format!("{program} {command}"), |line, word| {
+            format!("{line} {word}")
+        })
+    }
+
+    fn cloud_init(&self) -> String {
+        let mut out = String::from("#cloud-config\nwrite_files:\n");
+        for (path, content) in [(SERVICE, self.oneshot()), (TIMER, timer())] {
+            // The service's sandbox wants the directory to be there.
+            let _ = write!(
+                out,
+                "  - path: {path}\n    permissions: '0644'\n    content: |\n{}",
+                indented(&content, 6)
+            );
+        }
+        let enroll = self.shell_command("enroll");
+        let directory = shell_word(&self.directory.display().to_string());
+        let _ = write!(
+            out,
+            "runcmd:\n\
+             \x20 - |\n\
+             {}\
+             \x20 - [systemctl, daemon-reload]\n\
+             \x20 - [systemctl, enable, --now, landfast-renew.timer]\n",
+            indented(
+                &format!(
+                    "mkdir -p {directory}\nfor attempt in 1 2 3 4 5; do\n  {enroll} && break\n  sleep 30\ndone\n"
+                ),
+                4
+            )
+        );
+        out
+    }
+
+    fn init(&self) -> String {
+        let daemon = self.shell_command("renew --daemon");
+        format!(
+            r#"#!/bin/sh
+# /etc/init.d/landfast-renew
+### BEGIN INIT INFO
+# Provides:          landfast-renew
+# Required-Start:    $network $remote_fs $time
+# Required-Stop:     $network $remote_fs
+# Default-Start:     2 3 4 5
+# Default-Stop:      0 1 6
+# Short-Description: Certificate of this hybrid node
+### END INIT INFO
+
+PIDFILE=${{PIDFILE:-/run/landfast-renew.pid}}
+LOGFILE=${{LOGFILE:-/var/log/landfast-renew.log}}
+
+running() {{
+    [ -s "$PIDFILE" ] && kill -0 "$(cat "$PIDFILE")" 2>/dev/null
+}}
+
+case "$1" in
+start)
+    running && exit 0
+    umask 077
+    nohup {daemon} >>"$LOGFILE" 2>&1 </dev/null &
+    echo $! >"$PIDFILE"
+    ;;
+stop)
+    running || exit 0
+    kill -TERM "$(cat "$PIDFILE")"
+    while running; do sleep 1; done
+    rm -f "$PIDFILE"
+    ;;
+reload)
+    running && kill -HUP "$(cat "$PIDFILE")"
+    ;;
+restart)
+    "$0" stop && "$0" start
+    ;;
+status)
+    running || exit 3
+    ;;
+*)
+    echo "usage: $0 start|stop|reload|restart|status" >&2
+    exit 2
+    ;;
+esac
+"#
+        )
+    }
+}
+
+fn timer() -> String {
+    "[Unit]\n\
+     Description=Renew the certificate of this hybrid node when it is due\n\
+     \n\
+     [Timer]\n\
+     OnBootSec=2min\n\
+     OnUnitActiveSec=1h\n\
+     RandomizedDelaySec=10min\n\
+     \n\
+     [Install]\n\
+     WantedBy=timers.target\n"
+        .to_owned()
+}
+
+/// The arguments of this very call that `renew` takes as well. They have been
+/// parsed, so every flag has its value.
+///
+/// # Errors
+/// An argument that means something else on the node, or nothing at all.
+pub(super) fn shared(arguments: impl Iterator<Item = String>) -> Result<Vec<String>, Failure> {
+    const FILES: [&str; 9] = [
+        "--ca-cert",
+        "--token-file",
+        "--role-id-file",
+        "--secret-id-file",
+        "--jwt-file",
+        "--client-cert",
+        "--client-key",
+        "--certificate",
+        "--private-key",
+    ];
+    let mut shared = Vec::new();
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        let (flag, value) = match argument.split_once('=') {
+            Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
+            None => (argument, None),
+        };
+        match flag.as_str() {
+            "--json" | "--rotate-key" => continue,
+            "--emit" | "--program" => {
+                if value.is_none() {
+                    arguments.next();
+                }
+                continue;
+            }
+            _ => {}
+        }
+        let value = match value {
+            Some(value) => value,
+            None => arguments.next().unwrap_or_default(),
+        };
+        if FILES.contains(&flag.as_str()) && !Path::new(&value).is_absolute() {
+            return Err(Failure::Usage(format!(
+                "{flag}: the files of a service need absolute paths"
+            )));
+        }
+        shared.extend([flag, value]);
+    }
+    Ok(shared)
+}
+
+/// A word of an `ExecStart` line.
+///
+/// Source: systemd.service(5), "Command lines", and systemd.syntax(7).
+fn systemd_word(word: &str) -> String {
+    let escaped = word.replace('%', "%%").replace('$', "$$");
+    if is_plain(word) {
+        return escaped;
+    }
+    let escaped = escaped.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
+}
+
+fn shell_word(word: &str) -> String {
+    if is_plain(word) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+fn is_plain(word: &str) -> bool {
+    !word.is_empty()
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_./:=@,+".contains(&b))
+}
+
+fn indented(text: &str, by: usize) -> String {
+    text.lines().fold(String::new(), |out, line| {
+        if line.is_empty() {
+            out + "\n"
+        } else {
+            format!("{out}{:by$}{line}\n", "")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(arguments: &[&str]) -> Job<'static> {
+        let arguments = arguments.iter().map(|word| (*word).to_owned());
+        Job {
+            program: Path::new("/usr/local/bin/landfast"),
+            arguments: shared(arguments).unwrap(),
+            directory: Path::new("/etc/iam/pki"),
+        }
+    }
+
+    #[test]
+    fn only_what_renewals_need_is_passed_on() {
+        let job = job(&[
+            "--emit",
+            "systemd",
+            "--json",
+            "--address",
+            "https://v:8200",
+            "--auth=approle",
+            "--emit=init",
+        ]);
+        assert_eq!(
+            job.arguments,
+            ["--address", "https://v:8200", "--auth", "approle"]
+        );
+        let unit = job.render(Kind::Systemd);
+        assert!(
+            unit.contains(
+                "ExecStart=/usr/local/bin/landfast renew --address https://v:8200 --auth approle\n"
+            ),
+            "{unit}"
+        );
+        assert!(unit.contains("ReadWritePaths=/etc/iam/pki\n"), "{unit}");
+    }
+
+    #[test]
+    fn files_must_be_absolute() {
+        let arguments = ["--token-file".to_owned(), "token".to_owned()];
+        let error = shared(arguments.into_iter()).unwrap_err();
+        assert!(error.to_string().contains("--token-file"), "{error}");
+    }
+
+    #[test]
+    fn odd_words_survive_quoting() {
+        assert_eq!(systemd_word("a b%c\"d$e"), "\"a b%%c\\\"d$$e\"");
+        assert_eq!(systemd_word("50%"), "\"50%%\"");
+        assert_eq!(shell_word("it's"), "'it'\\''s'");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &format!("printf %s {}", shell_word("a 'b' $c"))])
+            .output()
+            .unwrap();
+        assert_eq!(output.stdout, b"a 'b' $c");
+    }
+
+    #[test]
+    fn the_script_is_a_shell_script() {
+        let script = job(&["--address", "https://v:8200"]).render(Kind::Init);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("script");
+        std::fs::write(&path, script).unwrap();
+        let check = |more: &[&str]| {
+            let mut command = std::process::Command::new("sh");
+            command.args(more).arg(&path).arg("status");
+            command.env("PIDFILE", directory.path().join("pid"));
+            command.status().unwrap().code()
+        };
+        assert_eq!(check(&["-n"]), Some(0));
+        assert_eq!(check(&[]), Some(3), "not running");
+    }
+
+    #[test]
+    fn cloud_init_carries_the_units_as_they_are() {
+        let job = job(&["--address", "https://v:8200"]);
+        let data = job.render(Kind::CloudInit);
+        assert!(data.starts_with("#cloud-config\n"));
+        for line in job.oneshot().lines().filter(|line| !line.is_empty()) {
+            assert!(data.contains(&format!("      {line}\n")), "{line}");
+        }
+        assert!(!data.contains('\t'));
+    }
+}
