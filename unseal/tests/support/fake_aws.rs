@@ -77,6 +77,8 @@ struct State {
     faults: Vec<(String, Option<String>, Fault, usize)>,
     denied: Vec<(String, String)>,
     sessions: u32,
+    /// Documents for any method, by path: with the `Authorization` that they ask for.
+    pages: BTreeMap<String, (Option<String>, String)>,
     /// Life of assumed roles.
     life: Option<Duration>,
 }
@@ -178,6 +180,12 @@ impl FakeAws {
                 key.aliases.push(alias.to_owned());
             }
         }
+    }
+
+    /// Serves a document, such as those of instance metadata and of container credentials.
+    pub fn page(&self, path: &str, authorization: Option<&str>, body: &str) {
+        let page = (authorization.map(str::to_owned), body.to_owned());
+        self.lock().pages.insert(path.to_owned(), page);
     }
 
     pub fn role_life(&self, life: Duration) {
@@ -320,6 +328,25 @@ async fn answer(
             .to_owned()
     };
     let target = header("x-amz-target");
+    let page = state
+        .lock()
+        .expect("no panic under the lock")
+        .pages
+        .get(request.uri().path())
+        .cloned();
+    if let Some((authorization, body)) = page {
+        let status = if authorization.is_none_or(|wanted| wanted == header("authorization")) {
+            200
+        } else {
+            401
+        };
+        let response = Response::builder()
+            .status(status)
+            .header("x-aws-ec2-metadata-token-ttl-seconds", "600");
+        return Ok(response
+            .body(Full::new(Bytes::from(body)))
+            .expect("a response"));
+    }
     let credential = header("authorization");
     let scope: Vec<String> = credential
         .split("Credential=")
