@@ -22,6 +22,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     address: String,
     token: String,
+    headers: Vec<(String, String)>,
 }
 
 impl Client {
@@ -35,6 +36,7 @@ impl Client {
                 .expect("a client of plain settings"),
             address: address.to_owned(),
             token: token.to_owned(),
+            headers: Vec::new(),
         }
     }
 
@@ -44,6 +46,13 @@ impl Client {
             token: token.to_owned(),
             ..self.clone()
         }
+    }
+
+    /// The same caller, with one more header on every request.
+    pub(crate) fn with_header(&self, name: &str, value: &str) -> Self {
+        let mut more = self.clone();
+        more.headers.push((name.to_owned(), value.to_owned()));
+        more
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -102,6 +111,9 @@ impl Client {
         let mut request = self.http.request(verb, url);
         if !self.token.is_empty() {
             request = request.header("X-Vault-Token", &self.token);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         if let Some(body) = body {
             let kind = match method {

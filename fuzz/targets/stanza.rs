@@ -1,0 +1,15 @@
+//! Seal stanzas, as text and as the values in them.
+#![no_main]
+
+use landfast_unseal::{Author, AwsConfig, Environment, ParseOptions, stanza};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for (_, values) in stanza::seals(text).unwrap_or_default() {
+        for author in [Author::Operator, Author::Tenant] {
+            let options = ParseOptions { key_id: None, author };
+            let _ = AwsConfig::parse(&values, &Environment::empty(), &options);
+        }
+    }
+});
