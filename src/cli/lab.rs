@@ -139,11 +139,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "roleArn": role,
             "notice": "this is not AWS; the credentials are made up",
         });
+        let stopped = super::stopped();
         println!("{ready}");
         let lab = Lab::new(state, Arc::new(Timestamp::now));
         let served = match tls {
-            Some(tls) => lab.serve(tls.listener(listener), super::stopped()).await,
-            None => lab.serve(listener, super::stopped()).await,
+            Some(tls) => lab.serve(tls.listener(listener), stopped).await,
+            None => lab.serve(listener, stopped).await,
         };
         served.map_err(|error| failed(&error))
     })?

@@ -110,6 +110,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok::<(), Infallible>(())
         };
         let keep = refresh::keep(&provider, Timestamp::now, deliver, report);
+        let stopped = super::stopped();
         let failed = |error: std::io::Error| Failure::Failed(error.to_string());
         match &arguments.unix_socket {
             Some(path) => {
@@ -119,7 +120,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 tokio::select! {
                     never = keep => match never {},
                     served = service.serve(listener) => served.map_err(failed)?,
-                    () = super::stopped() => {}
+                    () = stopped => {}
                 }
                 fs::remove_file(path).map_err(|error| Failure::file(path, &error))
             }
@@ -133,7 +134,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 tokio::select! {
                     never = keep => match never {},
                     served = service.serve(listener) => served.map_err(failed),
-                    () = super::stopped() => Ok(()),
+                    () = stopped => Ok(()),
                 }
             }
         }

@@ -65,10 +65,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let written = refresh::once(&provider, Timestamp::now, |new| file.write(&new)).await;
             return written.map(drop).map_err(|trouble| explain(&trouble));
         }
+        let stopped = super::stopped();
         let keep = refresh::keep(&provider, Timestamp::now, |new| file.write(&new), report);
         tokio::select! {
             never = keep => match never {},
-            () = super::stopped() => Ok(()),
+            () = stopped => Ok(()),
         }
     })?
 }

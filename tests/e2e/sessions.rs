@@ -385,6 +385,70 @@ fn a_socket_has_its_permissions_and_goes_with_the_command() {
     assert_eq!(open.status.code(), Some(2), "{}", said(&open));
 }
 
+/// Every `sh` block of the page on credentials, in its order, in one shell.
+#[test]
+fn the_page_on_credentials_runs_as_written() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/roles-anywhere.md");
+    let page = fs::read_to_string(page).expect("the page is in the repository");
+    let mut script = String::from("trap 'kill $(jobs -p); wait' EXIT\n");
+    for block in page.split("```sh\n").skip(1) {
+        script.push_str(block.split("```").next().expect("a split has a first part"));
+    }
+    // The page's ports may be taken here.
+    let free = || {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        socket
+            .local_addr()
+            .expect("a bound socket")
+            .port()
+            .to_string()
+    };
+    let (lab, endpoint) = (free(), free());
+    script = script
+        .replace("9912", &lab)
+        .replace("9911", &endpoint)
+        .replace(
+            "landfast serve",
+            &format!("landfast serve --port {endpoint}"),
+        );
+    let dir = tempfile::tempdir().expect("a folder");
+    for (name, source) in [
+        ("ca.pem", "pki/rsa-int.crt"),
+        ("server.pem", "pki/rsa-leaf.crt"),
+        ("server.key", "pki/rsa-leaf.key"),
+    ] {
+        fs::copy(data(source), dir.path().join(name)).expect("a file in a fresh folder");
+    }
+    let binaries = PathBuf::from(BINARY);
+    let binaries = binaries
+        .parent()
+        .expect("a file lies in a folder")
+        .display();
+    let path = std::env::var("PATH").expect("a PATH");
+    let output = run(Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .env_clear()
+        .env("HOME", dir.path())
+        .env("PATH", format!("{binaries}:{path}"))
+        .current_dir(dir.path()));
+    let printed = text(&output);
+    for part in [
+        "\"AccessKeyId\":\"ASIALAB",
+        "\"RoleArn\":\"arn:aws:iam::111122223333:role/hybrid-node\"",
+        "the CA that issued the certificate is in the trust anchor",
+        "AWS means: no path leads",
+        "aws/nodeconfig-node-1.example.yaml",
+    ] {
+        assert!(
+            printed.contains(part),
+            "{part}\n{printed}\n{}",
+            said(&output)
+        );
+    }
+    let shared = fs::read_to_string(dir.path().join("shared")).expect("the shared file");
+    assert!(shared.starts_with("[hybrid]"), "the profile of the page");
+}
+
 #[test]
 fn doctor_tells_a_refused_node_from_a_good_one() {
     let doctor = |arguments: &[&str]| {
