@@ -47,7 +47,6 @@ impl Job<'_> {
         format!(
             "[Unit]\n\
              Description=Certificate of this hybrid node\n\
-             Documentation=man:systemd.timer(5)\n\
              Wants=network-online.target\n\
              After=network-online.target time-sync.target\n\
              \n\

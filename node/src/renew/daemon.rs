@@ -59,7 +59,7 @@ pub async fn run(surroundings: &mut impl Surroundings, mut schedule: Schedule, n
     let mut when = When::Due;
     loop {
         let now = surroundings.now();
-        let (standing, next) = look(surroundings, &schedule, &mut status);
+        let (standing, next) = look(surroundings, now, &schedule, &mut status);
         if when == When::Due && now < next {
             let left = Duration::try_from(next.duration_since(now)).unwrap_or_default();
             match surroundings.pause(left.min(LOOK)).await {
@@ -107,7 +107,7 @@ pub async fn run(surroundings: &mut impl Surroundings, mut schedule: Schedule, n
                 tracing::error!(%error, again = %retry, "not renewed");
             }
         }
-        look(surroundings, &schedule, &mut status);
+        look(surroundings, now, &schedule, &mut status);
         // A certificate that is due as soon as it is issued, or a clock that is
         // wrong, must not make a storm of renewals; and a signal is heard.
         match surroundings.pause(Duration::from_secs(1)).await {
@@ -118,14 +118,16 @@ pub async fn run(surroundings: &mut impl Surroundings, mut schedule: Schedule, n
     }
 }
 
-/// Looks at the pair and the clock, and tells how things stand.
+/// Looks at the pair and tells how things stand. What is due at once is due at
+/// `now`, so the caller must compare with the same moment.
 fn look(
     surroundings: &mut impl Surroundings,
+    now: Timestamp,
     schedule: &Schedule,
     status: &mut Status,
 ) -> (Standing, Timestamp) {
     let standing = surroundings.standing();
-    let next = schedule.next(&standing, surroundings.now());
+    let next = schedule.next(&standing, now);
     status.look_at(&standing);
     status.next = Some(next);
     status.failures_in_a_row = schedule.failures();
@@ -248,6 +250,7 @@ mod tests {
     struct World {
         start: Timestamp,
         now: Timestamp,
+        looks: std::cell::Cell<i64>,
         end: i64,
         in_place: Option<Certificate>,
         /// From and until when the server is sealed.
@@ -266,6 +269,7 @@ mod tests {
             Self {
                 start,
                 now: start,
+                looks: std::cell::Cell::new(0),
                 end: hours * HOUR,
                 in_place: None,
                 sealed: 0..0,
@@ -293,7 +297,9 @@ mod tests {
 
     impl Surroundings for World {
         fn now(&self) -> Timestamp {
-            self.now
+            // Time goes on between two looks at the clock.
+            self.looks.set(self.looks.get() + 1);
+            self.now + SignedDuration::from_nanos(self.looks.get())
         }
 
         fn share(&self) -> f64 {
