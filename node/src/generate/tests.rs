@@ -17,7 +17,9 @@ fn read(value: &Value) -> Result<Description, DescriptionError> {
 
 fn json_of(description: &Description, path: &str) -> Value {
     let documents = description.documents();
-    let found = documents.iter().find(|one| one.path == PathBuf::from(path));
+    let found = documents
+        .iter()
+        .find(|one| one.path == std::path::Path::new(path));
     serde_json::from_str(&found.unwrap_or_else(|| panic!("no {path}")).text).unwrap()
 }
 
