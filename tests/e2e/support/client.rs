@@ -22,7 +22,6 @@ pub(crate) struct Client {
     http: reqwest::Client,
     address: String,
     token: String,
-    headers: Vec<(String, String)>,
 }
 
 impl Client {
@@ -36,7 +35,6 @@ impl Client {
                 .expect("a client of plain settings"),
             address: address.to_owned(),
             token: token.to_owned(),
-            headers: Vec::new(),
         }
     }
 
@@ -46,13 +44,6 @@ impl Client {
             token: token.to_owned(),
             ..self.clone()
         }
-    }
-
-    /// The same caller, with one more header on every request.
-    pub(crate) fn with_header(&self, name: &str, value: &str) -> Self {
-        let mut more = self.clone();
-        more.headers.push((name.to_owned(), value.to_owned()));
-        more
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -112,9 +103,6 @@ impl Client {
         if !self.token.is_empty() {
             request = request.header("X-Vault-Token", &self.token);
         }
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
         if let Some(body) = body {
             let kind = match method {
                 "PATCH" => "application/merge-patch+json",
@@ -148,7 +136,6 @@ impl Client {
 pub(crate) struct Reply {
     asked: String,
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
     /// The body as JSON, or null where it is none.
     pub(crate) body: Value,
     pub(crate) bytes: Vec<u8>,
