@@ -309,8 +309,8 @@ mod tests {
         fn standing(&self) -> Standing {
             match &self.in_place {
                 None => Standing::Unusable("no such file".into()),
-                Some(leaf) if self.now > leaf.not_after() => Standing::Unusable("ended".into()),
-                Some(leaf) if self.now >= Due::default().at(leaf) => Standing::Due(leaf.clone()),
+                Some(leaf) if self.now() > leaf.not_after() => Standing::Unusable("ended".into()),
+                Some(leaf) if self.now() >= Due::default().at(leaf) => Standing::Due(leaf.clone()),
                 Some(leaf) => Standing::Good(leaf.clone()),
             }
         }
