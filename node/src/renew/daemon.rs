@@ -282,7 +282,7 @@ mod tests {
         }
 
         fn elapsed(&self) -> i64 {
-            self.now.duration_since(self.start).as_secs()
+            self.now().duration_since(self.start).as_secs()
         }
 
         fn live(mut self) -> Self {
@@ -324,8 +324,8 @@ mod tests {
             if let (When::Due, Standing::Good(leaf)) = (when, self.standing()) {
                 return Ok(Outcome::Kept(leaf));
             }
-            let until = self.now + SignedDuration::from_hours(24);
-            let certificate = leaf(self.now, until);
+            let now = self.now();
+            let certificate = leaf(now, now + SignedDuration::from_hours(24));
             self.in_place = Some(certificate.clone());
             self.renewals.push(self.elapsed());
             Ok(Outcome::Issued {
