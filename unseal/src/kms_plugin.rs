@@ -26,6 +26,7 @@ use crate::blob::{BlobInfo, KeyInfo};
 use crate::config::{Author, AwsConfig, Environment, ParseOptions};
 use crate::error::Error;
 use crate::local::LocalKey;
+use crate::process;
 use crate::wrapper::Wrapper;
 
 mod external;
@@ -95,6 +96,8 @@ impl KmsPlugin {
 #[async_trait]
 impl kms::Plugin for KmsPlugin {
     async fn wrapper(&self, mut options: WrapperOptions) -> Result<ConfiguredWrapper, kms::Error> {
+        // Here and not at the start, for the log is set up by now.
+        process::protect_memory();
         let stanza = Stanza(options.config.drain().collect());
         let seal = self.seal(&options, &stanza).await.map_err(refuse)?;
         let metadata: HashMap<String, String> = seal.metadata().into_iter().collect();

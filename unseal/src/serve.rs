@@ -119,7 +119,7 @@ impl Server {
         options: Options,
     ) -> Result<Self, Error> {
         let file = config::File::read(path)?;
-        let tls = tls::Tls::load(&file.tls)?;
+        let tls = tls::Tls::load(&file.tls, file.certificates_are_mandatory())?;
         let metrics = Metrics::new();
         let clients = Clients::new(&file, &environment, &options).await?;
         let audit = Audit::open(file.audit_log.as_deref())?;
@@ -243,7 +243,7 @@ impl Shared {
         notify(sd_notify::NotifyState::Reloading);
         let fresh = async {
             let file = config::File::read(&self.path)?;
-            let tls = tls::Tls::load(&file.tls)?;
+            let tls = tls::Tls::load(&file.tls, file.certificates_are_mandatory())?;
             let clients = Clients::new(&file, &self.environment, &self.options).await?;
             self.audit.reopen()?;
             Ok::<_, Error>((tls, clients))

@@ -224,6 +224,35 @@ async fn nobody_opens_anothers_and_the_key_service_never_hears_of_it() {
 }
 
 #[tokio::test]
+async fn where_every_client_has_a_certificate_a_stranger_ends_at_the_handshake() {
+    let world = World::with(|config| {
+        config["clients"]
+            .as_object_mut()
+            .expect("clients")
+            .remove("paris");
+    })
+    .await;
+    let health = world.url("sys/health");
+    assert!(world.client(None).get(&health).send().await.is_err());
+    assert_eq!(
+        world
+            .berlin()
+            .get(&health)
+            .send()
+            .await
+            .expect("an answer")
+            .status(),
+        200
+    );
+    assert!(
+        world
+            .figures()
+            .await
+            .contains("landfast_unseal_failed_handshakes_total 1")
+    );
+}
+
+#[tokio::test]
 async fn a_rotated_key_wraps_anew_and_opens_the_old() {
     let world = World::new().await;
     let old = world.encrypt(&world.berlin(), "unseal", PLAINTEXT).await;

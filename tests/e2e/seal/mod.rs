@@ -1,5 +1,6 @@
 //! Auto-unseal and External Keys on real servers, with a stand-in for AWS KMS.
 
+mod cluster;
 mod credentials;
 mod drop_in;
 mod external_keys;

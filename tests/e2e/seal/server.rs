@@ -16,7 +16,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_landfast");
 const RECOVERY: Duration = Duration::from_secs(40);
 
 /// `landfast unseal serve` as a process, with its certificates and its token.
-struct UnsealServer {
+pub(super) struct UnsealServer {
     directory: TempDir,
     authority: CertifiedIssuer<'static, KeyPair>,
     child: Option<Child>,
@@ -26,7 +26,12 @@ struct UnsealServer {
 }
 
 impl UnsealServer {
-    fn start(fake: &FakeAws) -> Self {
+    pub(super) fn start(fake: &FakeAws) -> Self {
+        Self::start_with(fake, |_| {})
+    }
+
+    /// The same with a change of its configuration.
+    pub(super) fn start_with(fake: &FakeAws, change: impl FnOnce(&mut Value)) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -44,7 +49,7 @@ impl UnsealServer {
             words.nth(1).expect("a hash").to_owned(),
         );
         let file = |name: &str| directory.path().join(name);
-        let config = json!({
+        let mut config = json!({
             "listen": "127.0.0.1:0",
             "tls": {"certificate": file("server.pem"), "key": file("server.key"), "client_ca": file("ca.pem")},
             "audit_log": file("audit.log"),
@@ -58,6 +63,7 @@ impl UnsealServer {
                 "token": {"tokens": [{"sha256": hash, "ttl_seconds": 20}], "keys": {"transit/by-token": [arn(REGION, UNSEAL_KEY)]}},
             },
         });
+        change(&mut config);
         let mut server = Self {
             directory,
             authority,
@@ -136,7 +142,7 @@ impl UnsealServer {
     }
 
     /// The stanza of a server that shows its certificate.
-    fn by_certificate(&self, more: &str) -> String {
+    pub(super) fn by_certificate(&self, more: &str) -> String {
         format!(
             "seal \"transit\" {{\n  address = \"https://127.0.0.1:{}\"\n  mount_path = \"transit\"\n  key_name = \"unseal\"\n  \
              tls_ca_cert = {:?}\n  tls_client_cert = {:?}\n  tls_client_key = {:?}\n  {more}\n}}\n",

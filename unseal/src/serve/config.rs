@@ -104,6 +104,13 @@ pub(super) struct LocalFile {
 }
 
 impl File {
+    /// Whether every client has a certificate to show.
+    pub(super) fn certificates_are_mandatory(&self) -> bool {
+        self.clients
+            .values()
+            .all(|client| !client.certificates.is_empty())
+    }
+
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
         let refuse = |reason: String| Error::File {
             path: path.to_owned(),

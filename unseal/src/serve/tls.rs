@@ -19,12 +19,14 @@ use crate::error::Error;
 pub(super) struct Tls {
     pub(super) server: Arc<ServerConfig>,
     files: TlsFiles,
+    mandatory: bool,
     seen: Vec<Option<SystemTime>>,
     expires: Option<i64>,
 }
 
 impl Tls {
-    pub(super) fn load(files: &TlsFiles) -> Result<Self, Error> {
+    /// Reads the files. With `mandatory` certificates, a stranger does not get through the handshake.
+    pub(super) fn load(files: &TlsFiles, mandatory: bool) -> Result<Self, Error> {
         // The times come first: a file that changes while it is read counts as changed.
         let seen = seen(files);
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -39,6 +41,7 @@ impl Tls {
             Some(path) => builder.with_client_cert_verifier(verifier(
                 path,
                 files.client_crl.as_deref(),
+                mandatory,
                 provider,
             )?),
             None if files.client_crl.is_some() => {
@@ -61,6 +64,7 @@ impl Tls {
         Ok(Self {
             server: Arc::new(server),
             files: files.clone(),
+            mandatory,
             seen,
             expires,
         })
@@ -71,7 +75,7 @@ impl Tls {
         if seen(&self.files) == self.seen {
             return Ok(None);
         }
-        Self::load(&self.files).map(Some)
+        Self::load(&self.files, self.mandatory).map(Some)
     }
 
     pub(super) fn report(&self, metrics: &Metrics) {
@@ -81,10 +85,11 @@ impl Tls {
     }
 }
 
-/// Clients without a certificate come through, for some have only a token; the identity decides later.
+/// Unless certificates are mandatory, clients without one come through, for some have only a token; the identity decides later.
 fn verifier(
     ca: &Path,
     crl: Option<&Path>,
+    mandatory: bool,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, Error> {
     let mut roots = RootCertStore::empty();
@@ -93,8 +98,10 @@ fn verifier(
             .add(certificate)
             .map_err(|error| refuse(ca, &error.to_string()))?;
     }
-    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-        .allow_unauthenticated();
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    if !mandatory {
+        builder = builder.allow_unauthenticated();
+    }
     if let Some(path) = crl {
         let lists = CertificateRevocationListDer::pem_file_iter(path)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
