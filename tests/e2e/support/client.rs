@@ -136,6 +136,7 @@ impl Client {
 pub(crate) struct Reply {
     asked: String,
     pub(crate) status: u16,
+    headers: Vec<(String, String)>,
     /// The body as JSON, or null where it is none.
     pub(crate) body: Value,
     pub(crate) bytes: Vec<u8>,
