@@ -120,6 +120,7 @@ fn fetch_rows() -> Vec<Path<Mount>> {
         path("cert/{serial}/raw", CERT).name_rule("serial", rule::serial).read(fetch::cert_raw).unauthenticated(),
         path("cert/{serial}/raw/pem", CERT).name_rule("serial", rule::serial).read(fetch::cert_raw_pem).unauthenticated(),
         path("certs", "List the serial numbers of stored certificates.").list(fetch::certs),
+        path("certs/revoked", "List the serial numbers of revoked certificates.").list(fetch::certs_revoked),
         path("certs/detailed", "List stored certificates with what they say.").list(fetch::certs_detailed),
     ]
 }

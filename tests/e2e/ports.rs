@@ -91,8 +91,9 @@ fn what_it_refuses_has_the_status_of_a_built_in_engine(release: Release) {
         .read("ports/nothing")
         .refused(404, "unsupported path");
     client
-        .list("ports/range")
+        .delete("ports/range")
         .refused(405, "unsupported operation");
+    client.list("ports/range").refused(404, "unsupported path");
     client.read("ports/range/").refused(404, "unsupported path");
     client
         .write("ports/lease", json!({}))

@@ -132,6 +132,12 @@ pub(crate) async fn certs_detailed(mount: Shared, _cx: Cx, page: Page) -> Result
     ))
 }
 
+/// `LIST certs/revoked`: serial numbers of the revoked certificates, stored or not.
+pub(crate) async fn certs_revoked(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
+    let keys = page_of(&mount, revoked::PREFIX, &page).await?;
+    Ok(Response::list(keys.iter().map(|key| colons(key)).collect()))
+}
+
 /// One page of a folder whose keys are serial numbers; the caller writes `after` as the answers do, with colons.
 async fn page_of(mount: &Mount, prefix: &str, page: &Page) -> Result<Vec<String>, Error> {
     Ok(mount
