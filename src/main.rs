@@ -11,8 +11,12 @@ use landfast_unseal::Environment;
 use landfast_unseal::kms_plugin::KmsPlugin;
 
 fn main() -> ExitCode {
-    // A host sets a cookie in the environment of the plugins it starts.
-    match launched_as() {
+    // A host sets a cookie in the environment of the plugins it starts. What a plugin starts inherits it, such as a
+    // credential process that is this binary again: a command's name says that no host is at the other end.
+    let command = std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| !first.to_string_lossy().starts_with('-'));
+    match launched_as().filter(|_| !command) {
         Some(PluginKind::Secret) => {
             let version = concat!("v", env!("CARGO_PKG_VERSION"));
             serve::<landfast_plugin::Mount>(Options::default().version(version))

@@ -132,3 +132,22 @@ fn commands_have_exit_codes() {
     assert_eq!(code(&["register", "--name", "transit"]), Some(2));
     assert_eq!(code(&["nonsense"]), Some(2));
 }
+
+#[test]
+fn a_command_stays_a_command_below_a_plugin() {
+    for (cookie, value) in [
+        (
+            "VAULT_BACKEND_PLUGIN",
+            "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
+        ),
+        ("OPENBAO_KMS_PLUGIN", "39704a18-7da7-4bda-9a2d-f7c488d70328"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_landfast"))
+            .args(["register", "--json"])
+            .env(cookie, value)
+            .output()
+            .expect("the binary runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("sha256"), "{text}");
+    }
+}
