@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use landfast_pki::{Certificate, PrivateKey, SerialNumber};
+use landfast_pki::{Certificate, SerialNumber};
 use landfast_sdk::logical::{Error, Write};
 use tokio::sync::MutexGuard;
 
+use crate::ca_key::CaKey;
 use crate::entry;
 use crate::entry::config::{IssuersConfig, KeysConfig};
 use crate::entry::issuer::{AiaEntry, IssuerEntry, NotAfterBehavior, Usage};
@@ -74,7 +75,7 @@ impl<'a> Change<'a> {
     ///
     /// # Errors
     /// When storage or the encoding fails; `name` was checked by the caller.
-    pub(crate) async fn add_key(&mut self, key: &PrivateKey, name: &str) -> Result<Adopted, Error> {
+    pub(crate) async fn add_key(&mut self, key: &CaKey, name: &str) -> Result<Adopted, Error> {
         let public = key.public_key();
         if let Some(id) = self.key_for(public.spki_der()).await? {
             return Ok(Adopted { id, existing: true });

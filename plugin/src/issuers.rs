@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use landfast_pki::ext::KeyUsage;
-use landfast_pki::{Certificate, PrivateKey, PublicKey, chain};
+use landfast_pki::{Certificate, PublicKey, chain};
 use landfast_sdk::logical::{Error, Write};
 
+use crate::ca_key::CaKey;
 use crate::entry;
 use crate::entry::config::IssuersConfig;
 use crate::entry::issuer::{self, IssuerEntry, Usage};
@@ -170,7 +171,7 @@ pub(crate) async fn find(
 pub(crate) async fn for_issuing(
     mount: &Mount,
     reference: &str,
-) -> Result<(Arc<LoadedIssuer>, Arc<PrivateKey>), Error> {
+) -> Result<(Arc<LoadedIssuer>, CaKey), Error> {
     let fetch = |error: Error| match error {
         Error::Failed(text) => Error::failed(format!(
             "could not fetch the CA certificate (was one set?): {text}"

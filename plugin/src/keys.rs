@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use landfast_pki::{KeyEncoding, KeyType, PrivateKey, PublicKey, Secret};
+use landfast_pki::{KeyEncoding, KeyType, PrivateKey, PublicKey, Secret, pem};
 use landfast_sdk::logical::Error;
 use tokio::sync::OnceCell;
 
+use crate::ca_key::CaKey;
 use crate::entry::config::KeysConfig;
 use crate::entry::key::{self, KeyEntry};
 use crate::issuers::{DEFAULT, is_name};
@@ -21,7 +22,9 @@ pub(crate) struct LoadedKey {
     pub(crate) name: String,
     /// `rsa`, `ec`, `ed25519`, or the word of another product.
     pub(crate) kind: String,
-    signer: OnceCell<Arc<PrivateKey>>,
+    /// The public half, where it is stored beside the private one or instead of it.
+    public: Option<PublicKey>,
+    signer: OnceCell<CaKey>,
 }
 
 /// All keys of a mount.
@@ -51,7 +54,7 @@ impl Keys {
         spki: &[u8],
     ) -> Result<Option<Arc<LoadedKey>>, Error> {
         for key in self.iter() {
-            if key.is_here() && key.signer(mount).await?.public_key().spki_der() == spki {
+            if key.is_here() && key.public_key(mount).await?.spki_der() == spki {
                 return Ok(Some(Arc::clone(key)));
             }
         }
@@ -65,11 +68,22 @@ impl LoadedKey {
         is_usable(&self.kind)
     }
 
-    /// The private half, parsed on first use.
+    /// The public half. The private one is looked at only where its entry has nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::signer`].
+    pub(crate) async fn public_key(&self, mount: &Mount) -> Result<PublicKey, Error> {
+        match &self.public {
+            Some(public) => Ok(public.clone()),
+            None => Ok(self.signer(mount).await?.public_key().clone()),
+        }
+    }
+
+    /// The key ready to sign, read on first use.
     ///
     /// # Errors
     /// The key is kept elsewhere, of a kind this version cannot use, or unreadable.
-    pub(crate) async fn signer(&self, mount: &Mount) -> Result<Arc<PrivateKey>, Error> {
+    pub(crate) async fn signer(&self, mount: &Mount) -> Result<CaKey, Error> {
         let signer = self.signer.get_or_try_init(|| async {
             if !self.is_here() {
                 return Err(Error::failed(format!(
@@ -88,7 +102,7 @@ impl LoadedKey {
             };
             let entry = KeyEntry::decode(&bytes).map_err(|cause| unreadable(&self.id, cause))?;
             PrivateKey::from_pem(entry.expose().as_bytes())
-                .map(Arc::new)
+                .map(CaKey::from)
                 .map_err(|cause| unreadable(&self.id, cause))
         });
         signer.await.cloned()
@@ -118,6 +132,7 @@ pub(crate) async fn all(mount: &Mount) -> Result<Arc<Keys>, Error> {
                     id: id.clone(),
                     name,
                     kind,
+                    public: stored_public(&entry),
                     signer: OnceCell::new(),
                 };
                 keys.by_id.insert(id, Arc::new(loaded));
@@ -153,11 +168,11 @@ pub(crate) async fn load(mount: &Mount, reference: &str) -> Result<Arc<LoadedKey
         .ok_or_else(|| unknown(&config.default))
 }
 
-/// The private half of the key `id`, parsed once and then shared.
+/// The key `id`, ready to sign; read once and then shared.
 ///
 /// # Errors
 /// As [`LoadedKey::signer`], or the key is gone.
-pub(crate) async fn signer(mount: &Mount, id: &str) -> Result<Arc<PrivateKey>, Error> {
+pub(crate) async fn signer(mount: &Mount, id: &str) -> Result<CaKey, Error> {
     load(mount, id).await?.signer(mount).await
 }
 
@@ -180,9 +195,10 @@ pub(crate) fn check_name(keys: &Keys, name: &str, own_id: &str) -> Result<(), Er
     }
 }
 
-/// A fresh entry for `key`, in the PEM form that the built-in engine stores.
-pub(crate) fn entry(id: String, name: String, key: &PrivateKey) -> Result<KeyEntry, Error> {
-    let pem: Secret<String> = key
+/// A fresh entry for `key`, a private half in the PEM form that the built-in engine stores.
+pub(crate) fn entry(id: String, name: String, key: &CaKey) -> Result<KeyEntry, Error> {
+    let CaKey::Local(private) = key;
+    let pem: Secret<String> = private
         .to_pem(KeyEncoding::Traditional)
         .map_err(crate::pki::failed)?;
     Ok(KeyEntry::new(
@@ -201,6 +217,12 @@ pub(crate) fn kind(key: &PublicKey) -> &'static str {
         KeyType::Ed25519 => "ed25519",
         KeyType::Other => "unknown",
     }
+}
+
+/// The public half in an entry. One that cannot be read is left to whoever needs the key to stumble over.
+fn stored_public(entry: &KeyEntry) -> Option<PublicKey> {
+    let der = pem::one(entry.public_key.as_bytes(), &["PUBLIC KEY"]).ok()?;
+    PublicKey::from_spki_der(&der).ok()
 }
 
 /// Whether keys of this kind are stored here in a form that can be used.

@@ -8,6 +8,7 @@
 
 mod aia;
 mod authority;
+mod ca_key;
 mod cache;
 mod clock;
 mod crl;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::crl::{CrlTemplate, RevokedEntries};
-use landfast_pki::{Certificate, PrivateKey, SerialNumber, SignatureAlgorithm};
+use landfast_pki::{Certificate, PublicKey, SerialNumber, SignatureAlgorithm};
 use landfast_sdk::logical::{Error, Write};
 
 use super::index::{self, Revocations};
@@ -93,7 +93,7 @@ pub(super) async fn build(
             }
         };
         let key = keys::signer(mount, &signer.entry.key_id).await?;
-        let algorithm = algorithm(signer, &key)?;
+        let algorithm = algorithm(signer, key.public_key())?;
         let mut template = CrlTemplate {
             issuer: signer.certificate.subject().clone(),
             authority_key_id: signer
@@ -121,10 +121,9 @@ pub(super) async fn build(
             book.crl_expiration_map
                 .insert(group.crl_id.clone(), StoredTime(template.next_update));
             let entries = encoded(group.revoked.iter());
-            let complete = template
-                .prepare(&entries, algorithm)
-                .sign(&*key)
-                .map_err(pki::failed)?;
+            let complete = key
+                .sign(mount, template.prepare(&entries, algorithm))
+                .await?;
             crls.push(Write::put(
                 CrlBook::complete_key(&group.crl_id),
                 complete.der(),
@@ -144,10 +143,7 @@ pub(super) async fn build(
                 .iter()
                 .filter(|(serial, _)| !listed.contains(serial)),
         );
-        let delta = template
-            .prepare(&fresh, algorithm)
-            .sign(&*key)
-            .map_err(pki::failed)?;
+        let delta = key.sign(mount, template.prepare(&fresh, algorithm)).await?;
         crls.push(Write::put(CrlBook::delta_key(&group.crl_id), delta.der()));
     }
     // CRLs of issuers that are gone go with them.
@@ -272,12 +268,12 @@ fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revo
 }
 
 /// The algorithm that the issuer is told to sign CRLs with, else the natural one of its key.
-fn algorithm(issuer: &LoadedIssuer, key: &PrivateKey) -> Result<SignatureAlgorithm, Error> {
+fn algorithm(issuer: &LoadedIssuer, key: &PublicKey) -> Result<SignatureAlgorithm, Error> {
     let stored = u32::try_from(issuer.entry.revocation_signature_algorithm).unwrap_or(0);
     let told = SignatureAlgorithm::from_storage_number(stored);
-    match told.filter(|algorithm| algorithm.fits(key.public_key()).is_ok()) {
+    match told.filter(|algorithm| algorithm.fits(key).is_ok()) {
         Some(algorithm) => Ok(algorithm),
-        None => Ok(SignatureAlgorithm::choose(key.public_key(), 0, false)
+        None => Ok(SignatureAlgorithm::choose(key, 0, false)
             .map_err(pki::failed)?
             .algorithm),
     }

@@ -12,6 +12,7 @@ use landfast_pki::authority::CaRequest;
 use landfast_pki::{KeyEncoding, KeySpec, PrivateKey, pem};
 use landfast_sdk::logical::{CommaList, Error, Ttl};
 
+use crate::ca_key::CaKey;
 use crate::keys;
 use crate::mount::Shared;
 use crate::{Mount, pki};
@@ -143,9 +144,9 @@ pub(crate) enum Form {
 /// Where a CA's key comes from, and whether it is shown.
 pub(crate) struct Source {
     /// The key.
-    pub(crate) key: Arc<PrivateKey>,
-    /// Whether the answer holds it.
-    pub(crate) shown: bool,
+    pub(crate) key: CaKey,
+    /// The private half, where the answer holds it.
+    pub(crate) shown: Option<Arc<PrivateKey>>,
 }
 
 impl Default for FormFields {
@@ -206,10 +207,10 @@ impl KeyFields {
                 "cannot specify \"external_key_ref\" on \"{exported}\"-typed generation requests"
             ))),
             ("internal" | "exported", None) => {
-                let key = mount.generate_key(self.spec()?).await?;
+                let key = Arc::new(mount.generate_key(self.spec()?).await?);
                 Ok(Source {
-                    key: Arc::new(key),
-                    shown: exported == "exported",
+                    shown: (exported == "exported").then(|| Arc::clone(&key)),
+                    key: CaKey::Local(key),
                 })
             }
             ("kms", None) => Err(Error::bad_request(
@@ -222,7 +223,7 @@ impl KeyFields {
             }
             ("existing", _) => Ok(Source {
                 key: self.existing(mount).await?,
-                shown: false,
+                shown: None,
             }),
             ("kms", Some(reference)) => Err(Error::bad_request(format!(
                 "failed to get external key: key \"{reference}\" does not exist"
@@ -256,7 +257,7 @@ impl KeyFields {
         KeySpec::parse(kind, self.key_bits.unwrap_or(0)).map_err(pki::refused)
     }
 
-    async fn existing(&self, mount: &Mount) -> Result<Arc<PrivateKey>, Error> {
+    async fn existing(&self, mount: &Mount) -> Result<CaKey, Error> {
         let found = match keys::load(mount, &self.key_ref).await {
             Ok(key) => key.signer(mount).await,
             Err(error) => Err(error),

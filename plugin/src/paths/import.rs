@@ -9,6 +9,7 @@ use landfast_pki::{Certificate, PrivateKey, pem};
 use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::authority::{Adopted, Change, missing_aia};
+use crate::ca_key::CaKey;
 use crate::crl::{self, Scope};
 use crate::mount::{Shared, finish};
 use crate::paths::keys::{TOO_SHORT, Zeroizing};
@@ -139,7 +140,7 @@ async fn import(mount: &Shared, text: &str, keys_allowed: bool) -> Result<Respon
 }
 
 /// Reads the whole bundle before anything is stored, so that a fault in it leaves the mount as it was.
-fn parse(text: &str, keys_allowed: bool) -> Result<(Vec<Certificate>, Vec<PrivateKey>), Error> {
+fn parse(text: &str, keys_allowed: bool) -> Result<(Vec<Certificate>, Vec<CaKey>), Error> {
     if text.is_empty() {
         return Err(Error::bad_request(
             "'pem_bundle' and 'certificate' parameters were empty",
@@ -191,7 +192,9 @@ fn parse(text: &str, keys_allowed: bool) -> Result<(Vec<Certificate>, Vec<Privat
         if block.encrypted {
             return Err(fault(&"the private key is encrypted"));
         }
-        PrivateKey::from_der(&block.contents).map_err(|cause| fault(&cause))
+        PrivateKey::from_der(&block.contents)
+            .map(CaKey::from)
+            .map_err(|cause| fault(&cause))
     });
     Ok((
         certificates.collect::<Result<_, _>>()?,

@@ -164,7 +164,7 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
         mount.now(),
     )
     .map_err(pki::refusal)?;
-    let csr = prepared.sign(&*source.key).map_err(pki::failed)?;
+    let csr = source.key.sign(mount, prepared).await?;
 
     let mut change = Change::begin(mount).await?;
     if let Some(name) = key_name {
@@ -189,8 +189,8 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
         ca::encoded(form, "CERTIFICATE REQUEST", csr.der()).into(),
     );
     shown.insert("key_id".to_owned(), key.id.into());
-    if source.shown {
-        ca::show_key(&mut shown, &source.key, form, &form_fields, "csr")?;
+    if let Some(key) = &source.shown {
+        ca::show_key(&mut shown, key, form, &form_fields, "csr")?;
     }
     let mut warnings = Vec::new();
     if let Some(missing) = missing_aia(mount).await? {
@@ -236,7 +236,7 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
         leaf::serial()?,
     )
     .map_err(pki::refusal)?;
-    let certificate = signer.sign(prepared)?;
+    let certificate = signer.sign(mount, prepared).await?;
     mount
         .save(vec![Write::put(
             certificate_key(certificate.serial()),
@@ -290,7 +290,7 @@ async fn self_issued(
     let (prepared, warnings) =
         authority::self_issued(&certificate, &signer.signing.rules, matching)
             .map_err(pki::refusal)?;
-    let signed = signer.sign(prepared)?;
+    let signed = signer.sign(mount, prepared).await?;
     let text = |der: &[u8]| ca::encoded(Form::Pem, "CERTIFICATE", der);
     let shown = json!({
         "certificate": text(signed.der()),

@@ -86,7 +86,7 @@ async fn make(
     }
     let key = mount.generate_key(spec).await?;
     let (prepared, mut warnings) = prepare(Holder::Key(key.public_key()))?;
-    let certificate = authority.sign(prepared)?;
+    let certificate = authority.sign(mount, prepared).await?;
     let response = Keeping::by(&role.entry)
         .answer(
             mount,

@@ -1,5 +1,7 @@
 //! `keys` and `key/REF`: the private keys of a mount.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -8,6 +10,7 @@ use landfast_pki::{KeyEncoding, KeySpec, PrivateKey, pem};
 use landfast_sdk::logical::{Cx, Error, Page, Response, Write};
 
 use crate::authority::{Adopted, Change};
+use crate::ca_key::CaKey;
 use crate::crl::{self, Scope};
 use crate::entry::key::KeyEntry;
 use crate::issuers;
@@ -96,7 +99,7 @@ pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response,
 /// `GET key/REF`.
 pub(crate) async fn read(mount: Shared, _cx: Cx, request: KeyRef) -> Result<Response, Error> {
     let key = keys::load(&mount, &request.key_ref).await?;
-    let ski = key.signer(&mount).await?.public_key().ski();
+    let ski = key.public_key(&mount).await?.ski();
     let ski: Vec<_> = ski.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut shown = describe(&key.id, &key.name, &key.kind);
     shown.insert("subject_key_id".into(), ski.join(":").into());
@@ -219,7 +222,7 @@ pub(crate) async fn import(
             keys::check_name(&change.keys, name, "")?;
         }
         let name = name.unwrap_or_default();
-        let key = only_key(text)?;
+        let key = CaKey::from(only_key(text)?);
         let Adopted { id, existing } = change.add_key(&key, name).await?;
         let kind = keys::kind(key.public_key());
         if existing {
@@ -267,7 +270,7 @@ async fn generate(
     let spec = KeySpec::parse(&request.key_type, request.key_bits).map_err(|cause| {
         Error::bad_request(format!("Validation for key_type, key_bits failed: {cause}"))
     })?;
-    let key = mount.generate_key(spec).await?;
+    let key = Arc::new(mount.generate_key(spec).await?);
 
     let mut change = Change::begin(mount).await?;
     // Another request may have taken the name meanwhile.
@@ -275,7 +278,9 @@ async fn generate(
         keys::check_name(&change.keys, name, "")?;
     }
     let name = name.unwrap_or_default();
-    let Adopted { id, .. } = change.add_key(&key, name).await?;
+    let Adopted { id, .. } = change
+        .add_key(&CaKey::Local(Arc::clone(&key)), name)
+        .await?;
     change.commit(&[], &[]).await?;
     let mut shown = describe(&id, name, keys::kind(key.public_key()));
     if exported {

@@ -9,11 +9,12 @@ use serde_json::{Map, Value};
 
 use landfast_pki::issue::LeafRequest;
 use landfast_pki::validity::MountTtl;
-use landfast_pki::{Certificate, Prepared, PrivateKey, SerialNumber, Signer};
+use landfast_pki::{Certificate, Prepared, PrivateKey, SerialNumber};
 use landfast_sdk::logical::{CommaList, Error, Lease, Response, Ttl};
 
 use crate::aia::{self, Signing};
 use crate::authority::certificate_key;
+use crate::ca_key::CaKey;
 use crate::entry::role::RoleEntry;
 use crate::paths::answer::{Encoding, unix};
 use crate::role::Role;
@@ -139,7 +140,7 @@ pub(crate) async fn role(mount: &Mount, name: &str) -> Result<Arc<Role>, Error> 
 /// An issuer and its key, ready to sign leaves.
 pub(crate) struct Authority {
     pub(crate) signing: Arc<Signing>,
-    key: Arc<PrivateKey>,
+    key: CaKey,
 }
 
 impl Authority {
@@ -164,10 +165,12 @@ impl Authority {
     ///
     /// # Errors
     /// When the key cannot sign.
-    pub(crate) fn sign(&self, prepared: Prepared) -> Result<Certificate, Error> {
-        prepared
-            .sign(&*self.key as &dyn Signer)
-            .map_err(pki::failed)
+    pub(crate) async fn sign(
+        &self,
+        mount: &Mount,
+        prepared: Prepared,
+    ) -> Result<Certificate, Error> {
+        self.key.sign(mount, prepared).await
     }
 }
 

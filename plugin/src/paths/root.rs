@@ -105,7 +105,7 @@ async fn make(
         authority::root(&request, public, &urls, ttl, mount.now(), leaf::serial()?)
             .map_err(pki::refusal)?;
     let algorithm = prepared.algorithm();
-    let certificate = prepared.sign(&*source.key).map_err(pki::failed)?;
+    let certificate = source.key.sign(mount, prepared).await?;
 
     let mut change = Change::begin(mount).await?;
     // Another request may have taken a name while the key was made.
@@ -157,8 +157,8 @@ async fn make(
         "key_id": key.id,
         "key_name": key_name,
     }));
-    if source.shown {
-        ca::show_key(&mut shown, &source.key, form, &form_fields, "certificate")?;
+    if let Some(key) = &source.shown {
+        ca::show_key(&mut shown, key, form, &form_fields, "certificate")?;
     }
     warnings.extend(said);
     warnings.extend(built);

@@ -71,7 +71,7 @@ async fn make(
         leaf::serial()?,
     )
     .map_err(pki::refusal)?;
-    let certificate = authority.sign(prepared)?;
+    let certificate = authority.sign(mount, prepared).await?;
     let response = Keeping::by(&role.entry)
         .answer(mount, encoding, &certificate, &authority.signing, None)
         .await?;
@@ -218,7 +218,7 @@ async fn make_verbatim(
         leaf::serial()?,
     )
     .map_err(pki::refusal)?;
-    let certificate = authority.sign(prepared)?;
+    let certificate = authority.sign(mount, prepared).await?;
     let keeping = role
         .map(|role| Keeping::by(&role.entry))
         .unwrap_or_default();
