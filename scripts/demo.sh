@@ -41,7 +41,7 @@ server=
 finish() {
     local status=$?
     if [[ -n ${DEMO_KEEP:-} && $status -eq 0 ]]; then
-        printf '\nStill running: export BAO_ADDR=%s BAO_TOKEN=root   (end it with: kill %s; files in %s)\n' "$BAO_ADDR" "$server" "$dir"
+        printf '\nStill running: export BAO_ADDR=%s BAO_TOKEN=%s   (end it with: kill %s; files in %s)\n' "$BAO_ADDR" "$BAO_TOKEN" "$server" "$dir"
         return
     fi
     if [[ -n $server ]]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
@@ -61,19 +61,66 @@ export BAO_ADDR=http://127.0.0.1:$port VAULT_ADDR=http://127.0.0.1:$port BAO_TOK
 export HOME=$dir
 unset BAO_NAMESPACE VAULT_NAMESPACE BAO_CACERT VAULT_CACERT
 
-say "A server starts"
-mkdir "$dir/plugins"
+# Vault has no KMS plugins: there the server keeps everything in memory, and the steps about the seal are left out.
+seals=
+if "$bao" version | grep -q OpenBao; then seals=1; fi
+
+start() {
+    local arguments=()
+    [[ -n $seals ]] || arguments=(-dev -dev-no-store-token -dev-root-token-id=root -dev-listen-address="127.0.0.1:$port")
+    "$bao" server "${arguments[@]}" -config="$dir/server.hcl" >>"$dir/server.log" 2>&1 &
+    server=$!
+    # 0: unsealed, 2: sealed or not initialised yet.
+    wait_for "$1"
+}
+wait_for() {
+    local status
+    for _ in {1..400}; do
+        status=0
+        "$bao" status >/dev/null 2>&1 || status=$?
+        [[ $status -eq $1 ]] && return
+        kill -0 "$server" 2>/dev/null || fail "the server ended"
+        sleep 0.05
+    done
+    fail "the server is not ready"
+}
+
+mkdir "$dir/plugins" "$dir/raft"
 install -m 0755 "$landfast" "$dir/plugins/landfast"
 printf 'plugin_directory = "%s"\n' "$dir/plugins" >"$dir/server.hcl"
-"$bao" server -dev -dev-no-store-token -dev-root-token-id=root -dev-listen-address="127.0.0.1:$port" \
-    -config="$dir/server.hcl" >"$dir/server.log" 2>&1 &
-server=$!
-for _ in {1..200}; do
-    "$bao" status >/dev/null 2>&1 && break
-    kill -0 "$server" 2>/dev/null || fail "the server ended"
-    sleep 0.05
-done
-good "$("$bao" version), in memory, at $BAO_ADDR"
+if [[ -n $seals ]]; then
+    say "A server starts, and unseals itself through the plugin: here by a key file, in earnest by AWS KMS"
+    run "$dir/plugins/landfast" unseal init-key "$dir/seal.key"
+    cat >>"$dir/server.hcl" <<HCL
+api_addr     = "$BAO_ADDR"
+cluster_addr = "https://127.0.0.1:$((port + 1))"
+storage "raft" {
+  path    = "$dir/raft"
+  node_id = "one"
+}
+listener "tcp" {
+  address     = "127.0.0.1:$port"
+  tls_disable = true
+}
+plugin "kms" "awskms" {
+  command   = "landfast"
+  sha256sum = "$(sha256sum <"$landfast" | cut -d' ' -f1)"
+}
+seal "awskms" {
+  local_key_file = "$dir/seal.key"
+}
+HCL
+    start 2
+    "$bao" operator init -recovery-shares=1 -recovery-threshold=1 -format=json >"$dir/init.json"
+    BAO_TOKEN=$(sed -n 's/.*"root_token": "\(.*\)".*/\1/p' "$dir/init.json")
+    VAULT_TOKEN=$BAO_TOKEN
+    wait_for 0
+    good "$("$bao" version), at $BAO_ADDR, unsealed by $("$bao" status | sed -n 's/^Recovery Seal Type *//p; s/^Seal Type *//p' | head -1)"
+else
+    say "A server starts"
+    start 0
+    good "$("$bao" version), in memory, at $BAO_ADDR"
+fi
 
 say "The plugin is registered with its SHA-256, and mounted"
 register=$("$dir/plugins/landfast" register --server openbao --name landfast | grep '^bao plugin register')
@@ -119,5 +166,14 @@ if as_node write pki/sign/hybrid-node csr=@"$dir/foreign.csr" >"$dir/refusal" 2>
 fi
 sed -n 's/^\* /   /p' "$dir/refusal"
 grep -q "not allowed" "$dir/refusal" || fail "the refusal says something else: $(cat "$dir/refusal")"
+
+if [[ -n $seals ]]; then
+    say "The server is restarted: nobody types a key, and node-1 renews"
+    kill "$server"
+    wait "$server" 2>/dev/null || true
+    start 0
+    as_node write -field=serial_number pki/sign/hybrid-node csr=@"$dir/node-1.csr" >"$dir/serial" || fail "no certificate after the restart"
+    good "unsealed by itself; node-1 holds certificate $(cat "$dir/serial")"
+fi
 
 printf '\n%sDone in %d s.%s A hybrid node has its certificate, AWS has its trust anchor, and no AWS key lies anywhere.\n' "$bold" "$SECONDS" "$off"
