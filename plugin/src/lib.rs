@@ -16,6 +16,7 @@ pub mod entry;
 mod identity;
 mod issuers;
 mod keys;
+mod kms;
 mod mount;
 mod paths;
 mod pki;

@@ -14,6 +14,7 @@ use landfast_sdk::logical::{
 use crate::cache::{Cache, Ticket};
 use crate::clock::{Clock, SystemClock};
 use crate::crl::{self, CrlState};
+use crate::kms::Kms;
 use crate::paths::leaf::SERIAL_NUMBER;
 use crate::paths::revoke;
 use crate::{pki, table};
@@ -32,6 +33,9 @@ pub struct Mount {
     pub(crate) revoking: Mutex<()>,
     /// What is remembered of CRLs between requests.
     pub(crate) crl: CrlState,
+    /// The way to AWS KMS.
+    #[allow(dead_code, reason = "see the module")]
+    pub(crate) kms: Kms,
 }
 
 /// A mount as handlers get it.
@@ -222,6 +226,7 @@ impl Backend for Mount {
             authority: Mutex::new(()),
             revoking: Mutex::new(()),
             crl: CrlState::default(),
+            kms: Kms::default(),
         })
     }
 

@@ -6,8 +6,8 @@ use landfast_sdk::logical::{Path, Table, path, rule};
 
 use crate::Mount;
 use crate::paths::{
-    cluster, crl, defaults, fetch, hybrid_role, import, intermediate, issue, issuers, keys, revoke,
-    roles, root, settings, sign, trust_anchor, urls,
+    cluster, crl, defaults, fetch, hybrid_role, import, intermediate, issue, issuers, keys, kms,
+    revoke, roles, root, settings, sign, trust_anchor, urls,
 };
 
 /// The whole table.
@@ -26,7 +26,12 @@ pub(crate) fn table() -> Table<Mount> {
     Table::new(rows.into_iter().flatten().collect())
         .help(HELP)
         .operation_ids(ids::IDS)
-        .seal_wrap(&["config/ca_bundle", "config/ca_bundle.bak", "config/key/"])
+        .seal_wrap(&[
+            "config/ca_bundle",
+            "config/ca_bundle.bak",
+            "config/key/",
+            "landfast/config/kms",
+        ])
         .local_storage(&[
             "revoked/",
             "delta-wal/",
@@ -268,6 +273,14 @@ fn key_rows() -> Vec<Path<Mount>> {
         path("keys/generate/exported", "Make a key and show its private half once.").update(keys::generate_exported),
         path("keys/generate/kms", "Refused: a plugin cannot use keys that the server keeps.").update(keys::generate_kms),
         path("keys/import", "Import a private key.").update(keys::import),
+        path("config/kms", "Read and set how the mount reaches AWS KMS.")
+            .describe(
+                "Without credentials of its own the mount uses the identity of the server: the environment, shared files, container or \
+                 instance of the server's process. Secrets are never shown again. Nothing is called when this is written.",
+            )
+            .read(kms::read)
+            .update(kms::write)
+            .delete(kms::delete),
         path("config/keys", "Read and set the default key.").read(defaults::read_key).update(defaults::write_key),
     ]
 }

@@ -233,9 +233,7 @@ async fn open(mut config: AwsConfig, limits: Limits) -> Result<Envelope<AwsKms>,
         report(kms.describe().await, lenient)
             .map_err(|e| e.at("error fetching AWS KMS wrapping key information"))?;
     }
-    if session.can_identify() {
-        tokio::spawn(async move { log_identity(&session).await });
-    }
+    tokio::spawn(log_identity(session));
     Ok(Envelope::new(kms, KIND, metadata).strict_key(strict))
 }
 
@@ -270,7 +268,11 @@ fn report(looked_up: Result<KeyFacts, Error>, lenient: bool) -> Result<(), Error
     }
 }
 
-async fn log_identity(session: &Session) {
+/// Says in the log which identity a session uses, unless that would ask another service than the one that holds the keys.
+pub async fn log_identity(session: Arc<Session>) {
+    if !session.can_identify() {
+        return;
+    }
     match session.identify().await {
         Ok(identity) => {
             tracing::info!(%identity, region = session.region(), "AWS KMS is used as this identity")

@@ -142,6 +142,16 @@ pub enum Author {
     TenantWithServerIdentity,
 }
 
+impl Author {
+    /// The configuration in the words of a message.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Operator | Self::Isolated => "the seal stanza",
+            Self::Tenant | Self::TenantWithServerIdentity => "the configuration",
+        }
+    }
+}
+
 const KNOWN: [&str; 20] = [
     "access_key",
     "disallow_env_vars",
@@ -187,6 +197,7 @@ impl AwsConfig {
     ) -> Result<Self, Error> {
         let mut reader = Reader {
             stanza,
+            author: options.author,
             warnings: Vec::new(),
         };
         reader.warn_about_unknown_keys();
@@ -206,6 +217,14 @@ impl AwsConfig {
         let region = reader.region(environment, key.as_ref(), isolated)?;
         let (endpoint, sts_endpoint) = reader.endpoints(environment)?;
         let fallbacks = reader.fallbacks(key.as_ref())?;
+        if options.author == Author::TenantWithServerIdentity
+            && fallbacks.iter().any(|other| other.endpoint.is_some())
+        {
+            return Err(Error::Config(
+                "fallback_regions cannot name endpoints together with the server's identity"
+                    .to_owned(),
+            ));
+        }
         let imds = !isolated && reader.flag("imds", true)?;
         let credentials = CredentialPlan::read(&mut reader, environment, isolated, imds)?;
         Ok(Self {
@@ -232,6 +251,7 @@ impl AwsConfig {
 /// The stanza while it is read.
 struct Reader<'a> {
     stanza: &'a BTreeMap<String, String>,
+    author: Author,
     warnings: Vec<String>,
 }
 
@@ -269,7 +289,8 @@ impl<'a> Reader<'a> {
                 _ => String::new(),
             };
             self.warnings.push(format!(
-                "the seal stanza's key {key:?} is not known and has no effect{hint}"
+                "{}'s key {key:?} is not known and has no effect{hint}",
+                self.author.words()
             ));
         }
     }
@@ -340,7 +361,7 @@ impl<'a> Reader<'a> {
     ) -> Result<RegionChoice, Error> {
         let from_key = key.and_then(KeyReference::region);
         let named = [
-            (self.value("region"), "the seal stanza"),
+            (self.value("region"), self.author.words()),
             (environment.var("AWS_REGION"), "AWS_REGION"),
             (environment.var("AWS_DEFAULT_REGION"), "AWS_DEFAULT_REGION"),
         ];

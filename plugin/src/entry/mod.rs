@@ -9,6 +9,7 @@ pub mod config;
 pub mod crl;
 pub mod issuer;
 pub mod key;
+pub mod kms;
 pub mod revoked;
 pub mod role;
 pub mod time;
@@ -40,4 +41,5 @@ impl JsonEntry for config::KeysConfig {}
 impl JsonEntry for crl::CrlBook {}
 impl JsonEntry for issuer::AiaEntry {}
 impl JsonEntry for issuer::IssuerEntry {}
+impl JsonEntry for kms::KmsConfig {}
 impl JsonEntry for revoked::RevokedEntry {}

@@ -12,6 +12,7 @@ pub(crate) mod intermediate;
 pub(crate) mod issue;
 pub(crate) mod issuers;
 pub(crate) mod keys;
+pub(crate) mod kms;
 pub(crate) mod leaf;
 pub(crate) mod revoke;
 pub(crate) mod roles;

@@ -175,7 +175,9 @@ impl CredentialCache {
         source: &Source,
     ) -> Result<Option<(Credentials, Option<Duration>)>, Error> {
         match source {
-            Source::Stanza(keys) | Source::Environment(keys) => static_keys(keys).await.map(Some),
+            Source::Stanza(keys, _) | Source::Environment(keys) => {
+                static_keys(keys).await.map(Some)
+            }
             Source::Profile {
                 file,
                 profile,

@@ -34,8 +34,8 @@ pub struct StaticKeys {
 /// A place to look for credentials.
 #[derive(Debug)]
 pub enum Source {
-    /// Keys in the seal stanza, or in files that it names.
-    Stanza(StaticKeys),
+    /// Keys in the configuration, or in files that it names.
+    Stanza(StaticKeys, &'static str),
     /// `AWS_ACCESS_KEY_ID` and its companions.
     Environment(StaticKeys),
     /// The shared credentials and configuration files, with whatever the profile says: keys, `credential_process`, a role.
@@ -68,7 +68,7 @@ impl Source {
     /// The source in the words of a message.
     pub fn describe(&self) -> &'static str {
         match self {
-            Self::Stanza(_) => "the seal stanza",
+            Self::Stanza(_, words) => words,
             Self::Environment(_) => "the environment",
             Self::Profile { .. } => "the shared credentials files",
             Self::WebIdentity { .. } => "the web identity token",
@@ -134,7 +134,7 @@ impl CredentialPlan {
 
         let mut sources = Vec::new();
         if let Some(keys) = stanza_keys(reader, environment, isolated)? {
-            sources.push(Source::Stanza(keys));
+            sources.push(Source::Stanza(keys, reader.author.words()));
         } else if isolated {
             sources.extend(web_identity);
             if sources.is_empty() {

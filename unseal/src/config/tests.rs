@@ -320,7 +320,7 @@ fn static_keys_may_lie_elsewhere() {
         ("secret_key", "file:///run/secret"),
     ];
     let config = parse(&stanza, &[("THE_KEY", "AKIAENV")]).expect("parses");
-    let [Source::Stanza(keys)] = config.credentials.sources.as_slice() else {
+    let [Source::Stanza(keys, _)] = config.credentials.sources.as_slice() else {
         panic!("{config:?}")
     };
     assert!(matches!(&keys.access_key, SecretText::Inline(value) if value.expose() == "AKIAENV"));
@@ -393,7 +393,10 @@ fn a_tenant_reaches_nothing_of_the_server() {
             &options,
         )
     };
-    assert_eq!(sources(&tenant(&[]).expect("parses")), ["the seal stanza"]);
+    assert_eq!(
+        sources(&tenant(&[]).expect("parses")),
+        ["the configuration"]
+    );
     for (key, value) in [
         ("shared_creds_filename", "/tmp/credentials"),
         ("shared_creds_profile", "x"),
@@ -430,6 +433,15 @@ fn the_servers_identity_is_not_sent_elsewhere() {
         assert!(lent(&[(key, "https://example.com")]).is_err(), "{key}");
     }
     assert!(lent(&[("session_token", "file:///etc/shadow")]).is_err());
+    let replica = ("kms_key_id", "mrk-1");
+    assert!(lent(&[replica, ("fallback_regions", "eu-west-1")]).is_ok());
+    assert!(
+        lent(&[
+            replica,
+            ("fallback_regions", "eu-west-1=https://example.com")
+        ])
+        .is_err()
+    );
 }
 
 #[test]
