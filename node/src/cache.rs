@@ -148,6 +148,7 @@ fn parse(content: &[u8]) -> Option<Credentials> {
         session_token: Secret::new(document.session_token.to_owned()),
         expiration: document.expiration,
         assumed_role_arn: document.assumed_role_arn.to_owned(),
+        clock_behind: None,
     })
 }
 
@@ -165,6 +166,7 @@ mod tests {
             session_token: Secret::new("token".into()),
             expiration: expiration.parse().unwrap(),
             assumed_role_arn: String::new(),
+            clock_behind: None,
         }
     }
 

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cache::Cache;
 use crate::files::FileError;
@@ -107,7 +107,14 @@ impl Provider {
         let credentials = client
             .create_session(&identity, &options.request, now)
             .await?;
-        if let Some(cache) = &options.cache {
+        if let Some(behind) = credentials.clock_behind {
+            // Every later look at the cache would go by the wrong clock.
+            tracing::warn!(
+                "this machine's clock is {} {}: set it right (NTP); the session is not cached",
+                span(behind),
+                if behind.is_positive() { "behind" } else { "ahead" },
+            );
+        } else if let Some(cache) = &options.cache {
             let key = self.cache_key(&identity.leaf);
             if let Err(error) = cache.store(&key, &credentials) {
                 tracing::warn!(%error, "the session is not cached");
@@ -145,5 +152,32 @@ impl Provider {
         builder
             .build()
             .map_err(|error| ProviderError::Http(error.to_string()))
+    }
+}
+
+/// A length of time in the largest unit that fits, without its sign.
+fn span(length: SignedDuration) -> String {
+    let minutes = length.abs().as_mins();
+    match minutes {
+        0..120 => format!("{minutes} minutes"),
+        120..2880 => format!("{} hours", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_the_unit_that_fits() {
+        for (minutes, text) in [
+            (-5, "5 minutes"),
+            (1439, "23 hours"),
+            (1441, "24 hours"),
+            (4320, "3 days"),
+        ] {
+            assert_eq!(span(SignedDuration::from_mins(minutes)), text);
+        }
     }
 }

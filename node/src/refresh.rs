@@ -71,7 +71,7 @@ pub async fn once<E>(
 ) -> Result<Timestamp, Trouble<E>> {
     let obtained = clock();
     let credentials = provider.fetch(&clock).await.map_err(Trouble::Provider)?;
-    let next = due(obtained, credentials.expiration);
+    let next = due(obtained, credentials.ends());
     deliver(credentials).map_err(Trouble::Deliver)?;
     Ok(next)
 }

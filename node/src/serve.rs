@@ -138,7 +138,7 @@ impl Service {
         let held = lock(&self.0.current);
         let Some(held) = held
             .as_ref()
-            .filter(|held| held.credentials.expiration > now)
+            .filter(|held| held.credentials.ends() > now)
         else {
             return plain(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -380,6 +380,7 @@ mod tests {
             session_token: Secret::new("token".into()),
             expiration: expiration.parse().unwrap(),
             assumed_role_arn: String::new(),
+            clock_behind: None,
         }
     }
 

@@ -11,14 +11,17 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use landfast_pki::Secret;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::arn::Arn;
-use crate::crypto::{KeyError, SessionKey};
+use crate::crypto::{self, KeyError, SessionKey};
 use crate::sigv4::{self, Authorization, Scope, SignedRequest};
+use crate::vault;
 
 /// The path of the call.
 pub const PATH: &str = "/sessions";
@@ -27,10 +30,35 @@ pub const MAX_CHAIN: usize = 5;
 /// The shortest and the longest session, in seconds.
 pub const DURATIONS: std::ops::RangeInclusive<u32> = 900..=43_200;
 
-/// How often a call is tried, with growing pauses between.
+/// How often a call is tried, with a pause by chance between: up to one
+/// second, then up to two.
+///
+/// Source: AWS SDKs and tools reference guide, "Retry behavior" (standard mode).
 const ATTEMPTS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(400);
+const PAUSE: Duration = Duration::from_secs(1);
+/// Longer than this, nobody waits who asked for credentials.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Errors that ask for less haste, whatever their status.
+///
+/// Source: as above, "Retryable errors".
+const THROTTLING: [&str; 9] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+    "SlowDown",
+];
+/// Errors of the service that pass by themselves, whatever their status.
+const TRANSIENT: [&str; 2] = ["RequestTimeout", "RequestTimeoutException"];
+/// A clock that is further off than this explains a refusal; the service's
+/// own window is not published.
+const SKEW: SignedDuration = SignedDuration::from_mins(4);
+/// No answer to a session request is longer.
+const MAX_ANSWER: usize = 64 * 1024;
 
 /// What proves who the node is: a certificate, its chain and its key.
 #[derive(Debug)]
@@ -177,6 +205,19 @@ pub struct Credentials {
     pub expiration: Timestamp,
     /// The assumed role with the session name.
     pub assumed_role_arn: String,
+    /// How far the service's clock is ahead of this machine's, when that is
+    /// far enough to matter.
+    pub clock_behind: Option<SignedDuration>,
+}
+
+impl Credentials {
+    /// When they end by this machine's clock, right or wrong.
+    pub fn ends(&self) -> Timestamp {
+        let behind = self.clock_behind.unwrap_or_default();
+        self.expiration
+            .checked_sub(behind)
+            .unwrap_or(self.expiration)
+    }
 }
 
 #[derive(Deserialize)]
@@ -254,10 +295,14 @@ pub enum SessionError {
 
 impl SessionError {
     /// Whether the same call may succeed later.
-    pub const fn is_temporary(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         match self {
             Self::Transport { .. } => true,
-            Self::Refused { status, .. } => matches!(*status, 429 | 500 | 502 | 503 | 504),
+            Self::Refused { status, kind, .. } => {
+                matches!(*status, 429 | 500 | 502 | 503 | 504)
+                    || THROTTLING.contains(&kind.as_str())
+                    || TRANSIENT.contains(&kind.as_str())
+            }
             Self::Key(_) | Self::Answer { .. } => false,
         }
     }
@@ -293,6 +338,7 @@ impl Endpoint {
         };
         let suffix = match (kind.dual_stack, anchor.partition.as_str()) {
             (true, "aws-cn") => "api.amazonwebservices.com.cn",
+            (true, "aws-eusc") => "api.amazonwebservices.eu",
             (true, _) => "api.aws",
             (false, _) => anchor.dns_suffix(),
         };
@@ -338,71 +384,100 @@ impl Client {
         request: &SessionRequest,
         now: impl Fn() -> Timestamp,
     ) -> Result<Credentials, SessionError> {
-        let mut pause = FIRST_PAUSE;
+        let mut skew = SignedDuration::ZERO;
         for attempt in 1.. {
-            let (error, wanted) = match self.attempt(identity, request, now()).await {
+            let signed_at = now().checked_add(skew).unwrap_or_else(|_| now());
+            let failed = match self.attempt(identity, request, signed_at, skew).await {
                 Ok(credentials) => return Ok(credentials),
                 Err(failed) => failed,
             };
-            if attempt >= ATTEMPTS || !error.is_temporary() {
+            let Failed {
+                error,
+                wanted,
+                clock,
+            } = failed;
+            if attempt >= ATTEMPTS {
                 return Err(error);
             }
-            let wait = wanted.unwrap_or(pause).min(LONGEST_PAUSE);
+            if let Some(clock) = clock
+                && skew.is_zero()
+                && matches!(error, SessionError::Refused { status: 400..=403, .. })
+            {
+                skew = clock;
+                continue;
+            }
+            if !error.is_temporary() {
+                return Err(error);
+            }
+            let wait = wanted.unwrap_or_else(|| pause(attempt)).min(LONGEST_PAUSE);
             tracing::debug!(attempt, ?wait, %error, "CreateSession will be tried again");
             tokio::time::sleep(wait).await;
-            pause *= 2;
         }
         unreachable!("the loop returns at its last attempt")
     }
 
+    /// One call, signed as of `now`, which is the machine's time moved by `skew`.
     async fn attempt(
         &self,
         identity: &Identity,
         request: &SessionRequest,
         now: Timestamp,
-    ) -> Result<Credentials, (SessionError, Option<Duration>)> {
+        skew: SignedDuration,
+    ) -> Result<Credentials, Failed> {
         let host = self.endpoint.host();
         let signed = request
             .sign(identity, host, &self.endpoint.region, now)
-            .map_err(|error| (error.into(), None))?;
+            .map_err(|error| Failed::of(error.into()))?;
         let mut call = self.http.post(format!("{}{PATH}", self.endpoint.url));
         for (name, value) in &signed.headers {
             call = call.header(name, value);
         }
         let transport = |error: reqwest::Error| {
-            let error = error.without_url();
-            let mut cause = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(inner) = source {
-                cause = format!("{cause}: {inner}");
-                source = inner.source();
-            }
-            let endpoint = host.to_owned();
-            (SessionError::Transport { endpoint, cause }, None)
+            Failed::of(SessionError::Transport {
+                endpoint: host.to_owned(),
+                cause: vault::causes(&error.without_url()),
+            })
         };
-        let response = call.body(signed.body).send().await.map_err(transport)?;
+        let mut response = call.body(signed.body).send().await.map_err(transport)?;
         let status = response.status().as_u16();
+        let clock = response
+            .headers()
+            .get("date")
+            .and_then(|value| ahead(value.to_str().ok()?, now));
         let kind = response
             .headers()
             .get("x-amzn-errortype")
             .and_then(|value| value.to_str().ok())
             .map(|value| value.split(':').next().unwrap_or(value).to_owned());
-        let body = Secret::new(response.bytes().await.map_err(transport)?.to_vec());
+        let strange = |what| {
+            Failed::of(SessionError::Answer {
+                endpoint: host.to_owned(),
+                what,
+            })
+        };
+        // One allocation, so that no copy of a secret stays behind unwiped.
+        let mut body = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(strange("it is longer than 64 KiB"));
+            }
+            body.extend_from_slice(&chunk);
+        }
         if !(200..300).contains(&status) {
-            let error: AnswerError = serde_json::from_slice(body.expose()).unwrap_or_default();
+            let error: AnswerError = serde_json::from_slice(&body).unwrap_or_default();
             let wait = error.retry_after_seconds.map(Duration::from_secs);
             let refused = SessionError::Refused {
                 status,
                 kind: kind.unwrap_or_else(|| "refused".to_owned()),
                 message: error.message,
             };
-            return Err((refused, wait));
+            return Err(Failed {
+                error: refused,
+                wanted: wait,
+                clock,
+            });
         }
-        let strange = |what| {
-            let endpoint = host.to_owned();
-            (SessionError::Answer { endpoint, what }, None)
-        };
-        let answer: Answer = serde_json::from_slice(body.expose())
+        let answer: Answer = serde_json::from_slice(&body)
             .map_err(|_| strange("the body is not the documented JSON"))?;
         let set = answer
             .credential_set
@@ -419,8 +494,44 @@ impl Client {
             session_token: Secret::new(given.session_token),
             expiration: given.expiration,
             assumed_role_arn: set.assumed_role_user.arn,
+            clock_behind: clock
+                .map(|clock| clock + skew)
+                .or_else(|| Some(skew).filter(|skew| !skew.is_zero())),
         })
     }
+}
+
+/// What an attempt that failed leaves behind.
+struct Failed {
+    error: SessionError,
+    /// How long the service wants to be left alone.
+    wanted: Option<Duration>,
+    /// How far its clock is ahead of the time that was signed, if that is much.
+    clock: Option<SignedDuration>,
+}
+
+impl Failed {
+    const fn of(error: SessionError) -> Self {
+        Self {
+            error,
+            wanted: None,
+            clock: None,
+        }
+    }
+}
+
+/// How far a `Date` header is ahead of `now`, if it is far.
+fn ahead(date: &str, now: Timestamp) -> Option<SignedDuration> {
+    let theirs = rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
+    let ahead = theirs.duration_since(now);
+    (ahead.abs() > SKEW).then_some(ahead)
+}
+
+/// A pause before the attempt after this one.
+fn pause(attempt: u32) -> Duration {
+    let longest = PAUSE.saturating_mul(2_u32.saturating_pow(attempt - 1));
+    let share = crypto::random::<1>().map_or(0.5, |[byte]| f64::from(byte) / 255.0);
+    longest.mul_f64(share)
 }
 
 #[cfg(test)]
@@ -454,6 +565,10 @@ mod tests {
             "https://rolesanywhere-fips.r-1.amazonaws.com"
         );
         assert_eq!(url("aws", false, true), "https://rolesanywhere.r-1.api.aws");
+        assert_eq!(
+            url("aws-eusc", false, true),
+            "https://rolesanywhere.r-1.api.amazonwebservices.eu"
+        );
     }
 
     #[test]
@@ -463,6 +578,36 @@ mod tests {
             region: "r".into(),
         };
         assert_eq!(endpoint.host(), "127.0.0.1:8443");
+    }
+
+    #[test]
+    fn throttling_is_known_by_its_name_as_well() {
+        let refused = |status, kind: &str| SessionError::Refused {
+            status,
+            kind: kind.to_owned(),
+            message: String::new(),
+        };
+        assert!(refused(429, "anything").is_temporary());
+        assert!(refused(400, "ThrottlingException").is_temporary());
+        assert!(!refused(400, "ValidationException").is_temporary());
+        assert!(!refused(403, "AccessDeniedException").is_temporary());
+    }
+
+    #[test]
+    fn pauses_are_by_chance_and_bounded() {
+        let drawn: Vec<Duration> = (0..32).map(|_| pause(2)).collect();
+        assert!(drawn.iter().all(|pause| *pause <= PAUSE * 2));
+        assert!(drawn.iter().any(|pause| *pause != drawn[0]), "no chance");
+    }
+
+    #[test]
+    fn only_a_clock_that_is_far_off_counts() {
+        let now: Timestamp = "2026-09-01T12:00:00Z".parse().unwrap();
+        let ahead = |date| ahead(date, now).map(|ahead| ahead.as_secs());
+        assert_eq!(ahead("Tue, 01 Sep 2026 12:03:59 GMT"), None);
+        assert_eq!(ahead("Wed, 02 Sep 2026 12:00:00 GMT"), Some(86_400));
+        assert_eq!(ahead("Mon, 31 Aug 2026 12:00:00 GMT"), Some(-86_400));
+        assert_eq!(ahead("soon"), None);
     }
 
     #[test]

@@ -210,6 +210,7 @@ mod tests {
             session_token: Secret::new("token==".into()),
             expiration: "2026-09-01T12:00:00Z".parse().unwrap(),
             assumed_role_arn: String::new(),
+            clock_behind: None,
         }
     }
 

@@ -422,7 +422,7 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>, VaultError> {
 }
 
 /// An error with all that lies below it.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {

@@ -6,6 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use landfast_node::lab::Fault;
 use landfast_node::lab::server::{BindError, Lab};
 use landfast_node::session::{Client, Credentials, Endpoint, SessionError};
@@ -38,9 +39,14 @@ impl Rig {
     }
 
     async fn session(&self) -> Result<Credentials, SessionError> {
+        self.session_at(SignedDuration::ZERO).await
+    }
+
+    /// A session for a machine whose clock is this far ahead.
+    async fn session_at(&self, ahead: SignedDuration) -> Result<Credentials, SessionError> {
         let identity = identity("pki/rsa-leaf.crt", "pki/rsa-leaf.key");
         self.client
-            .create_session(&identity, &session_request(), now)
+            .create_session(&identity, &session_request(), || now() + ahead)
             .await
     }
 }
@@ -104,6 +110,31 @@ async fn a_refusal_is_final_and_keeps_the_services_text() {
     );
     assert!(!error.is_temporary());
     assert_eq!(rig.lab.calls().len(), 1, "a refusal is not tried again");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_by_a_day_is_learned_from_the_service() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.session().await.unwrap().clock_behind, None);
+    for hours in [24, -24] {
+        let ahead = SignedDuration::from_hours(hours);
+        let credentials = rig.session_at(ahead).await.unwrap();
+        assert_eq!(credentials.clock_behind, Some(-ahead));
+        assert_eq!(
+            credentials.ends(),
+            now() + ahead + Duration::from_secs(900),
+            "by the wrong clock, it still lasts for its length"
+        );
+    }
+    let calls = rig.lab.calls();
+    let outcomes: Vec<u16> = calls.iter().map(|call| call.status).collect();
+    assert_eq!(outcomes, [201, 403, 201, 403, 201]);
+
+    // What another reason stops is not tried for ever.
+    rig.lab.state().profiles[0].enabled = false;
+    let ahead = SignedDuration::from_hours(24);
+    let error = rig.session_at(ahead).await.unwrap_err();
+    assert!(error.to_string().contains("disabled"), "{error}");
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State as Shared};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, patch, post};
 use base64::Engine as _;
@@ -135,6 +136,7 @@ impl Lab {
             .route("/lab/faults", post(faults))
             .fallback(unknown)
             .layer(DefaultBodyLimit::max(MAX_BODY))
+            .layer(middleware::map_response_with_state(self.clone(), date))
             .with_state(self);
         axum::serve(listener, router)
             .with_graceful_shutdown(stop)
@@ -218,6 +220,15 @@ async fn session(
     };
     tracing::info!(status = call.status, outcome = %call.outcome, "CreateSession");
     lock(&lab.0.calls).push(call);
+    response
+}
+
+/// Dates an answer by the lab's clock: clients learn from it that theirs is wrong.
+async fn date(Shared(lab): Shared<Lab>, mut response: Response) -> Response {
+    let date = lab.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        response.headers_mut().insert(header::DATE, date);
+    }
     response
 }
 
