@@ -2,14 +2,23 @@
 //! names aws-lc-rs.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
+use aws_lc_rs::cipher::{
+    AES_128, AES_192, AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey,
+};
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::pbkdf2;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, KeyPair, PqdsaKeyPair,
     PqdsaSigningAlgorithm, PqdsaVerificationAlgorithm, RsaKeyPair, UnparsedPublicKey,
 };
+
+use landfast_pki::Secret;
+use zeroize::Zeroizing;
 
 use crate::sigv4::Algorithm;
 
@@ -30,6 +39,62 @@ pub fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     let mut out = [0; N];
     aws_lc_rs::rand::fill(&mut out).map_err(|_| KeyError::Random)?;
     Ok(out)
+}
+
+/// The hash under a passphrase that is stretched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digest {
+    /// SHA-1: old, but HMAC with it is not broken.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+/// A key of `length` octets out of a passphrase (PBKDF2, RFC 8018 section
+/// 5.2), unless there are no rounds.
+pub fn stretch(
+    digest: Digest,
+    passphrase: &[u8],
+    salt: &[u8],
+    rounds: u32,
+    length: usize,
+) -> Option<Secret<Vec<u8>>> {
+    let algorithm = match digest {
+        Digest::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
+        Digest::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+        Digest::Sha384 => pbkdf2::PBKDF2_HMAC_SHA384,
+        Digest::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
+    };
+    let mut key = vec![0; length];
+    pbkdf2::derive(
+        algorithm,
+        NonZeroU32::new(rounds)?,
+        salt,
+        passphrase,
+        &mut key,
+    );
+    Some(Secret::new(key))
+}
+
+/// Decrypts AES-CBC with PKCS#7 padding; the key's length chooses the cipher.
+/// None when the lengths or the padding are not right.
+pub fn decrypt_cbc(key: &[u8], iv: [u8; 16], data: &[u8]) -> Option<Secret<Vec<u8>>> {
+    let cipher = match key.len() {
+        16 => &AES_128,
+        24 => &AES_192,
+        32 => &AES_256,
+        _ => return None,
+    };
+    let key = UnboundCipherKey::new(cipher, key).ok()?;
+    let key = PaddedBlockDecryptingKey::cbc_pkcs7(key).ok()?;
+    let mut buffer = Zeroizing::new(data.to_vec());
+    let context = DecryptionContext::Iv128(FixedLength::from(&iv));
+    let plain = key.decrypt(&mut buffer, context).ok()?;
+    Some(Secret::new(plain.to_vec()))
 }
 
 /// A private key that can sign a session request.

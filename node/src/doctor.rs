@@ -2,13 +2,16 @@
 //!
 //! The service answers a refusal with a few words. The node's files, the trust
 //! anchor and the documents of role and profile say more, and all of them can
-//! be compared offline. Nothing here makes a network call or prints a key.
+//! be compared offline. Only [`online`] makes a network call, and nothing
+//! prints a key.
 //!
 //! Rules that the user guides state have the numbers of the other commands
-//! (CA, EE, PF, TP, AR, CR); PF-03, TP-05 and CR-02 are about this very node.
+//! (CA, EE, PF, TP, AR, CR); PF-03, TP-05 and CR-02 are about this very node,
+//! ON-01 to ON-03 about what AWS answers.
 
 mod access;
 mod documents;
+pub mod online;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +25,7 @@ use serde::Serialize;
 use crate::arn::{Arn, ArnKind};
 use crate::causes;
 use crate::files::{self, FileError};
-use crate::identity::{self, IdentityError};
+use crate::identity::{self, Files, IdentityError};
 use crate::lab::state::MAX_CRL;
 use crate::rules::{self, Finding, Severity};
 use crate::session::DURATIONS;
@@ -39,6 +42,8 @@ pub struct Question {
     pub private_key: Option<PathBuf>,
     /// Further certificates of the chain, in PEM.
     pub intermediates: Option<PathBuf>,
+    /// A file with the passphrase of the key, when that is encrypted.
+    pub passphrase: Option<PathBuf>,
     /// The trust anchor: PEM, or the JSON that `aws rolesanywhere get-trust-anchor` prints.
     pub trust_anchor: Option<PathBuf>,
     /// The JSON that `aws rolesanywhere get-profile` prints.
@@ -341,7 +346,7 @@ fn pair(
         leaf.subject()
     ));
     if let Some(key) = &question.private_key {
-        key_file(path, key, report);
+        key_file(path, key, question.passphrase.as_deref(), report);
     }
     if let Some(more) = &question.intermediates {
         match identity::certificates(more) {
@@ -385,8 +390,12 @@ fn pair(
 }
 
 /// EE-06: the key is there, private, and the certificate's.
-fn key_file(certificate: &Path, key: &Path, report: &mut Report) {
-    let finding = match identity::load(certificate, key, None) {
+fn key_file(certificate: &Path, key: &Path, passphrase: Option<&Path>, report: &mut Report) {
+    let files = Files {
+        passphrase,
+        ..Files::pair(certificate, key)
+    };
+    let finding = match identity::load(&files) {
         Ok(_) => None,
         Err(IdentityError::File(error))
             if error.cause.kind() == std::io::ErrorKind::PermissionDenied =>
@@ -418,6 +427,12 @@ fn unreadable(rule: &'static str, error: &IdentityError) -> Finding {
     let remedy = match error {
         IdentityError::File(_) => "enrol the node (`landfast enroll`), or name the right file",
         IdentityError::Mismatch { .. } => "enrol the node anew: a key cannot be made to fit",
+        IdentityError::Encrypted { .. }
+        | IdentityError::Closed { .. }
+        | IdentityError::Traditional { .. }
+        | IdentityError::Device { .. } => {
+            "name a key file that this program and aws_signing_helper can open"
+        }
         _ => "write the file anew: the node's certificate first, then its intermediates",
     };
     Finding::error(rule, error.to_string(), remedy)

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::crypto::SessionKey;
 use crate::files::FileError;
-use crate::identity::{self, IdentityError};
+use crate::identity::{self, Files, IdentityError};
 use crate::pair::Pair;
 use crate::rules::{self, Finding, Severity};
 use crate::trust;
@@ -134,7 +134,7 @@ impl Enrolment {
     /// Looks at the pair in place.
     pub fn standing(&self, due: Due, now: Timestamp) -> Standing {
         let pair = &self.pair;
-        let loaded = identity::load(&pair.certificate_path(), &pair.key_path(), None);
+        let loaded = identity::load(&Files::pair(&pair.certificate_path(), &pair.key_path()));
         let leaf = match loaded {
             Ok((_, leaf)) => leaf,
             Err(error) => return Standing::Unusable(error.to_string()),
@@ -220,7 +220,7 @@ impl Enrolment {
     /// The key in place, when there is one that can be kept.
     fn key_in_place(&self) -> Result<Option<PrivateKey>, EnrolError> {
         let path = self.pair.key_path();
-        match identity::key_der(&path) {
+        match identity::key_der(&path, None) {
             Ok(der) => {
                 // A key that signs no session is no use, however good its certificate.
                 let usable = SessionKey::from_der(der.expose()).map_err(|error| error.to_string());
@@ -377,5 +377,85 @@ impl Issued {
             .chain(&self.chain)
             .map(Certificate::pem)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use landfast_pki::pem;
+
+    use super::*;
+
+    fn read(name: &str) -> String {
+        std::fs::read_to_string(Path::new("tests/data/pki").join(name)).unwrap()
+    }
+
+    fn enrolment(name: &str) -> Enrolment {
+        Enrolment {
+            mount: "pki".into(),
+            role: "hybrid-node".into(),
+            node_name: name.into(),
+            ttl: None,
+            key: None,
+            pair: Pair::new(Path::new("x/pem"), Path::new("x/key")).unwrap(),
+        }
+    }
+
+    /// What is said of the answer that carries this leaf.
+    fn judged(
+        leaf: &str,
+        key: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Finding>, EnrolError> {
+        let answer = json!({"data": {
+            "certificate": read(leaf),
+            "issuing_ca": read("rsa-int.crt"),
+            "ca_chain": [read("rsa-int.crt"), read("rsa-root.crt")],
+        }});
+        let issued = Issued::read(&answer, "pki").unwrap();
+        assert_eq!(issued.file().matches("BEGIN CERTIFICATE").count(), 2);
+        let key = read(key);
+        let key = pem::blocks(key.as_bytes()).pop().unwrap();
+        let key = PrivateKey::from_der(&key.contents).unwrap();
+        enrolment(name).accept(&issued, &key, now)
+    }
+
+    const NODE: &str = "hybrid-node-01.example.internal";
+
+    fn now() -> Timestamp {
+        "2026-09-01T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_named_and_nothing_is_accepted_by_it() {
+        let leaf = Certificate::from_pem(read("rsa-leaf.crt").as_bytes()).unwrap();
+        assert!(judged("rsa-leaf.crt", "rsa-leaf.key", NODE, now()).is_ok());
+        let day = SignedDuration::from_hours(24);
+        for wrong in [leaf.not_before() - day, leaf.not_after() + day] {
+            let error = judged("rsa-leaf.crt", "rsa-leaf.key", NODE, wrong)
+                .unwrap_err()
+                .to_string();
+            for part in [
+                "EE-11".to_owned(),
+                "NTP".to_owned(),
+                format!("this machine's clock says {wrong:.0}"),
+            ] {
+                assert!(error.contains(&part), "{part}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_server_should_not_have_issued_is_refused() {
+        let refusal = |leaf: &str, key: &str, name: &str| {
+            judged(leaf, key, name, now()).unwrap_err().to_string()
+        };
+        assert!(refusal("rsa-leaf.crt", "rsa-leaf.key", "node-1").contains("EE-08"));
+        assert!(refusal("rsa-leaf.crt", "ec-leaf.key", NODE).contains("another key"));
+        // An EC leaf of a CA that the answer does not show.
+        assert!(refusal("ec-leaf.crt", "ec-leaf.key", NODE).contains("CA-09"));
     }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use landfast_pki::{Certificate, Secret, pem};
 
 use crate::crypto::{KeyError, SessionKey};
+use crate::encrypted::{self, OpenError};
 use crate::files::{self, FileError};
+use crate::pair;
 use crate::session::Identity;
 
 /// What is wrong with a certificate or key file.
@@ -42,12 +44,36 @@ pub enum IdentityError {
         /// The file.
         path: String,
     },
-    /// A key under a passphrase.
+    /// A key under a passphrase, and no passphrase.
     #[error(
-        "{path}: the private key is encrypted; decrypt it once with `openssl pkcs8 -in {path} -out FILE` into a file of mode 0600"
+        "{path}: the private key is encrypted; put its passphrase into a file of mode 0600 and name that with --pkcs8-password-file"
     )]
     Encrypted {
         /// The file.
+        path: String,
+    },
+    /// A key under a passphrase in the form of old.
+    #[error(
+        "{path}: the private key is encrypted in the traditional form; bring it into PKCS#8 with `openssl pkcs8 -topk8 -in {path} -out FILE`"
+    )]
+    Traditional {
+        /// The file.
+        path: String,
+    },
+    /// A key under a passphrase that stays closed.
+    #[error("{path}: {cause}")]
+    Closed {
+        /// The file.
+        path: String,
+        /// Why.
+        cause: OpenError,
+    },
+    /// A key that lies in a device.
+    #[error(
+        "{path}: keys in PKCS#11 tokens and TPMs cannot be used; name a file in PEM, or keep aws_signing_helper for this node"
+    )]
+    Device {
+        /// What was named.
         path: String,
     },
     /// A key that can't be used.
@@ -70,13 +96,44 @@ pub enum IdentityError {
     },
 }
 
+/// The files of an identity.
+#[derive(Clone, Copy, Debug)]
+pub struct Files<'a> {
+    /// The certificate in PEM, leaf first.
+    pub certificate: &'a Path,
+    /// Its private key in PEM.
+    pub key: &'a Path,
+    /// Further chain certificates.
+    pub intermediates: Option<&'a Path>,
+    /// The passphrase of the key, when it is encrypted.
+    pub passphrase: Option<&'a Path>,
+}
+
+impl<'a> Files<'a> {
+    /// A pair without further files.
+    pub const fn pair(certificate: &'a Path, key: &'a Path) -> Self {
+        Self {
+            certificate,
+            key,
+            intermediates: None,
+            passphrase: None,
+        }
+    }
+}
+
 /// The certificates of a file: the leaf, then what follows it.
 ///
 /// # Errors
 /// [`IdentityError`] when there is none, the CA comes first or two leaves are in it.
 pub fn certificates(path: &Path) -> Result<(Certificate, Vec<Certificate>), IdentityError> {
+    certificates_of(path, &files::read_secret(path)?)
+}
+
+fn certificates_of(
+    path: &Path,
+    text: &Secret<Vec<u8>>,
+) -> Result<(Certificate, Vec<Certificate>), IdentityError> {
     let shown = path.display().to_string();
-    let text = files::read_secret(path)?;
     let mut all = Certificate::all_from_pem(text.expose())
         .map_err(|cause| IdentityError::Certificate {
             path: shown.clone(),
@@ -97,41 +154,65 @@ pub fn certificates(path: &Path) -> Result<(Certificate, Vec<Certificate>), Iden
     Ok((leaf, rest))
 }
 
-/// The private key of a file, in DER.
+/// The private key of a file, in DER; `passphrase` names the file with its
+/// passphrase.
 ///
 /// # Errors
-/// [`IdentityError`] when there is none or it is encrypted.
-pub fn key_der(path: &Path) -> Result<Secret<Vec<u8>>, IdentityError> {
+/// [`IdentityError`] when there is none or it can't be opened.
+pub fn key_der(path: &Path, passphrase: Option<&Path>) -> Result<Secret<Vec<u8>>, IdentityError> {
+    key_of(path, &files::read_secret(path)?, passphrase)
+}
+
+fn key_of(
+    path: &Path,
+    text: &Secret<Vec<u8>>,
+    passphrase: Option<&Path>,
+) -> Result<Secret<Vec<u8>>, IdentityError> {
     let shown = || path.display().to_string();
-    let text = files::read_secret(path)?;
     let blocks = pem::blocks(text.expose());
-    let encrypted = blocks
-        .iter()
-        .any(|block| block.label == "ENCRYPTED PRIVATE KEY")
-        || contains(text.expose(), b"Proc-Type: 4,ENCRYPTED");
-    if encrypted {
-        return Err(IdentityError::Encrypted { path: shown() });
+    if blocks.iter().any(|block| block.encrypted) {
+        return Err(IdentityError::Traditional { path: shown() });
     }
-    blocks
-        .into_iter()
+    let Some(block) = blocks
+        .iter()
         .find(|block| block.label.ends_with("PRIVATE KEY"))
-        .map(|block| Secret::new(block.contents.to_vec()))
-        .ok_or_else(|| IdentityError::NoKey { path: shown() })
+    else {
+        return Err(IdentityError::NoKey { path: shown() });
+    };
+    if block.label.starts_with("TSS2") {
+        return Err(IdentityError::Device { path: shown() });
+    }
+    if block.label != "ENCRYPTED PRIVATE KEY" {
+        return Ok(Secret::new(block.contents.to_vec()));
+    }
+    let passphrase = passphrase.ok_or_else(|| IdentityError::Encrypted { path: shown() })?;
+    let passphrase = files::read_secret(passphrase)?;
+    let line = passphrase.expose();
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    encrypted::open(&block.contents, line).map_err(|cause| IdentityError::Closed {
+        path: shown(),
+        cause,
+    })
 }
 
 /// Reads certificate, chain and key, and makes sure that they belong together.
 ///
-/// `intermediates` names a file of further chain certificates.
-///
 /// # Errors
 /// [`IdentityError`].
-pub fn load(
-    certificate: &Path,
-    key: &Path,
-    intermediates: Option<&Path>,
-) -> Result<(Identity, Certificate), IdentityError> {
-    let (leaf, mut chain) = certificates(certificate)?;
-    if let Some(path) = intermediates {
+pub fn load(files: &Files<'_>) -> Result<(Identity, Certificate), IdentityError> {
+    let (certificate, key) = (files.certificate, files.key);
+    let device = key
+        .to_str()
+        .is_some_and(|key| key.starts_with("pkcs11:") || key.starts_with("handle:"));
+    if device {
+        return Err(IdentityError::Device {
+            path: key.display().to_string(),
+        });
+    }
+    let (certificate_text, key_text) = pair::read_both(certificate, key)?;
+    let (leaf, mut chain) = certificates_of(certificate, &certificate_text)?;
+    if let Some(path) = files.intermediates {
         let text = files::read_secret(path)?;
         let more = Certificate::all_from_pem(text.expose()).map_err(|cause| {
             IdentityError::Certificate {
@@ -143,7 +224,7 @@ pub fn load(
     }
     // A root proves nothing that the anchor does not know, and takes a place of five.
     chain.retain(|certificate| !certificate.is_self_issued());
-    let der = key_der(key)?;
+    let der = key_of(key, &key_text, files.passphrase)?;
     let session_key = SessionKey::from_der(der.expose()).map_err(|cause| IdentityError::Key {
         path: key.display().to_string(),
         cause,
@@ -163,10 +244,6 @@ pub fn load(
     Ok((identity, leaf))
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -184,8 +261,11 @@ mod tests {
         let mut text = std::fs::read(data("rsa-int.crt")).unwrap();
         text.extend(std::fs::read(data("rsa-root.crt")).unwrap());
         std::fs::write(&chain, text).unwrap();
-        let (identity, leaf) =
-            load(&data("rsa-leaf.crt"), &data("rsa-leaf.key"), Some(&chain)).unwrap();
+        let (identity, leaf) = load(&Files {
+            intermediates: Some(&chain),
+            ..Files::pair(&data("rsa-leaf.crt"), &data("rsa-leaf.key"))
+        })
+        .unwrap();
         assert_eq!(identity.chain.len(), 1);
         assert_eq!(identity.leaf, leaf.der());
     }
@@ -208,7 +288,7 @@ mod tests {
 
     #[test]
     fn strangers_are_told_apart() {
-        let error = load(&data("rsa-leaf.crt"), &data("ec-leaf.key"), None).unwrap_err();
+        let error = load(&Files::pair(&data("rsa-leaf.crt"), &data("ec-leaf.key"))).unwrap_err();
         assert!(matches!(error, IdentityError::Mismatch { .. }), "{error}");
     }
 
@@ -220,20 +300,53 @@ mod tests {
             ("", "no private key"),
             (
                 "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
-                "openssl pkcs8",
+                "--pkcs8-password-file",
             ),
             (
                 "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n",
-                "openssl pkcs8",
+                "openssl pkcs8 -topk8",
             ),
             (
                 "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
                 "none of RSA",
             ),
+            (
+                "-----BEGIN TSS2 PRIVATE KEY-----\nAAAA\n-----END TSS2 PRIVATE KEY-----\n",
+                "PKCS#11 tokens",
+            ),
         ] {
             std::fs::write(&path, content).unwrap();
-            let error = load(&data("rsa-leaf.crt"), &path, None).unwrap_err();
+            let error = load(&Files::pair(&data("rsa-leaf.crt"), &path)).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         }
+        let token = Path::new("pkcs11:token=t;object=o");
+        let error = load(&Files::pair(&data("rsa-leaf.crt"), token)).unwrap_err();
+        assert!(matches!(error, IdentityError::Device { .. }), "{error}");
+    }
+
+    #[test]
+    fn an_encrypted_key_opens_with_the_file_of_its_passphrase() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let sealed = pem::encode(
+            "ENCRYPTED PRIVATE KEY",
+            include_bytes!("../tests/data/sealed.der"),
+        );
+        std::fs::write(path("key"), sealed).unwrap();
+        let (certificate, key) = (data("ec-leaf.crt"), path("key"));
+        let with = |passphrase: &str| {
+            let file = path("passphrase");
+            std::fs::write(&file, passphrase).unwrap();
+            load(&Files {
+                passphrase: Some(&file),
+                ..Files::pair(&certificate, &key)
+            })
+        };
+        for good in ["pass phrase", "pass phrase\n", "pass phrase\r\n"] {
+            assert!(with(good).is_ok(), "{good:?}");
+        }
+        let error = with("secret").unwrap_err().to_string();
+        assert!(error.contains("does not open"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 }

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod causes;
 pub mod crypto;
 pub mod doctor;
+pub mod encrypted;
 pub mod enroll;
 pub mod files;
 pub mod generate;

@@ -16,7 +16,7 @@
 //! replacement. A renewal therefore keeps the key unless told otherwise: then
 //! every certificate goes with every key.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -244,6 +244,18 @@ impl Pair {
         Ok(names)
     }
 
+    /// The directory of the current version, if both names lead there.
+    fn linked(&self) -> Option<PathBuf> {
+        let current = Path::new(STORE).join(CURRENT);
+        let leads = |name: &String| {
+            let link = fs::read_link(self.directory.join(name));
+            link.is_ok_and(|target| target == current.join(name))
+        };
+        (leads(&self.certificate) && leads(&self.key))
+            .then(|| fs::canonicalize(self.directory.join(current)).ok())
+            .flatten()
+    }
+
     fn is_whole(&self) -> bool {
         self.certificate_path().is_file() && self.key_path().is_file()
     }
@@ -267,21 +279,26 @@ fn replace_link(target: &Path, path: &Path) -> io::Result<()> {
     fs::rename(&new, path)
 }
 
-/// Both files as of one moment, through the directory that `current` leads to.
+/// What certificate and key hold, in this order.
+pub type Texts = (Secret<Vec<u8>>, Secret<Vec<u8>>);
+
+/// Certificate and key as of one moment. Where a [`Pair`] was installed, they
+/// come from one version of it, whatever is renewed between the two reads.
 ///
 /// # Errors
 /// [`FileError`] when either can't be read.
-pub fn read_together(pair: &Pair) -> Result<(Vec<u8>, Secret<Vec<u8>>), FileError> {
-    let linked = pair.directory.join(STORE).join(CURRENT);
-    let directory = match fs::canonicalize(&linked) {
-        Ok(directory) => directory,
-        Err(_) => pair.directory.clone(),
-    };
-    // Held open, so that the directory outlives a tidy-up between the two reads.
-    let _held = File::open(&directory).map_err(FileError::at(&directory))?;
-    let certificate = files::read_secret(&directory.join(&pair.certificate))?;
-    let key = files::read_secret(&directory.join(&pair.key))?;
-    Ok((certificate.expose().clone(), key))
+pub fn read_both(certificate: &Path, key: &Path) -> Result<Texts, FileError> {
+    if let Ok(pair) = Pair::new(certificate, key) {
+        // Two further renewals take the version away that was just found: look again.
+        for _ in 0..3 {
+            let Some(version) = pair.linked() else { break };
+            let read = |name: &String| files::read_secret(&version.join(name)).ok();
+            if let (Some(certificate), Some(key)) = (read(&pair.certificate), read(&pair.key)) {
+                return Ok((certificate, key));
+            }
+        }
+    }
+    Ok((files::read_secret(certificate)?, files::read_secret(key)?))
 }
 
 #[cfg(test)]
@@ -370,6 +387,138 @@ mod tests {
         }
     }
 
+    const KILLED: &str = "LANDFAST_TEST_KILLED_PAIR";
+
+    /// The process that the next test kills: it installs a pair and kills
+    /// itself, by a signal that nothing catches, after the given step.
+    #[test]
+    fn an_installation_that_kills_itself() {
+        let Ok(order) = std::env::var(KILLED) else {
+            return;
+        };
+        let (step, directory) = order.split_once(' ').unwrap();
+        let mut left: usize = step.parse().unwrap();
+        let new = Secret::new("new".to_owned());
+        let outcome = pair(Path::new(directory)).install_watched("new", &new, &mut |_| {
+            if left == 0 {
+                let own = rustix::process::getpid();
+                rustix::process::kill_process(own, rustix::process::Signal::KILL)?;
+            }
+            left -= 1;
+            Ok(())
+        });
+        outcome.unwrap();
+    }
+
+    #[test]
+    fn a_kill_at_any_step_leaves_the_old_pair_or_the_new_one() {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let mut new_seen = false;
+        for step in 0.. {
+            let directory = tempfile::tempdir().unwrap();
+            let pair = pair(directory.path());
+            install(&pair, "old").unwrap();
+            let status = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "pair::tests::an_installation_that_kills_itself"])
+                .env(KILLED, format!("{step} {}", directory.path().display()))
+                .stdout(std::process::Stdio::null())
+                .status()
+                .unwrap();
+            let (certificate, key) = read(&pair).expect("both files are there");
+            assert_eq!(certificate, key, "half a pair after {step} steps");
+            assert!(
+                certificate == "old" && !new_seen || certificate == "new",
+                "{certificate} after {step} steps"
+            );
+            new_seen |= certificate == "new";
+            install(&pair, "later").expect("the next installation works");
+            assert_eq!(read(&pair).unwrap(), ("later".into(), "later".into()));
+            if status.success() {
+                assert!(step >= 4, "only {step} steps");
+                break;
+            }
+            assert_eq!(status.signal(), Some(9), "{status}");
+        }
+        assert!(new_seen);
+    }
+
+    #[test]
+    fn programs_that_know_no_versions_see_no_mismatch_while_the_key_stays() {
+        let directory = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
+        let pair = pair(directory.path());
+        let key = rcgen::KeyPair::generate().unwrap();
+        let text = Secret::new(key.serialize_pem());
+        let certificate = |serial: u64| {
+            let mut parameters = rcgen::CertificateParams::new(vec!["node-1".to_owned()]).unwrap();
+            parameters.serial_number = Some(serial.into());
+            parameters.self_signed(&key).unwrap().pem()
+        };
+        pair.install(&certificate(0), &text).unwrap();
+        let public = key.public_key_raw().to_vec();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut reads = 0_u64;
+                while !done.load(Ordering::Relaxed) {
+                    // As any program does: one file by its name, then the other.
+                    let certificate = fs::read(pair.certificate_path()).unwrap();
+                    let key = fs::read_to_string(pair.key_path()).unwrap();
+                    let leaf = landfast_pki::Certificate::from_pem(&certificate).unwrap();
+                    let key = rcgen::KeyPair::from_pem(&key).unwrap();
+                    assert_eq!(leaf.public_key().key_bits(), public);
+                    assert_eq!(key.public_key_raw(), public);
+                    reads += 1;
+                }
+                reads
+            });
+            for serial in 1..=1000 {
+                pair.install(&certificate(serial), &text).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+            assert!(reader.join().unwrap() > 0, "the reader got nothing");
+        });
+    }
+
+    #[test]
+    fn our_own_reader_sees_no_mismatch_while_keys_change() {
+        use crate::identity::{self, Files};
+
+        let directory = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
+        let pair = pair(directory.path());
+        let data = |name: &str| fs::read_to_string(Path::new("tests/data/pki").join(name)).unwrap();
+        let pairs = ["rsa-leaf", "ec-leaf"].map(|name| {
+            let key = Secret::new(data(&format!("{name}.key")));
+            (data(&format!("{name}.crt")), key)
+        });
+        let put = |at: usize| {
+            let (certificate, key) = &pairs[at % 2];
+            pair.install(certificate, key).unwrap();
+        };
+        put(0);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut reads = 0_u64;
+                while !done.load(Ordering::Relaxed) {
+                    identity::load(&Files::pair(&pair.certificate_path(), &pair.key_path()))
+                        .unwrap();
+                    reads += 1;
+                }
+                reads
+            });
+            for renewal in 1..=1000 {
+                put(renewal);
+            }
+            done.store(true, Ordering::Relaxed);
+            assert!(reader.join().unwrap() > 0, "the reader got nothing");
+        });
+    }
+
     #[test]
     fn a_first_installation_that_crashes_leaves_no_certificate_without_its_key() {
         for steps in 0..20 {
@@ -395,11 +544,10 @@ mod tests {
             let reader = scope.spawn(|| {
                 let mut reads = 0_u64;
                 while !done.load(Ordering::Relaxed) {
-                    // A reader that lost its version to two further renewals reads again.
-                    if let Ok((certificate, key)) = read_together(&pair) {
-                        assert_eq!(certificate, *key.expose());
-                        reads += 1;
-                    }
+                    let (certificate, key) =
+                        read_both(&pair.certificate_path(), &pair.key_path()).unwrap();
+                    assert_eq!(certificate.expose(), key.expose());
+                    reads += 1;
                 }
                 reads
             });

@@ -11,8 +11,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cache::Cache;
-use crate::files::FileError;
-use crate::identity::{self, IdentityError};
+use crate::files::{self, FileError};
+use crate::identity::{self, Files, IdentityError};
 use crate::session::{Client, Credentials, Endpoint, SessionError, SessionRequest};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,6 +29,8 @@ pub struct Options {
     pub private_key: PathBuf,
     /// Further certificates of the chain.
     pub intermediates: Option<PathBuf>,
+    /// A file with the passphrase of the key, when that is encrypted.
+    pub passphrase: Option<PathBuf>,
     /// Which session.
     pub request: SessionRequest,
     /// Where to ask.
@@ -89,11 +91,12 @@ impl Provider {
     pub async fn fetch(&self, now: impl Fn() -> Timestamp) -> Result<Credentials, ProviderError> {
         let options = &self.options;
         let load = || {
-            identity::load(
-                &options.certificate,
-                &options.private_key,
-                options.intermediates.as_deref(),
-            )
+            identity::load(&Files {
+                certificate: &options.certificate,
+                key: &options.private_key,
+                intermediates: options.intermediates.as_deref(),
+                passphrase: options.passphrase.as_deref(),
+            })
         };
         let loaded = match load() {
             Err(IdentityError::Mismatch { .. }) => {
@@ -103,6 +106,12 @@ impl Provider {
             other => other,
         };
         let (identity, _) = loaded?;
+        if files::is_open_to_others(&options.private_key).unwrap_or(false) {
+            tracing::warn!(
+                path = %options.private_key.display(),
+                "others than the owner may read or write the private key: chmod 600"
+            );
+        }
         let client = Client::new(self.http()?, options.endpoint.clone());
         let credentials = client
             .create_session(&identity, &options.request, now)
@@ -112,7 +121,11 @@ impl Provider {
             tracing::warn!(
                 "this machine's clock is {} {}: set it right (NTP); the session is not cached",
                 span(behind),
-                if behind.is_positive() { "behind" } else { "ahead" },
+                if behind.is_positive() {
+                    "behind"
+                } else {
+                    "ahead"
+                },
             );
         } else if let Some(cache) = &options.cache {
             let key = self.cache_key(&identity.leaf);
@@ -138,7 +151,7 @@ impl Provider {
             builder = builder.no_proxy();
         }
         if let Some(path) = &self.options.authorities {
-            let pem = crate::files::read_secret(path)?;
+            let pem = files::read_secret(path)?;
             let certificates =
                 reqwest::Certificate::from_pem_bundle(pem.expose()).map_err(|_| {
                     ProviderError::Http(format!("{}: no certificates in PEM", path.display()))
@@ -156,7 +169,7 @@ impl Provider {
 }
 
 /// A length of time in the largest unit that fits, without its sign.
-fn span(length: SignedDuration) -> String {
+pub(crate) fn span(length: SignedDuration) -> String {
     let minutes = length.abs().as_mins();
     match minutes {
         0..120 => format!("{minutes} minutes"),

@@ -218,14 +218,20 @@ pub fn dates(certificate: &Certificate, now: Timestamp) -> Option<Finding> {
     if now < certificate.not_before() {
         return Some(Finding::error(
             "EE-11",
-            format!("the certificate is valid from {}", certificate.not_before()),
+            format!(
+                "the certificate is valid from {}, and this machine's clock says {now:.0}",
+                certificate.not_before()
+            ),
             "set the clock right (NTP), or wait",
         ));
     }
     (now > certificate.not_after()).then(|| {
         Finding::error(
             "EE-11",
-            format!("the certificate ended {}", certificate.not_after()),
+            format!(
+                "the certificate ended {}, and this machine's clock says {now:.0}",
+                certificate.not_after()
+            ),
             "enrol again; if the clock is wrong, set it right first (NTP)",
         )
     })

@@ -1,0 +1,77 @@
+//! What only the service can tell: whether it answers, and what.
+
+use jiff::Timestamp;
+
+use super::{Explanation, Report};
+use crate::causes;
+use crate::provider::{Options, Provider, ProviderError, span};
+use crate::rules::Finding;
+use crate::session::{Credentials, SessionError};
+
+/// What came of a session that was asked for.
+#[derive(Debug)]
+pub struct Answer(Result<Credentials, ProviderError>);
+
+/// Asks for one session, which is thrown away.
+pub async fn ask(options: Options) -> Answer {
+    let options = Options {
+        cache: None,
+        ..options
+    };
+    Answer(Provider::new(options).fetch(Timestamp::now).await)
+}
+
+impl Answer {
+    /// What AWS said, when it refused.
+    pub fn refusal(&self) -> Option<&str> {
+        match &self.0 {
+            Err(ProviderError::Session(SessionError::Refused { message, .. })) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Adds the answer to a report: ON-01 for one that did not come, ON-02 for
+    /// the clock, ON-03 for a refusal.
+    pub fn add_to(&self, report: &mut Report) {
+        match &self.0 {
+            Ok(credentials) => {
+                let clock = credentials.clock_behind.map(|behind| {
+                    let which = if behind.is_positive() { "behind" } else { "ahead" };
+                    Finding::error(
+                        "ON-02",
+                        format!("this machine's clock is {} {which} of AWS's", span(behind)),
+                        "set it right (NTP): other programs of this machine will be refused",
+                    )
+                });
+                report.add("AWS and this machine agree on the time", clock);
+                let who = &credentials.assumed_role_arn;
+                report.passed.push(format!("AWS gave a session as {who}"));
+            }
+            Err(ProviderError::Session(SessionError::Refused { message, status, .. })) => {
+                let known = causes::of(message);
+                report.findings.push(Finding::error(
+                    "ON-03",
+                    format!("AWS refused ({status}): {message}"),
+                    known.map_or("look at the other findings", |cause| cause.remedy),
+                ));
+                report.cause = known.map(|cause| Explanation {
+                    cause: cause.cause,
+                    remedy: cause.remedy,
+                    confirmed_by: report.confirming(cause.rules),
+                });
+            }
+            Err(ProviderError::Session(error)) => report.findings.push(Finding::error(
+                "ON-01",
+                error.to_string(),
+                "open the way to the endpoint (port 443), or name the --with-proxy, --endpoint and --ca-file of this network",
+            )),
+            // The files are judged offline.
+            Err(_) => report
+                .skipped
+                .push("the question to AWS: certificate and key must be in order first"),
+        }
+        report
+            .findings
+            .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
+}
