@@ -1,5 +1,7 @@
 //! Ways for a machine to log in to Vault or OpenBao.
 
+pub mod aws;
+
 use std::path::PathBuf;
 
 use landfast_pki::Secret;
@@ -39,6 +41,15 @@ pub enum Source {
         role: String,
         /// A file with the token.
         file: PathBuf,
+    },
+    /// The machine's AWS identity.
+    Aws {
+        /// Where the method is mounted.
+        mount: String,
+        /// The role.
+        role: Option<String>,
+        /// What is signed.
+        identity: aws::Identity,
     },
 }
 
@@ -88,6 +99,15 @@ impl Source {
                 role: role.clone(),
                 jwt: vault::read_token(file)?,
             },
+            Self::Aws {
+                mount,
+                role,
+                identity,
+            } => Login::Aws {
+                mount: mount.clone(),
+                role: role.clone(),
+                identity: identity.clone(),
+            },
         })
     }
 
@@ -128,6 +148,15 @@ pub enum Login {
         role: String,
         /// The token.
         jwt: Secret<String>,
+    },
+    /// The machine's AWS identity; its credentials are looked for at the login.
+    Aws {
+        /// Where the method is mounted, usually `aws`.
+        mount: String,
+        /// The role; without it the server takes the identity's name.
+        role: Option<String>,
+        /// What is signed.
+        identity: aws::Identity,
     },
 }
 
@@ -170,6 +199,15 @@ impl Login {
             Self::Jwt { mount, role, jwt } => (
                 format!("auth/{mount}/login"),
                 json!({ "role": role, "jwt": jwt.expose() }),
+                Carried::Login,
+            ),
+            Self::Aws {
+                mount,
+                role,
+                identity,
+            } => (
+                format!("auth/{mount}/login"),
+                identity.sign(role.as_deref()).await?,
                 Carried::Login,
             ),
         };

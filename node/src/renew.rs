@@ -84,7 +84,7 @@ const fn after(rolled_back: bool) -> &'static str {
 
 impl RenewError {
     /// Whether the same attempt may succeed later without anybody's help.
-    pub const fn is_temporary(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         match self {
             Self::Login(error) | Self::Enrol(EnrolError::Vault(error)) => error.is_temporary(),
             // A full disk, most often.

@@ -401,7 +401,13 @@ impl Client {
             }
             if let Some(clock) = clock
                 && skew.is_zero()
-                && matches!(error, SessionError::Refused { status: 400..=403, .. })
+                && matches!(
+                    error,
+                    SessionError::Refused {
+                        status: 400..=403,
+                        ..
+                    }
+                )
             {
                 skew = clock;
                 continue;

@@ -101,12 +101,21 @@ pub enum VaultError {
 
 impl VaultError {
     /// Whether the same call may succeed later without anybody's help.
-    pub const fn is_temporary(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         match self {
             Self::Transport { .. } | Self::Sealed(_) => true,
-            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            Self::Refused { status, .. } => {
+                (*status == 429 || *status >= 500) && !self.is_about_a_certificate()
+            }
             _ => false,
         }
+    }
+
+    /// Whether a login was refused for its client certificate: OpenBao says so
+    /// with a 500 when that has ended, with a 400 when it does not know it.
+    pub fn is_about_a_certificate(&self) -> bool {
+        matches!(self, Self::Refused { status: 400 | 500, message, .. }
+            if message.contains("client certificate") || message.contains("client's certificate"))
     }
 }
 
@@ -484,6 +493,8 @@ mod tests {
         assert_eq!(bad.to_string(), "pki/x: a; b (400)");
         assert!(!bad.is_temporary());
         assert!(text(500, "").is_temporary());
+        let ended = r#"{"errors":["failed to verify client's certificate: x509: certificate has expired"]}"#;
+        assert!(!text(500, ended).is_temporary());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use landfast_node::enroll::{Due, EnrolError, Enrolment, Outcome};
+use landfast_node::login::aws::Identity;
 use landfast_node::login::{RoleId, Source};
 use landfast_node::pair::Pair;
 use landfast_node::rules;
@@ -51,7 +52,7 @@ pub(super) struct LoginArguments {
     #[arg(long, value_name = "PATH")]
     pub(super) auth_mount: Option<String>,
 
-    /// The role to log in as: kubernetes, jwt, cert
+    /// The role to log in as: kubernetes, jwt, cert, aws
     #[arg(long, value_name = "NAME")]
     pub(super) auth_role: Option<String>,
 
@@ -85,6 +86,15 @@ pub(super) struct LoginArguments {
     /// Its private key in PEM
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub(super) client_key: Option<PathBuf>,
+
+    /// The Region of STS, for aws; without it the global endpoint
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub(super) aws_region: Option<String>,
+
+    /// The server's iam_server_id_header_value, for aws: a request that was
+    /// signed for one server is then no good at another
+    #[arg(long, value_name = "ID", value_parser = server_id)]
+    pub(super) aws_server_id: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,6 +111,9 @@ pub(super) enum Method {
     Kubernetes,
     /// A signed token of another issuer
     Jwt,
+    /// The machine's AWS identity, by a signed GetCallerIdentity request; the
+    /// credentials are those that an AWS SDK would find
+    Aws,
 }
 
 /// What to ask for, and where it goes.
@@ -217,6 +230,14 @@ impl LoginArguments {
                     .jwt_file
                     .clone()
                     .ok_or_else(|| missing("--jwt-file", "jwt"))?,
+            },
+            Method::Aws => Source::Aws {
+                mount: mount("aws"),
+                role: self.auth_role.clone(),
+                identity: Identity {
+                    server_id: self.aws_server_id.clone(),
+                    region: self.aws_region.clone(),
+                },
             },
         })
     }
@@ -364,6 +385,9 @@ pub(super) fn explain_login(error: &VaultError) -> Failure {
         } if path == "sys/wrapping/unwrap" => Failure::Failed(format!(
             "the wrapped token is not good: {message}; it works once and ends soon. If this machine did not use it, somebody else did: have it revoked, then get a new one"
         )),
+        _ if error.is_about_a_certificate() => Failure::Failed(format!(
+            "{error}; a certificate that has ended, or that the method does not know, logs nobody in: enrol by another --auth"
+        )),
         other => explain(other),
     }
 }
@@ -403,6 +427,24 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     seconds
         .map(Duration::from_secs)
         .ok_or_else(|| "a number with a unit, such as 90s, 30m, 72h or 7d".into())
+}
+
+/// A Region becomes part of a host name.
+fn region(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !text.is_empty() && text.len() <= 32 && text.bytes().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a Region such as us-west-2".into())
+    }
+}
+
+fn server_id(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("letters, digits and signs, as in a host name or URL".into())
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

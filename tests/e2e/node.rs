@@ -1,6 +1,9 @@
 //! A hybrid node's life: a real server signs its certificates, the lab stands
 //! in for Roles Anywhere.
 
+mod logins;
+mod trouble;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -56,24 +56,30 @@ pub async fn run(surroundings: &mut impl Surroundings, mut schedule: Schedule, n
         ..Status::default()
     };
     schedule.succeeded(surroundings.share());
+    // What a signal asked for is wanted until it is done; only the first
+    // attempt does not wait for its turn.
     let mut when = When::Due;
+    let mut at_once = false;
     loop {
         let now = surroundings.now();
-        let (standing, next) = look(surroundings, now, &schedule, &mut status);
-        if when == When::Due && now < next {
+        let (standing, next) = look(surroundings, now, &schedule, when, &mut status);
+        if !at_once && now < next {
             let left = Duration::try_from(next.duration_since(now)).unwrap_or_default();
             match surroundings.pause(left.min(LOOK)).await {
                 Wake::Time => {}
-                Wake::Renew => when = When::Now,
+                Wake::Renew => (when, at_once) = (When::Now, true),
                 Wake::Stop => return,
             }
             continue;
         }
+        at_once = false;
         if let Standing::Unusable(reason) = &standing {
             tracing::warn!(reason, "no usable certificate is in place");
         }
         let outcome = surroundings.renew(when).await;
-        when = When::Due;
+        if outcome.is_ok() {
+            when = When::Due;
+        }
         let now = surroundings.now();
         match outcome {
             Ok(Outcome::Kept(_)) => schedule.succeeded(surroundings.share()),
@@ -107,12 +113,12 @@ pub async fn run(surroundings: &mut impl Surroundings, mut schedule: Schedule, n
                 tracing::error!(%error, again = %retry, "not renewed");
             }
         }
-        look(surroundings, now, &schedule, &mut status);
+        look(surroundings, now, &schedule, when, &mut status);
         // A certificate that is due as soon as it is issued, or a clock that is
         // wrong, must not make a storm of renewals; and a signal is heard.
         match surroundings.pause(Duration::from_secs(1)).await {
             Wake::Time => {}
-            Wake::Renew => when = When::Now,
+            Wake::Renew => (when, at_once) = (When::Now, true),
             Wake::Stop => return,
         }
     }
@@ -124,10 +130,14 @@ fn look(
     surroundings: &mut impl Surroundings,
     now: Timestamp,
     schedule: &Schedule,
+    when: When,
     status: &mut Status,
 ) -> (Standing, Timestamp) {
     let standing = surroundings.standing();
-    let next = schedule.next(&standing, now);
+    let next = match when {
+        When::Due => schedule.next(&standing, now),
+        When::Now | When::NewKey => schedule.again(now),
+    };
     status.look_at(&standing);
     status.next = Some(next);
     status.failures_in_a_row = schedule.failures();
@@ -400,6 +410,17 @@ mod tests {
         let world = world.live();
         assert_eq!(hours(&world.renewals), [0, 70]);
         assert!(world.renewals[1] - 70 * HOUR <= 60, "{:?}", world.renewals);
+    }
+
+    #[test]
+    fn what_a_hangup_asked_for_is_not_forgotten_when_it_fails() {
+        let mut world = World::new(10);
+        world.sealed = 2 * HOUR..3 * HOUR;
+        world.signals = vec![(2 * HOUR, Wake::Renew)];
+        let world = world.live();
+        assert_eq!(hours(&world.renewals), [0, 3]);
+        assert_eq!(hours(&world.attempts)[..2], [0, 2]);
+        assert!(world.attempts.len() < 30, "{:?}", world.attempts);
     }
 
     #[test]

@@ -101,6 +101,11 @@ impl Schedule {
         self.retry.map_or(planned, |retry| planned.max(retry))
     }
 
+    /// The moment of the next attempt at what is wanted in any case.
+    pub fn again(&self, now: Timestamp) -> Timestamp {
+        self.retry.unwrap_or(now)
+    }
+
     /// Draws a new place within the jitter; `share` is from 0 to 1.
     pub const fn succeeded(&mut self, share: f64) {
         self.share = share;

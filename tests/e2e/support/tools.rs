@@ -1,7 +1,7 @@
 //! The Python linters of `.tools/venv`.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use super::server::tools;
 
@@ -25,6 +25,22 @@ impl Python {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         (output.status.success(), text)
+    }
+
+    /// Starts a program of the environment's Python that serves until it is
+    /// ended; its standard output is a pipe.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    pub(crate) fn start(program: &str, arguments: &[&str]) -> Child {
+        Command::new(Self::program("python"))
+            .args(["-c", program])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python can be started")
     }
 
     fn program(command: &str) -> PathBuf {

@@ -1,0 +1,400 @@
+//! Ways to log in, on a real server: with the node's own certificate, and with
+//! tokens of other issuers, whose endpoints are played here.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::*;
+use crate::support::Python;
+
+/// A command on the node without a login yet.
+fn node(site: &Site, command: &str, login: &[&str]) -> Command {
+    let mut node = site.server.landfast();
+    node.env_remove("VAULT_TOKEN")
+        .env("HOME", site.dir.path())
+        .args([command, "--json", "--node-name", NODE])
+        .arg("--certificate")
+        .arg(site.path("pki/server.pem"))
+        .arg("--private-key")
+        .arg(site.path("pki/server.key"))
+        .args(login);
+    node
+}
+
+#[test]
+fn the_nodes_own_certificate_logs_in_until_it_ends() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).expect("a file in a fresh folder");
+        path.to_str().expect("a text").to_owned()
+    };
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let own = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()])
+        .expect("an address is a name")
+        .self_signed(&key)
+        .expect("a certificate");
+    let authority = file("tls.pem", &own.pem());
+    let port = {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        socket.local_addr().expect("a bound socket").port()
+    };
+    let stanza = format!(
+        "listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_cert_file = {authority:?}\n  tls_key_file = {:?}\n}}",
+        file("tls.key", &key.serialize_pem())
+    );
+    let server = Server::raft(Release::Current, &stanza);
+    server.register(PLUGIN_NAME, "");
+    let site = Site::new(server);
+    site.client
+        .write("sys/auth/cert", json!({"type": "cert"}))
+        .ok();
+    site.client
+        .write(
+            "auth/cert/certs/nodes",
+            json!({"certificate": site.issuing, "allowed_common_names": NODE, "token_policies": "node"}),
+        )
+        .ok();
+    let address = format!("https://127.0.0.1:{port}");
+    let by_certificate = |command: &str, more: &[&str]| {
+        let login = [
+            "--auth",
+            "cert",
+            "--address",
+            &address,
+            "--ca-cert",
+            &authority,
+        ];
+        node(&site, command, &[&login[..], more].concat())
+    };
+
+    // A bare machine has nothing to show yet.
+    let (code, told) = failure(&mut by_certificate("enroll", &[]));
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("server.pem"), "{told}");
+
+    let first = site.enroll(&[]);
+    let renewed = json_of(&mut by_certificate("renew", &["--now"]));
+    assert_eq!(renewed["outcome"], "issued");
+    assert_eq!(renewed["newKey"], false);
+    assert_ne!(renewed["serialNumber"], first["serialNumber"]);
+    let named = json_of(&mut by_certificate(
+        "renew",
+        &["--now", "--auth-role", "nodes"],
+    ));
+    assert_eq!(named["outcome"], "issued");
+
+    // While the machine was off, its certificate ended. Another way leads back.
+    let short = site.enroll(&["--rotate-key", "--ttl", "1s"]);
+    until("the end of a short life", Duration::from_secs(10), || {
+        let end: jiff::Timestamp = short["notAfter"].as_str()?.parse().ok()?;
+        (jiff::Timestamp::now() > end).then_some(())
+    });
+    let (code, told) = failure(&mut by_certificate("renew", &[]));
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("enrol by another --auth"), "{told}");
+    let back = json_of(site.node("renew").args(["--node-name", NODE]));
+    assert_eq!(back["outcome"], "issued");
+    assert_eq!(
+        json_of(&mut by_certificate("renew", &[]))["outcome"],
+        "kept"
+    );
+}
+
+/// A signed token (RFC 7519) with these claims, and the key that checks it.
+fn token(key: &rcgen::KeyPair, mut claims: Value) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.expect("a clock after 1970").as_secs();
+    claims["iat"] = now.into();
+    claims["exp"] = (now + 600).into();
+    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({"alg": "ES256", "typ": "JWT"});
+    let text = format!("{}.{}", encode(&header), encode(&claims));
+    let signer = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &key.serialize_der())
+        .expect("our own key");
+    let signature = signer.sign(&SystemRandom::new(), text.as_bytes());
+    let signature = signature.expect("our own key signs");
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
+}
+
+#[test]
+fn tokens_of_other_issuers_log_in() {
+    let site = Site::new(Server::dev());
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let jwt = site.path("jwt");
+    let path = jwt.to_str().expect("a text").to_owned();
+
+    site.client
+        .write("sys/auth/jwt", json!({"type": "jwt"}))
+        .ok();
+    site.client
+        .write(
+            "auth/jwt/config",
+            json!({"jwt_validation_pubkeys": [key.public_key_pem()], "bound_issuer": "https://ci.example"}),
+        )
+        .ok();
+    site.client
+        .write(
+            "auth/jwt/role/node",
+            json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"],
+                   "bound_subject": NODE, "token_policies": ["node"]}),
+        )
+        .ok();
+    let claims =
+        |subject: &str| json!({"iss": "https://ci.example", "aud": "vault", "sub": subject});
+    let login = ["--auth", "jwt", "--auth-role", "node", "--jwt-file", &path];
+    fs::write(&jwt, token(&key, claims(NODE)) + "\n").expect("a file in our folder");
+    let first = json_of(&mut node(&site, "enroll", &login));
+    assert_eq!(first["outcome"], "issued");
+    let stranger = token(&key, claims("node-2"));
+    fs::write(&jwt, &stranger).expect("a file in our folder");
+    let (code, told) = failure(&mut node(
+        &site,
+        "renew",
+        &[&login[..], &["--now"]].concat(),
+    ));
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("auth/jwt/login"), "{told}");
+    assert!(!told.contains(&stranger), "no token is echoed: {told}");
+
+    // Kubernetes: the server asks the cluster what the token is worth.
+    let (cluster, asked) = cluster();
+    site.client
+        .write("sys/auth/kubernetes", json!({"type": "kubernetes"}))
+        .ok();
+    site.client
+        .write(
+            "auth/kubernetes/config",
+            json!({"kubernetes_host": cluster, "token_reviewer_jwt": REVIEWER,
+                   "disable_local_ca_jwt": true, "kubernetes_ca_cert": site.root}),
+        )
+        .ok();
+    site.client
+        .write(
+            "auth/kubernetes/role/node",
+            json!({"bound_service_account_names": NODE, "bound_service_account_namespaces": "nodes",
+                   "token_policies": "node"}),
+        )
+        .ok();
+    let account = |name: &str| {
+        token(
+            &key,
+            json!({"iss": "https://kubernetes.default.svc", "aud": ["vault"],
+                   "sub": format!("system:serviceaccount:nodes:{name}"),
+                   "kubernetes.io": {"namespace": "nodes", "serviceaccount": {"name": name, "uid": "1-2-3"}}}),
+        )
+    };
+    let login = [
+        "--auth",
+        "kubernetes",
+        "--auth-role",
+        "node",
+        "--jwt-file",
+        &path,
+        "--now",
+    ];
+    let good = account(NODE);
+    fs::write(&jwt, &good).expect("a file in our folder");
+    let renewed = json_of(&mut node(&site, "renew", &login));
+    assert_eq!(renewed["outcome"], "issued");
+    assert_ne!(renewed["serialNumber"], first["serialNumber"]);
+    let review = asked.recv_timeout(Duration::from_secs(5));
+    assert_eq!(review.expect("the cluster was asked"), good);
+
+    fs::write(&jwt, account("node-2")).expect("a file in our folder");
+    let (code, told) = failure(&mut node(&site, "renew", &login));
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("auth/kubernetes/login"), "{told}");
+}
+
+/// What the server shows to the cluster.
+const REVIEWER: &str = "reviewer-token";
+
+/// A cluster that reviews tokens: it takes every one as what its claims say.
+/// Each token that was asked about comes out of the channel.
+///
+/// Source: Kubernetes API reference, TokenReview v1.
+fn cluster() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = format!("http://{}", listener.local_addr().expect("a bound socket"));
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { break };
+            let Some(token) = review(stream) else {
+                continue;
+            };
+            if tell.send(token).is_err() {
+                break;
+            }
+        }
+    });
+    (address, told)
+}
+
+fn review(mut stream: TcpStream) -> Option<String> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let lower = head.to_lowercase();
+    let length = lower.split("content-length:").nth(1)?;
+    let length: usize = length.lines().next()?.trim().parse().ok()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let asked: Value = serde_json::from_slice(&body).ok()?;
+    let token = asked["spec"]["token"].as_str()?.to_owned();
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    let allowed = head.starts_with("POST /apis/authentication.k8s.io/v1/tokenreviews")
+        && lower.contains(&format!("authorization: bearer {REVIEWER}"));
+    let answer = json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
+        "status": {"authenticated": allowed, "audiences": asked["spec"]["audiences"], "user": {
+            "username": claims["sub"], "uid": claims["kubernetes.io"]["serviceaccount"]["uid"],
+            "groups": ["system:serviceaccounts", "system:serviceaccounts:nodes"],
+        }},
+    })
+    .to_string();
+    write!(
+        stream,
+        "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
+        answer.len()
+    )
+    .ok()?;
+    Some(token)
+}
+
+/// The AWS login, which OpenBao does not have, in front of a real server: it
+/// judges the signed request as STS would, by botocore's own code, and hands
+/// the rest through.
+const FRONT: &str = r#"
+import base64, http.server, json, os, re, sys, urllib.error, urllib.request
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+upstream, token, secret = sys.argv[1:4]
+
+def judge(login):
+    decode = lambda name: base64.b64decode(login[name]).decode()
+    if login.get('role') != 'node':
+        return 'no such role'
+    url, body = decode('iam_request_url'), decode('iam_request_body')
+    if login['iam_http_request_method'] != 'POST' or url not in ('https://sts.amazonaws.com/', 'https://sts.eu-west-1.amazonaws.com/'):
+        return 'not a request for STS'
+    if body != 'Action=GetCallerIdentity&Version=2011-06-15':
+        return 'not GetCallerIdentity'
+    headers = {name.lower(): values[0] for name, values in json.loads(decode('iam_request_headers')).items()}
+    if headers.get('x-vault-aws-iam-server-id') != 'vault.example':
+        return 'signed for another server'
+    found = re.fullmatch(r'AWS4-HMAC-SHA256 Credential=AKIDNODE/(\d{8})/([a-z0-9-]+)/sts/aws4_request, '
+                         r'SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})', headers.pop('authorization'))
+    if not found:
+        return 'no authorization'
+    _, region, signed, signature = found.groups()
+    if ('eu-west-1' in url) != (region == 'eu-west-1'):
+        return 'another region'
+    request = AWSRequest('POST', url, data=body, headers=headers)
+    request.context['timestamp'] = headers['x-amz-date']
+    auth = SigV4Auth(Credentials('AKIDNODE', secret), 'sts', region)
+    if auth.signed_headers(auth.headers_to_sign(request)) != signed:
+        return 'unsigned headers'
+    if auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request) != signature:
+        return 'the signature does not match'
+
+class Front(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['Content-Length']))
+        if self.path == '/v1/auth/aws/login':
+            problem = judge(json.loads(body))
+            if problem:
+                return self.answer(400, {'errors': [problem]})
+            return self.answer(200, {'auth': {'client_token': token}})
+        headers = {name: value for name, value in self.headers.items() if name.lower().startswith(('x-vault', 'content-type'))}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(upstream + self.path, body, headers, method='POST')) as reply:
+                self.answer(reply.status, json.load(reply))
+        except urllib.error.HTTPError as error:
+            self.answer(error.code, json.load(error))
+    def answer(self, status, document):
+        text = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header('Content-Length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+    def log_message(self, *_):
+        pass
+
+server = http.server.HTTPServer(('127.0.0.1', 0), Front)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+#[test]
+fn an_aws_identity_logs_in_by_a_signed_request() {
+    let site = Site::new(Server::dev());
+    let made = site
+        .client
+        .write(
+            "auth/token/create",
+            json!({"policies": ["node"], "ttl": "5m"}),
+        )
+        .ok();
+    let token = made.body["auth"]["client_token"].as_str().expect("a token");
+    let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    let mut front = Daemon(Python::start(
+        FRONT,
+        &[site.client.address(), token, secret],
+    ));
+    let mut port = String::new();
+    BufReader::new(front.0.stdout.take().expect("a pipe"))
+        .read_line(&mut port)
+        .expect("the front says its port");
+    let address = format!("http://127.0.0.1:{}", port.trim());
+    let login = |secret: &str, more: &[&str]| {
+        let login = [
+            "--address",
+            &address,
+            "--auth",
+            "aws",
+            "--auth-role",
+            "node",
+            "--rotate-key",
+        ];
+        let mut node = node(&site, "enroll", &[&login[..], more].concat());
+        node.env("AWS_ACCESS_KEY_ID", "AKIDNODE")
+            .env("AWS_SECRET_ACCESS_KEY", secret)
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        node
+    };
+    let server_id = ["--aws-server-id", "vault.example"];
+    for more in [&[][..], &["--aws-region", "eu-west-1"]] {
+        let enrolled = json_of(&mut login(secret, &[&server_id[..], more].concat()));
+        assert_eq!(enrolled["outcome"], "issued");
+    }
+    let (code, told) = failure(&mut login("another", &server_id));
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("the signature does not match"), "{told}");
+    let (_, told) = failure(&mut login(secret, &["--aws-server-id", "other.example"]));
+    assert!(told.contains("signed for another server"), "{told}");
+
+    // Nobody knows the machine: it says where credentials are looked for.
+    let mut bare = login(secret, &server_id);
+    bare.env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY");
+    let (code, told) = failure(&mut bare);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("AWS_PROFILE"), "{told}");
+}
