@@ -122,15 +122,26 @@ fn permissions(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "permissions are three octal digits, such as 640".to_owned())
 }
 
-/// Sends what the crates below tell to standard error: warnings, and with
-/// `detail` what goes well, too. `LANDFAST_LOG` overrides both.
-fn log_to_stderr(detail: bool) {
+/// How much is told on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    /// What somebody should see to.
+    Warnings,
+    /// What goes well, too.
+    Steps,
+    /// What helps to find a fault.
+    All,
+}
+
+/// Sends what the crates below tell to standard error. `LANDFAST_LOG`
+/// overrides `detail`.
+fn log_to_stderr(detail: Detail) {
     use tracing_subscriber::EnvFilter;
 
-    let usual = if detail {
-        "landfast_node=info,warn"
-    } else {
-        "warn"
+    let usual = match detail {
+        Detail::Warnings => "warn",
+        Detail::Steps => "landfast_node=info,warn",
+        Detail::All => "landfast_node=debug,hyper_util=debug,warn",
     };
     let filter = EnvFilter::try_from_env("LANDFAST_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();

@@ -12,7 +12,7 @@ mod forms;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,6 +22,8 @@ use crate::policy::PRINCIPAL;
 use crate::rules::is_node_name;
 use crate::session::DURATIONS;
 
+/// Where nodeadm looks for certificate and key.
+const USUAL_PAIR: [&str; 2] = ["/etc/iam/pki/server.pem", "/etc/iam/pki/server.key"];
 /// Managed policy that lets a node pull images.
 const PULL_IMAGES: &str = "policy/AmazonEC2ContainerRegistryPullOnly";
 /// The condition value that ties a session to the name in the certificate.
@@ -110,6 +112,20 @@ impl Description {
     /// # Errors
     /// [`DescriptionError`]: a name outside the pattern, or no profile yet.
     pub fn node_config(&self, node: &str) -> Result<Document, DescriptionError> {
+        let [certificate, key] = USUAL_PAIR.map(Path::new);
+        self.node_config_with(node, certificate, key)
+    }
+
+    /// The same for a node whose pair lies elsewhere.
+    ///
+    /// # Errors
+    /// As [`node_config`](Self::node_config).
+    pub fn node_config_with(
+        &self,
+        node: &str,
+        certificate: &Path,
+        key: &Path,
+    ) -> Result<Document, DescriptionError> {
         let refuse = |field, problem: String| Err(DescriptionError::Field { field, problem });
         if !is_node_name(node) {
             return refuse(
@@ -145,14 +161,16 @@ impl Description {
              \x20     trustAnchorArn: {}\n\
              \x20     profileArn: {}\n\
              \x20     roleArn: {}\n\
-             \x20     certificatePath: /etc/iam/pki/server.pem\n\
-             \x20     privateKeyPath: /etc/iam/pki/server.key\n",
+             \x20     certificatePath: {}\n\
+             \x20     privateKeyPath: {}\n",
             json!(self.cluster),
             json!(self.region),
             json!(node),
             json!(self.trust_anchor),
             json!(profile),
             json!(self.role_arn()),
+            json!(certificate),
+            json!(key),
         );
         Ok(Document {
             path: format!("nodeconfig-{node}.yaml").into(),

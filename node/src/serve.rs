@@ -136,10 +136,7 @@ impl Service {
     fn document<T: Serialize>(&self, make: impl FnOnce(&Held, &str) -> T) -> Response {
         let now = (self.0.clock)();
         let held = lock(&self.0.current);
-        let Some(held) = held
-            .as_ref()
-            .filter(|held| held.credentials.ends() > now)
-        else {
+        let Some(held) = held.as_ref().filter(|held| held.credentials.ends() > now) else {
             return plain(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no credentials at the moment; see the log of landfast serve",

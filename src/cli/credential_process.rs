@@ -29,6 +29,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.session.log();
     let provider = Provider::new(arguments.session.options()?);
     // The common case costs neither a runtime nor an HTTP client.
     let credentials = match provider.cached(Timestamp::now()) {

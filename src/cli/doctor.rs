@@ -5,10 +5,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
+use landfast_node::arn::Arn;
+use landfast_node::doctor::online::{self, Answer};
 use landfast_node::doctor::{self, DoctorError, Question, Report};
+use landfast_node::identity;
+use landfast_node::provider::Options;
 use landfast_node::rules::Severity;
+use landfast_node::session::{EndpointKind, SessionRequest};
+use landfast_node::tags::Facts;
 
-use super::Failure;
+use super::{Failure, session};
 
 const CERTIFICATE: &str = "/etc/iam/pki/server.pem";
 const PRIVATE_KEY: &str = "/etc/iam/pki/server.key";
@@ -24,6 +30,9 @@ Examples:
   aws iam get-role --role-name NAME > role.json
   landfast doctor --trust-anchor anchor.json --profile profile.json --role role.json
 
+  # ask AWS as well, for one session that is thrown away
+  landfast doctor --online --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN
+
   # what AWS's words mean
   landfast doctor --error \"Untrusted signing certificate\"
 
@@ -37,7 +46,7 @@ Exit codes:
 ///
 /// Compares the node's certificate and key with the trust anchor, the profile,
 /// the role and its trust policy, as far as they are given. Works offline:
-/// nothing is sent anywhere, and no key is printed.
+/// without --online nothing is sent anywhere, and no key is printed.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -52,6 +61,10 @@ pub(super) struct Arguments {
     /// Intermediate certificates in PEM
     #[arg(long, value_name = "FILE")]
     intermediates: Option<PathBuf>,
+
+    /// A file with the passphrase of an encrypted private key
+    #[arg(long, value_name = "FILE", env = "LANDFAST_PKCS8_PASSWORD_FILE")]
+    pkcs8_password_file: Option<PathBuf>,
 
     /// The trust anchor: PEM, or what `aws rolesanywhere get-trust-anchor` prints
     #[arg(long, value_name = "FILE")]
@@ -106,6 +119,23 @@ pub(super) struct Arguments {
     #[arg(long)]
     not_hybrid: bool,
 
+    /// Ask AWS for a session, too: tells whether it answers, what it answers,
+    /// and whether the clocks agree
+    #[arg(long, requires_all = ["trust_anchor_arn", "profile_arn", "role_arn"], conflicts_with = "at")]
+    online: bool,
+
+    /// With --online: an endpoint other than the public one
+    #[arg(long, value_name = "URL", requires = "online")]
+    endpoint: Option<String>,
+
+    /// With --online: the CAs of the endpoint in PEM, in place of the public ones
+    #[arg(long, value_name = "FILE", requires = "online")]
+    ca_file: Option<PathBuf>,
+
+    /// With --online: use the proxy that HTTPS_PROXY names
+    #[arg(long, requires = "online")]
+    with_proxy: bool,
+
     /// Judge as of this moment, such as 2026-12-24T00:00:00Z
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -116,11 +146,19 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let question = arguments.question();
+    super::log_to_stderr(super::Detail::Warnings);
+    let mut question = arguments.question();
+    let answer = arguments.ask(&question)?;
+    if question.error.is_none() {
+        question.error = answer.as_ref().and_then(Answer::refusal).map(str::to_owned);
+    }
     let now = arguments.at.unwrap_or_else(Timestamp::now);
-    let report = doctor::examine(&question, now).map_err(|error| match error {
+    let mut report = doctor::examine(&question, now).map_err(|error| match error {
         DoctorError::File(_) | DoctorError::Document { .. } => Failure::Failed(error.to_string()),
     })?;
+    if let Some(answer) = answer {
+        answer.add_to(&mut report);
+    }
     let text = if arguments.json {
         serde_json::to_string(&report).map_err(|error| Failure::Failed(error.to_string()))?
     } else {
@@ -143,6 +181,53 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 impl Arguments {
+    /// Asks AWS, if that is wanted and the ARNs are ARNs; if not, the report says so.
+    fn ask(&self, question: &Question) -> Result<Option<Answer>, Failure> {
+        let (true, Some(certificate), Some(private_key)) =
+            (self.online, &question.certificate, &question.private_key)
+        else {
+            return Ok(None);
+        };
+        let arn = |text: &Option<String>, parse: fn(&str) -> Result<Arn, String>| {
+            parse(text.as_deref().unwrap_or_default()).map_err(Failure::Usage)
+        };
+        let trust_anchor = arn(&self.trust_anchor_arn, session::trust_anchor)?;
+        let own_name = || {
+            let (leaf, _) = identity::certificates(certificate).ok()?;
+            Facts::of(&leaf).common_name().map(str::to_owned)
+        };
+        let session_name = match &self.node_name {
+            None if self.not_hybrid => None,
+            None => own_name(),
+            name => name.clone(),
+        };
+        let endpoint = session::endpoint(
+            self.endpoint.as_deref(),
+            &trust_anchor,
+            self.region.as_deref(),
+            EndpointKind::default(),
+        )?;
+        let options = Options {
+            certificate: certificate.clone(),
+            private_key: private_key.clone(),
+            intermediates: self.intermediates.clone(),
+            passphrase: self.pkcs8_password_file.clone(),
+            request: SessionRequest {
+                trust_anchor,
+                profile: arn(&self.profile_arn, session::profile)?,
+                role: arn(&self.role_arn, session::role)?,
+                duration: self.session_duration,
+                session_name,
+            },
+            endpoint,
+            proxy: self.with_proxy,
+            authorities: self.ca_file.clone(),
+            skip_verify: false,
+            cache: None,
+        };
+        super::block_on(online::ask(options)).map(Some)
+    }
+
     fn question(&self) -> Question {
         // Only documents were named: the node's own files may be elsewhere.
         let other = self.error.is_some()
@@ -164,6 +249,7 @@ impl Arguments {
             certificate,
             private_key,
             intermediates: self.intermediates.clone(),
+            passphrase: self.pkcs8_password_file.clone(),
             trust_anchor: self.trust_anchor.clone(),
             profile: self.profile.clone(),
             role: self.role.clone(),

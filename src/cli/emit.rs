@@ -29,6 +29,8 @@ pub(super) struct Job<'a> {
     pub(super) program: &'a Path,
     /// The arguments that `enroll` and `renew` share.
     pub(super) arguments: Vec<String>,
+    /// Those that only `enroll` takes.
+    pub(super) once: Vec<String>,
     /// The directory of the pair, the one place that is written to.
     pub(super) directory: &'a Path,
 }
@@ -126,7 +128,10 @@ impl Job<'_> {
                 indented(&content, 6)
             );
         }
-        let enroll = self.shell_command("enroll");
+        let once = self.once.iter().map(|word| shell_word(word));
+        let enroll = once.fold(self.shell_command("enroll"), |line, word| {
+            format!("{line} {word}")
+        });
         let directory = shell_word(&self.directory.display().to_string());
         let _ = write!(
             out,
@@ -212,13 +217,18 @@ fn timer() -> String {
         .to_owned()
 }
 
-/// The arguments of this very call that `renew` takes as well. They have been
-/// parsed, so every flag has its value.
+/// The arguments of this very call that `renew` takes as well, and those that
+/// only `enroll` does. They have been parsed, so every flag has its value.
 ///
 /// # Errors
 /// An argument that means something else on the node, or nothing at all.
-pub(super) fn shared(arguments: impl Iterator<Item = String>) -> Result<Vec<String>, Failure> {
-    const FILES: [&str; 9] = [
+pub(super) fn split(
+    arguments: impl Iterator<Item = String>,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
+    const ONCE: [&str; 2] = ["--node-config", "--description"];
+    const FILES: [&str; 11] = [
+        ONCE[0],
+        ONCE[1],
         "--ca-cert",
         "--token-file",
         "--role-id-file",
@@ -229,7 +239,7 @@ pub(super) fn shared(arguments: impl Iterator<Item = String>) -> Result<Vec<Stri
         "--certificate",
         "--private-key",
     ];
-    let mut shared = Vec::new();
+    let (mut shared, mut once) = (Vec::new(), Vec::new());
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         let (flag, value) = match argument.split_once('=') {
@@ -255,9 +265,14 @@ pub(super) fn shared(arguments: impl Iterator<Item = String>) -> Result<Vec<Stri
                 "{flag}: the files of a service need absolute paths"
             )));
         }
-        shared.extend([flag, value]);
+        let list = if ONCE.contains(&flag.as_str()) {
+            &mut once
+        } else {
+            &mut shared
+        };
+        list.extend([flag, value]);
     }
-    Ok(shared)
+    Ok((shared, once))
 }
 
 /// A word of an `ExecStart` line.
@@ -303,9 +318,11 @@ mod tests {
 
     fn job(arguments: &[&str]) -> Job<'static> {
         let arguments = arguments.iter().map(|word| (*word).to_owned());
+        let (arguments, once) = split(arguments).unwrap();
         Job {
             program: Path::new("/usr/local/bin/landfast"),
-            arguments: shared(arguments).unwrap(),
+            arguments,
+            once,
             directory: Path::new("/etc/iam/pki"),
         }
     }
@@ -338,7 +355,7 @@ mod tests {
     #[test]
     fn files_must_be_absolute() {
         let arguments = ["--token-file".to_owned(), "token".to_owned()];
-        let error = shared(arguments.into_iter()).unwrap_err();
+        let error = split(arguments.into_iter()).unwrap_err();
         assert!(error.to_string().contains("--token-file"), "{error}");
     }
 
@@ -368,6 +385,25 @@ mod tests {
         };
         assert_eq!(check(&["-n"]), Some(0));
         assert_eq!(check(&[]), Some(3), "not running");
+    }
+
+    #[test]
+    fn only_the_enrolment_writes_node_config() {
+        let job = job(&[
+            "--address",
+            "https://v:8200",
+            "--node-config=/etc/eks/node.yaml",
+            "--description",
+            "/etc/eks/hybrid.json",
+        ]);
+        assert!(!job.render(Kind::Systemd).contains("--node-config"));
+        let data = job.render(Kind::CloudInit);
+        let (units, start) = data.split_once("runcmd:").unwrap();
+        assert!(!units.contains("--node-config"), "{units}");
+        assert!(
+            start.contains("--node-config /etc/eks/node.yaml --description /etc/eks/hybrid.json"),
+            "{start}"
+        );
     }
 
     #[test]

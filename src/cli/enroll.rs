@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
-use landfast_node::enroll::{Outcome, Standing};
+use landfast_node::enroll::{Enrolment, Outcome, Standing};
+use landfast_node::files;
+use landfast_node::generate::{Description, Document};
 use landfast_node::vault::Vault;
 
 use super::{Failure, emit, node};
@@ -20,6 +22,9 @@ Examples:
 
   # the same for the years to come: a service and its timer; or user data, or an init script
   landfast enroll --address https://vault.example:8200 --auth cert --emit systemd
+
+  # and the NodeConfig for nodeadm, from the description that `landfast generate` takes
+  landfast enroll --auth approle ... --description hybrid.json --node-config /etc/eks/nodeconfig.yaml
 
   # for a script: one JSON object
   landfast enroll --json | jq -r .renewalDue
@@ -49,6 +54,14 @@ pub(super) struct Arguments {
     #[arg(long)]
     rotate_key: bool,
 
+    /// Write the node's NodeConfig here, for `nodeadm init`
+    #[arg(long, value_name = "FILE", requires = "description")]
+    node_config: Option<PathBuf>,
+
+    /// What `landfast generate` is given: cluster, account, ARNs
+    #[arg(long, value_name = "FILE", requires = "node_config")]
+    description: Option<PathBuf>,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -64,26 +77,29 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    super::log_to_stderr(false);
+    super::log_to_stderr(super::Detail::Warnings);
     if let Some(kind) = arguments.emit {
         return print(arguments, kind);
     }
     let enrolment = arguments.certificate.enrolment()?;
     let due = arguments.certificate.due();
     let source = arguments.login.source()?;
+    // Before the login: a wrapped token is not spent on a wrong description.
+    let config = arguments.node_config(&enrolment)?;
     let now = Timestamp::now();
     // A good certificate needs no server, and no login.
     if !arguments.rotate_key
         && let Standing::Good(certificate) = enrolment.standing(due, now)
     {
+        arguments.write(config)?;
         return node::tell(&enrolment, due, &Outcome::Kept(certificate), arguments.json);
     }
-    let config = arguments.server.config(&arguments.login, &enrolment.pair)?;
+    let server = arguments.server.config(&arguments.login, &enrolment.pair)?;
     let outcome = super::block_on(async {
         let login = source
             .read(|name| std::env::var(name).ok())
             .map_err(|error| node::explain(&error))?;
-        let mut vault = Vault::new(config, None).map_err(|error| node::explain(&error))?;
+        let mut vault = Vault::new(server, None).map_err(|error| node::explain(&error))?;
         login
             .log_in(&mut vault)
             .await
@@ -93,7 +109,43 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             .await
             .map_err(|error| node::explain_enrolment(&error))
     })??;
+    arguments.write(config)?;
     node::tell(&enrolment, due, &outcome, arguments.json)
+}
+
+impl Arguments {
+    /// The NodeConfig, if one is wanted.
+    fn node_config(&self, enrolment: &Enrolment) -> Result<Option<Document>, Failure> {
+        let (Some(_), Some(path)) = (&self.node_config, &self.description) else {
+            return Ok(None);
+        };
+        let text = files::read_secret(path).map_err(|error| Failure::Failed(error.to_string()))?;
+        let pair = &enrolment.pair;
+        Description::read(&String::from_utf8_lossy(text.expose()))
+            .and_then(|description| {
+                description.node_config_with(
+                    &enrolment.node_name,
+                    &pair.certificate_path(),
+                    &pair.key_path(),
+                )
+            })
+            .map(Some)
+            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+    }
+
+    /// Writes it, unless it is there already.
+    fn write(&self, config: Option<Document>) -> Result<(), Failure> {
+        let (Some(path), Some(config)) = (&self.node_config, config) else {
+            return Ok(());
+        };
+        if std::fs::read(path).is_ok_and(|found| found == config.text.as_bytes()) {
+            return Ok(());
+        }
+        let directory = files::parent(path);
+        std::fs::create_dir_all(directory).map_err(|error| Failure::file(directory, &error))?;
+        files::write_atomic(path, config.text.as_bytes(), 0o644)
+            .map_err(|error| Failure::Failed(error.to_string()))
+    }
 }
 
 fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
@@ -103,10 +155,12 @@ fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
                 .into(),
         ));
     }
+    // The first two are this program and `enroll`.
+    let (shared, once) = emit::split(std::env::args().skip(2))?;
     let job = emit::Job {
         program: &arguments.program,
-        // The first two are this program and `enroll`.
-        arguments: emit::shared(std::env::args().skip(2))?,
+        arguments: shared,
+        once,
         directory: arguments
             .certificate
             .certificate

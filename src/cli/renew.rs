@@ -103,7 +103,11 @@ pub(super) struct RenewalArguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    super::log_to_stderr(arguments.daemon);
+    super::log_to_stderr(if arguments.daemon {
+        super::Detail::Steps
+    } else {
+        super::Detail::Warnings
+    });
     let renewal = &arguments.renewal;
     let enrolment = arguments.certificate.enrolment()?;
     let login = arguments.login.source()?;

@@ -80,6 +80,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.session.log();
     let options = arguments.session.options()?;
     let address = arguments
         .listen

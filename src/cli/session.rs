@@ -38,6 +38,11 @@ pub(super) struct SessionArguments {
     #[arg(long, value_name = "FILE")]
     intermediates: Option<PathBuf>,
 
+    /// A file with the passphrase of an encrypted private key (PKCS#8, PBKDF2
+    /// and AES-CBC)
+    #[arg(long, value_name = "FILE", env = "LANDFAST_PKCS8_PASSWORD_FILE")]
+    pkcs8_password_file: Option<PathBuf>,
+
     /// The session's length in seconds, 900 to 43200; without it the profile decides
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(DURATION_START..=DURATION_END))]
     session_duration: Option<u32>,
@@ -82,12 +87,26 @@ pub(super) struct SessionArguments {
     /// Ask AWS at every call
     #[arg(long)]
     no_cache: bool,
+
+    /// Tell what is done, on standard error; secrets are never told
+    #[arg(long)]
+    debug: bool,
 }
 
 const DURATION_START: i64 = *DURATIONS.start() as i64;
 const DURATION_END: i64 = *DURATIONS.end() as i64;
 
 impl SessionArguments {
+    /// Sends to standard error what `--debug` asks for. To be called before
+    /// anything is done.
+    pub(super) fn log(&self) {
+        super::log_to_stderr(if self.debug {
+            super::Detail::All
+        } else {
+            super::Detail::Warnings
+        });
+    }
+
     /// Checks what one flag says against the others, and makes a provider's options of it.
     pub(super) fn options(&self) -> Result<Options, Failure> {
         if self.profile_arn.region != self.trust_anchor_arn.region {
@@ -101,35 +120,20 @@ impl SessionArguments {
                 "the profile and the trust anchor belong to different accounts".into(),
             ));
         }
-        let region = self
-            .region
-            .as_deref()
-            .unwrap_or(&self.trust_anchor_arn.region);
-        let endpoint = match &self.endpoint {
-            Some(url) if url.starts_with("https://") || url.starts_with("http://127.") => {
-                Endpoint {
-                    url: url.trim_end_matches('/').to_owned(),
-                    region: region.to_owned(),
-                }
-            }
-            Some(_) => {
-                return Err(Failure::Usage(
-                    "--endpoint takes an https:// URL, or http://127.0.0.1:PORT for the lab".into(),
-                ));
-            }
-            None => Endpoint::of(
-                &self.trust_anchor_arn,
-                region,
-                EndpointKind {
-                    fips: self.fips,
-                    dual_stack: self.dual_stack,
-                },
-            ),
-        };
+        let endpoint = endpoint(
+            self.endpoint.as_deref(),
+            &self.trust_anchor_arn,
+            self.region.as_deref(),
+            EndpointKind {
+                fips: self.fips,
+                dual_stack: self.dual_stack,
+            },
+        )?;
         Ok(Options {
             certificate: self.certificate.clone(),
             private_key: self.private_key.clone(),
             intermediates: self.intermediates.clone(),
+            passphrase: self.pkcs8_password_file.clone(),
             request: SessionRequest {
                 trust_anchor: self.trust_anchor_arn.clone(),
                 profile: self.profile_arn.clone(),
@@ -157,6 +161,28 @@ impl SessionArguments {
     }
 }
 
+/// The endpoint that a flag names, or the public one of the trust anchor.
+pub(super) fn endpoint(
+    url: Option<&str>,
+    anchor: &Arn,
+    region: Option<&str>,
+    kind: EndpointKind,
+) -> Result<Endpoint, Failure> {
+    let region = region.unwrap_or(&anchor.region);
+    match url {
+        None => Ok(Endpoint::of(anchor, region, kind)),
+        Some(url) if url.starts_with("https://") || url.starts_with("http://127.") => {
+            Ok(Endpoint {
+                url: url.trim_end_matches('/').to_owned(),
+                region: region.to_owned(),
+            })
+        }
+        Some(_) => Err(Failure::Usage(
+            "--endpoint takes an https:// URL, or http://127.0.0.1:PORT for the lab".into(),
+        )),
+    }
+}
+
 /// Says what AWS's refusal usually means, below the refusal itself.
 pub(super) fn explain(error: &ProviderError) -> Failure {
     match error {
@@ -178,15 +204,15 @@ pub(super) fn explain(error: &ProviderError) -> Failure {
     }
 }
 
-fn role(text: &str) -> Result<Arn, String> {
+pub(super) fn role(text: &str) -> Result<Arn, String> {
     Arn::parse_as(text, ArnKind::Role).map_err(|error| error.to_string())
 }
 
-fn profile(text: &str) -> Result<Arn, String> {
+pub(super) fn profile(text: &str) -> Result<Arn, String> {
     Arn::parse_as(text, ArnKind::Profile).map_err(|error| error.to_string())
 }
 
-fn trust_anchor(text: &str) -> Result<Arn, String> {
+pub(super) fn trust_anchor(text: &str) -> Result<Arn, String> {
     Arn::parse_as(text, ArnKind::TrustAnchor).map_err(|error| error.to_string())
 }
 

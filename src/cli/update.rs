@@ -51,6 +51,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    arguments.session.log();
     let provider = Provider::new(arguments.session.options()?);
     let file = SharedFile {
         path: arguments.path()?,

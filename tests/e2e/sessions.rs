@@ -1,6 +1,8 @@
 //! Sessions on a node, with the lab in the place of AWS: the commands that
 //! hand credentials out, and clients that others wrote.
 
+mod inputs;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,0 +1,280 @@
+//! What a person can get wrong, and what a network can put in the way: each has
+//! its own words and exit code.
+
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+
+use super::*;
+
+/// A session command with the identity in other files.
+fn with(node: &Node, certificate: &str, key: &str, more: &[&str]) -> Output {
+    run(Command::new(BINARY)
+        .env_clear()
+        .env("HOME", node.dir.path())
+        .current_dir(node.dir.path())
+        .args([
+            "credential-process",
+            "--no-cache",
+            "--role-session-name",
+            NODE,
+        ])
+        .args(["--certificate", certificate, "--private-key", key])
+        .args(["--endpoint", node.lab.text("endpoint")])
+        .args(["--trust-anchor-arn", node.lab.text("trustAnchorArn")])
+        .args(["--profile-arn", node.lab.text("profileArn")])
+        .args(["--role-arn", node.lab.text("roleArn")])
+        .args(more))
+}
+
+#[track_caller]
+fn refused(output: &Output, code: i32, parts: &[&str]) {
+    let told = said(output);
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    assert!(output.stdout.is_empty(), "nothing for the SDK to misread");
+    for part in parts {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn bad_files_and_flags_say_what_is_wrong_and_what_to_do() {
+    let node = Node::new(&[]);
+    let file = |name: &str, content: &str| {
+        fs::write(node.path(name), content).expect("a file in our folder");
+        name.to_owned()
+    };
+    let read = |name: &str| fs::read_to_string(data(name)).expect("the test data");
+    let (certificate, key) = (data("pki/rsa-leaf.crt"), data("pki/rsa-leaf.key"));
+    let two = file(
+        "two.pem",
+        &(read("pki/rsa-leaf.crt") + &read("pki/ec-leaf.crt")),
+    );
+    let junk = file(
+        "junk.pem",
+        "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+    );
+    for (certificate, key, parts) in [
+        (
+            "/nonexistent/server.pem",
+            &*key,
+            &["/nonexistent/server.pem", "No such file"][..],
+        ),
+        (
+            &junk,
+            &key,
+            &["junk.pem", "expected the node's certificate in PEM"],
+        ),
+        (&key, &key, &["expected the node's certificate in PEM"]),
+        (
+            &data("pki/rsa-chain-ca-first.pem"),
+            &key,
+            &["put the node's own certificate first"],
+        ),
+        (
+            &two,
+            &key,
+            &["two end-entity certificates; keep the current one"],
+        ),
+        (&certificate, &certificate, &["no private key in PEM"]),
+        (
+            &certificate,
+            &data("pki/ec-leaf.key"),
+            &["do not belong together"],
+        ),
+        (&certificate, "pkcs11:token=a", &["PKCS#11"]),
+    ] {
+        refused(&with(&node, certificate, key, &[]), 1, parts);
+    }
+    let role = "arn:aws:iam::111122223333:role/hybrid-node";
+    for (flags, parts) in [
+        (
+            &["--role-arn", "hybrid-node"][..],
+            &["--role-arn", "arn:partition:service"][..],
+        ),
+        (&["--profile-arn", role], &["--profile-arn", "profile"]),
+        (
+            &[
+                "--trust-anchor-arn",
+                "arn:aws:rolesanywhere:us-west-2::trust-anchor/x",
+            ],
+            &["--trust-anchor-arn"],
+        ),
+        (&["--session-duration", "60"], &["900", "43200"]),
+        (&["--role-session-name", "a b"], &["2 to 64"]),
+    ] {
+        // The last of two equal flags would be a third error, so each stands alone.
+        let arguments = [
+            ("--trust-anchor-arn", node.lab.text("trustAnchorArn")),
+            ("--profile-arn", node.lab.text("profileArn")),
+            ("--role-arn", node.lab.text("roleArn")),
+        ];
+        let mut command = Command::new(BINARY);
+        command.env_clear().arg("credential-process");
+        for (flag, value) in arguments.into_iter().filter(|(flag, _)| *flag != flags[0]) {
+            command.args([flag, value]);
+        }
+        refused(&run(command.args(flags)), 2, parts);
+    }
+    refused(
+        &with(&node, &certificate, &key, &["--endpoint", "ftp://x"]),
+        2,
+        &["--endpoint"],
+    );
+}
+
+#[test]
+fn an_encrypted_key_needs_its_passphrase_and_an_open_one_is_told() {
+    let node = Node::new(&[]);
+    let sealed = node.path("sealed.key");
+    let output = run(Command::new("openssl")
+        .args(["pkcs8", "-topk8", "-passout", "pass:correct horse", "-in"])
+        .arg(data("pki/rsa-leaf.key"))
+        .arg("-out")
+        .arg(&sealed));
+    assert!(output.status.success(), "{}", said(&output));
+    let (certificate, key) = (data("pki/rsa-leaf.crt"), sealed.to_str().expect("a text"));
+    refused(
+        &with(&node, &certificate, key, &[]),
+        1,
+        &["the private key is encrypted", "--pkcs8-password-file"],
+    );
+    fs::write(node.path("passphrase"), "wrong horse\n").expect("our own folder");
+    let flag = ["--pkcs8-password-file", "passphrase"];
+    let wrong = with(&node, &certificate, key, &flag);
+    refused(&wrong, 1, &["the passphrase does not open the private key"]);
+    assert!(!said(&wrong).contains("horse"), "{}", said(&wrong));
+    fs::write(node.path("passphrase"), "correct horse\n").expect("our own folder");
+    let opened = with(&node, &certificate, key, &flag);
+    assert!(text(&opened).contains("ASIALAB"));
+    assert!(said(&opened).is_empty(), "{}", said(&opened));
+
+    // With --debug, standard output is still the SDK's alone.
+    let open = node.path("open.key");
+    fs::copy(data("pki/rsa-leaf.key"), &open).expect("our own folder");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).expect("our own file");
+    let key = open.to_str().expect("a text");
+    let output = with(&node, &certificate, key, &["--debug"]);
+    let document: Value = serde_json::from_str(&text(&output)).expect("JSON and nothing else");
+    assert!(said(&output).contains("chmod 600"), "{}", said(&output));
+    for secret in ["SecretAccessKey", "SessionToken"] {
+        let secret = document[secret].as_str().expect("a text");
+        assert!(!said(&output).contains(secret), "{}", said(&output));
+    }
+}
+
+/// A proxy that knows CONNECT; it tells where it was asked to.
+fn proxy() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = format!("http://{}", listener.local_addr().expect("a bound socket"));
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        while let Ok((mut client, _)) = listener.accept() {
+            let mut reader = BufReader::new(client.try_clone().expect("a socket can be cloned"));
+            let mut first = String::new();
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                if first.is_empty() {
+                    first = line.clone();
+                }
+                line.clear();
+            }
+            let target = first.split(' ').nth(1).unwrap_or_default().to_owned();
+            let _ = tell.send(first);
+            let Ok(mut server) = TcpStream::connect(&target) else {
+                continue;
+            };
+            let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            let mut back = (
+                server.try_clone().expect("a socket can be cloned"),
+                client.try_clone().expect("a socket can be cloned"),
+            );
+            std::thread::spawn(move || std::io::copy(&mut back.0, &mut back.1));
+            std::thread::spawn(move || std::io::copy(&mut client, &mut server));
+        }
+    });
+    (address, told)
+}
+
+#[test]
+fn the_proxy_is_used_when_it_is_asked_for() {
+    let node = Node::new(&["--tls", "--ca-out", "lab-ca.pem"]);
+    let (address, told) = proxy();
+    let ask = |more: &[&str]| {
+        run(node
+            .session("credential-process")
+            .env("HTTPS_PROXY", &address)
+            .args(["--no-cache", "--ca-file", "lab-ca.pem"])
+            .args(more))
+    };
+    text(&ask(&[]));
+    assert!(told.try_recv().is_err(), "nobody asked for the proxy");
+    text(&ask(&["--with-proxy"]));
+    let asked = told
+        .recv_timeout(Duration::from_secs(5))
+        .expect("a request");
+    let host = node.lab.text("endpoint").trim_start_matches("https://");
+    assert!(asked.starts_with(&format!("CONNECT {host} ")), "{asked}");
+}
+
+#[test]
+fn doctor_asks_aws_when_told_to() {
+    let doctor = |node: &Node, anchor: &str, more: &[&str]| {
+        let output = run(Command::new(BINARY)
+            .env_clear()
+            .args(["doctor", "--json", "--online", "--region", "us-west-2"])
+            .args(["--certificate", &data("pki/rsa-leaf.crt")])
+            .args(["--private-key", &data("pki/rsa-leaf.key")])
+            .args(["--trust-anchor", &data(anchor)])
+            .args(["--trust-anchor-arn", node.lab.text("trustAnchorArn")])
+            .args(["--profile-arn", node.lab.text("profileArn")])
+            .args(["--role-arn", node.lab.text("roleArn")])
+            .args(more));
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
+        (output.status.code(), report)
+    };
+    let node = Node::new(&[]);
+    let endpoint = ["--endpoint", node.lab.text("endpoint")];
+    let (code, report) = doctor(&node, "pki/rsa-int.crt", &endpoint);
+    assert_eq!(code, Some(0), "{report}");
+    let passed = report["passed"].to_string();
+    assert!(
+        passed.contains("AWS gave a session as arn:aws:sts::"),
+        "{passed}"
+    );
+
+    // AWS says little; the files say why.
+    let (code, report) = doctor(
+        &node,
+        "pki/rsa-root.crt",
+        &[
+            "--endpoint",
+            node.lab.text("endpoint"),
+            "--node-name",
+            "node-2",
+        ],
+    );
+    assert_eq!(code, Some(4));
+    let rules = |report: &Value| -> Vec<String> {
+        let findings = report["findings"].as_array().expect("a list");
+        let errors = findings
+            .iter()
+            .filter(|finding| finding["severity"] == "error");
+        let rule = |finding: &Value| finding["rule"].as_str().expect("a text").to_owned();
+        errors.map(rule).collect()
+    };
+    let found = rules(&report);
+    for rule in ["ON-03", "EE-08", "CA-09"] {
+        assert!(found.iter().any(|one| one == rule), "{rule}: {report}");
+    }
+    assert_eq!(report["cause"]["confirmed_by"][0], "EE-08", "{report}");
+
+    let (code, report) = doctor(
+        &node,
+        "pki/rsa-int.crt",
+        &["--endpoint", "http://127.0.0.1:1"],
+    );
+    assert_eq!(code, Some(4));
+    assert_eq!(rules(&report), ["ON-01"], "{report}");
+}
