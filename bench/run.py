@@ -219,21 +219,18 @@ def spread(values):
     return f"{statistics.median(values):.1f} [{min(values):.1f}-{max(values):.1f}]"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments_of(doc, page):
+    """What every measurement takes, a function that holds a figure against its budget, and its table's rows."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bao", default=os.environ.get("BAO_BIN") or os.environ.get("VAULT_BIN")
                         or str(ROOT / ".tools/openbao/2.7.2/bao"))
     parser.add_argument("--binary", default=str(ROOT / "target/release/landfast"))
-    parser.add_argument("--output", default=str(ROOT / "docs/performance.md"))
+    parser.add_argument("--output", default=str(ROOT / page))
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     for what, path in (("server", arguments.bao), ("binary", arguments.binary)):
         if not os.access(path, os.X_OK):
             raise SystemExit(f"no {what} at {path}: run `make tools build`, or set BAO_BIN")
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path",
-                    str(ROOT / "bench/pkiload/Cargo.toml")], check=True)
-    quick = arguments.quick
-    rounds, requests, total = (3, 600, 6000) if quick else (7, 3000, 100_000)
     rows = []
 
     def row(figure, budget, value, unit="", digits=2):
@@ -241,6 +238,27 @@ def main():
         rows.append((figure, f"≤ {budget}{unit}", f"{value:.{digits}f}{unit}", "yes" if met else "**no**"))
         print(f"{'ok  ' if met else 'OVER'} {figure}: {value:.{digits}f}{unit} (budget {budget}{unit})", flush=True)
 
+    return arguments, row, rows
+
+
+def machine(version):
+    """What was measured on which machine, without the full stop."""
+    model = next((line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), "unknown")
+    return f"OpenBao {version}, {datetime.date.today()}, {os.cpu_count()} CPUs ({model}), Linux {platform.release()}"
+
+
+def table(rows):
+    return ["## Budgets", "", "| figure | budget | measured | met |", "| --- | --- | --- | --- |",
+            *(f"| {' | '.join(line)} |" for line in rows)]
+
+
+def main():
+    arguments, row, rows = arguments_of(__doc__, "docs/performance.md")
+    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path",
+                    str(ROOT / "bench/pkiload/Cargo.toml")], check=True)
+    quick = arguments.quick
+    rounds, requests, total = (3, 600, 6000) if quick else (7, 3000, 100_000)
     times, cpu = handshakes(arguments.binary, 5 if quick else 21)
     row("exec to handshake line, ms, median", 10, statistics.median(times), digits=1)
 
@@ -298,8 +316,6 @@ def page(path, rows, version, floors, times, cpu, at16, at1, signed, stored, rss
                 f"| {latency['p50']:.2f} | {latency['p99']:.2f} | {used['median'] / 1000:.3f} "
                 f"[{used['min'] / 1000:.3f}-{used['max'] / 1000:.3f}] | {processes} |")
 
-    model = next((line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), "unknown")
     steady = 100 * (max(floors) / min(floors) - 1)
     lines = [
         "# Performance",
@@ -307,16 +323,11 @@ def page(path, rows, version, floors, times, cpu, at16, at1, signed, stored, rss
         "Made by `make bench`. The built-in `pki` engine and landfast are mounted in one server; every comparison is one",
         "run of `bench/pkiload` that alternates between them. Only the ratios carry over to other machines.",
         "",
-        f"OpenBao {version}, {datetime.date.today()}, {os.cpu_count()} CPUs ({model}), Linux {platform.release()}; "
-        "server, plugin and client share them.",
+        f"{machine(version)}; server, plugin and client share them.",
         f"Bare P-256 key generation and signature (ring): {min(floors):.1f} to {max(floors):.1f} µs during the run"
         f"{'' if steady <= 15 else ' (**the machine was not steady: measure again**)'}.",
         "",
-        "## Budgets",
-        "",
-        "| figure | budget | measured | met |",
-        "| --- | --- | --- | --- |",
-        *(f"| {' | '.join(line)} |" for line in rows),
+        *table(rows),
         "",
         "The storage calls of a warm issue are counted exactly, without a clock, by a test of the `plugin` crate: none",
         "without storing, one write with.",
