@@ -269,6 +269,12 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
         refuse(KEY_USAGE, "a key usage has at least one bit");
     }
 
+    if has_control_characters(certificate) {
+        refuse(
+            CONTROL_CHARACTERS,
+            "a name holds a control character, at which a reader may cut it off",
+        );
+    }
     let san = certificate.extension(&id::SUBJECT_ALT_NAME);
     match san {
         Some(_) if certificate.subject_alt_names().is_empty() => {
@@ -293,6 +299,21 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
     }
     found
 }
+
+/// Whether a name of the subject, or an alternative name, holds one. A NUL made some readers take
+/// `bank.example` out of `bank.example\0.evil.example` (CVE-2009-2408).
+fn has_control_characters(certificate: &Certificate) -> bool {
+    let controls = |text: &str| text.chars().any(char::is_control);
+    let san = certificate.subject_alt_names();
+    let subject = certificate.subject().rdns();
+    subject.iter().flatten().any(|one| controls(&one.value))
+        || [&san.dns, &san.emails, &san.uris]
+            .into_iter()
+            .flatten()
+            .any(|name| controls(name))
+}
+
+const CONTROL_CHARACTERS: &str = "no-control-characters";
 
 /// RFC 5280 section 4.2.1.3.
 pub(crate) const KEY_USAGE: &str = "rfc5280-4.2.1.3";

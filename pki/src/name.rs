@@ -53,11 +53,16 @@ impl Name {
     /// From an encoded Name.
     ///
     /// # Errors
-    /// The structure is not that of a Name.
+    /// The structure is not that of a Name, or a text holds octets that its type does not have.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let mut legible = true;
         let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE));
-        let checked = body.and_then(|body| walk(body, |_, _, _| ()));
+        let checked = body.and_then(|body| walk(body, |_, _, value| legible &= is_legible(value)));
         checked.map_err(|why| Error::malformed("name", why))?;
+        if !legible {
+            let why = "an attribute holds octets that its string type does not have";
+            return Err(Error::malformed("name", why));
+        }
         Ok(Self(der.to_vec()))
     }
 
@@ -269,6 +274,22 @@ fn walk<'a>(body: &'a [u8], mut visit: impl FnMut(usize, Oid, &'a [u8])) -> der:
         index += 1;
     }
     Ok(())
+}
+
+/// Whether a string value can be what its type says; what is no string is not looked at.
+fn is_legible(tlv: &[u8]) -> bool {
+    let tag = tlv.first().copied().unwrap_or_default();
+    let Ok(content) = asn1::decode(tlv, |r| asn1::value(r, tag)) else {
+        return false;
+    };
+    match tag {
+        asn1::UTF8_STRING => std::str::from_utf8(content).is_ok(),
+        asn1::PRINTABLE_STRING | asn1::IA5_STRING | NUMERIC_STRING | VISIBLE_STRING => {
+            content.is_ascii()
+        }
+        BMP_STRING => content.len().is_multiple_of(2),
+        _ => true,
+    }
 }
 
 /// A string value as text, by its type; anything else as `#` and hexadecimal.

@@ -92,6 +92,12 @@ mod tests {
                 "1.3.6.1.5.5.7.3.9"
             ]
         );
+        // OpenBao 2.7.2 knows no name for the code signing purposes of Microsoft.
+        let none = text(&[
+            "MicrosoftCommercialCodeSigning",
+            "MicrosoftKernelCodeSigning",
+        ]);
+        assert!(none.is_empty(), "{none:?}");
     }
 
     #[test]

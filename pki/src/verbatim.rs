@@ -56,18 +56,14 @@ pub fn prepare(
         ..request.fields
     };
     issue::check_csr_key(&profile, csr.public_key())?;
-    // The names of the CSR go in as they are; here they only have to make sense. The common name
-    // is no alternative name, so its shape does not matter.
-    let decided = issue::decide(
-        &profile,
-        &profile.names(None, ""),
-        Some(issuer.end()),
-        &LeafRequest {
-            exclude_cn_from_sans: true,
-            ..fields
-        },
-        now,
-    )?;
+    // The names of the CSR go in as they are; here they only have to make sense. A start is not
+    // looked at, not even for its form.
+    let asked = LeafRequest {
+        not_before: None,
+        ..fields
+    };
+    let end = Some(issuer.end());
+    let decided = issue::decide(&profile, &profile.names(None, ""), end, &asked, now)?;
     let mut warnings = decided.warnings;
     let (algorithm, warning) = issue::algorithm(&profile, issuer, fields.holder)?;
     warnings.extend(warning);

@@ -139,13 +139,11 @@ pub enum ExtKeyUsage {
     OcspSigning,
     MicrosoftServerGatedCrypto,
     NetscapeServerGatedCrypto,
-    MicrosoftCommercialCodeSigning,
-    MicrosoftKernelCodeSigning,
 }
 
 impl ExtKeyUsage {
     /// All of them, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 12] = [
         Self::Any,
         Self::ServerAuth,
         Self::ClientAuth,
@@ -158,8 +156,6 @@ impl ExtKeyUsage {
         Self::OcspSigning,
         Self::MicrosoftServerGatedCrypto,
         Self::NetscapeServerGatedCrypto,
-        Self::MicrosoftCommercialCodeSigning,
-        Self::MicrosoftKernelCodeSigning,
     ];
 
     /// The object identifier.
@@ -177,8 +173,6 @@ impl ExtKeyUsage {
             Self::OcspSigning => Oid::new_unwrap("1.3.6.1.5.5.7.3.9"),
             Self::MicrosoftServerGatedCrypto => Oid::new_unwrap("1.3.6.1.4.1.311.10.3.3"),
             Self::NetscapeServerGatedCrypto => Oid::new_unwrap("2.16.840.1.113730.4.1"),
-            Self::MicrosoftCommercialCodeSigning => Oid::new_unwrap("1.3.6.1.4.1.311.2.1.22"),
-            Self::MicrosoftKernelCodeSigning => Oid::new_unwrap("1.3.6.1.4.1.311.61.1.1"),
         }
     }
 
@@ -197,8 +191,6 @@ impl ExtKeyUsage {
             Self::OcspSigning => "OCSPSigning",
             Self::MicrosoftServerGatedCrypto => "MicrosoftServerGatedCrypto",
             Self::NetscapeServerGatedCrypto => "NetscapeServerGatedCrypto",
-            Self::MicrosoftCommercialCodeSigning => "MicrosoftCommercialCodeSigning",
-            Self::MicrosoftKernelCodeSigning => "MicrosoftKernelCodeSigning",
         }
     }
 

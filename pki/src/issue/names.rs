@@ -235,17 +235,15 @@ fn addresses(
     let (addresses, source) = match csr_names {
         Some(names) => (names.ips.clone(), Source::Csr),
         None => {
-            let parse = |text: &String| match text.trim() {
-                "" => None,
-                text => Some(
-                    text.parse::<IpAddr>()
-                        .map_err(|_| Refusal::NotAnIp(text.to_owned())),
-                ),
+            let parse = |text: &String| {
+                let text = text.trim();
+                text.parse::<IpAddr>()
+                    .map_err(|_| Refusal::NotAnIp(text.to_owned()))
             };
             let parsed = request
                 .ip_sans
                 .iter()
-                .filter_map(parse)
+                .map(parse)
                 .collect::<Result<_, _>>()?;
             (parsed, Source::Api)
         }

@@ -112,6 +112,17 @@ fn each_rule_fires_alone() {
             },
             &["rfc5280-4.1.2.6"],
         ),
+        (
+            Template {
+                subject: crate::Subject::common_name("a.com\0.b.com").to_name(),
+                ..base(vec![])
+            },
+            &["no-control-characters"],
+        ),
+        (
+            base(vec![names(&["a.com\n.b.com"], false)]),
+            &["no-control-characters"],
+        ),
     ] {
         assert_eq!(rules(template, &root), want);
     }

@@ -85,27 +85,42 @@ fn names_print_last_part_first_and_escaped() {
     assert_eq!(Name::empty().to_string(), "");
 }
 
-#[test]
-fn old_string_types_are_read() {
-    let with = |tag: u8, content: &[u8]| {
-        let der = asn1::encode(|w| {
-            w.sequence(|w| {
-                w.nested(asn1::SET, |w| {
-                    w.sequence(|w| {
-                        w.oid(&attribute::COMMON_NAME);
-                        w.tlv(tag, content);
-                    });
+/// A name of one attribute, encoded as told.
+fn common_name(tag: u8, content: &[u8]) -> Vec<u8> {
+    asn1::encode(|w| {
+        w.sequence(|w| {
+            w.nested(asn1::SET, |w| {
+                w.sequence(|w| {
+                    w.oid(&attribute::COMMON_NAME);
+                    w.tlv(tag, content);
                 });
             });
         });
-        Name::from_der(&der).unwrap().common_name().unwrap()
+    })
+}
+
+#[test]
+fn old_string_types_are_read() {
+    let with = |tag: u8, content: &[u8]| {
+        let name = Name::from_der(&common_name(tag, content));
+        name.unwrap().common_name().unwrap()
     };
     assert_eq!(with(BMP_STRING, &[0, b'a', 0x20, 0xac]), "a€");
     assert_eq!(with(TELETEX_STRING, b"caf\xe9"), "café");
     assert_eq!(with(NUMERIC_STRING, b"12"), "12");
-    assert_eq!(with(asn1::UTF8_STRING, b"\xff"), "#0c01ff");
-    assert_eq!(with(BMP_STRING, &[0]), "#1e0100");
     assert_eq!(with(asn1::INTEGER, &[5]), "#020105");
+}
+
+#[test]
+fn what_its_string_type_does_not_have_is_refused() {
+    for (tag, content) in [
+        (asn1::UTF8_STRING, &b"\xff"[..]),
+        (asn1::PRINTABLE_STRING, b"caf\xe9"),
+        (asn1::IA5_STRING, "é".as_bytes()),
+        (BMP_STRING, &[0]),
+    ] {
+        assert!(Name::from_der(&common_name(tag, content)).is_err(), "{tag}");
+    }
 }
 
 #[test]

@@ -63,6 +63,11 @@ fn parse_one(text: &str) -> Result<Policy, Refusal> {
         return oid(text, "not an object").map(Policy::new);
     }
     match serde_json::from_str::<Element>(text) {
+        Ok(element) if !element.cps.is_ascii() => Err(Refusal::policy_identifier(
+            text,
+            &element.oid,
+            "its cps is not ASCII",
+        )),
         Ok(element) => Ok(Policy {
             oid: oid(&element.oid, "its oid is not one")?,
             cps: Some(element.cps).filter(|cps| !cps.is_empty()),
@@ -77,13 +82,6 @@ pub(crate) fn extension(elements: &[String]) -> Result<Option<(Extension, Placem
     let policies = parse(elements)?;
     if policies.is_empty() {
         return Ok(None);
-    }
-    if policies
-        .iter()
-        .flat_map(|policy| &policy.cps)
-        .any(|cps| !cps.is_ascii())
-    {
-        return Err(Refusal::Encoding("a cps pointer must be ASCII".into()));
     }
     let plain = elements
         .iter()

@@ -190,6 +190,7 @@ fn policy_identifier_faults_name_the_element() {
         "{\"oid\":\"x\"}",
         "{\"cps\":\"x\"}",
         "{\"oid\":\"1.2.3\",\"cps\":5}",
+        "{\"oid\":\"1.2.3\",\"cps\":\"http://é\"}",
     ] {
         let mut settings = Settings {
             policy_identifiers: list(&[element]),

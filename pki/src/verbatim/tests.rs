@@ -127,7 +127,7 @@ fn the_csrs_values_win() {
         Extension::crl_distribution_points(&["http://mine".into()]),
     ];
     let subject = Subject {
-        common_name: "Any Name.".into(),
+        common_name: "Any Name".into(),
         ou: vec!["x".into()],
         ..Subject::default()
     }
@@ -260,6 +260,24 @@ fn refusals() {
         bench.sign(&request(&strange)).unwrap_err(),
         "subject alternate name *.*.a not allowed by this role"
     );
+    // OpenBao 2.7.2 reads the common name as one that could become an alternative name.
+    for (name, want) in [
+        ("a.example.com.", "idna: invalid label \"a.example.com.\""),
+        ("u@*.a", "email address u@*.a not allowed by this role"),
+    ] {
+        let csr = bench.csr(&named(name), &GeneralNames::default(), &[]);
+        assert_eq!(bench.sign(&request(&csr)).unwrap_err(), want);
+        let fields = LeafRequest {
+            exclude_cn_from_sans: true,
+            not_before: Some("never looked at"),
+            ..request(&csr).fields
+        };
+        let excluded = VerbatimRequest {
+            fields,
+            ..request(&csr)
+        };
+        assert!(bench.sign(&excluded).is_ok(), "{name}");
+    }
     let csr = bench.csr(&named("x"), &GeneralNames::default(), &[]);
     let mut der = csr.der().to_vec();
     *der.last_mut().unwrap() ^= 1;

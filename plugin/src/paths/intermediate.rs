@@ -16,7 +16,7 @@ use crate::paths::ca::{
     ValidityFields,
 };
 use crate::paths::issuers::IssuerRef;
-use crate::paths::leaf::{self, Authority, IssuerField};
+use crate::paths::leaf::{self, Authority, IssuerField, MISSING_ISSUER};
 use crate::{keys, pki};
 
 /// What a certificate request may ask for besides names.
@@ -103,6 +103,9 @@ pub(crate) async fn sign(
     _cx: Cx,
     (issuer, fields): (IssuerField, SigningFields),
 ) -> Result<Response, Error> {
+    if issuer.issuer_ref.is_empty() {
+        return Err(Error::bad_request(MISSING_ISSUER));
+    }
     finish(async move { issue_ca(&mount, &issuer.issuer_ref, fields).await }).await
 }
 

@@ -288,6 +288,9 @@ fn lease(certificate: &Certificate, now: i64) -> Lease {
     }
 }
 
+/// Said where `issuer_ref` was sent empty.
+pub(crate) const MISSING_ISSUER: &str = "missing issuer reference";
+
 /// The type of the leases of certificates.
 const SECRET_TYPE: &str = "pki";
 

@@ -9,7 +9,8 @@ use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
 use crate::mount::Shared;
 use crate::paths::leaf::{
-    self, Authority, CsrField, FormFields, IssuerField, IssuerRef, Keeping, LeafFields, RoleRef,
+    self, Authority, CsrField, FormFields, IssuerField, IssuerRef, Keeping, LeafFields,
+    MISSING_ISSUER, RoleRef,
 };
 use crate::role::Role;
 use crate::{Mount, identity, pki};
@@ -145,6 +146,9 @@ pub(crate) async fn verbatim(
     _cx: Cx,
     (issuer, unused, fields): (IssuerField, UnusedRole, Verbatim),
 ) -> Result<Response, Error> {
+    if issuer.issuer_ref.is_empty() {
+        return Err(Error::failed(MISSING_ISSUER));
+    }
     let response = make_verbatim(&mount, None, &issuer.issuer_ref, &fields).await?;
     Ok(unused.note(response))
 }
