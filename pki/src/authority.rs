@@ -226,7 +226,8 @@ pub fn sign_intermediate(
 
     let mut warnings = Vec::new();
     let (end, issuer_end) = (decided.validity.not_after, issuer.certificate().not_after());
-    if end > issuer_end {
+    // Both made in one second with one lifetime end together: a certificate counts whole seconds.
+    if end.as_second() > issuer_end.as_second() {
         if issuer.leaf_not_after() == LeafNotAfter::AlwaysErr {
             return Err(Refusal::BeyondIssuer {
                 not_after: rfc3339(end),
@@ -477,9 +478,10 @@ fn own_algorithm(request: &CaRequest, key: &PublicKey) -> Result<SignatureAlgori
 fn path_length(field: Option<i64>) -> Result<Option<u32>, Refusal> {
     match field {
         None | Some(-1) => Ok(None),
-        Some(length) => u32::try_from(length)
-            .map(Some)
-            .map_err(|_| Refusal::MaxPathLength),
+        // No chain is that long; what is larger means no limit, as it does in the built-in engine.
+        Some(length) if length > 0 => Ok(Some(u32::try_from(length).unwrap_or(u32::MAX))),
+        Some(0) => Ok(Some(0)),
+        Some(_) => Err(Refusal::MaxPathLength),
     }
 }
 

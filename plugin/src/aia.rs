@@ -151,6 +151,9 @@ async fn render(mount: &Mount, urls: &AiaEntry, issuer_id: &str) -> Result<AiaUr
 }
 
 fn fill(urls: &AiaEntry, cluster: &ClusterConfig, issuer_id: &str) -> Result<AiaUrls, Refusal> {
+    if urls.is_empty() {
+        return Ok(AiaUrls::default());
+    }
     let list = |list: &Option<Vec<String>>| {
         let urls_of = list.iter().flatten().filter(|url| !url.is_empty());
         urls_of

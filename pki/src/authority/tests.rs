@@ -429,6 +429,7 @@ fn path_lengths() {
         (1, Some(1), 0),
         (0, Some(0), 1),
         (5, Some(5), 1),
+        (i64::MAX, Some(u32::MAX), 1),
         (-1, None, 1),
     ] {
         let (certificate, warnings) = chain.sign(&with(length), PLAIN).unwrap();

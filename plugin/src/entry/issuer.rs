@@ -94,12 +94,11 @@ impl AiaEntry {
     /// Storage key of the mount's own AIA.
     pub const KEY: &str = "urls";
 
-    /// Whether no URL at all is set.
+    /// Whether nothing is set that counts: where delta CRLs are does not count alone, as in the built-in engine.
     pub fn is_empty(&self) -> bool {
         [
             &self.issuing_certificates,
             &self.crl_distribution_points,
-            &self.delta_crl_distribution_points,
             &self.ocsp_servers,
         ]
         .into_iter()

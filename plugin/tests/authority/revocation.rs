@@ -653,7 +653,10 @@ async fn an_issuer_that_comes_back_lists_what_it_had_revoked() {
 async fn delta_points_are_named_in_the_complete_crl() {
     let mount = mount().await;
     let id = adopt(&mount, &root("Root")).await;
-    let points = json!({ "delta_crl_distribution_points": "http://example.com/delta" });
+    let points = json!({
+        "crl_distribution_points": "http://example.com/crl",
+        "delta_crl_distribution_points": "http://example.com/delta",
+    });
     ok(mount.patch(&format!("issuer/{id}"), points).await);
     ok(mount.read("crl/rotate").await);
     let freshest = landfast_pki::ext::id::FRESHEST_CRL;
