@@ -111,6 +111,14 @@ struct Row {
     parameters: Vec<(&'static str, Rule)>,
 }
 
+impl Row {
+    /// Whether the parameters obey the same rules, whatever their names are.
+    fn has_rules_of(&self, other: &Self) -> bool {
+        let mut pairs = self.parameters.iter().zip(&other.parameters);
+        pairs.all(|((_, one), (_, two))| std::ptr::fn_addr_eq(*one, *two))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Node {
     /// Sorted by name.
@@ -123,7 +131,14 @@ struct Node {
 
 impl Router {
     /// Adds the next row; rows are numbered in the order of adding.
-    pub(crate) fn add(&mut self, pattern: &Pattern, rules: &[(&'static str, Rule)]) {
+    ///
+    /// # Errors
+    /// The number of an earlier row that matches the same paths, so that this one would never be found.
+    pub(crate) fn add(
+        &mut self,
+        pattern: &Pattern,
+        rules: &[(&'static str, Rule)],
+    ) -> Result<(), usize> {
         let number = self.rows.len();
         let parameters = pattern
             .segments
@@ -157,13 +172,21 @@ impl Router {
                     &mut node.literals[at].1
                 }
                 Segment::Parameter(_) => node.parameter.get_or_insert_default(),
-                Segment::Tail(_) => {
-                    node.tails.push(number);
-                    return;
-                }
+                Segment::Tail(_) => break,
             };
         }
-        node.rows.push(number);
+        let ends_in_tail = matches!(pattern.segments.last(), Some(Segment::Tail(_)));
+        let list = if ends_in_tail {
+            &mut node.tails
+        } else {
+            &mut node.rows
+        };
+        let twin = list
+            .iter()
+            .copied()
+            .find(|row| self.rows[*row].has_rules_of(&self.rows[number]));
+        list.push(number);
+        twin.map_or(Ok(()), Err)
     }
 
     /// The row of a path without trailing `/`, and its parameters.
@@ -247,12 +270,30 @@ mod tests {
     fn router(patterns: &[&'static str]) -> Router {
         let mut router = Router::default();
         for pattern in patterns {
-            router.add(
-                &Pattern::parse(pattern),
-                &[("serial", rule::serial), ("maybe", rule::maybe)],
-            );
+            add(&mut router, pattern).unwrap();
         }
         router
+    }
+
+    fn add(router: &mut Router, pattern: &'static str) -> Result<(), usize> {
+        let rules: [(_, Rule); 2] = [("serial", rule::serial), ("maybe", rule::maybe)];
+        router.add(&Pattern::parse(pattern), &rules)
+    }
+
+    #[test]
+    fn a_row_that_would_never_be_found_is_told() {
+        let mut router = router(&["", "a/{name}", "a/{name}/b", "t/{*rest}"]);
+        for (pattern, want) in [
+            ("a/{other}", Err(1)),
+            ("a/{name}/b", Err(2)),
+            ("", Err(0)),
+            ("t/{*all}", Err(3)),
+            ("a/{serial}", Ok(())),
+            ("t/{all}", Ok(())),
+            ("a", Ok(())),
+        ] {
+            assert_eq!(add(&mut router, pattern), want, "{pattern}");
+        }
     }
 
     #[test]

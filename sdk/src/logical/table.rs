@@ -22,7 +22,7 @@ impl<B: Send + Sync + 'static> Table<B> {
     /// Makes a table. The order of rows is the order of the help; routing prefers text over parameters over tails.
     ///
     /// # Panics
-    /// When a row declares `create` without an existence check.
+    /// When a row declares `create` without an existence check, or matches the same paths as a row before it.
     #[must_use]
     pub fn new(rows: Vec<Path<B>>) -> Self {
         let mut router = Router::default();
@@ -36,7 +36,12 @@ impl<B: Send + Sync + 'static> Table<B> {
                 "path {:?} has a create handler but no existence check",
                 row.pattern
             );
-            router.add(&row.parsed, &row.rules);
+            if let Err(twin) = router.add(&row.parsed, &row.rules) {
+                panic!(
+                    "path {:?} matches the same requests as {:?} before it: give one row all the operations",
+                    row.pattern, rows[twin].pattern
+                );
+            }
         }
         Self {
             rows,

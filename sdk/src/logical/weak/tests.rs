@@ -352,10 +352,8 @@ fn what_was_not_sent_is_none_and_the_parameters_of_the_path_win() {
     }
     let fields = FieldSet::new([schema_of::<Request> as _]);
     let mut router = crate::logical::route::Router::default();
-    router.add(
-        &crate::logical::route::Pattern::parse("a/{name}/{size}"),
-        &[],
-    );
+    let pattern = crate::logical::route::Pattern::parse("a/{name}/{size}");
+    router.add(&pattern, &[]).unwrap();
     let (_, captures) = router.find("a/b/12").unwrap();
     let decode = |text| {
         let data = parse_object(text).unwrap();
