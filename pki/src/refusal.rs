@@ -258,6 +258,9 @@ pub enum Refusal {
         "unable to fetch AIA URL information: unable to template AIA URLs as we lack an issuer id"
     )]
     AiaIssuer,
+    /// A template of AIA does not become a URL.
+    #[error("unable to fetch AIA URL information: {0}")]
+    AiaUrl(String),
 
     /// The issuer's path length is used up.
     #[error(
@@ -316,6 +319,7 @@ impl Refusal {
             Self::IssueKey(_)
             | Self::AiaCluster(_)
             | Self::AiaIssuer
+            | Self::AiaUrl(_)
             | Self::AlgorithmMismatch { .. }
             | Self::Encoding(_) => Channel::Value,
             _ => Channel::Response,

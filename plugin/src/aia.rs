@@ -111,15 +111,10 @@ pub(crate) async fn complaint(
     let cluster = mount
         .load_or_default::<ClusterConfig>(ClusterConfig::KEY)
         .await?;
-    let reason = match fill(urls, &cluster, issuer_id) {
-        Ok(filled) => not_a_url(&filled),
-        Err(refusal) => {
-            let text = refusal.to_string();
-            let reason = text.strip_prefix("unable to fetch AIA URL information: ");
-            Some(reason.unwrap_or(&text).to_owned())
-        }
-    };
-    Ok(reason.map(|reason| {
+    let refused = fill(urls, &cluster, issuer_id).err();
+    Ok(refused.map(|refusal| {
+        let text = refusal.to_string();
+        let reason = text.strip_prefix("unable to fetch AIA URL information: ").unwrap_or(&text);
         format!("issuance may fail: {reason}\n\nConsider setting the cluster-local address if it is not already set.")
     }))
 }
@@ -166,12 +161,15 @@ fn fill(urls: &AiaEntry, cluster: &ClusterConfig, issuer_id: &str) -> Result<Aia
             })
             .collect::<Result<Vec<_>, _>>()
     };
-    Ok(AiaUrls {
+    let filled = AiaUrls {
         issuing_certificates: list(&urls.issuing_certificates)?,
         crl_distribution_points: list(&urls.crl_distribution_points)?,
         delta_crl_distribution_points: list(&urls.delta_crl_distribution_points)?,
         ocsp_servers: list(&urls.ocsp_servers)?,
-    })
+    };
+    // Without templates each URL was looked at when it came in.
+    let bad = urls.enable_templating.then(|| not_a_url(&filled)).flatten();
+    bad.map_or(Ok(filled), |text| Err(Refusal::AiaUrl(text)))
 }
 
 fn fill_one(url: &str, cluster: &ClusterConfig, issuer_id: &str) -> Result<String, Refusal> {
@@ -217,17 +215,27 @@ mod tests {
             path: "https://c/v1/pki".into(),
             aia_path: "http://aia".into(),
         };
-        let url = "{{cluster_path}}|{{cluster_aia_path}}|{{issuer_id}}|{{other}}";
+        let url = "{{cluster_path}}?{{cluster_aia_path}}&{{issuer_id}}&{{other}}";
         let filled = fill(&urls(true, url), &cluster, "id").unwrap();
         assert_eq!(
             filled.issuing_certificates,
-            ["https://c/v1/pki|http://aia|id|{{other}}"]
+            ["https://c/v1/pki?http://aia&id&{{other}}"]
         );
         assert_eq!(
             fill(&urls(false, url), &cluster, "id")
                 .unwrap()
                 .issuing_certificates,
             [url]
+        );
+    }
+
+    /// OpenBao 2.7.2 stores such a template with a warning, and refuses to sign with it.
+    #[test]
+    fn what_does_not_become_a_url_is_refused_on_use() {
+        let refused = fill(&urls(true, "no url"), &ClusterConfig::default(), "id").unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "unable to fetch AIA URL information: error validating templated issuing_certificates; invalid URI: no url"
         );
     }
 
