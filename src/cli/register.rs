@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -106,12 +106,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             mount: arguments.mount.trim_matches('/'),
         })
         .collect();
-    if arguments.json {
-        println!("{:#}", document(&file, &entries));
+    let text = if arguments.json {
+        format!("{:#}\n", document(&file, &entries))
     } else {
-        print!("{}", page(&file, &arguments.plugin_dir, &entries));
+        page(&file, &arguments.plugin_dir, &entries)
+    };
+    // A reader such as `head` may have seen enough before the end.
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("stdout: {error}")))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// This file, as the catalogue knows it.

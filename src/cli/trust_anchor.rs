@@ -219,6 +219,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn from_file(path: &Path, which: Which) -> Result<(Vec<Certificate>, Report), Failure> {
     let text = read(path).map_err(|error| Failure::file(path, &error))?;
     let (found, mut report) = anchor::read_bundle(&text);
+    if found.is_empty() && report.errors.is_empty() {
+        let what = path.display();
+        return Err(Failure::Refused(format!("{what}: no CA certificate in it")));
+    }
     let certificates = match which {
         Which::Issuing => found,
         _ => anchor::select(which.into(), &found).map_err(|error| select_failure(&error))?,

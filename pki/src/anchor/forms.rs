@@ -103,9 +103,7 @@ pub enum FormError {
     )]
     Name,
     /// IAM Roles Anywhere names anchors by UUID.
-    #[error(
-        "a trust anchor id has letters, digits and hyphens only, as in an ARN behind `trust-anchor/`"
-    )]
+    #[error("a trust anchor id is a UUID in lower case, as in an ARN behind `trust-anchor/`")]
     Id,
     /// IAM Roles Anywhere: 1 to 360 days.
     #[error("the threshold of a notification is 1 to 360 days")]
@@ -212,7 +210,13 @@ impl Anchor {
             return Err(FormError::Name);
         }
         let id = |id: &String| {
-            !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            let groups: Vec<&str> = id.split('-').collect();
+            let plain = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase();
+            groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+                && groups[0]
+                    .bytes()
+                    .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+                && groups.iter().flat_map(|group| group.bytes()).all(plain)
         };
         if !self.trust_anchor_id.as_ref().is_none_or(id) {
             return Err(FormError::Id);

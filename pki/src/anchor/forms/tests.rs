@@ -211,7 +211,14 @@ fn what_the_service_would_refuse() {
         };
         assert_eq!(render(Form::Cli, &anchor), Err(FormError::Name), "{name}");
     }
-    for id in ["", "a b", "arn:aws:x"] {
+    for id in [
+        "",
+        "a b",
+        "arn:aws:x",
+        "11111111-2222-4333-8444",
+        "x1111111-2222-4333-8444-555555555555",
+        "11111111-2222-4333-8444-55555555555A",
+    ] {
         let anchor = Anchor {
             trust_anchor_id: Some(id.into()),
             ..base.clone()
