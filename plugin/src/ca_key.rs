@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use landfast_pki::{Certificate, Crl, Csr, Prepared, PreparedCrl, PreparedCsr};
-use landfast_pki::{Error as PkiError, PrivateKey, PublicKey, SignatureAlgorithm};
+use landfast_pki::{Error as PkiError, PrivateKey, PublicKey, SignatureAlgorithm, Signer};
 use landfast_sdk::logical::Error;
 
+use crate::kms::{self, KmsKey};
 use crate::{Mount, pki};
 
 /// A key of the mount, ready to sign.
@@ -13,10 +14,12 @@ use crate::{Mount, pki};
 pub(crate) enum CaKey {
     /// The private half is in this process.
     Local(Arc<PrivateKey>),
+    /// AWS KMS keeps it.
+    Kms(Arc<KmsKey>),
 }
 
 /// What lacks nothing but its signature.
-pub(crate) trait Unsigned: Send {
+pub(crate) trait Unsigned: Send + Sync {
     /// What it becomes.
     type Signed;
 
@@ -35,33 +38,38 @@ impl CaKey {
     pub(crate) fn public_key(&self) -> &PublicKey {
         match self {
             Self::Local(key) => key.public_key(),
+            Self::Kms(key) => &key.public,
         }
     }
 
-    /// Signs a certificate, a request or a CRL.
+    /// Signs a certificate, a request or a CRL. With a local key nothing is waited for.
     ///
     /// # Errors
-    /// When the key cannot sign so.
+    /// When the key cannot sign so, or AWS KMS cannot be used.
     pub(crate) async fn sign<T: Unsigned>(
         &self,
-        _mount: &Mount,
+        mount: &Mount,
         prepared: T,
     ) -> Result<T::Signed, Error> {
-        match self {
-            Self::Local(key) => {
-                let signature =
-                    landfast_pki::Signer::sign(&**key, prepared.algorithm(), prepared.tbs());
-                prepared
-                    .finish(&signature.map_err(pki::failed)?)
-                    .map_err(pki::failed)
-            }
-        }
+        let (algorithm, tbs) = (prepared.algorithm(), prepared.tbs());
+        let signature = match self {
+            Self::Local(key) => Signer::sign(&**key, algorithm, tbs).map_err(pki::failed)?,
+            // Apart, so that those who sign here do not carry the room for it.
+            Self::Kms(key) => Box::pin(kms::sign(mount, key, algorithm, tbs)).await?,
+        };
+        prepared.finish(&signature).map_err(pki::failed)
     }
 }
 
 impl From<PrivateKey> for CaKey {
     fn from(key: PrivateKey) -> Self {
         Self::Local(Arc::new(key))
+    }
+}
+
+impl From<KmsKey> for CaKey {
+    fn from(key: KmsKey) -> Self {
+        Self::Kms(Arc::new(key))
     }
 }
 

@@ -28,9 +28,16 @@ mod tests;
 #[derive(Debug, Default)]
 pub(crate) struct CrlState {
     wanted: AtomicU64,
-    /// The highest ticket that a finished build has served.
-    served: tokio::sync::Mutex<u64>,
+    served: tokio::sync::Mutex<Served>,
     index: index::Index,
+}
+
+/// The highest ticket that a finished build has served, and what the build failed with.
+#[derive(Debug, Default)]
+struct Served {
+    ticket: u64,
+    /// AWS KMS could not be used. Whoever waited for that build need not find out again, one after the other.
+    failure: Option<(u16, String)>,
 }
 
 /// DER of a CRL, as it lies in storage.
@@ -55,6 +62,15 @@ pub(crate) enum Scope {
     Forced,
     /// Delta CRLs only.
     Delta,
+    /// As `All`, but only what [`build::is_behind`].
+    Behind,
+}
+
+impl Scope {
+    /// Whether a build leaves no CRL behind that it could have built.
+    fn is_complete(self) -> bool {
+        matches!(self, Self::All | Self::Forced)
+    }
 }
 
 impl CrlState {
@@ -133,27 +149,43 @@ pub(crate) async fn lists(mount: &Mount, serial: &SerialNumber) -> Result<bool, 
 /// Rebuilds CRLs, and answers when a build that began after this call has ended. Returns warnings.
 ///
 /// # Errors
-/// When storage or a key fails. CRLs then are as they were, or some of them new.
+/// When storage or a key fails. CRLs then are as they were, or some of them new. AWS KMS fails only those that it signs.
 pub(crate) async fn rebuild(mount: &Shared, scope: Scope) -> Result<Vec<String>, Error> {
     let ticket = mount.crl.wanted.fetch_add(1, Ordering::AcqRel) + 1;
     let mount = Arc::clone(mount);
     // On a task of its own: the host cancels a request by dropping it, and others may wait for this build.
     let task = tokio::spawn(async move {
         let mut served = mount.crl.served.lock().await;
-        if *served >= ticket {
-            return Ok(Vec::new());
+        if served.ticket >= ticket {
+            return match &served.failure {
+                Some((code, message)) => Err(Error::Status {
+                    code: *code,
+                    message: message.clone(),
+                }),
+                None => Ok(Vec::new()),
+            };
         }
         let upto = mount.crl.wanted.load(Ordering::Acquire);
         let config = config(&mount).await?;
         if config.disable && scope != Scope::Forced {
             return Ok(Vec::new());
         }
-        let warnings = build::build(&mount, &config, scope).await?;
-        // A delta build does not serve those who wait for a complete one.
-        if scope != Scope::Delta {
-            *served = upto;
+        let built = build::build(&mount, &config, scope).await?;
+        let failure = match &built.failure {
+            Some(Error::Status { code, message }) => Some((*code, message.clone())),
+            _ => None,
+        };
+        // A build of some CRLs does not serve those who wait for all.
+        if scope.is_complete() && (built.failure.is_none() || failure.is_some()) {
+            *served = Served {
+                ticket: upto,
+                failure,
+            };
         }
-        Ok(warnings)
+        match built.failure {
+            Some(failure) => Err(failure),
+            None => Ok(built.warnings),
+        }
     });
     task.await
         .map_err(|stopped| internal("the CRL build did not finish", stopped))?
@@ -175,7 +207,7 @@ pub(crate) async fn periodic(mount: &Shared) -> Result<(), Error> {
     }
     let book: Arc<CrlBook> = mount.load_or_default(CrlBook::KEY).await?;
     if is_due(mount, &config, &book).await? {
-        rebuild(mount, Scope::All).await?;
+        rebuild(mount, Scope::Behind).await?;
     } else if config.enable_delta
         && mount.now().duration_since(book.delta_last_modified.0)
             >= length(&config.delta_rebuild_interval)
@@ -185,39 +217,13 @@ pub(crate) async fn periodic(mount: &Shared) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a complete CRL that can be built is missing, about to run out, or lacks a revocation that belonged on it at once.
+/// Whether a complete CRL that can be built [is behind](build::is_behind).
 async fn is_due(mount: &Mount, config: &CrlConfig, book: &CrlBook) -> Result<bool, Error> {
-    let now = mount.now();
-    let grace = length(&config.auto_rebuild_grace_period);
-    // The grace period binds nobody who rebuilds at once, and may then be longer than a CRL's life.
-    let lead = if config.auto_rebuild {
-        grace
-    } else {
-        grace.min(length(&config.expiry) / 3)
-    };
     let keys = keys::all(mount).await?;
     let look = !config.auto_rebuild && !mount.crl.index.is_covered();
     let (groups, generation) = build::groups(mount, book, !look).await?;
     for group in groups.iter().filter(|group| group.signer(&keys).is_ok()) {
-        let end = book.crl_expiration_map.get(&group.crl_id);
-        if end.is_none_or(|end| end.0.duration_since(now) <= lead) {
-            return Ok(true);
-        }
-        if group.revoked.is_empty() {
-            continue;
-        }
-        let present = mount
-            .load::<CrlBytes>(&CrlBook::complete_key(&group.crl_id))
-            .await?;
-        let listed = present
-            .map(|bytes| serials(&bytes))
-            .transpose()?
-            .unwrap_or_default();
-        if !group
-            .revoked
-            .iter()
-            .all(|(serial, _)| listed.contains(serial))
-        {
+        if build::is_behind(mount, config, book, group).await? {
             return Ok(true);
         }
     }

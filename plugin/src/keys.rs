@@ -9,8 +9,9 @@ use tokio::sync::OnceCell;
 
 use crate::ca_key::CaKey;
 use crate::entry::config::KeysConfig;
-use crate::entry::key::{self, KeyEntry};
+use crate::entry::key::{self, KeyEntry, KmsPlace};
 use crate::issuers::{DEFAULT, is_name};
+use crate::kms::KmsKey;
 use crate::mount::{Mount, internal};
 
 /// What is known of a key without its private half.
@@ -24,6 +25,8 @@ pub(crate) struct LoadedKey {
     pub(crate) kind: String,
     /// The public half, where it is stored beside the private one or instead of it.
     public: Option<PublicKey>,
+    /// Where the private half is, if AWS KMS keeps it.
+    pub(crate) kms: Option<KmsPlace>,
     signer: OnceCell<CaKey>,
 }
 
@@ -63,7 +66,7 @@ impl Keys {
 }
 
 impl LoadedKey {
-    /// Whether the private half is here and of a kind that can be used.
+    /// Whether the key can sign: its private half is here and of a kind that can be used, or AWS KMS keeps it.
     pub(crate) fn is_here(&self) -> bool {
         is_usable(&self.kind)
     }
@@ -90,6 +93,12 @@ impl LoadedKey {
                     "keys of type {} can not be used by this plugin",
                     self.kind
                 )));
+            }
+            if let (Some(place), Some(public)) = (&self.kms, &self.public) {
+                return Ok(CaKey::from(KmsKey {
+                    place: place.clone(),
+                    public: public.clone(),
+                }));
             }
             let key = KeyEntry::key(&self.id);
             let bytes = mount
@@ -127,12 +136,17 @@ pub(crate) async fn all(mount: &Mount) -> Result<Arc<Keys>, Error> {
                     keys.names.insert(entry.name.clone(), entry.id.clone());
                 }
                 let (id, name) = (entry.id.clone(), entry.name.clone());
-                let kind = entry.private_key_type.clone();
+                let public = stored_public(&entry);
+                let kind = match (&entry.kms, &public) {
+                    (Some(_), Some(public)) => kind(public).to_owned(),
+                    _ => entry.private_key_type.clone(),
+                };
                 let loaded = LoadedKey {
                     id: id.clone(),
                     name,
                     kind,
-                    public: stored_public(&entry),
+                    public,
+                    kms: entry.kms.clone(),
                     signer: OnceCell::new(),
                 };
                 keys.by_id.insert(id, Arc::new(loaded));
@@ -197,7 +211,13 @@ pub(crate) fn check_name(keys: &Keys, name: &str, own_id: &str) -> Result<(), Er
 
 /// A fresh entry for `key`, a private half in the PEM form that the built-in engine stores.
 pub(crate) fn entry(id: String, name: String, key: &CaKey) -> Result<KeyEntry, Error> {
-    let CaKey::Local(private) = key;
+    let private = match key {
+        CaKey::Local(private) => private,
+        CaKey::Kms(kms) => {
+            let public = pem::encode(PUBLIC_KEY, kms.public.spki_der());
+            return Ok(KeyEntry::in_kms(id, name, public, kms.place.clone()));
+        }
+    };
     let pem: Secret<String> = private
         .to_pem(KeyEncoding::Traditional)
         .map_err(crate::pki::failed)?;
@@ -221,9 +241,12 @@ pub(crate) fn kind(key: &PublicKey) -> &'static str {
 
 /// The public half in an entry. One that cannot be read is left to whoever needs the key to stumble over.
 fn stored_public(entry: &KeyEntry) -> Option<PublicKey> {
-    let der = pem::one(entry.public_key.as_bytes(), &["PUBLIC KEY"]).ok()?;
+    let der = pem::one(entry.public_key.as_bytes(), &[PUBLIC_KEY]).ok()?;
     PublicKey::from_spki_der(&der).ok()
 }
+
+/// PEM label of a SubjectPublicKeyInfo (RFC 7468 section 13).
+const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// Whether keys of this kind are stored here in a form that can be used.
 fn is_usable(kind: &str) -> bool {

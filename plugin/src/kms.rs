@@ -1,21 +1,37 @@
-//! The mount's way to AWS KMS: its sessions, and a limit on how many signatures it asks for at a time.
+//! The mount's way to AWS KMS: its sessions, the keys that sign there, and a limit on how many signatures are asked for at a time.
 //!
 //! The connection is the mount's `config/kms`, read by the rules of the seal stanza. Who may write that path may not read the server's files: no
 //! value may name one, and a connection without credentials of its own goes to AWS and nowhere else.
-#![allow(dead_code, reason = "what signs and what seals land on top of it")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use landfast_pki::{Curve, KeyType, PublicKey, SignatureAlgorithm, digest_for};
 use landfast_sdk::logical::Error;
-use landfast_unseal::aws::{Limits, Session};
-use landfast_unseal::config::AwsConfig;
-use landfast_unseal::{Author, Class, Environment, ParseOptions};
+use landfast_unseal::aws::{AwsSigner, Limits, Session};
+use landfast_unseal::config::{AwsConfig, KeyReference};
+use landfast_unseal::{Author, Class, Digest, Environment, KmsSigner, ParseOptions, SigningScheme};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
+use crate::entry::key::KmsPlace;
 use crate::entry::kms::KmsConfig;
-use crate::mount::Mount;
+use crate::mount::{Mount, internal};
+
+mod gate;
+#[cfg(test)]
+mod tests;
+
+use gate::Gate;
+
+/// One signature with all its retries, once it is its turn. More than the session's own limit, which leaves out finding credentials.
+const SIGNING: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 15_000 });
+
+/// How long a signature waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The connection as it is configured now. It holds no connection open before the first use.
 #[derive(Default)]
@@ -26,10 +42,42 @@ pub(crate) struct Kms {
 }
 
 /// What follows from one state of `config/kms`.
-pub(crate) struct Connection {
+struct Connection {
     config: Arc<KmsConfig>,
     /// By Region; the empty name is for the Region that the configuration settles.
     sessions: Mutex<BTreeMap<String, Arc<Session>>>,
+    gate: Gate,
+}
+
+/// Finds keys that sign outside of the process: in AWS KMS, unless [`Mount::use_key_service`] says otherwise.
+#[async_trait]
+pub trait KeyService: Send + Sync {
+    /// Looks a key up by the name that an operator gave it, in a Region if one is given.
+    ///
+    /// # Errors
+    /// There is no such key, or the service could not be used.
+    async fn open(
+        &self,
+        key: &KeyReference,
+        region: Option<&str>,
+    ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error>;
+
+    /// A key that was looked up once. Calls nothing.
+    ///
+    /// # Errors
+    /// The service's own.
+    async fn known(
+        &self,
+        place: &KmsPlace,
+        public: &PublicKey,
+    ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error>;
+}
+
+/// A key that signs in AWS KMS.
+#[derive(Debug)]
+pub(crate) struct KmsKey {
+    pub(crate) place: KmsPlace,
+    pub(crate) public: PublicKey,
 }
 
 impl Mount {
@@ -38,8 +86,13 @@ impl Mount {
     ///
     /// # Errors
     /// When storage fails, or the configuration cannot be used.
+    #[allow(dead_code, reason = "for what seals keys")]
     pub(crate) async fn kms_session(&self, region: Option<&str>) -> Result<Arc<Session>, Error> {
-        self.kms_connection().await?.session(region).await
+        let connection = self.kms_connection().await?;
+        connection
+            .session(region)
+            .await
+            .map_err(|error| failed(&error))
     }
 
     async fn kms_connection(&self) -> Result<Arc<Connection>, Error> {
@@ -54,6 +107,7 @@ impl Mount {
             return Ok(known);
         }
         let made = Arc::new(Connection {
+            gate: Gate::new(config.signatures(), PATIENCE),
             config,
             sessions: Mutex::default(),
         });
@@ -63,30 +117,172 @@ impl Mount {
 }
 
 impl Connection {
-    async fn session(&self, region: Option<&str>) -> Result<Arc<Session>, Error> {
+    async fn session(&self, region: Option<&str>) -> Result<Arc<Session>, landfast_unseal::Error> {
         let mut sessions = self.sessions.lock().await;
         if let Some(known) = sessions.get(region.unwrap_or_default()) {
             return Ok(Arc::clone(known));
         }
-        let (config, _) = parse(&self.config, region)?;
-        let session = Session::open(config, Limits::default())
-            .await
-            .map_err(|error| failed(&error))?;
-        let session = Arc::new(session);
+        let config = parse(&self.config, region)?;
+        let session = Arc::new(Session::open(config, Limits::default()).await?);
         sessions.insert(region.unwrap_or_default().to_owned(), Arc::clone(&session));
         tokio::spawn(landfast_unseal::aws::log_identity(Arc::clone(&session)));
         Ok(session)
     }
 }
 
-/// Reads the settings. Also gives what the operator should know and may ignore.
+#[async_trait]
+impl KeyService for Connection {
+    async fn open(
+        &self,
+        key: &KeyReference,
+        region: Option<&str>,
+    ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error> {
+        let session = self.session(key.region().or(region)).await?;
+        Ok(Arc::new(AwsSigner::open(session, key).await?))
+    }
+
+    async fn known(
+        &self,
+        place: &KmsPlace,
+        public: &PublicKey,
+    ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error> {
+        let session = self.session(Some(&place.region)).await?;
+        Ok(Arc::new(AwsSigner::known(
+            session,
+            place.key_id.clone(),
+            public.spki_der().to_vec(),
+            schemes(public),
+        )))
+    }
+}
+
+/// Looks up the key that an operator names. It is the only time that its public half is fetched.
 ///
 /// # Errors
-/// 400 with the fault, which repeats no credential.
+/// 400 when the name means no key that can sign certificates or that this identity may use, 503 when AWS KMS does not answer.
+pub(crate) async fn adopt(
+    mount: &Mount,
+    name: &str,
+    region: Option<&str>,
+) -> Result<KmsKey, Error> {
+    let bad = |error: landfast_unseal::Error| match failed(&error) {
+        Error::Failed(text) => Error::BadRequest(text),
+        other => other,
+    };
+    let reference = KeyReference::parse(name).map_err(bad)?;
+    let region = region.map(str::trim).filter(|region| !region.is_empty());
+    if let (Some(in_name), Some(region)) = (reference.region(), region)
+        && in_name != region
+    {
+        return Err(Error::BadRequest(format!(
+            "kms_region is {region}, but kms_key_id names a key in {in_name}: leave kms_region out"
+        )));
+    }
+    let connection = mount.kms_connection().await?;
+    let work = async {
+        match mount.key_service.get() {
+            Some(service) => service.open(&reference, region).await,
+            None => connection.open(&reference, region).await,
+        }
+    };
+    let signer = match timeout(SIGNING, work).await {
+        Ok(signer) => signer.map_err(bad)?,
+        Err(_) => return Err(late("GetPublicKey", name)),
+    };
+    let public = PublicKey::from_spki_der(signer.public_key_der()).map_err(|cause| {
+        internal(
+            "AWS KMS gave a public key that cannot be read",
+            format_args!("{}: {cause}", signer.key_id()),
+        )
+    })?;
+    let usable = !schemes(&public).is_empty()
+        && schemes(&public)
+            .iter()
+            .all(|scheme| signer.schemes().contains(scheme));
+    if !usable {
+        return Err(Error::BadRequest(format!(
+            "{name} cannot be a CA's key: its key spec must be RSA_2048 or more, ECC_NIST_P256, ECC_NIST_P384 or ECC_NIST_P521"
+        )));
+    }
+    let key_id = signer.key_id().to_owned();
+    let in_answer = KeyReference::parse(&key_id)
+        .ok()
+        .and_then(|key| key.region().map(str::to_owned));
+    let region = match (in_answer, reference.region().or(region)) {
+        (Some(region), _) => region,
+        (None, Some(region)) => region.to_owned(),
+        (None, None) => {
+            let session = connection.session(None).await;
+            session.map_err(|error| failed(&error))?.region().to_owned()
+        }
+    };
+    Ok(KmsKey {
+        place: KmsPlace { key_id, region },
+        public,
+    })
+}
+
+/// Has AWS KMS sign, within the mount's limit, and holds the answer against the public key.
+///
+/// # Errors
+/// 503 when AWS KMS does not answer or too many wait already, else an error value with cause and next step.
+pub(crate) async fn sign(
+    mount: &Mount,
+    key: &KmsKey,
+    algorithm: SignatureAlgorithm,
+    message: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let signed = ask(mount, key, algorithm, message).await;
+    if let Err(error) = &signed {
+        tracing::warn!(key = %key.place.key_id, %error, "AWS KMS did not sign");
+    }
+    signed
+}
+
+async fn ask(
+    mount: &Mount,
+    key: &KmsKey,
+    algorithm: SignatureAlgorithm,
+    message: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let (Some(scheme), Some(digest)) = (scheme(algorithm), digest_for(algorithm, message)) else {
+        return Err(Error::Failed(format!(
+            "keys in AWS KMS do not sign with {algorithm}"
+        )));
+    };
+    let connection = mount.kms_connection().await?;
+    let _permit = connection.gate.pass().await?;
+    let work = async {
+        let signer = match mount.key_service.get() {
+            Some(service) => service.known(&key.place, &key.public).await?,
+            None => connection.known(&key.place, &key.public).await?,
+        };
+        signer.sign_digest(scheme, &digest).await
+    };
+    let signature = match timeout(SIGNING, work).await {
+        Ok(signature) => signature.map_err(|error| failed(&error))?,
+        Err(_) => return Err(late("Sign", &key.place.key_id)),
+    };
+    key.public
+        .verify(algorithm, message, &signature)
+        .map_err(|_| {
+            Error::Failed(format!(
+                "AWS KMS answered with a signature that is not by the key {}: nothing was issued. Look at what stands between this server \
+                 and AWS KMS",
+                key.place.key_id
+            ))
+        })?;
+    Ok(signature)
+}
+
+/// Reads the settings of a connection.
+///
+/// # Errors
+/// The fault, which repeats no credential.
 pub(crate) fn parse(
     config: &KmsConfig,
     region: Option<&str>,
-) -> Result<(AwsConfig, Vec<String>), Error> {
+) -> Result<AwsConfig, landfast_unseal::Error> {
     let author = if config.has_credentials() {
         Author::Tenant
     } else {
@@ -96,22 +292,68 @@ pub(crate) fn parse(
         key_id: None,
         author,
     };
-    let parsed = config.with_stanza(region, |stanza| {
+    config.with_stanza(region, |stanza| {
         AwsConfig::parse(stanza, &Environment::of_process(), &options)
-    });
-    let mut parsed = parsed.map_err(|error| Error::BadRequest(error.to_string()))?;
-    let warnings = std::mem::take(&mut parsed.warnings);
-    Ok((parsed, warnings))
+    })
 }
 
 /// A failure of AWS KMS as an answer: 503 where the same request may succeed a little later, else an error value. The text names cause, key,
 /// Region, principal and next step.
 pub(crate) fn failed(error: &landfast_unseal::Error) -> Error {
     match error.class() {
-        Class::Throttled | Class::Outage => Error::Status {
-            code: 503,
-            message: format!("AWS KMS did not answer for now, try again: {error}"),
-        },
-        _ => Error::Failed(format!("AWS KMS: {error}")),
+        Class::Throttled | Class::Outage => unavailable(format!(
+            "AWS KMS cannot be used at the moment, try again later: {error}"
+        )),
+        Class::Config => Error::Failed(error.to_string()),
+        _ => Error::Failed(format!("AWS KMS refuses: {error}")),
     }
+}
+
+/// Whether a failure is one of [`failed`] that passes by itself.
+pub(crate) fn passes(error: &Error) -> bool {
+    matches!(error, Error::Status { code: 503, .. })
+}
+
+fn unavailable(message: String) -> Error {
+    Error::Status { code: 503, message }
+}
+
+fn late(operation: &str, key: &str) -> Error {
+    unavailable(format!(
+        "AWS KMS cannot be used at the moment, try again later: {operation}: no answer within {SIGNING:?} (key {key}); check the network path to \
+         AWS KMS and to the source of credentials"
+    ))
+}
+
+/// What a key of AWS KMS with this public half signs with: an EC key has the hash of its curve and no other.
+fn schemes(public: &PublicKey) -> Vec<SigningScheme> {
+    const HASHES: [Digest; 3] = [Digest::Sha256, Digest::Sha384, Digest::Sha512];
+    match (public.key_type(), public.curve()) {
+        (KeyType::Ec, Some(curve)) => vec![SigningScheme::Ecdsa(match curve {
+            Curve::P256 => Digest::Sha256,
+            Curve::P384 => Digest::Sha384,
+            Curve::P521 => Digest::Sha512,
+        })],
+        (KeyType::Rsa, _) if public.bits() >= 2048 => HASHES
+            .map(SigningScheme::RsaPkcs1)
+            .into_iter()
+            .chain(HASHES.map(SigningScheme::RsaPss))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn scheme(algorithm: SignatureAlgorithm) -> Option<SigningScheme> {
+    use landfast_pki::Hash;
+    let digest = |hash| match hash {
+        Hash::Sha256 => Digest::Sha256,
+        Hash::Sha384 => Digest::Sha384,
+        Hash::Sha512 => Digest::Sha512,
+    };
+    Some(match algorithm {
+        SignatureAlgorithm::RsaPkcs1(hash) => SigningScheme::RsaPkcs1(digest(hash)),
+        SignatureAlgorithm::RsaPss(hash) => SigningScheme::RsaPss(digest(hash)),
+        SignatureAlgorithm::Ecdsa(hash) => SigningScheme::Ecdsa(digest(hash)),
+        SignatureAlgorithm::Ed25519 => return None,
+    })
 }

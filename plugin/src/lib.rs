@@ -25,4 +25,5 @@ mod table;
 mod url;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use kms::KeyService;
 pub use mount::Mount;

@@ -14,7 +14,7 @@ use landfast_sdk::logical::{
 use crate::cache::{Cache, Ticket};
 use crate::clock::{Clock, SystemClock};
 use crate::crl::{self, CrlState};
-use crate::kms::Kms;
+use crate::kms::{KeyService, Kms};
 use crate::paths::leaf::SERIAL_NUMBER;
 use crate::paths::revoke;
 use crate::{pki, table};
@@ -27,6 +27,8 @@ pub struct Mount {
     cache: Arc<Cache>,
     rsa: Semaphore,
     uuid: String,
+    /// What stands in for AWS KMS, in tests.
+    pub(crate) key_service: OnceLock<Arc<dyn KeyService>>,
     /// Held while issuers or keys change, see [`crate::authority`].
     pub(crate) authority: Mutex<()>,
     /// Held while a revocation is put on record.
@@ -34,7 +36,6 @@ pub struct Mount {
     /// What is remembered of CRLs between requests.
     pub(crate) crl: CrlState,
     /// The way to AWS KMS.
-    #[allow(dead_code, reason = "see the module")]
     pub(crate) kms: Kms,
 }
 
@@ -51,6 +52,11 @@ impl Mount {
     /// Makes the mount read `clock` instead of the machine's clock, for tests. Only the first call counts.
     pub fn use_clock(&self, clock: Arc<dyn Clock>) {
         let _ = self.clock.set(clock);
+    }
+
+    /// Makes the mount look for keys of AWS KMS in `service`, for tests. Only the first call counts.
+    pub fn use_key_service(&self, service: Arc<dyn KeyService>) {
+        let _ = self.key_service.set(service);
     }
 
     /// The time by the mount's clock.
@@ -227,6 +233,7 @@ impl Backend for Mount {
             revoking: Mutex::new(()),
             crl: CrlState::default(),
             kms: Kms::default(),
+            key_service: OnceLock::new(),
         })
     }
 

@@ -271,7 +271,7 @@ fn key_rows() -> Vec<Path<Mount>> {
             .display("key"),
         path("keys/generate/internal", "Make a key whose private half stays here.").update(keys::generate_internal),
         path("keys/generate/exported", "Make a key and show its private half once.").update(keys::generate_exported),
-        path("keys/generate/kms", "Refused: a plugin cannot use keys that the server keeps.").update(keys::generate_kms),
+        path("keys/generate/kms", "Take a key that AWS KMS keeps; it signs there.").update(keys::generate_kms),
         path("keys/import", "Import a private key.").update(keys::import),
         path("config/kms", "Read and set how the mount reaches AWS KMS.")
             .describe(

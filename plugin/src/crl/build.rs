@@ -11,6 +11,7 @@ use landfast_sdk::logical::{Error, Write};
 use super::index::{self, Revocations};
 use super::{CrlBytes, Scope, length, serials};
 use crate::authority::new_id;
+use crate::ca_key::CaKey;
 use crate::entry;
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
@@ -19,7 +20,7 @@ use crate::entry::time::StoredTime;
 use crate::issuers::{self, Issuers, LoadedIssuer};
 use crate::keys::{self, Keys};
 use crate::mount::Mount;
-use crate::{aia, pki};
+use crate::{aia, kms, pki};
 
 /// Issuers that share key and subject, and so a CRL.
 pub(super) struct Group {
@@ -60,12 +61,16 @@ impl Group {
     }
 }
 
-/// Builds CRLs and stores them. Returns warnings; an issuer that cannot sign is one, and keeps the others from nothing.
-pub(super) async fn build(
-    mount: &Mount,
-    config: &CrlConfig,
-    scope: Scope,
-) -> Result<Vec<String>, Error> {
+/// What a build did.
+pub(super) struct Built {
+    /// An issuer that cannot sign is one, and keeps the others from nothing.
+    pub(super) warnings: Vec<String>,
+    /// Why CRLs are as they were although their issuers can sign: AWS KMS did not. The others were built and stored.
+    pub(super) failure: Option<Error>,
+}
+
+/// Builds CRLs and stores them.
+pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Result<Built, Error> {
     let keys = keys::all(mount).await?;
     let mut book = CrlBook::clone(&*mount.load_or_default::<CrlBook>(CrlBook::KEY).await?);
     let before = book.clone();
@@ -75,6 +80,7 @@ pub(super) async fn build(
     let mut warnings = Vec::new();
     let mut kept = HashSet::new();
     let mut crls = Vec::new();
+    let mut failure = None;
     book.issuer_id_crl_map.clear();
     for group in &groups {
         for member in &group.members {
@@ -92,7 +98,15 @@ pub(super) async fn build(
                 continue;
             }
         };
+        if scope == Scope::Behind && !is_behind(mount, config, &before, group).await? {
+            continue;
+        }
         let key = keys::signer(mount, &signer.entry.key_id).await?;
+        let remote = matches!(key, CaKey::Kms(_));
+        // Each try may take its whole time, and whoever waits for this build waits for all of them.
+        if remote && failure.as_ref().is_some_and(kms::passes) {
+            continue;
+        }
         let algorithm = algorithm(signer, key.public_key())?;
         let mut template = CrlTemplate {
             issuer: signer.certificate.subject().clone(),
@@ -107,6 +121,7 @@ pub(super) async fn build(
             freshest: freshest(mount, signer).await,
         };
         let mut listed: HashSet<Vec<u8>> = HashSet::new();
+        let mut complete = None;
         if scope == Scope::Delta {
             if let Some(bytes) = mount
                 .load::<CrlBytes>(&CrlBook::complete_key(&group.crl_id))
@@ -116,35 +131,45 @@ pub(super) async fn build(
             }
         } else {
             template.number = next_number(&mut book, &group.crl_id);
-            book.last_complete_number_map
-                .insert(group.crl_id.clone(), template.number);
-            book.crl_expiration_map
-                .insert(group.crl_id.clone(), StoredTime(template.next_update));
             let entries = encoded(group.revoked.iter());
-            let complete = key
-                .sign(mount, template.prepare(&entries, algorithm))
-                .await?;
-            crls.push(Write::put(
-                CrlBook::complete_key(&group.crl_id),
-                complete.der(),
-            ));
+            let signed = key.sign(mount, template.prepare(&entries, algorithm)).await;
+            match signed {
+                Ok(signed) => complete = Some((template.number, signed)),
+                Err(error) if remote => {
+                    failure = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             listed.extend(group.revoked.iter().map(|(serial, _)| serial.clone()));
         }
+        let base = complete.as_ref().map(|(number, _)| *number);
+        let base = base.or_else(|| book.last_complete_number_map.get(&group.crl_id).copied());
         template.number = next_number(&mut book, &group.crl_id);
-        template.delta_base = Some(
-            book.last_complete_number_map
-                .get(&group.crl_id)
-                .copied()
-                .unwrap_or(1),
-        );
+        template.delta_base = Some(base.unwrap_or(1));
         let fresh = encoded(
             group
                 .revoked
                 .iter()
                 .filter(|(serial, _)| !listed.contains(serial)),
         );
-        let delta = key.sign(mount, template.prepare(&fresh, algorithm)).await?;
-        crls.push(Write::put(CrlBook::delta_key(&group.crl_id), delta.der()));
+        let delta = key.sign(mount, template.prepare(&fresh, algorithm)).await;
+        // A complete CRL that is signed already is worth storing for itself: the delta CRL in force only lists too much then.
+        if let Some((number, complete)) = complete {
+            book.last_complete_number_map
+                .insert(group.crl_id.clone(), number);
+            book.crl_expiration_map
+                .insert(group.crl_id.clone(), StoredTime(template.next_update));
+            crls.push(Write::put(
+                CrlBook::complete_key(&group.crl_id),
+                complete.der(),
+            ));
+        }
+        match delta {
+            Ok(delta) => crls.push(Write::put(CrlBook::delta_key(&group.crl_id), delta.der())),
+            Err(error) if remote => failure = Some(error),
+            Err(error) => return Err(error),
+        }
     }
     // CRLs of issuers that are gone go with them.
     for id in before
@@ -175,10 +200,44 @@ pub(super) async fn build(
     writes.extend(crls);
     writes.push(Write::put(CrlBook::KEY, entry::encode(&book)));
     mount.save(writes).await?;
-    if scope != Scope::Delta {
+    if scope.is_complete() && failure.is_none() {
         mount.crl.index.covered(generation);
     }
-    Ok(warnings)
+    Ok(Built { warnings, failure })
+}
+
+/// Whether the complete CRL of a group is missing, about to run out, or lacks a revocation that belonged on it at once.
+pub(super) async fn is_behind(
+    mount: &Mount,
+    config: &CrlConfig,
+    book: &CrlBook,
+    group: &Group,
+) -> Result<bool, Error> {
+    let grace = length(&config.auto_rebuild_grace_period);
+    // The grace period binds nobody who rebuilds at once, and may then be longer than a CRL's life.
+    let lead = if config.auto_rebuild {
+        grace
+    } else {
+        grace.min(length(&config.expiry) / 3)
+    };
+    let end = book.crl_expiration_map.get(&group.crl_id);
+    if end.is_none_or(|end| end.0.duration_since(mount.now()) <= lead) {
+        return Ok(true);
+    }
+    if config.auto_rebuild || group.revoked.is_empty() {
+        return Ok(false);
+    }
+    let present = mount
+        .load::<CrlBytes>(&CrlBook::complete_key(&group.crl_id))
+        .await?;
+    let listed = present
+        .map(|bytes| serials(&bytes))
+        .transpose()?
+        .unwrap_or_default();
+    Ok(!group
+        .revoked
+        .iter()
+        .all(|(serial, _)| listed.contains(serial)))
 }
 
 /// The groups with what each has to list, nothing where `empty` says so, and the generation of the revocations.

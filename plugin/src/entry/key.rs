@@ -26,9 +26,23 @@ pub struct KeyEntry {
     pub external_key_ref: String,
     /// Kind of that key.
     pub external_key_type: String,
+    /// Where the private half is, for a key that AWS KMS keeps.
+    pub kms: Option<KmsPlace>,
+}
+
+/// A key of AWS KMS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KmsPlace {
+    /// ARN of the key. Not an alias, which could move to another key.
+    pub key_id: String,
+    /// Region of the key.
+    pub region: String,
 }
 
 impl KeyEntry {
+    /// [`Self::private_key_type`] of keys in AWS KMS. The built-in engine knows no such type and refuses to use the key.
+    pub const KMS: &str = "landfast-kms";
+
     /// A key whose private half is stored here.
     pub fn new(id: String, name: String, kind: &str, private_key: &str) -> Self {
         Self {
@@ -39,6 +53,16 @@ impl KeyEntry {
             public_key: String::new(),
             external_key_ref: String::new(),
             external_key_type: String::new(),
+            kms: None,
+        }
+    }
+
+    /// A key that AWS KMS keeps, with its public half in PEM.
+    pub fn in_kms(id: String, name: String, public_key: String, place: KmsPlace) -> Self {
+        Self {
+            public_key,
+            kms: Some(place),
+            ..Self::new(id, name, Self::KMS, "")
         }
     }
 
@@ -62,6 +86,7 @@ impl KeyEntry {
             public_key: self.public_key.as_str().into(),
             external_key_ref: self.external_key_ref.as_str().into(),
             external_key_type: self.external_key_type.as_str().into(),
+            landfast_kms: self.kms.as_ref().map(Cow::Borrowed),
         })
     }
 
@@ -79,6 +104,7 @@ impl KeyEntry {
             public_key: stored.public_key.into_owned(),
             external_key_ref: stored.external_key_ref.into_owned(),
             external_key_type: stored.external_key_type.into_owned(),
+            kms: stored.landfast_kms.map(Cow::into_owned),
         })
     }
 }
@@ -97,6 +123,8 @@ struct Stored<'a> {
     external_key_ref: Cow<'a, str>,
     #[serde(default)]
     external_key_type: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    landfast_kms: Option<Cow<'a, KmsPlace>>,
 }
 
 impl std::fmt::Debug for KeyEntry {

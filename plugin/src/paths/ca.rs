@@ -15,12 +15,13 @@ use landfast_sdk::logical::{CommaList, Error, Ttl};
 use crate::ca_key::CaKey;
 use crate::keys;
 use crate::mount::Shared;
-use crate::{Mount, pki};
+use crate::{Mount, kms, pki};
 
 /// What becomes of the key.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Exported {
-    /// What becomes of the key: `internal` keeps it here, `exported` also shows it once, `existing` takes one that is here.
+    /// What becomes of the key: `internal` keeps it here, `exported` also shows it once, `existing` takes one that is here, `kms` takes one
+    /// that AWS KMS keeps.
     pub(crate) exported: String,
 }
 
@@ -109,6 +110,18 @@ pub(crate) struct KeyFields {
     key_ref: String,
     /// Reference of a key that the server keeps. This plugin cannot use such keys.
     external_key_ref: Option<String>,
+    #[serde(flatten)]
+    kms: KmsFields,
+}
+
+/// The key of AWS KMS to take.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct KmsFields {
+    /// The key in AWS KMS, for `kms`: a key id, a key ARN, `alias/NAME` or an alias ARN. Of an alias the key is taken that it means now.
+    kms_key_id: Option<String>,
+    /// Region of the key, where it is not that of `config/kms` and `kms_key_id` is no ARN.
+    kms_region: Option<String>,
 }
 
 /// What a CA certificate permits.
@@ -168,6 +181,7 @@ impl Default for KeyFields {
             key_name: None,
             key_ref: crate::issuers::DEFAULT.to_owned(),
             external_key_ref: None,
+            kms: KmsFields::default(),
         }
     }
 }
@@ -192,6 +206,51 @@ impl FormFields {
     }
 }
 
+impl KmsFields {
+    /// Takes the key in AWS KMS that the fields name.
+    ///
+    /// # Errors
+    /// 400 when they name none that can be used, or `external` a key of the server; else as for signing.
+    pub(crate) async fn adopt(
+        &self,
+        mount: &Mount,
+        external: Option<&str>,
+    ) -> Result<CaKey, Error> {
+        if external.is_some() {
+            return Err(Error::bad_request(
+                "\"external_key_ref\" names a key in the server's own store, which no plugin can use: give \"kms_key_id\", the id, ARN or alias of a key in AWS KMS",
+            ));
+        }
+        let name = self.kms_key_id.as_deref().map(str::trim);
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            return Err(Error::bad_request(
+                "must specify \"kms_key_id\" on \"kms\"-typed generation requests: the id, ARN or alias of a key in AWS KMS",
+            ));
+        };
+        kms::adopt(mount, name, self.kms_region.as_deref())
+            .await
+            .map(CaKey::from)
+    }
+
+    /// Refuses the fields on a request for a key that is elsewhere.
+    ///
+    /// # Errors
+    /// 400 when one was sent.
+    pub(crate) fn refuse(&self, exported: &str) -> Result<(), Error> {
+        for (name, value) in [
+            ("kms_key_id", &self.kms_key_id),
+            ("kms_region", &self.kms_region),
+        ] {
+            if value.as_deref().is_some_and(|value| !value.is_empty()) {
+                return Err(Error::bad_request(format!(
+                    "cannot specify \"{name}\" on \"{exported}\"-typed generation requests"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl KeyFields {
     /// Makes or finds the key, by the word in the path.
     ///
@@ -202,6 +261,9 @@ impl KeyFields {
             .external_key_ref
             .as_deref()
             .filter(|reference| !reference.is_empty());
+        if exported != "kms" {
+            self.kms.refuse(exported)?;
+        }
         match (exported, external) {
             ("internal" | "exported", Some(_)) => Err(Error::bad_request(format!(
                 "cannot specify \"external_key_ref\" on \"{exported}\"-typed generation requests"
@@ -213,9 +275,6 @@ impl KeyFields {
                     key: CaKey::Local(key),
                 })
             }
-            ("kms", None) => Err(Error::bad_request(
-                "must specify \"external_key_ref\" on \"kms\"-typed generation requests",
-            )),
             ("existing" | "kms", _) if self.key_type.is_some() || self.key_bits.is_some() => {
                 Err(Error::bad_request(
                     "invalid parameter for the kms/existing path parameter, key_type nor key_bits arguments can be set in this mode",
@@ -225,9 +284,10 @@ impl KeyFields {
                 key: self.existing(mount).await?,
                 shown: None,
             }),
-            ("kms", Some(reference)) => Err(Error::bad_request(format!(
-                "failed to get external key: key \"{reference}\" does not exist"
-            ))),
+            ("kms", _) => Ok(Source {
+                key: self.kms.adopt(mount, external).await?,
+                shown: None,
+            }),
             _ => Err(Error::bad_request(BAD_EXPORTED)),
         }
     }

@@ -12,10 +12,11 @@ use landfast_sdk::logical::{Cx, Error, Page, Response, Write};
 use crate::authority::{Adopted, Change};
 use crate::ca_key::CaKey;
 use crate::crl::{self, Scope};
-use crate::entry::key::KeyEntry;
+use crate::entry::key::{KeyEntry, KmsPlace};
 use crate::issuers;
 use crate::keys::{self, LoadedKey};
 use crate::mount::{Shared, finish, internal};
+use crate::paths::ca::KmsFields;
 use crate::pki;
 
 /// Which key.
@@ -48,6 +49,19 @@ pub(crate) struct GenerateRequest {
     #[serde(default = "rsa")]
     #[schemars(extend("enum" = ["rsa", "ec", "ed25519"]))]
     key_type: String,
+}
+
+/// A key of AWS KMS to take in.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct AdoptRequest {
+    /// Reference of a key that the server keeps. This plugin cannot use such keys.
+    external_key_ref: Option<String>,
+    /// Not for this path: the size is that of the key in AWS KMS.
+    key_bits: Option<u32>,
+    /// Name of the key.
+    key_name: Option<String>,
+    /// Not for this path: the type is that of the key in AWS KMS.
+    key_type: Option<String>,
 }
 
 /// A key to take in.
@@ -103,6 +117,7 @@ pub(crate) async fn read(mount: Shared, _cx: Cx, request: KeyRef) -> Result<Resp
     let ski: Vec<_> = ski.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut shown = describe(&key.id, &key.name, &key.kind);
     shown.insert("subject_key_id".into(), ski.join(":").into());
+    shown.extend(place(key.kms.as_ref()));
     Ok(Response::map(shown))
 }
 
@@ -189,20 +204,34 @@ pub(crate) async fn generate_exported(
     finish(async move { generate(&mount, request, true).await }).await
 }
 
-/// `POST keys/generate/kms`: keys of the server's own store are out of a plugin's reach.
+/// `POST keys/generate/kms`: takes a key that AWS KMS keeps. Keys of the server's own store are out of a plugin's reach.
 pub(crate) async fn generate_kms(
-    _mount: Shared,
+    mount: Shared,
     _cx: Cx,
-    request: GenerateRequest,
+    (request, kms): (AdoptRequest, KmsFields),
 ) -> Result<Response, Error> {
-    match request.external_key_ref.as_deref() {
-        None | Some("") => Err(Error::bad_request(
-            "\"external_key_ref\" is required for kms typed key generation",
-        )),
-        Some(reference) => Err(Error::failed(format!(
-            "failed to get external key signer: key \"{reference}\" does not exist"
-        ))),
-    }
+    finish(async move {
+        let external = request
+            .external_key_ref
+            .as_deref()
+            .filter(|reference| !reference.is_empty());
+        let name = request.key_name.as_deref().map(str::trim);
+        if let Some(name) = name {
+            keys::check_name(&*keys::all(&mount).await?, name, "")?;
+        }
+        if request.key_type.is_some() || request.key_bits.is_some_and(|bits| bits != 0) {
+            return Err(Error::bad_request(
+                "key_type and key_bits cannot be set here: they are those of the key in AWS KMS",
+            ));
+        }
+        let key = kms.adopt(&mount, external).await?;
+        let change = Change::begin(&mount).await?;
+        if let Some(name) = name {
+            keys::check_name(&change.keys, name, "")?;
+        }
+        take(&mount, change, &key, name.unwrap_or_default()).await
+    })
+    .await
 }
 
 /// `POST keys/import`.
@@ -216,32 +245,49 @@ pub(crate) async fn import(
         if text.len() < 64 {
             return Err(Error::bad_request(TOO_SHORT));
         }
-        let mut change = Change::begin(&mount).await?;
+        let change = Change::begin(&mount).await?;
         let name = request.key_name.as_deref().map(str::trim);
         if let Some(name) = name {
             keys::check_name(&change.keys, name, "")?;
         }
         let name = name.unwrap_or_default();
         let key = CaKey::from(only_key(text)?);
-        let Adopted { id, existing } = change.add_key(&key, name).await?;
-        let kind = keys::kind(key.public_key());
-        if existing {
-            let present = change
-                .keys
-                .find(&id)
-                .map(|key| key.name.clone())
-                .unwrap_or_default();
-            return Ok(Response::map(describe(&id, &present, kind))
-                .warn("Key already imported, use key/ endpoint to update name."));
-        }
-        change.commit(&[], &[]).await?;
-        // Issuers that waited for this key now have a CRL to sign.
-        let warnings = crl::rebuild(&mount, Scope::Forced)
-            .await
-            .unwrap_or_else(crl::not_built);
-        Ok(Response::map(describe(&id, name, kind)).warn_all(warnings))
+        take(&mount, change, &key, name).await
     })
     .await
+}
+
+/// Takes a key in that was made elsewhere.
+async fn take(
+    mount: &Shared,
+    mut change: Change<'_>,
+    key: &CaKey,
+    name: &str,
+) -> Result<Response, Error> {
+    let Adopted { id, existing } = change.add_key(key, name).await?;
+    let kind = keys::kind(key.public_key());
+    if existing {
+        let present = change.keys.find(&id);
+        let mut shown = describe(
+            &id,
+            present.map_or("", |present| present.name.as_str()),
+            kind,
+        );
+        shown.extend(place(present.and_then(|present| present.kms.as_ref())));
+        return Ok(
+            Response::map(shown).warn("Key already imported, use key/ endpoint to update name.")
+        );
+    }
+    change.commit(&[], &[]).await?;
+    // Issuers that waited for this key now have a CRL to sign.
+    let warnings = crl::rebuild(mount, Scope::Forced)
+        .await
+        .unwrap_or_else(crl::not_built);
+    let mut shown = describe(&id, name, kind);
+    if let CaKey::Kms(kms) = key {
+        shown.extend(place(Some(&kms.place)));
+    }
+    Ok(Response::map(shown).warn_all(warnings))
 }
 
 /// What is said to data that is too short to be PEM.
@@ -331,6 +377,16 @@ fn describe(id: &str, name: &str, kind: &str) -> Map<String, serde_json::Value> 
     [("key_id", id), ("key_name", name), ("key_type", kind)]
         .into_iter()
         .map(|(field, value)| (field.to_owned(), value.into()))
+        .collect()
+}
+
+/// Where AWS KMS keeps the key, if it does.
+fn place(kms: Option<&KmsPlace>) -> Map<String, serde_json::Value> {
+    let facts = kms.map(|place| [("kms_key_id", &place.key_id), ("kms_region", &place.region)]);
+    facts
+        .into_iter()
+        .flatten()
+        .map(|(field, value)| (field.to_owned(), value.as_str().into()))
         .collect()
 }
 

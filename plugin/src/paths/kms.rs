@@ -63,7 +63,9 @@ pub(crate) async fn write(mount: Shared, _cx: Cx, request: KmsRequest) -> Result
         let before = mount.load_or_default::<KmsConfig>(KmsConfig::KEY).await?;
         let mut config = before.copy();
         request.apply(&mut config)?;
-        let (_, warnings) = kms::parse(&config, None)?;
+        let warnings = kms::parse(&config, None)
+            .map_err(|fault| Error::BadRequest(fault.to_string()))?
+            .warnings;
         mount.put(KmsConfig::KEY, entry::encode(&config)).await?;
         Ok(Response::map(describe(&config)).warn_all(warnings))
     })

@@ -235,7 +235,7 @@ async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> 
             )
         })?;
         if !crl::lists(mount, certificate.serial()).await? {
-            crl::after_revocation(mount).await?;
+            publish(mount, &certificate).await?;
         }
         return answer(&entry);
     }
@@ -261,8 +261,30 @@ async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> 
     mount.save(writes).await?;
     mount.crl.note(certificate.serial(), &entry);
     drop(alone);
-    crl::after_revocation(mount).await?;
-    answer(&entry)
+    let warning = publish(mount, &certificate).await?;
+    Ok(answer(&entry)?.warn_all(warning))
+}
+
+/// Has the CRL list what was put on record. Gives a warning when it does, but another CRL of the mount could not be built.
+async fn publish(mount: &Shared, certificate: &Certificate) -> Result<Option<String>, Error> {
+    let Err(error) = crl::after_revocation(mount).await else {
+        return Ok(None);
+    };
+    let listed = crl::lists(mount, certificate.serial()).await;
+    if listed.unwrap_or(false) {
+        return Ok(Some(format!(
+            "the CRL of another issuer could not be rebuilt: {error}"
+        )));
+    }
+    Err(match error {
+        Error::Status { code, message } => Error::Status {
+            code,
+            message: format!(
+                "the revocation is on record, and the CRL follows by itself as soon as it can be signed: {message}"
+            ),
+        },
+        other => other,
+    })
 }
 
 fn answer(entry: &RevokedEntry) -> Result<Response, Error> {

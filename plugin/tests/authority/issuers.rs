@@ -672,13 +672,13 @@ async fn keys_are_made_named_and_guarded() {
             "keys/generate/kms",
             json!({}),
             400,
-            "\"external_key_ref\" is required for kms typed key generation",
+            "must specify \"kms_key_id\" on \"kms\"-typed generation requests: the id, ARN or alias of a key in AWS KMS",
         ),
         (
             "keys/generate/kms",
             json!({ "external_key_ref": "a:b" }),
-            500,
-            "failed to get external key signer: key \"a:b\" does not exist",
+            400,
+            "\"external_key_ref\" names a key in the server's own store, which no plugin can use: give \"kms_key_id\", the id, ARN or alias of a key in AWS KMS",
         ),
         (
             "key/k1",

@@ -77,12 +77,12 @@ async fn requests_for_roots_are_refused_in_the_known_words() {
         (
             "kms",
             json!({}),
-            "must specify \"external_key_ref\" on \"kms\"-typed generation requests",
+            "must specify \"kms_key_id\" on \"kms\"-typed generation requests: the id, ARN or alias of a key in AWS KMS",
         ),
         (
             "kms",
             json!({ "external_key_ref": "a:b" }),
-            "failed to get external key: key \"a:b\" does not exist",
+            "\"external_key_ref\" names a key in the server's own store, which no plugin can use: give \"kms_key_id\", the id, ARN or alias of a key in AWS KMS",
         ),
         (
             "internal",

@@ -56,12 +56,22 @@ impl AwsSigner {
             .ok_or_else(|| Error::Config("GetPublicKey returned no key".to_owned()))?;
         // A stand-in may name the key by its id alone.
         let arn = answer.key_id.unwrap_or_else(|| key.as_str().to_owned());
-        Ok(Self {
+        Ok(Self::known(session, arn, public_key.into_inner(), schemes))
+    }
+
+    /// A key that [`AwsSigner::open`] found once, by its ARN, with what was learnt of it then. Calls nothing.
+    pub fn known(
+        session: Arc<Session>,
+        arn: String,
+        public_key: Vec<u8>,
+        schemes: Vec<SigningScheme>,
+    ) -> Self {
+        Self {
             session,
             arn,
-            public_key: public_key.into_inner(),
+            public_key,
             schemes,
-        })
+        }
     }
 }
 
