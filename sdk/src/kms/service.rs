@@ -355,12 +355,8 @@ impl KmsService for Instances {
         let request = request.into_inner();
         let key = self.0.keys.find(&request.key_id)?;
         self.complete(async move {
-            let input = SignInput {
-                data: &request.data,
-                prehashed: request.prehashed,
-                hash: Hash::from_go(request.hash)?,
-                options: sign_options(request.opts.as_ref())?,
-            };
+            let opts = request.opts.as_ref();
+            let input = sign_input(&request.data, request.prehashed, request.hash, opts)?;
             Ok(wire::SignResponse {
                 signature: key.sign(input).await?,
             })
@@ -375,12 +371,8 @@ impl KmsService for Instances {
         let request = request.into_inner();
         let key = self.0.keys.find(&request.key_id)?;
         self.complete(async move {
-            let input = SignInput {
-                data: &request.data,
-                prehashed: request.prehashed,
-                hash: Hash::from_go(request.hash)?,
-                options: sign_options(request.opts.as_ref())?,
-            };
+            let opts = request.opts.as_ref();
+            let input = sign_input(&request.data, request.prehashed, request.hash, opts)?;
             key.verify(input, &request.signature).await?;
             Ok(wire::VerifyResponse {})
         })
@@ -432,6 +424,21 @@ fn wrapper_options(options: Option<RpcOptions>) -> WrapperOptions {
         config: options.with_config_map,
         allow_environment: !options.with_disallow_env_vars,
     }
+}
+
+/// What two messages, to sign and to verify, have in common.
+fn sign_input<'a>(
+    data: &'a [u8],
+    prehashed: bool,
+    hash: i32,
+    options: Option<&'a wire::SignerOpts>,
+) -> Result<SignInput<'a>, Error> {
+    Ok(SignInput {
+        data,
+        prehashed,
+        hash: Hash::from_go(hash)?,
+        options: sign_options(options)?,
+    })
 }
 
 fn sign_options(options: Option<&wire::SignerOpts>) -> Result<SignOptions<'_>, Error> {
