@@ -14,6 +14,7 @@ use aws_sdk_kms::types::{KeySpec, KeyState, KeyUsageType};
 use crate::config::{AwsConfig, KeyReference};
 use crate::envelope::Envelope;
 use crate::error::{Class, Error};
+use crate::recent::Recent;
 use crate::secret::Secret;
 use crate::wrapper::{Context, KeyEncryptionKey, WrappedKey};
 
@@ -33,12 +34,17 @@ pub const KIND: &str = "awskms";
 /// How long opening a seal may take: the host waits without a limit of its own, and cannot be stopped meanwhile.
 const START_BUDGET: Duration = Duration::from_secs(20);
 
+/// How long a seal remembers a data key that it opened. In some states a server opens its two blobs at every `seal-status`, which anybody
+/// may ask for: without this, anybody could spend the account's KMS quota.
+const REMEMBERED: Duration = Duration::from_secs(20);
+
 /// A symmetric AWS KMS key.
 #[derive(Debug)]
 pub struct AwsKms {
     session: Arc<Session>,
     key: Option<KeyReference>,
     key_id: RwLock<Option<String>>,
+    recent: Option<Recent>,
 }
 
 /// What AWS KMS says of a key.
@@ -74,7 +80,15 @@ impl AwsKms {
             session,
             key,
             key_id: RwLock::new(key_id),
+            recent: None,
         }
+    }
+
+    /// Remembers data keys for a few seconds after they were opened. All calls have to bring the same context and pin: what is remembered
+    /// does not check them.
+    fn remember(mut self) -> Self {
+        self.recent = Some(Recent::new(REMEMBERED, 4));
+        self
     }
 
     /// The session that calls go through.
@@ -186,6 +200,23 @@ impl KeyEncryptionKey for AwsKms {
             .ok_or_else(|| Error::Config("Decrypt returned no plaintext".to_owned()))?;
         Ok(Secret::new(plaintext.into_inner()))
     }
+
+    async fn open_data_key(
+        &self,
+        wrapped: &[u8],
+        context: &Context,
+        pin: Option<&str>,
+    ) -> Result<Arc<Secret<Vec<u8>>>, Error> {
+        let known = self.recent.as_ref().and_then(|recent| recent.find(wrapped));
+        if let Some(key) = known {
+            return Ok(key);
+        }
+        let key = Arc::new(self.unwrap(wrapped, context, pin).await?);
+        if let Some(recent) = &self.recent {
+            recent.keep(wrapped, key.clone());
+        }
+        Ok(key)
+    }
 }
 
 /// Opens the seal of a stanza: finds the Region and credentials, looks the key up, and says in the log what it found.
@@ -228,7 +259,7 @@ async fn open(mut config: AwsConfig, limits: Limits) -> Result<Envelope<AwsKms>,
             .map(|url| ("endpoint".to_owned(), url.to_owned())),
     );
 
-    let kms = AwsKms::new(session.clone(), key);
+    let kms = AwsKms::new(session.clone(), key).remember();
     if lookup {
         report(kms.describe().await, lenient)
             .map_err(|e| e.at("error fetching AWS KMS wrapping key information"))?;

@@ -24,6 +24,7 @@ pub mod inspect;
 pub mod kms_plugin;
 pub mod local;
 pub mod process;
+mod recent;
 mod secret;
 pub mod serve;
 pub mod stanza;

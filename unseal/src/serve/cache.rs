@@ -1,12 +1,12 @@
 //! Data keys kept in memory for a while.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use crate::error::Error;
+use crate::recent::Recent;
 use crate::secret::Secret;
 use crate::wrapper::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 
@@ -22,11 +22,8 @@ pub(super) struct CachedKey {
     inner: Arc<dyn KeyEncryptionKey>,
     life: Duration,
     current: tokio::sync::Mutex<Option<Current>>,
-    /// Opened data keys by their wrapped form, and until when they are kept.
-    opened: Mutex<HashMap<Vec<u8>, Kept>>,
+    opened: Recent,
 }
-
-type Kept = (Arc<Secret<Vec<u8>>>, Instant);
 
 #[derive(Debug)]
 struct Current {
@@ -42,34 +39,8 @@ impl CachedKey {
             inner,
             life,
             current: tokio::sync::Mutex::new(None),
-            opened: Mutex::default(),
+            opened: Recent::new(life, KEPT),
         }
-    }
-
-    fn keep(&self, wrapped: &[u8], key: Arc<Secret<Vec<u8>>>) {
-        let now = Instant::now();
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if opened.len() >= KEPT {
-            opened.retain(|_, (_, until)| now < *until);
-        }
-        if opened.len() >= KEPT {
-            let oldest = opened
-                .iter()
-                .min_by_key(|(_, (_, until))| *until)
-                .map(|(wrapped, _)| wrapped.clone());
-            oldest.and_then(|oldest| opened.remove(&oldest));
-        }
-        opened.insert(wrapped.to_vec(), (key, now + self.life));
-    }
-
-    fn kept(&self, wrapped: &[u8]) -> Option<Arc<Secret<Vec<u8>>>> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let (key, until) = opened.get(wrapped)?;
-        if Instant::now() < *until {
-            return Some(key.clone());
-        }
-        opened.remove(wrapped);
-        None
     }
 }
 
@@ -102,7 +73,8 @@ impl KeyEncryptionKey for CachedKey {
             return Ok(held.key.clone());
         }
         let key = self.inner.data_key(context).await?;
-        self.keep(&key.wrapped.ciphertext, key.plaintext.clone());
+        self.opened
+            .keep(&key.wrapped.ciphertext, key.plaintext.clone());
         *current = Some(Current {
             key: key.clone(),
             until: Instant::now() + self.life,
@@ -117,11 +89,11 @@ impl KeyEncryptionKey for CachedKey {
         context: &Context,
         pin: Option<&str>,
     ) -> Result<Arc<Secret<Vec<u8>>>, Error> {
-        if let Some(key) = self.kept(wrapped) {
+        if let Some(key) = self.opened.find(wrapped) {
             return Ok(key);
         }
         let key = self.inner.open_data_key(wrapped, context, pin).await?;
-        self.keep(wrapped, key.clone());
+        self.opened.keep(wrapped, key.clone());
         Ok(key)
     }
 }
