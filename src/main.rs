@@ -2,6 +2,7 @@
 //! person does.
 
 mod cli;
+mod roles_anywhere;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
             serve::<landfast_plugin::Mount>(Options::default().version(version))
         }
         Some(PluginKind::Kms) => {
-            let plugin = KmsPlugin::new(Environment::of_process());
+            let plugin =
+                KmsPlugin::new(Environment::of_process()).roles_anywhere(roles_anywhere::open);
             kms::serve(Options::default(), Arc::new(plugin))
         }
         _ => cli::run(),

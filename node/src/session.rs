@@ -110,6 +110,24 @@ pub struct Signed {
 }
 
 impl SessionRequest {
+    /// Holds the ARNs against each other.
+    ///
+    /// # Errors
+    /// Profile and trust anchor are not of one Region and account.
+    pub fn check(&self) -> Result<(), String> {
+        let (profile, anchor) = (&self.profile, &self.trust_anchor);
+        if profile.region != anchor.region {
+            return Err(format!(
+                "the profile is in {} and the trust anchor in {}: Roles Anywhere wants both in one Region",
+                profile.region, anchor.region
+            ));
+        }
+        if profile.account != anchor.account {
+            return Err("the profile and the trust anchor belong to different accounts".to_owned());
+        }
+        Ok(())
+    }
+
     /// Signs the request as of `now` for the endpoint `host`.
     ///
     /// # Errors
@@ -346,6 +364,15 @@ impl Endpoint {
             url: format!("https://{service}.{region}.{suffix}"),
             region: region.to_owned(),
         }
+    }
+
+    /// An endpoint other than the public one; `None` if it could be listened to on its way.
+    pub fn at(url: &str, region: &str) -> Option<Self> {
+        let safe = url.starts_with("https://") || url.starts_with("http://127.");
+        safe.then(|| Self {
+            url: url.trim_end_matches('/').to_owned(),
+            region: region.to_owned(),
+        })
     }
 
     /// The host with its port, as it stands in the `Host` header.

@@ -109,17 +109,14 @@ impl SessionArguments {
 
     /// Checks what one flag says against the others, and makes a provider's options of it.
     pub(super) fn options(&self) -> Result<Options, Failure> {
-        if self.profile_arn.region != self.trust_anchor_arn.region {
-            return Err(Failure::Usage(format!(
-                "the profile is in {} and the trust anchor in {}: Roles Anywhere wants both in one Region",
-                self.profile_arn.region, self.trust_anchor_arn.region
-            )));
-        }
-        if self.profile_arn.account != self.trust_anchor_arn.account {
-            return Err(Failure::Usage(
-                "the profile and the trust anchor belong to different accounts".into(),
-            ));
-        }
+        let request = SessionRequest {
+            trust_anchor: self.trust_anchor_arn.clone(),
+            profile: self.profile_arn.clone(),
+            role: self.role_arn.clone(),
+            duration: self.session_duration,
+            session_name: self.role_session_name.clone(),
+        };
+        request.check().map_err(Failure::Usage)?;
         let endpoint = endpoint(
             self.endpoint.as_deref(),
             &self.trust_anchor_arn,
@@ -134,13 +131,7 @@ impl SessionArguments {
             private_key: self.private_key.clone(),
             intermediates: self.intermediates.clone(),
             passphrase: self.pkcs8_password_file.clone(),
-            request: SessionRequest {
-                trust_anchor: self.trust_anchor_arn.clone(),
-                profile: self.profile_arn.clone(),
-                role: self.role_arn.clone(),
-                duration: self.session_duration,
-                session_name: self.role_session_name.clone(),
-            },
+            request,
             endpoint,
             proxy: self.with_proxy,
             authorities: self.ca_file.clone(),
@@ -171,15 +162,11 @@ pub(super) fn endpoint(
     let region = region.unwrap_or(&anchor.region);
     match url {
         None => Ok(Endpoint::of(anchor, region, kind)),
-        Some(url) if url.starts_with("https://") || url.starts_with("http://127.") => {
-            Ok(Endpoint {
-                url: url.trim_end_matches('/').to_owned(),
-                region: region.to_owned(),
-            })
-        }
-        Some(_) => Err(Failure::Usage(
-            "--endpoint takes an https:// URL, or http://127.0.0.1:PORT for the lab".into(),
-        )),
+        Some(url) => Endpoint::at(url, region).ok_or_else(|| {
+            Failure::Usage(
+                "--endpoint takes an https:// URL, or http://127.0.0.1:PORT for the lab".into(),
+            )
+        }),
     }
 }
 

@@ -7,11 +7,12 @@ use clap::{Args, Subcommand};
 use landfast_unseal::aws::Limits;
 use landfast_unseal::local::LocalKey;
 use landfast_unseal::serve::{Options, Server};
-use landfast_unseal::{Class, Environment, check, inspect, process, stanza};
-
+use landfast_unseal::{Class, Environment, ParseOptions, check, inspect, process, stanza};
+use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use crate::roles_anywhere;
 
 /// Unseal servers with AWS KMS, and look into seals
 #[derive(Args)]
@@ -51,6 +52,9 @@ struct Check {
     /// Keys of the stanza, over those of the file
     #[arg(value_name = "KEY=VALUE")]
     values: Vec<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 /// Say which key wrapped the seal's blobs in a copy of raft or file storage; no secret is read
@@ -58,6 +62,9 @@ struct Check {
 struct Inspect {
     /// The storage folder, or the file vault.db of raft storage
     storage: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 /// Make a key file for the local wrapper, which is for tests
@@ -88,7 +95,10 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
         let server = Server::bind(
             &arguments.config,
             Environment::of_process(),
-            Options::default(),
+            Options {
+                roles_anywhere: Some(roles_anywhere::open),
+                ..Options::default()
+            },
         )
         .await;
         let server = server.map_err(|error| Failure::Failed(error.to_string()))?;
@@ -131,21 +141,16 @@ fn check(arguments: &Check) -> Result<(), Failure> {
     let report = super::block_on(check::awskms(
         &values,
         &Environment::of_process(),
+        &ParseOptions {
+            roles_anywhere: Some(roles_anywhere::open),
+            ..ParseOptions::default()
+        },
         Limits::default(),
     ))?;
-    for warning in &report.warnings {
-        println!("warning          {warning}");
-    }
-    for step in &report.steps {
-        let (mark, text) = match &step.outcome {
-            Ok(text) => ("ok    ", text),
-            Err((_, text)) => ("FAILED", text),
-        };
-        println!(
-            "{:<16} {mark} {:>6} ms  {text}",
-            step.name,
-            step.took.as_millis()
-        );
+    if arguments.json {
+        println!("{}", check_json(&report));
+    } else {
+        print_check(&report);
     }
     match report.verdict() {
         Ok(()) => Ok(()),
@@ -157,6 +162,37 @@ fn check(arguments: &Check) -> Result<(), Failure> {
             "a server with this stanza would stay sealed".to_owned(),
         )),
     }
+}
+
+fn print_check(report: &check::Report) {
+    for warning in &report.warnings {
+        println!("warning          {warning}");
+    }
+    for step in &report.steps {
+        let (mark, text) = match &step.outcome {
+            Ok(text) => ("ok    ", text),
+            Err((_, text)) => ("FAILED", text),
+        };
+        let took = step.took.as_millis();
+        println!("{:<16} {mark} {took:>6} ms  {text}", step.name);
+    }
+}
+
+fn check_json(report: &check::Report) -> Value {
+    let steps: Vec<Value> = report
+        .steps
+        .iter()
+        .map(|step| {
+            let (Ok(text) | Err((_, text))) = &step.outcome;
+            json!({
+                "step": step.name,
+                "ok": step.outcome.is_ok(),
+                "detail": text,
+                "milliseconds": step.took.as_secs_f64() * 1000.0,
+            })
+        })
+        .collect();
+    json!({"unseals": report.verdict().is_ok(), "warnings": report.warnings, "steps": steps})
 }
 
 fn stanza_of(path: &std::path::Path) -> Result<BTreeMap<String, String>, Failure> {
@@ -176,6 +212,32 @@ fn stanza_of(path: &std::path::Path) -> Result<BTreeMap<String, String>, Failure
 fn inspect(arguments: &Inspect) -> Result<(), Failure> {
     let report =
         inspect::storage(&arguments.storage).map_err(|error| Failure::Failed(error.to_string()))?;
+    if arguments.json {
+        println!("{}", inspect_json(&report));
+    } else {
+        print_inspect(&report);
+    }
+    Ok(())
+}
+
+fn inspect_json(report: &inspect::Report) -> Value {
+    let entry = |entry: &inspect::Entry| match &entry.blob {
+        Ok(facts) => json!({
+            "path": entry.path,
+            "key_id": facts.key_id,
+            "layout": facts.layout,
+            "bytes": facts.size,
+        }),
+        Err(error) => json!({"path": entry.path, "error": error.to_string()}),
+    };
+    json!({
+        "seal_type": report.seal_type,
+        "recovery_type": report.recovery_type,
+        "entries": report.entries.iter().map(entry).collect::<Vec<_>>(),
+    })
+}
+
+fn print_inspect(report: &inspect::Report) {
     println!(
         "seal type        {}",
         report.seal_type.as_deref().unwrap_or("none stored")
@@ -204,7 +266,6 @@ fn inspect(arguments: &Inspect) -> Result<(), Failure> {
             "no entry of a seal: the server is not initialised, or its keys are split among people"
         );
     }
-    Ok(())
 }
 
 fn init_key(arguments: &InitKey) -> Result<(), Failure> {

@@ -4,16 +4,16 @@
 mod inputs;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Python, terminate, until};
+use crate::support::{Python, Running, terminate, until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_landfast");
 /// The common name of the vectors' RSA leaf.
@@ -21,51 +21,6 @@ const NODE: &str = "hybrid-node-01.example.internal";
 
 fn data(name: &str) -> String {
     format!("{}/node/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A command of landfast that runs until the test ends, and the JSON line by
-/// which it said that it is ready.
-struct Running {
-    child: Child,
-    ready: Value,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary under test runs");
-        let mut line = String::new();
-        let out = child.stdout.take().expect("a pipe");
-        BufReader::new(out)
-            .read_line(&mut line)
-            .expect("a pipe can be read");
-        if line.is_empty() {
-            let mut said = String::new();
-            let _ = child
-                .stderr
-                .take()
-                .expect("a pipe")
-                .read_to_string(&mut said);
-            panic!("it ended at once: {said}");
-        }
-        Self {
-            child,
-            ready: serde_json::from_str(&line).expect("the line is JSON"),
-        }
-    }
-
-    fn text(&self, name: &str) -> &str {
-        self.ready[name].as_str().expect("a text")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        terminate(&mut self.child);
-    }
 }
 
 /// A node with a certificate, and a lab that trusts its CA.

@@ -69,10 +69,11 @@ impl Report {
 pub async fn awskms(
     stanza: &BTreeMap<String, String>,
     environment: &Environment,
+    options: &ParseOptions<'_>,
     limits: Limits,
 ) -> Report {
     let mut report = Report::default();
-    let config = async { AwsConfig::parse(stanza, environment, &ParseOptions::default()) };
+    let config = async { AwsConfig::parse(stanza, environment, options) };
     let Some(mut config) = report
         .run("stanza", config, |_| "can be used".to_owned())
         .await

@@ -10,9 +10,11 @@ use crate::secret::Secret;
 
 mod credentials;
 mod key;
+mod roles_anywhere;
 
 pub use credentials::{AssumeRole, CredentialPlan, SecretText, Source, StaticKeys};
 pub use key::KeyReference;
+pub use roles_anywhere::{OpenRolesAnywhere, RolesAnywhere};
 
 /// Region used when nothing names one.
 pub const DEFAULT_REGION: &str = "us-east-1";
@@ -125,6 +127,8 @@ pub struct ParseOptions<'a> {
     pub key_id: Option<&'a str>,
     /// Who wrote the configuration.
     pub author: Author,
+    /// Who opens sessions of IAM Roles Anywhere. Without it, a configuration cannot ask for one.
+    pub roles_anywhere: Option<OpenRolesAnywhere>,
 }
 
 /// Who wrote a configuration, which decides what it may reach.
@@ -226,12 +230,26 @@ impl AwsConfig {
             ));
         }
         let imds = !isolated && reader.flag("imds", true)?;
-        let credentials = CredentialPlan::read(&mut reader, environment, isolated, imds)?;
+        let use_fips = reader.flag(
+            "use_fips",
+            environment.var("AWS_USE_FIPS_ENDPOINT") == Some("true"),
+        )?;
+        let session = RolesAnywhere::read(&mut reader, environment, use_fips)?;
+        let session = session.map(|session| match options.roles_anywhere {
+            Some(open) => open(&session),
+            None => Err(Error::Config(
+                "Roles Anywhere sessions cannot be had here".to_owned(),
+            )),
+        });
+        let credentials = CredentialPlan::read(
+            &mut reader,
+            environment,
+            isolated,
+            imds,
+            session.transpose()?,
+        )?;
         Ok(Self {
-            use_fips: reader.flag(
-                "use_fips",
-                environment.var("AWS_USE_FIPS_ENDPOINT") == Some("true"),
-            )?,
+            use_fips,
             strict_key: reader.flag("strict_key", false)?,
             start_without_kms: reader.flag("start_without_kms", true)?,
             shared_files: !isolated,
@@ -277,13 +295,12 @@ impl<'a> Reader<'a> {
 
     fn warn_about_unknown_keys(&mut self) {
         for key in self.stanza.keys() {
-            if KNOWN.contains(&key.as_str()) || OF_THE_SERVER.contains(&key.as_str()) {
+            let mut known = KNOWN.iter().chain(&roles_anywhere::KEYS);
+            if known.any(|known| known == key) || OF_THE_SERVER.contains(&key.as_str()) {
                 continue;
             }
-            let near = KNOWN
-                .iter()
-                .map(|known| (distance(key, known), known))
-                .min();
+            let known = KNOWN.iter().chain(&roles_anywhere::KEYS);
+            let near = known.map(|known| (distance(key, known), known)).min();
             let hint = match near {
                 Some((1..=2, known)) => format!("; did you mean {known:?}?"),
                 _ => String::new(),
@@ -310,7 +327,8 @@ impl<'a> Reader<'a> {
             "shared_creds_profile",
             "web_identity_token_file",
         ];
-        if let Some(key) = FILES.iter().find(|key| self.value(key).is_some()) {
+        let named = FILES.iter().chain(&roles_anywhere::KEYS);
+        if let Some(key) = named.into_iter().find(|key| self.value(key).is_some()) {
             return Err(Error::Config(format!(
                 "{key} cannot be used here, for it names a file of the server"
             )));

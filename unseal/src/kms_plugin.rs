@@ -23,7 +23,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::aws::{self, Limits};
 use crate::blob::{BlobInfo, KeyInfo};
-use crate::config::{Author, AwsConfig, Environment, ParseOptions};
+use crate::config::{Author, AwsConfig, Environment, OpenRolesAnywhere, ParseOptions};
 use crate::error::Error;
 use crate::local::LocalKey;
 use crate::process;
@@ -43,6 +43,7 @@ const LOCAL_KEY_FILE: &str = "local_key_file";
 pub struct KmsPlugin {
     environment: Environment,
     limits: Limits,
+    roles_anywhere: Option<OpenRolesAnywhere>,
 }
 
 impl KmsPlugin {
@@ -51,7 +52,15 @@ impl KmsPlugin {
         Self {
             environment,
             limits: Limits::default(),
+            roles_anywhere: None,
         }
+    }
+
+    /// Lets stanzas ask for credentials by IAM Roles Anywhere.
+    #[must_use]
+    pub fn roles_anywhere(mut self, open: OpenRolesAnywhere) -> Self {
+        self.roles_anywhere = Some(open);
+        self
     }
 
     /// Other limits for calls to AWS KMS than the usual ones.
@@ -87,7 +96,11 @@ impl KmsPlugin {
         let config = AwsConfig::parse(
             &stanza.0,
             &self.environment,
-            &ParseOptions { key_id, author },
+            &ParseOptions {
+                key_id,
+                author,
+                roles_anywhere: self.roles_anywhere,
+            },
         )?;
         Ok(Box::new(aws::seal(config, self.limits).await?))
     }
@@ -108,7 +121,7 @@ impl kms::Plugin for KmsPlugin {
     }
 
     async fn open(&self, options: KmsOptions) -> Result<Arc<dyn kms::Kms>, kms::Error> {
-        let session = external::ExternalKeys::open(options, &self.environment, self.limits).await;
+        let session = external::ExternalKeys::open(options, self).await;
         Ok(Arc::new(session.map_err(refuse)?))
     }
 

@@ -28,8 +28,7 @@ use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::aws::Limits;
-use crate::config::Environment;
-use crate::credentials::CredentialSource;
+use crate::config::{Environment, OpenRolesAnywhere};
 use crate::crypto;
 use crate::error::Error;
 use crate::secret::Secret;
@@ -68,8 +67,8 @@ const FAREWELL: Duration = Duration::from_secs(15);
 pub struct Options {
     /// Limits of calls to AWS KMS.
     pub limits: Limits,
-    /// Credentials from another part of landfast, in place of those that the configuration and the environment offer.
-    pub credentials: Option<Arc<dyn CredentialSource>>,
+    /// Who opens sessions of IAM Roles Anywhere, if the configuration asks for one.
+    pub roles_anywhere: Option<OpenRolesAnywhere>,
 }
 
 /// The server, bound to its ports.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use aws_lc_rs::{digest, signature};
 use landfast_unseal::aws::{AwsKms, AwsSigner, Limits, Session, seal};
-use landfast_unseal::config::CredentialPlan;
+use landfast_unseal::config::{CredentialPlan, Source};
 use landfast_unseal::{
     AwsConfig, BlobInfo, Class, Context, CredentialSource, Digest, Envelope, Environment, Error,
     KeyEncryptionKey, KmsSigner, ParseOptions, Secret, SigningScheme, TemporaryCredentials,
@@ -641,7 +641,10 @@ impl CredentialSource for Elsewhere {
 async fn credentials_may_come_from_another_part_of_landfast() {
     let fake = FakeAws::start().await;
     let mut parsed = config(&fake, &[]);
-    parsed.credentials = CredentialPlan::external(Arc::new(Elsewhere));
+    parsed.credentials = CredentialPlan {
+        sources: vec![Source::External(Arc::new(Elsewhere))],
+        assume: None,
+    };
     let seal = seal(parsed, quick()).await.expect("opens");
     seal.encrypt(b"x", b"").await.expect("encrypts");
     assert_eq!(signers(&fake), ["ASIAFROMELSEWHERE000"]);
@@ -753,8 +756,8 @@ async fn a_dry_run_names_what_works_and_what_is_missing() {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
-    let run =
-        async || landfast_unseal::check::awskms(&stanza, &Environment::empty(), quick()).await;
+    let (nothing, options) = (Environment::empty(), ParseOptions::default());
+    let run = async || landfast_unseal::check::awskms(&stanza, &nothing, &options, quick()).await;
     let report = run().await;
     assert_eq!(report.verdict(), Ok(()));
     assert!(report.warnings[0].contains("regoin"));

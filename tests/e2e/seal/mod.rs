@@ -8,5 +8,7 @@ mod external_keys;
 mod fake_aws;
 mod faults;
 mod host;
+mod life;
 mod migration;
+mod roles_anywhere;
 mod server;

@@ -1,10 +1,15 @@
 //! The unseal server, and stock servers that unseal and sign through it.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,8 +26,10 @@ pub(super) struct UnsealServer {
     authority: CertifiedIssuer<'static, KeyPair>,
     child: Option<Child>,
     port: u16,
+    metrics: Option<String>,
     token: String,
     config: Value,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl UnsealServer {
@@ -34,6 +41,7 @@ impl UnsealServer {
     pub(super) fn start_with(fake: &FakeAws, change: impl FnOnce(&mut Value)) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
         let authority = CertifiedIssuer::self_signed(params, key).expect("a CA");
         let directory = tempfile::tempdir().expect("a temporary folder");
@@ -69,8 +77,10 @@ impl UnsealServer {
             authority,
             child: None,
             port: 0,
+            metrics: None,
             token,
             config,
+            environment: Vec::new(),
         };
         server.write("ca.pem", &server.authority.pem());
         server.issue("server", SanType::IpAddress([127, 0, 0, 1].into()));
@@ -82,6 +92,23 @@ impl UnsealServer {
         server
     }
 
+    /// Ends it and starts it again with a variable in its environment.
+    fn restart_with(&mut self, name: &'static str, value: PathBuf) {
+        self.stop();
+        self.environment.push((name, value));
+        self.run();
+    }
+
+    /// What its metrics say.
+    pub(super) fn metrics(&self) -> String {
+        let address = self.metrics.as_deref().expect("metrics are configured");
+        let output = Command::new("curl")
+            .args(["--silent", "--fail", &format!("http://{address}/metrics")])
+            .output()
+            .expect("curl runs");
+        String::from_utf8(output.stdout).expect("metrics are text")
+    }
+
     fn run(&mut self) {
         self.write("config.json", &self.config.to_string());
         let config = self.directory.path().join("config.json");
@@ -89,6 +116,7 @@ impl UnsealServer {
             .args(["unseal", "serve", "--config"])
             .arg(config)
             .env_clear()
+            .envs(self.environment.iter().cloned())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary under test runs");
@@ -107,6 +135,12 @@ impl UnsealServer {
                     .expect("a port");
                 // A client's stanza names the port: it stays over a restart.
                 self.config["listen"] = json!(format!("127.0.0.1:{}", self.port));
+                if self.config["metrics_listen"].is_null() {
+                    break;
+                }
+            }
+            if let Some(address) = line.strip_prefix("landfast: metrics on ") {
+                self.metrics = Some(address.to_owned());
                 break;
             }
         }
@@ -131,6 +165,33 @@ impl UnsealServer {
             .expect("a certificate");
         self.write(&format!("{name}.pem"), &certificate.pem());
         self.write(&format!("{name}.key"), &key.serialize_pem());
+    }
+
+    /// Writes a list of revoked certificates with this one in it.
+    fn revoke(&self, name: &str) {
+        let pem = std::fs::read_to_string(self.directory.path().join(name)).expect("our own file");
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).expect("PEM");
+        let serial = pem
+            .parse_x509()
+            .expect("a certificate")
+            .raw_serial()
+            .to_vec();
+        let now = SystemTime::now();
+        let list = CertificateRevocationListParams {
+            this_update: (now - Duration::from_secs(60)).into(),
+            next_update: (now + Duration::from_secs(3600)).into(),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: SerialNumber::from_slice(&serial),
+                revocation_time: (now - Duration::from_secs(60)).into(),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.authority).expect("a list");
+        self.write("clients.crl", &list.pem().expect("PEM"));
     }
 
     fn stop(&mut self) {
@@ -394,4 +455,77 @@ fn the_tools_tell_what_a_stanza_and_a_storage_are_worth() {
         Some(1),
         "an existing file stays"
     );
+}
+
+/// Renewed files of the server, its clients' CA and the list of revoked certificates, below a running host.
+#[test]
+fn renewed_tls_files_are_taken_up_without_a_restart() {
+    let fake = fake();
+    let mut server = UnsealServer::start(&fake);
+    let mut host = Host::new();
+    host.start(Release::Current, &server.by_certificate(""));
+    host.init();
+    let pid = server.child.as_ref().expect("a running server").id();
+    let shown = |server: &UnsealServer| {
+        let output = Command::new("openssl")
+            .args([
+                "s_client",
+                "-connect",
+                &format!("127.0.0.1:{}", server.port),
+            ])
+            .args([
+                "-cert",
+                &server.file("client.pem"),
+                "-key",
+                &server.file("client.key"),
+            ])
+            .stdin(Stdio::null())
+            .output()
+            .expect("openssl runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let begin = said.find("-----BEGIN").expect("a certificate");
+        let end = said.find("-----END").expect("a certificate");
+        said[begin..end].to_owned()
+    };
+    let before = shown(&server);
+    server.issue("server", SanType::IpAddress([127, 0, 0, 1].into()));
+    server.reload();
+    until("the new certificate", RECOVERY, || {
+        (shown(&server) != before).then_some(())
+    });
+    assert_eq!(host.client().read("sys/storage/raft/snapshot").status, 200);
+
+    // The client's certificate is revoked: its next connection ends at the handshake.
+    server.revoke("client.pem");
+    server.config["tls"]["client_crl"] = json!(server.file("clients.crl"));
+    server.reload();
+    host.stop();
+    let said = host.start_in_vain(Release::Current, &server.by_certificate(""));
+    assert!(
+        said.contains("revoked") || said.contains("bad certificate"),
+        "{said}"
+    );
+    assert_eq!(server.child.as_ref().expect("a running server").id(), pid);
+}
+
+#[test]
+fn systemd_is_told_of_each_step() {
+    let fake = fake();
+    let mut server = UnsealServer::start(&fake);
+    let path = server.directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket in a folder of ours");
+    let limit = Some(Duration::from_secs(20));
+    socket.set_read_timeout(limit).expect("a limit");
+    let told = || {
+        let mut buffer = [0; 512];
+        let length = socket.recv(&mut buffer).expect("a message in time");
+        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+    };
+    server.restart_with("NOTIFY_SOCKET", path);
+    assert_eq!(told(), "READY=1");
+    server.reload();
+    assert!(told().starts_with("RELOADING=1"));
+    assert_eq!(told(), "READY=1");
+    server.stop();
+    assert_eq!(told(), "STOPPING=1");
 }

@@ -3,12 +3,14 @@
 mod client;
 mod openssl;
 mod pair;
+mod running;
 mod server;
 mod tools;
 
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::openssl::Openssl;
 pub(crate) use self::pair::{Both, Pair};
+pub(crate) use self::running::Running;
 pub(crate) use self::server::{
     PLUGIN_NAME, Release, Server, directory, plugins_below, start, terminate,
 };

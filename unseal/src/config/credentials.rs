@@ -100,21 +100,14 @@ pub struct CredentialPlan {
 }
 
 impl CredentialPlan {
-    /// A plan that asks one source outside this crate and nothing else.
-    pub fn external(source: Arc<dyn CredentialSource>) -> Self {
-        Self {
-            sources: vec![Source::External(source)],
-            assume: None,
-        }
-    }
-
     /// The plan of a stanza: the order of the old built-in seal, except that `role_arn` is always taken on. The old seal ignored it
-    /// whenever other credentials were found.
+    /// whenever other credentials were found. A `session` was asked for by name, so nothing else is looked for.
     pub(super) fn read(
         reader: &mut Reader<'_>,
         environment: &Environment,
         isolated: bool,
         imds: bool,
+        session: Option<Arc<dyn CredentialSource>>,
     ) -> Result<Self, Error> {
         let session_name = reader
             .value("role_session_name")
@@ -135,6 +128,8 @@ impl CredentialPlan {
         let mut sources = Vec::new();
         if let Some(keys) = stanza_keys(reader, environment, isolated)? {
             sources.push(Source::Stanza(keys, reader.author.words()));
+        } else if let Some(session) = session {
+            sources.push(Source::External(session));
         } else if isolated {
             sources.extend(web_identity);
             if sources.is_empty() {

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::credentials::{CredentialSource, TemporaryCredentials};
 
 const ARN: &str = "arn:aws:kms:eu-central-1:123456789012:key/56a8845f-5459-443d-a710-41dc72237c19";
 const ROLE: &str = "arn:aws:iam::123456789012:role/unseal";
@@ -29,6 +32,7 @@ fn isolated(stanza: &[(&str, &str)]) -> Result<AwsConfig, Error> {
     let options = ParseOptions {
         key_id: None,
         author: Author::Isolated,
+        ..ParseOptions::default()
     };
     AwsConfig::parse(&map(stanza), &environment.into_iter().collect(), &options)
 }
@@ -61,6 +65,7 @@ fn the_key_comes_from_the_environment_then_the_stanza_then_the_caller() {
         let options = ParseOptions {
             key_id: option,
             author: Author::Operator,
+            ..ParseOptions::default()
         };
         AwsConfig::parse(
             &map(stanza),
@@ -386,6 +391,7 @@ fn a_tenant_reaches_nothing_of_the_server() {
         let options = ParseOptions {
             key_id: None,
             author: Author::Tenant,
+            ..ParseOptions::default()
         };
         AwsConfig::parse(
             &map(&stanza),
@@ -401,6 +407,7 @@ fn a_tenant_reaches_nothing_of_the_server() {
         ("shared_creds_filename", "/tmp/credentials"),
         ("shared_creds_profile", "x"),
         ("web_identity_token_file", "/etc/passwd"),
+        ("roles_anywhere_certificate", "/etc/shadow"),
         ("secret_key", "file:///etc/shadow"),
         ("session_token", " file:///etc/shadow"),
         ("access_key", "env://X"),
@@ -421,6 +428,7 @@ fn the_servers_identity_is_not_sent_elsewhere() {
         let options = ParseOptions {
             key_id: None,
             author: Author::TenantWithServerIdentity,
+            ..ParseOptions::default()
         };
         AwsConfig::parse(
             &map(&[&[("kms_key_id", ARN)], changes].concat()),
@@ -574,4 +582,104 @@ proptest! {
             prop_assert!(!error.to_string().contains(&secret));
         }
     }
+}
+
+#[derive(Debug)]
+struct Lent(RolesAnywhere);
+
+#[async_trait::async_trait]
+impl CredentialSource for Lent {
+    fn describe(&self) -> &'static str {
+        "a test"
+    }
+
+    async fn credentials(&self) -> Result<TemporaryCredentials, Error> {
+        Err(Error::Config(self.0.role_arn.clone()))
+    }
+}
+
+fn lent(stanza: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<AwsConfig, Error> {
+    let options = ParseOptions {
+        roles_anywhere: Some(|session| Ok(Arc::new(Lent(session.clone())))),
+        ..ParseOptions::default()
+    };
+    let stanza = [&[("kms_key_id", ARN)], stanza].concat();
+    AwsConfig::parse(
+        &map(&stanza),
+        &map(environment).into_iter().collect(),
+        &options,
+    )
+}
+
+const SESSION: [(&str, &str); 3] = [
+    ("roles_anywhere_trust_anchor_arn", "anchor"),
+    ("roles_anywhere_profile_arn", "profile"),
+    ("roles_anywhere_role_arn", "role"),
+];
+
+#[test]
+fn a_roles_anywhere_session_is_asked_for_by_name_and_nothing_else_is() {
+    let ambient = [
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("LANDFAST_ROLES_ANYWHERE_SESSION_NAME", "bao-1"),
+        ("LANDFAST_ROLES_ANYWHERE_ROLE_ARN", "another"),
+    ];
+    let config = lent(&SESSION, &ambient).expect("parses");
+    assert_eq!(sources(&config), ["a test"]);
+    let plan = format!("{:?}", config.credentials);
+    for part in [
+        "role_arn: \"role\"",
+        "session_name: Some(\"bao-1\")",
+        "/etc/iam/pki/server.pem",
+    ] {
+        assert!(plan.contains(part), "{part}: {plan}");
+    }
+    // Variables alone do too, but not against credentials of the stanza.
+    let variables = [
+        ("LANDFAST_ROLES_ANYWHERE_TRUST_ANCHOR_ARN", "anchor"),
+        ("LANDFAST_ROLES_ANYWHERE_PROFILE_ARN", "profile"),
+        ("LANDFAST_ROLES_ANYWHERE_ROLE_ARN", "role"),
+    ];
+    let keys = [("access_key", "AKIA"), ("secret_key", "s")];
+    let of = |stanza: &[_]| sources(&lent(stanza, &variables).expect("parses"));
+    assert_eq!(of(&[]), ["a test"]);
+    assert_eq!(of(&keys), ["the seal stanza"]);
+}
+
+#[test]
+fn mistakes_in_a_roles_anywhere_session_are_named() {
+    let text = |stanza: &[_]| {
+        let stanza = [&SESSION, stanza].concat();
+        lent(&stanza, &[]).expect_err("refused").to_string()
+    };
+    for (key, value, reason) in [
+        ("access_key", "AKIA", "leave one kind of credentials out"),
+        (
+            "shared_creds_profile",
+            "x",
+            "leave one kind of credentials out",
+        ),
+        ("roles_anywhere_session_duration", "60", "900 and 43200"),
+        ("roles_anywhere_session_duration", "soon", "900 and 43200"),
+        ("roles_anywhere_endpoint", "ftp://x", "its scheme"),
+    ] {
+        let said = text(&[(key, value)]);
+        assert!(said.contains(key) && said.contains(reason), "{said}");
+    }
+    let said = lent(&SESSION[1..], &[]).expect_err("refused").to_string();
+    assert!(
+        said.starts_with("roles_anywhere_trust_anchor_arn is missing"),
+        "{said}"
+    );
+    // Nobody opens sessions here, and a tenant may not use the server's certificate.
+    assert!(
+        refusal(&[&[("kms_key_id", ARN)], SESSION.as_slice()].concat(), &[])
+            .contains("cannot be had")
+    );
+    let typo = lent(
+        &[&SESSION, [("roles_anywhere_certificat", "x")].as_slice()].concat(),
+        &[],
+    );
+    assert!(typo.expect("parses").warnings[0].contains("\"roles_anywhere_certificate\""));
 }

@@ -11,10 +11,10 @@ use landfast_sdk::kms::{self, Hash, KmsOptions, SaltLength, SignInput, SignOptio
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{SHARE_IDENTITY, refuse};
-use crate::aws::{AwsKms, AwsSigner, Limits, Session};
+use super::{KmsPlugin, SHARE_IDENTITY, refuse};
+use crate::aws::{AwsKms, AwsSigner, Session};
 use crate::blob::BlobInfo;
-use crate::config::{Author, AwsConfig, Environment, KeyReference, ParseOptions};
+use crate::config::{Author, AwsConfig, KeyReference, ParseOptions};
 use crate::crypto;
 use crate::envelope::Envelope;
 use crate::error::Error;
@@ -48,11 +48,8 @@ pub(super) struct ExternalKeys {
 }
 
 impl ExternalKeys {
-    pub(super) async fn open(
-        options: KmsOptions,
-        environment: &Environment,
-        limits: Limits,
-    ) -> Result<Self, Error> {
+    pub(super) async fn open(options: KmsOptions, plugin: &KmsPlugin) -> Result<Self, Error> {
+        let environment = &plugin.environment;
         let shared = environment.var(SHARE_IDENTITY) == Some("true");
         let (config, wants_identity) = texts(options.config)?;
         let author = match (options.allow_environment, wants_identity) {
@@ -68,12 +65,13 @@ impl ExternalKeys {
         let options = ParseOptions {
             key_id: None,
             author,
+            roles_anywhere: plugin.roles_anywhere,
         };
         let config = AwsConfig::parse(&config.0, environment, &options)?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let session = Session::open(config, limits).await?;
+        let session = Session::open(config, plugin.limits).await?;
         Ok(Self {
             session: Arc::new(session),
             keys: Mutex::default(),

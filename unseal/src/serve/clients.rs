@@ -18,7 +18,7 @@ use super::keys::{KeyRing, SigningRing};
 use super::limit::Bucket;
 use super::metrics::Metrics;
 use crate::aws::{AwsKms, Session};
-use crate::config::{AwsConfig, CredentialPlan, Environment, KeyReference, ParseOptions};
+use crate::config::{AwsConfig, Environment, KeyReference, ParseOptions};
 use crate::crypto;
 use crate::error::Error;
 use crate::local::LocalKey;
@@ -197,10 +197,11 @@ async fn session(
     }
     let mut stanza = file.aws.clone();
     stanza.insert("key_not_required".to_owned(), "true".to_owned());
-    let mut config = AwsConfig::parse(&stanza, environment, &ParseOptions::default())?;
-    if let Some(source) = &options.credentials {
-        config.credentials = CredentialPlan::external(source.clone());
-    }
+    let parse = ParseOptions {
+        roles_anywhere: options.roles_anywhere,
+        ..ParseOptions::default()
+    };
+    let config = AwsConfig::parse(&stanza, environment, &parse)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
