@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fake_aws::{OTHER_KEY, REGION, UNSEAL_KEY, arn};
+use super::fake_aws::{Fault, MULTI_REGION_KEY, OTHER_KEY, REGION, UNSEAL_KEY, arn};
 use super::host::{Host, alive, fake, kill, seal, seal_by};
 use crate::support::{Release, until};
 
@@ -127,4 +127,102 @@ fn a_reload_starts_a_new_plugin_under_the_same_seal() {
     assert_eq!(host.client().read("sys/storage/raft/snapshot").status, 200);
     assert_eq!(host.plugins().len(), 1);
     assert_ne!(host.plugins(), before);
+}
+
+#[test]
+fn a_new_binary_is_taken_up_by_a_reload_and_no_other_change_is() {
+    let fake = fake();
+    let mut host = Host::new();
+    let config = host.plugin("") + &seal(&fake, "");
+    host.start(Release::Current, &config);
+    host.init();
+    host.write_secret("kept");
+    let before = host.plugins();
+    let old = host.binary_of(before[0]);
+
+    // A new file under the old sum: what runs goes on, and nothing takes its place once it is gone.
+    host.replace_plugin();
+    assert_eq!(host.client().read("sys/storage/raft/snapshot").status, 200);
+    before.iter().copied().for_each(kill);
+    until("the death in the log", Duration::from_secs(20), || {
+        host.log().contains("plugin process exited").then_some(())
+    });
+    let _ = host
+        .client()
+        .try_call("GET", "sys/storage/raft/snapshot", None);
+    assert!(
+        host.plugins().is_empty(),
+        "a file of another sum is not run"
+    );
+    assert_eq!(host.secret(), "kept");
+
+    // The new sum, and a key that does not exist: the seal is made with the options of the server's start.
+    fake.take_operations();
+    host.reload(
+        Release::Current,
+        &(host.plugin("") + &seal_by(&fake, "alias/absent", "")),
+    );
+    until("a snapshot", Duration::from_secs(20), || {
+        let snapshot = host
+            .client()
+            .try_call("GET", "sys/storage/raft/snapshot", None);
+        snapshot
+            .is_ok_and(|reply| reply.status == 200 && host.plugins().len() == 1)
+            .then_some(())
+    });
+    let calls = fake.calls();
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.key_id.as_deref() != Some("alias/absent")),
+        "{calls:?}"
+    );
+    assert_ne!(host.binary_of(host.plugins()[0]), old);
+    assert_eq!(host.secret(), "kept");
+}
+
+#[test]
+fn a_replica_in_another_region_opens_rewraps_and_stands_in() {
+    let fake = fake();
+    let mut host = Host::new();
+    let plugin = host.plugin("");
+    let in_region = |region: &str, more: &str| {
+        let stanza = seal_by(&fake, MULTI_REGION_KEY, more);
+        plugin.clone() + &stanza.replace(REGION, region)
+    };
+    host.start(Release::Current, &in_region(REGION, ""));
+    host.init();
+    host.write_secret("everywhere");
+    host.stop();
+
+    // The home Region is out at the start: another opens.
+    let url = fake.url();
+    let fallback = format!("fallback_regions = \"us-east-1={url},eu-west-1={url}\"");
+    let out = Fault::Error("KMSInternalException", 500);
+    fake.fail_in(REGION, "*", out.clone(), usize::MAX);
+    fake.fail_in("us-east-1", "*", out, usize::MAX);
+    host.start(Release::Current, &in_region(REGION, &fallback));
+    host.await_active();
+    assert_eq!(host.secret(), "everywhere");
+    assert!(
+        host.log().contains("served by a fallback Region"),
+        "the log says which"
+    );
+    host.stop();
+    fake.heal();
+
+    // The replica's ARN is another one, so a server that moves to it wraps anew, once.
+    host.start(Release::Current, &in_region("eu-west-1", ""));
+    host.await_active();
+    until("both blobs rewrapped", Duration::from_secs(20), || {
+        (host.log().matches("upgrading stored keys").count() == 1).then_some(())
+    });
+    host.stop();
+    host.start(
+        Release::Current,
+        &in_region("eu-west-1", "strict_key = true"),
+    );
+    host.await_active();
+    assert_eq!(host.secret(), "everywhere");
+    assert_eq!(host.log().matches("upgrading stored keys").count(), 1);
 }

@@ -151,6 +151,18 @@ impl Host {
         Client::new(&self.address, &self.token)
     }
 
+    /// Asks for the raft snapshot, or brings one.
+    pub(super) fn curl(&self, arguments: &[&str]) {
+        let output = Command::new("curl")
+            .args(["--silent", "--show-error", "--fail"])
+            .args(["--header", &format!("X-Vault-Token: {}", self.token)])
+            .args(arguments)
+            .arg(format!("{}/v1/sys/storage/raft/snapshot", self.address))
+            .output()
+            .expect("curl runs");
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// Health of the server: 200 active, 501 not initialised, 503 sealed.
     pub(super) fn health(&self) -> Option<u16> {
         self.client()
@@ -205,6 +217,27 @@ impl Host {
     /// The plugin processes below the server.
     pub(super) fn plugins(&self) -> Vec<u32> {
         plugins_below(self.child.as_ref().expect("a running server").id())
+    }
+
+    /// Puts another file in the place of the plugin: as good as the old one, with another checksum.
+    pub(super) fn replace_plugin(&self) {
+        let folder = self.dir.path().join("plugins");
+        let (file, fresh) = (folder.join(PLUGIN_NAME), self.dir.path().join("fresh"));
+        std::fs::copy(&file, &fresh).expect("the binary under test can be copied");
+        // What follows an ELF file's sections is nobody's.
+        let mut end = std::fs::File::options()
+            .append(true)
+            .open(&fresh)
+            .expect("a file of ours");
+        std::io::Write::write_all(&mut end, b"another version").expect("a file of ours");
+        drop(end);
+        std::fs::rename(fresh, file).expect("a folder of ours");
+    }
+
+    /// Size of the file that a process runs, which [`Host::replace_plugin`] changes.
+    pub(super) fn binary_of(&self, pid: u32) -> u64 {
+        let file = std::fs::metadata(format!("/proc/{pid}/exe"));
+        file.expect("a process of our own").len()
     }
 
     /// The folder of the storage (`raft`) and the configuration (`server.hcl`).
