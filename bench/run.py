@@ -33,8 +33,8 @@ TOKEN = "root"
 class Server:
     """A server on free ports of 127.0.0.1, ended with the block."""
 
-    def __init__(self, bao, binary, storage="dev"):
-        self.bao, self.storage = bao, storage
+    def __init__(self, bao, binary, storage="dev", stanza=""):
+        self.bao, self.storage, self.stanza = bao, storage, stanza
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lf-bench-"))
         (self.dir / "plugins").mkdir()
         shutil.copy(binary, self.dir / "plugins" / "landfast")
@@ -42,8 +42,12 @@ class Server:
         self.start()
 
     def start(self):
+        self.launch()
+        self.wait(200 if self.storage == "dev" else (503 if self.key else 501))
+
+    def launch(self):
         self.port = free_pair()
-        config = f'plugin_directory = "{self.dir}/plugins"\n'
+        config = f'plugin_directory = "{self.dir}/plugins"\n{self.stanza}'
         command = [self.bao, "server", f"-config={self.dir}/server.hcl"]
         if self.storage == "dev":
             command += ["-dev", "-dev-no-store-token", f"-dev-root-token-id={TOKEN}",
@@ -58,7 +62,6 @@ class Server:
         self.log = open(self.dir / "server.log", "a")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, cwd=self.dir,
                                         env=dict(os.environ, HOME=str(self.dir)))
-        self.wait(200 if self.storage == "dev" else (503 if self.key else 501))
 
     def wait(self, status, limit=30):
         end = time.monotonic() + limit
@@ -123,8 +126,7 @@ class Server:
             try:
                 head, rest = (entry / "stat").read_text().rsplit(")", 1)
                 if int(rest.split()[1]) == self.process.pid and head.endswith("landfast"):
-                    status = (entry / "status").read_text()
-                    total += int(next(l for l in status.splitlines() if l.startswith("VmRSS")).split()[1]) / 1024
+                    total += rss(entry.name)
             except (OSError, StopIteration):
                 pass
         return total
@@ -146,6 +148,12 @@ class Server:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def rss(pid):
+    """MiB of one process."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(next(l for l in status.splitlines() if l.startswith("VmRSS")).split()[1]) / 1024
+
+
 def free_pair():
     while True:
         with socket.socket() as first, socket.socket() as second:
@@ -158,21 +166,35 @@ def free_pair():
                 continue
 
 
-def pkiload(server, pair, role, op="issue", clients=16, requests=3000, rounds=7, extra=()):
-    builtin, ours = pair
-    command = [str(ROOT / "bench/pkiload/target/release/pkiload"), "--json", "--calibrate", "--verify", "20",
-               "--op", op, "--role", role, "--token", server.token, "-c", str(clients), "-n", str(requests),
-               "--rounds", str(rounds), "--pid", str(server.process.pid),
-               "--target", f"builtin={server.url(builtin)}", "--target", f"ours={server.url(ours)}", *extra]
-    done = subprocess.run(command, capture_output=True, text=True)
+def build_load():
+    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path",
+                    str(ROOT / "bench/pkiload/Cargo.toml")], check=True)
+
+
+def load(*arguments):
+    """One run of the load generator, as its JSON says."""
+    done = subprocess.run([str(ROOT / "bench/pkiload/target/release/pkiload"), "--json", *arguments],
+                          capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"pkiload failed: {done.stdout[-3000:]}{done.stderr}")
-    report = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def pkiload(server, pair, role, op="issue", clients=16, requests=3000, rounds=7, extra=()):
+    builtin, ours = pair
+    report = load(
+        "--calibrate", "--verify", "20", "--op", op, "--role", role, "--token", server.token, "-c", str(clients),
+        "-n", str(requests), "--rounds", str(rounds), "--pid", str(server.process.pid),
+        "--target", f"builtin={server.url(builtin)}", "--target", f"ours={server.url(ours)}", *extra)
     report["builtin"], report["ours"] = report["targets"]
     return report
 
 
-def handshakes(binary, runs=21):
+#: Cookie and protocol by which a host starts a secrets engine, and how the answer begins.
+SECRETS_ENGINE = {"VAULT_BACKEND_PLUGIN": "6669da05-b1c8-4f49-97d9-c8e5bed98e20", "PLUGIN_PROTOCOL_VERSIONS": "5"}
+
+
+def handshakes(binary, runs=21, kind=SECRETS_ENGINE):
     """Milliseconds from exec to the handshake line, and CPU milliseconds."""
     with tempfile.TemporaryDirectory() as folder:
         # What a host sends: a self-signed P-521 certificate for localhost.
@@ -180,8 +202,7 @@ def handshakes(binary, runs=21):
                         "-nodes", "-keyout", f"{folder}/key", "-out", f"{folder}/cert", "-subj", "/CN=localhost",
                         "-addext", "subjectAltName=DNS:localhost", "-days", "2"], check=True, capture_output=True)
         environment = dict(
-            os.environ, VAULT_BACKEND_PLUGIN="6669da05-b1c8-4f49-97d9-c8e5bed98e20", PLUGIN_PROTOCOL_VERSIONS="5",
-            PLUGIN_MIN_PORT="10000", PLUGIN_MAX_PORT="25000", PLUGIN_CLIENT_CERT=pathlib.Path(f"{folder}/cert").read_text())
+            os.environ, **kind, PLUGIN_MIN_PORT="10000", PLUGIN_MAX_PORT="25000", PLUGIN_CLIENT_CERT=pathlib.Path(f"{folder}/cert").read_text())
         times, cpu = [], []
         for _ in range(runs):
             started = time.perf_counter()
@@ -192,7 +213,7 @@ def handshakes(binary, runs=21):
             cpu.append(10 * (int(fields[11]) + int(fields[12])))
             process.kill()
             process.wait()
-            if not line.startswith(b"1|5|unix|"):
+            if not line.startswith(f"1|{kind['PLUGIN_PROTOCOL_VERSIONS']}|unix|".encode()):
                 raise SystemExit(f"no handshake: {line[:80]!r}")
     return times, cpu
 
@@ -255,8 +276,7 @@ def table(rows):
 
 def main():
     arguments, row, rows = arguments_of(__doc__, "docs/performance.md")
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path",
-                    str(ROOT / "bench/pkiload/Cargo.toml")], check=True)
+    build_load()
     quick = arguments.quick
     rounds, requests, total = (3, 600, 6000) if quick else (7, 3000, 100_000)
     times, cpu = handshakes(arguments.binary, 5 if quick else 21)

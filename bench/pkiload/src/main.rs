@@ -21,6 +21,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 use std::net::ToSocketAddrs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,8 +36,13 @@ use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::certificate::{calibrate, csr, csr_name};
 use crate::report::{percentile, print_table, report};
@@ -67,7 +73,7 @@ enum CsrKey {
 #[command(version, about)]
 struct Args {
     /// NAME=URL of a mount (issue, sign) or of an endpoint (get, post); repeat to
-    /// compare. The first is the one the others are divided by. http:// only.
+    /// compare. The first is the one the others are divided by. https:// needs --ca.
     #[arg(long = "target", required = true, value_name = "NAME=URL")]
     targets: Vec<String>,
 
@@ -157,6 +163,10 @@ struct Args {
     #[arg(long)]
     calibrate: bool,
 
+    /// CA certificates in PEM for targets on https://
+    #[arg(long = "ca", value_name = "FILE")]
+    authorities: Option<PathBuf>,
+
     /// Send load to an address that is not on this machine
     #[arg(long)]
     allow_remote: bool,
@@ -171,11 +181,13 @@ struct Target {
     role: Option<String>,
     token: Option<String>,
     body: Option<String>,
+    tls: Option<TlsConnector>,
 }
 
 /// What every request of one target has in common.
 struct Plan {
     authority: String,
+    tls: Option<TlsConnector>,
     path: String,
     method: Method,
     token: Option<String>,
@@ -226,6 +238,7 @@ impl Plan {
         };
         Ok(Self {
             authority: target.authority.clone(),
+            tls: target.tls.clone(),
             path,
             method: if target.op == Op::Get {
                 Method::GET
@@ -256,10 +269,32 @@ impl Plan {
             .await
             .with_context(|| format!("connecting to {}", self.authority))?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(sender)
+        let Some(tls) = &self.tls else {
+            return Ok(start(stream).await?);
+        };
+        let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
+        let stream = tls.connect(ServerName::try_from(host.to_owned())?, stream).await;
+        Ok(start(stream.with_context(|| format!("TLS with {}", self.authority))?).await?)
     }
+}
+
+async fn start<S>(stream: S) -> hyper::Result<SendRequest<Full<Bytes>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// A connector that trusts the CAs of a file.
+fn connector(path: &Path) -> Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path)? {
+        roots.add(certificate?)?;
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    Ok(TlsConnector::from(Arc::new(config.with_no_client_auth())))
 }
 
 /// One client's share of a round.
@@ -454,16 +489,19 @@ fn targets(args: &Args) -> Result<Vec<Target>> {
         );
     }
     let names: Vec<&str> = pairs.iter().map(|(name, _)| *name).collect();
+    let tls = args.authorities.as_deref().map(connector).transpose()?;
     let parse = |(name, text): &(&str, &str)| -> Result<Target> {
         let url: Uri = text.parse().with_context(|| format!("--target {text}"))?;
-        ensure!(
-            url.scheme_str() == Some("http"),
-            "--target {text}: only http:// is spoken"
-        );
+        let (tls, port) = match (url.scheme_str(), &tls) {
+            (Some("http"), _) => (None, 80),
+            (Some("https"), Some(tls)) => (Some(tls.clone()), 443),
+            (Some("https"), None) => bail!("--target {text}: https:// needs --ca"),
+            _ => bail!("--target {text}: only http:// and https:// are spoken"),
+        };
         let host = url
             .host()
             .with_context(|| format!("--target {text}: no host"))?;
-        let authority = format!("{host}:{}", url.port_u16().unwrap_or(80));
+        let authority = format!("{host}:{}", url.port_u16().unwrap_or(port));
         let local = authority
             .to_socket_addrs()
             .with_context(|| format!("--target {text}"))?
@@ -479,6 +517,7 @@ fn targets(args: &Args) -> Result<Vec<Target>> {
             name: (*name).to_owned(),
             url,
             authority,
+            tls,
             pids: values_for(&args.pids, name, &names)
                 .into_iter()
                 .map(pid)
