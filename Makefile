@@ -35,7 +35,8 @@ deny: ## licences, sources and banned crates
 
 bench: build ## measure against the built-in engine and the budgets; writes docs/performance*.md
 	scripts/tools.sh servers
-	failed=0; for what in run node; do python3 bench/$$what.py || failed=1; done; exit $$failed
+	scripts/tools.sh kms
+	failed=0; for what in run node seal; do python3 bench/$$what.py || failed=1; done; exit $$failed
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (default 10); needs a nightly toolchain
 	scripts/fuzz.sh
