@@ -39,6 +39,7 @@ mod audit;
 mod cache;
 mod clients;
 mod config;
+mod desk;
 mod keys;
 mod limit;
 mod messages;
@@ -48,6 +49,7 @@ mod tls;
 
 use audit::Audit;
 use clients::{Clients, Peer};
+pub use desk::Desk;
 use metrics::Metrics;
 
 /// A connection has to finish its handshake in this time.

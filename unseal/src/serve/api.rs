@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::Shared;
 use super::audit::Record;
 use super::clients::{Client, Identity, Peer};
-use super::keys::{kind, split};
+use super::keys::{KeyRing, kind, split};
 use super::messages::{Decrypt, Encrypt, Sign, decode, parse, read};
 use super::route::{Operation, Route};
 use crate::aws::AwsSigner;
@@ -143,14 +143,14 @@ async fn key_service_lines(shared: &Shared) -> String {
 }
 
 /// A success.
-struct Done {
-    body: Value,
+pub(super) struct Done {
+    pub(super) body: Value,
     version: Option<usize>,
 }
 
 /// A failure, in the words for the client and those for the audit log.
 pub(super) struct Refusal {
-    status: u16,
+    pub(super) status: u16,
     text: String,
     log: String,
     retry_after: Option<u64>,
@@ -248,29 +248,7 @@ async fn answer(
         Operation::RenewSelf | Operation::LookupSelf => token(identity, &request, &route.operation),
         Operation::Encrypt | Operation::Decrypt => {
             let ring = client.keys.get(&route.key).ok_or_else(foreign)?;
-            let body = read(request, size).await?;
-            if let Operation::Encrypt = route.operation {
-                let asked: Encrypt = parse(&body)?;
-                asked.refuse_unsupported()?;
-                let plaintext = Zeroizing::new(decode("plaintext", asked.plaintext.expose())?);
-                let version =
-                    usize::try_from(asked.key_version.unwrap_or_default()).unwrap_or(usize::MAX);
-                let (ciphertext, version) = ring
-                    .encrypt(Some(version).filter(|v| *v > 0), &plaintext)
-                    .await?;
-                Ok(done(
-                    json!({"ciphertext": ciphertext, "key_version": version}),
-                    version,
-                ))
-            } else {
-                let asked: Decrypt = parse(&body)?;
-                asked.refuse_unsupported()?;
-                let (plaintext, version) = ring.decrypt(&asked.ciphertext).await?;
-                Ok(done(
-                    json!({"plaintext": STANDARD.encode(plaintext.expose())}),
-                    version,
-                ))
-            }
+            wrap(ring, &route.operation, &read(request, size).await?).await
         }
         Operation::PublicKey => {
             let (signer, version) = signer(client, route, route.version).await?;
@@ -305,6 +283,35 @@ async fn answer(
             Ok(done(json!({"valid": valid}), version))
         }
         Operation::Health | Operation::Unknown => Err(foreign()),
+    }
+}
+
+/// Encrypts or decrypts what a body asks for.
+pub(super) async fn wrap(
+    ring: &KeyRing,
+    operation: &Operation,
+    body: &[u8],
+) -> Result<Done, Refusal> {
+    if let Operation::Encrypt = operation {
+        let asked: Encrypt = parse(body)?;
+        asked.refuse_unsupported()?;
+        let plaintext = Zeroizing::new(decode("plaintext", asked.plaintext.expose())?);
+        let version = usize::try_from(asked.key_version.unwrap_or_default()).unwrap_or(usize::MAX);
+        let (ciphertext, version) = ring
+            .encrypt(Some(version).filter(|v| *v > 0), &plaintext)
+            .await?;
+        Ok(done(
+            json!({"ciphertext": ciphertext, "key_version": version}),
+            version,
+        ))
+    } else {
+        let asked: Decrypt = parse(body)?;
+        asked.refuse_unsupported()?;
+        let (plaintext, version) = ring.decrypt(&asked.ciphertext).await?;
+        Ok(done(
+            json!({"plaintext": STANDARD.encode(plaintext.expose())}),
+            version,
+        ))
     }
 }
 
