@@ -6,12 +6,15 @@
 //! up credentials. It serves loopback addresses only and says that it is not
 //! AWS.
 
+mod control;
 pub mod faults;
+mod profiles;
 pub mod server;
+pub mod signer;
 pub mod state;
 pub mod tls;
 pub mod verify;
 
 pub use self::faults::Fault;
-pub use self::state::{Anchor, Crl, Profile, Role, State};
+pub use self::state::{Anchor, Crl, Profile, Role, State, Subject};
 pub use self::verify::{Granted, Refusal, Request};

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::arn::Arn;
-use crate::tags::Facts;
+use crate::tags::{Facts, Mappings};
 
 /// The service principal that a trust policy must name.
 pub const PRINCIPAL: &str = "rolesanywhere.amazonaws.com";
@@ -79,12 +79,22 @@ impl Context {
     ///
     /// Source: IAM Roles Anywhere user guide, "Trust model".
     pub fn of_session(facts: &Facts, anchor: &Arn, session_name: &str) -> Self {
+        Self::of_mapped_session(facts, anchor, session_name, &Mappings::default())
+    }
+
+    /// The same under a profile's own attribute mappings.
+    pub fn of_mapped_session(
+        facts: &Facts,
+        anchor: &Arn,
+        session_name: &str,
+        mappings: &Mappings,
+    ) -> Self {
         let mut context = Self::default();
         context.set("aws:SourceArn", anchor.to_string());
         context.set("aws:SourceAccount", anchor.account.clone());
         context.set("sts:RoleSessionName", session_name);
         context.set("sts:SourceIdentity", facts.source_identity());
-        for (key, value) in facts.tags() {
+        for (key, value) in facts.tags_under(mappings) {
             context.set(&format!("aws:PrincipalTag/{key}"), value.clone());
             context.set(&format!("aws:RequestTag/{key}"), value);
         }

@@ -171,8 +171,59 @@ impl Authorization {
     pub fn parse(value: &str) -> Result<Self, AuthorizationError> {
         use AuthorizationError as E;
 
-        let (name, rest) = value.split_once(' ').ok_or(E::Algorithm)?;
-        let algorithm = Algorithm::from_name(name).ok_or(E::Algorithm)?;
+        let Parts {
+            algorithm,
+            credential,
+            signed_headers,
+            signature,
+        } = Parts::of(value)?;
+        let algorithm = Algorithm::from_name(algorithm).ok_or(E::Algorithm)?;
+        let [serial, date, region, SERVICE, TERMINATOR] =
+            credential.split('/').collect::<Vec<_>>()[..]
+        else {
+            return Err(E::Credential);
+        };
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(serial) || date.len() != 8 || !digits(date) || region.is_empty() {
+            return Err(E::Credential);
+        }
+
+        Ok(Self {
+            algorithm,
+            serial: serial.to_owned(),
+            scope: Scope {
+                date: date.to_owned(),
+                region: region.to_owned(),
+            },
+            signed_headers,
+            signature,
+        })
+    }
+}
+
+/// The parts of an `Authorization` header of any algorithm of Signature
+/// Version 4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts<'a> {
+    /// The algorithm's name.
+    pub algorithm: &'a str,
+    /// The credential, not taken apart.
+    pub credential: &'a str,
+    /// The signed header names: lower-case, sorted, distinct.
+    pub signed_headers: Vec<String>,
+    /// The signature's octets.
+    pub signature: Vec<u8>,
+}
+
+impl<'a> Parts<'a> {
+    /// Reads a header value.
+    ///
+    /// # Errors
+    /// [`AuthorizationError`], except for the algorithm's name and what the credential says.
+    pub fn of(value: &'a str) -> Result<Self, AuthorizationError> {
+        use AuthorizationError as E;
+
+        let (algorithm, rest) = value.split_once(' ').ok_or(E::Algorithm)?;
         let (mut credential, mut headers, mut signature) = (None, None, None);
         for part in rest.split(',') {
             let (key, value) = part.trim().split_once('=').ok_or(E::Grammar)?;
@@ -190,17 +241,6 @@ impl Authorization {
         else {
             return Err(E::Grammar);
         };
-
-        let [serial, date, region, SERVICE, TERMINATOR] =
-            credential.split('/').collect::<Vec<_>>()[..]
-        else {
-            return Err(E::Credential);
-        };
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if !digits(serial) || date.len() != 8 || !digits(date) || region.is_empty() {
-            return Err(E::Credential);
-        }
-
         let signed_headers: Vec<String> = headers.split(';').map(str::to_owned).collect();
         let lower = |name: &String| {
             !name.is_empty()
@@ -213,11 +253,7 @@ impl Authorization {
         }
         Ok(Self {
             algorithm,
-            serial: serial.to_owned(),
-            scope: Scope {
-                date: date.to_owned(),
-                region: region.to_owned(),
-            },
+            credential,
             signed_headers,
             signature: from_hex(signature).ok_or(E::Signature)?,
         })

@@ -32,6 +32,48 @@ pub struct Facts {
     pub serial: Vec<u8>,
 }
 
+/// Which parts of a certificate become session tags: specifiers by certificate
+/// field, as a profile holds them.
+///
+/// Source: IAM Roles Anywhere user guide, "Customize certificate attribute mapping".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mappings(pub BTreeMap<String, Vec<String>>);
+
+impl Default for Mappings {
+    /// Everything, as new profiles have it.
+    fn default() -> Self {
+        let fields = [
+            ("x509Subject", &["*"][..]),
+            ("x509Issuer", &["*"]),
+            ("x509SAN", &["DNS", "URI", "Name/*"]),
+        ];
+        let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
+        Self(
+            fields
+                .iter()
+                .map(|(field, specifiers)| ((*field).to_owned(), owned(specifiers)))
+                .collect(),
+        )
+    }
+}
+
+impl Mappings {
+    /// Whether the tag with this key is made.
+    pub fn cover(&self, key: &str) -> bool {
+        let Some((field, name)) = key.split_once('/') else {
+            return false;
+        };
+        self.0.get(field).is_some_and(|specifiers| {
+            specifiers.iter().any(|specifier| {
+                specifier == name
+                    || specifier
+                        .strip_suffix('*')
+                        .is_some_and(|start| name.starts_with(start))
+            })
+        })
+    }
+}
+
 /// A tag that STS refuses, named the way that Roles Anywhere names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadTag {
@@ -94,9 +136,22 @@ impl Facts {
         tags
     }
 
-    /// The tags that STS would refuse; a session with one of them fails.
+    /// The session tags under a profile's own mappings.
+    pub fn tags_under(&self, mappings: &Mappings) -> BTreeMap<String, String> {
+        let mut tags = self.tags();
+        tags.retain(|key, _| mappings.cover(key));
+        tags
+    }
+
+    /// The tags that STS would refuse under the default mappings; a session
+    /// with one of them fails.
     pub fn bad_tags(&self) -> Vec<BadTag> {
-        let tags = self.tags();
+        self.bad_tags_under(&Mappings::default())
+    }
+
+    /// The same under a profile's own mappings.
+    pub fn bad_tags_under(&self, mappings: &Mappings) -> Vec<BadTag> {
+        let tags = self.tags_under(mappings);
         let mut bad: Vec<BadTag> = tags
             .iter()
             .filter_map(|(key, value)| {
@@ -221,6 +276,24 @@ mod tests {
         };
         let keys: Vec<String> = facts.bad_tags().into_iter().map(|bad| bad.key).collect();
         assert_eq!(keys, ["x509SAN/DNS", "x509Subject/CN"]);
+    }
+
+    #[test]
+    fn what_is_not_mapped_becomes_no_tag() {
+        let facts = Facts {
+            subject: pairs(&[("CN", "node-1"), ("OU", "(x)")]),
+            dns: vec!["*.example".into()],
+            directory_name: pairs(&[("CN", "d")]),
+            ..Facts::default()
+        };
+        assert_eq!(facts.tags_under(&Mappings::default()), facts.tags());
+        let mut narrow = Mappings::default();
+        narrow.0.insert("x509Subject".into(), vec!["CN".into()]);
+        narrow.0.insert("x509SAN".into(), vec!["Name/*".into()]);
+        let keys: Vec<String> = facts.tags_under(&narrow).into_keys().collect();
+        assert_eq!(keys, ["x509SAN/Name/CN", "x509Subject/CN"]);
+        assert!(facts.bad_tags_under(&narrow).is_empty());
+        assert_eq!(facts.bad_tags().len(), 2);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use landfast_node::arn::{Arn, ArnKind};
 use landfast_node::files;
 use landfast_node::generate::trust_policy;
 use landfast_node::lab::server::Lab;
+use landfast_node::lab::signer;
 use landfast_node::lab::tls::Tls;
 use landfast_node::lab::{Profile, Role, State};
 use landfast_node::policy::TrustPolicy;
@@ -29,16 +30,23 @@ Examples:
   # for clients that speak HTTPS only
   landfast lab --trust-anchor ca.pem --tls --ca-out lab-ca.pem
 
-  # what it was asked, and trouble to come
+  # its control plane takes the key that it prints, signed as AWS wants it
+  AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... aws rolesanywhere list-crls \\
+      --endpoint-url http://127.0.0.1:9912 --region us-west-2
+
+  # what it was asked, and trouble to come: for sessions, or by plane
   curl http://127.0.0.1:9912/lab/calls
-  curl -d '[\"throttle\",\"drop\"]' http://127.0.0.1:9912/lab/faults";
+  curl -d '[\"throttle\",\"drop\"]' http://127.0.0.1:9912/lab/faults
+  curl -d '{\"control\": [\"unavailable\"]}' http://127.0.0.1:9912/lab/faults";
 
 /// Stand in for IAM Roles Anywhere on this machine, without AWS
 ///
 /// Verifies what the service verifies: signature, certificate path, dates, key
 /// usage, revocation, the profile's rules and the role's trust policy. The
-/// credentials that it hands out are made up. This is not AWS: it serves
-/// loopback addresses only and keeps nothing when it ends.
+/// credentials that it hands out are made up. Its control plane has trust
+/// anchors, CRLs, profiles and subjects, and GetCallerIdentity says whose
+/// credentials these are. This is not AWS: it serves loopback addresses only,
+/// its key is known to all, and it keeps nothing when it ends.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -71,6 +79,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", requires = "tls")]
     ca_out: Option<PathBuf>,
 
+    /// How far a request's date may be off, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    skew: u32,
+
     /// The profile's session length in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     duration: u32,
@@ -87,6 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let bundle = read(&arguments.trust_anchor)?;
     let bundle = String::from_utf8_lossy(bundle.expose());
     let mut state = State::new(&arguments.account, &arguments.region);
+    state.skew = arguments.skew;
     let anchor = state
         .create_anchor("lab", &bundle, true, Timestamp::now())
         .map_err(|error| Failure::Refused(error.to_string()))?
@@ -104,12 +117,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let trust = TrustPolicy::parse(&policy).map_err(|error| failed(&error))?;
     let profile = state.new_arn("profile").map_err(|error| failed(&error))?;
     state.profiles.push(Profile {
-        arn: profile.clone(),
-        name: "lab".into(),
-        enabled: true,
-        roles: vec![role.clone()],
         duration: arguments.duration,
         accept_session_name: true,
+        ..Profile::new(profile.clone(), "lab", vec![role.clone()])
     });
     state.roles.push(Role {
         arn: role.clone(),
@@ -137,6 +147,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "trustAnchorArn": anchor,
             "profileArn": profile,
             "roleArn": role,
+            "region": arguments.region,
+            "accessKeyId": signer::ACCESS_KEY,
+            "secretAccessKey": signer::SECRET_KEY,
             "notice": "this is not AWS; the credentials are made up",
         });
         let stopped = super::stopped();

@@ -7,24 +7,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, State as Shared};
+use axum::extract::{DefaultBodyLimit, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::{get, patch, post};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use axum::routing::{get, post};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::control;
 use super::faults::Fault;
-use super::state::{Anchor, ControlError, Crl, MAX_CRL, Profile, State};
+use super::signer::{self, Caller, Expected, Issued};
+use super::state::{ControlError, State};
 use super::verify::{Granted, Request};
 use crate::arn::Arn;
-use crate::crypto;
-use crate::sigv4::hex;
 
 /// What every answer says of itself.
 const SERVER: &str = "landfast-lab (this is not AWS)";
@@ -41,18 +39,25 @@ pub struct Lab(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     faults: Mutex<VecDeque<Fault>>,
+    control_faults: Mutex<VecDeque<Fault>>,
     calls: Mutex<Vec<Call>>,
     clock: Clock,
 }
 
-/// One `CreateSession` that the lab saw.
+/// One call of the service's API that the lab saw.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
+    /// Method and path.
+    pub operation: String,
     /// The status of the answer.
     pub status: u16,
-    /// The session's name, or the refusal.
+    /// The session's name, who called, or the refusal.
     pub outcome: String,
+    /// The canonical request as the lab rebuilt it, of a `CreateSession` whose
+    /// signature could be checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canonical_request: Option<String>,
 }
 
 /// Why a lab does not start.
@@ -79,6 +84,7 @@ impl Lab {
         Self(Arc::new(Inner {
             state: Mutex::new(state),
             faults: Mutex::default(),
+            control_faults: Mutex::default(),
             calls: Mutex::default(),
             clock,
         }))
@@ -94,7 +100,12 @@ impl Lab {
         lock(&self.0.faults).extend(faults);
     }
 
-    /// The sessions asked for so far.
+    /// Plays these faults on the next calls of the control plane, one each.
+    pub fn inject_control(&self, faults: impl IntoIterator<Item = Fault>) {
+        lock(&self.0.control_faults).extend(faults);
+    }
+
+    /// The calls so far, sessions and control plane.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.0.calls).clone()
     }
@@ -127,14 +138,9 @@ impl Lab {
     {
         let router = Router::new()
             .route("/sessions", post(session))
-            .route("/trustanchors", post(create_anchor).get(list_anchors))
-            .route("/trustanchor/{id}", get(read_anchor).patch(update_anchor))
-            .route("/crls", post(import_crl).get(list_crls))
-            .route("/crl/{id}", patch(update_crl))
-            .route("/profiles", get(list_profiles))
             .route("/lab/calls", get(calls))
             .route("/lab/faults", post(faults))
-            .fallback(unknown)
+            .fallback(control)
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(middleware::map_response_with_state(self.clone(), date))
             .with_state(self);
@@ -161,24 +167,139 @@ async fn session(
     body: Bytes,
 ) -> Response {
     let fault = lock(&lab.0.faults).pop_front();
-    match fault {
-        Some(Fault::Throttle) => {
-            return error(429, "ThrottlingException", "Rate exceeded", None);
-        }
-        Some(Fault::Unavailable) => {
-            return error(
-                503,
-                "ServiceUnavailableException",
-                "try again later",
-                Some(1),
-            );
-        }
-        Some(Fault::Empty) => return answer(201, &json!({"credentialSet": []})),
-        Some(Fault::Slow(pause)) => tokio::time::sleep(pause).await,
-        Some(Fault::Drop) => return dropped(),
-        Some(Fault::Truncate) | None => {}
+    if let Some(response) = play(fault, json!({"credentialSet": []})).await {
+        return response;
     }
-    let request = Request {
+    let request = request(&method, &uri, &headers, &body);
+    let now = lab.now();
+    let (status, outcome, response) = {
+        let mut state = lab.state();
+        let opened = match state.decide(&request, now) {
+            Ok(granted) => state
+                .open(&granted, now)
+                .map(|opened| (granted, opened))
+                .map_err(|error| (503, "ServiceUnavailableException", error.to_string())),
+            Err(refusal) => {
+                let (status, kind) = refusal.status();
+                Err((status, kind, refusal.to_string()))
+            }
+        };
+        match opened {
+            Ok((granted, opened)) => {
+                let body = granted_body(&granted, &opened).to_string();
+                let response = respond(201, cut(body, fault), None);
+                (201, granted.session_name, response)
+            }
+            Err((status, kind, text)) => {
+                let response = error(status, kind, &text, None);
+                (status, text, response)
+            }
+        }
+    };
+    tracing::info!(status, %outcome, "CreateSession");
+    lock(&lab.0.calls).push(Call {
+        operation: "POST /sessions".into(),
+        status,
+        outcome,
+        canonical_request: request.canonical(),
+    });
+    response
+}
+
+/// Everything but sessions: the control plane, and who the caller is.
+async fn control(
+    Shared(lab): Shared<Lab>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let fault = lock(&lab.0.control_faults).pop_front();
+    if let Some(response) = play(fault, json!({})).await {
+        return response;
+    }
+    let request = request(&method, &uri, &headers, &body);
+    let now = lab.now();
+    let (status, outcome, response) = {
+        let mut state = lab.state();
+        let identity = request.path == "/";
+        let region = state.region.clone();
+        let expected = Expected {
+            region: &region,
+            service: if identity {
+                "sts"
+            } else {
+                crate::sigv4::SERVICE
+            },
+            skew: state.skew,
+            now,
+        };
+        let caller = signer::caller(&request, &expected, |id| state.sessions.get(id));
+        let decided = caller.map_err(ControlError::Signature).and_then(|caller| {
+            let name = who(&caller, &state.account);
+            if identity {
+                return control::identity(&request, &name).map(|xml| (200, xml, name));
+            }
+            if caller != Caller::Administrator {
+                return Err(ControlError::Denied(name));
+            }
+            let (status, body) = control::call(&mut state, &request, now)?;
+            Ok((status, body.to_string(), name))
+        });
+        match decided {
+            Ok((status, text, name)) => (status, name, respond(status, cut(text, fault), None)),
+            Err(refusal) => {
+                let (status, kind) = refusal.status();
+                let text = refusal.to_string();
+                let response = error(status, kind, &text, None);
+                (status, text, response)
+            }
+        }
+    };
+    let operation = format!("{method} {}", uri.path());
+    tracing::info!(status, %outcome, operation);
+    lock(&lab.0.calls).push(Call {
+        operation,
+        status,
+        outcome,
+        canonical_request: None,
+    });
+    response
+}
+
+/// What a fault answers before anything is looked at.
+async fn play(fault: Option<Fault>, empty: Value) -> Option<Response> {
+    match fault? {
+        Fault::Throttle => Some(error(429, "ThrottlingException", "Rate exceeded", None)),
+        Fault::Unavailable => Some(error(
+            503,
+            "ServiceUnavailableException",
+            "try again later",
+            Some(1),
+        )),
+        Fault::Empty => Some(answer(201, &empty)),
+        Fault::Slow(pause) => {
+            tokio::time::sleep(pause).await;
+            None
+        }
+        Fault::Drop => Some(dropped()),
+        Fault::Truncate => None,
+    }
+}
+
+/// Half of an answer, if that is the fault.
+fn cut(mut text: String, fault: Option<Fault>) -> String {
+    if fault == Some(Fault::Truncate) {
+        let half = (0..=text.len() / 2)
+            .rev()
+            .find(|at| text.is_char_boundary(*at));
+        text.truncate(half.unwrap_or(0));
+    }
+    text
+}
+
+fn request(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Request {
+    Request {
         method: method.as_str().to_owned(),
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
@@ -192,35 +313,15 @@ async fn session(
             })
             .collect(),
         body: body.to_vec(),
-    };
-    let decided = lab.state().decide(&request, lab.now());
-    let (call, response) = match decided {
-        Ok(granted) => {
-            let body = granted_body(&granted);
-            let text = body.to_string();
-            let response = if fault == Some(Fault::Truncate) {
-                respond(201, text[..text.len() / 2].to_owned(), None)
-            } else {
-                respond(201, text, None)
-            };
-            (
-                Call {
-                    status: 201,
-                    outcome: granted.session_name,
-                },
-                response,
-            )
-        }
-        Err(refusal) => {
-            let (status, kind) = refusal.status();
-            let outcome = refusal.to_string();
-            let response = error(status, kind, &outcome, None);
-            (Call { status, outcome }, response)
-        }
-    };
-    tracing::info!(status = call.status, outcome = %call.outcome, "CreateSession");
-    lock(&lab.0.calls).push(call);
-    response
+    }
+}
+
+/// The ARN of a caller.
+fn who(caller: &Caller, account: &str) -> String {
+    match caller {
+        Caller::Administrator => format!("arn:aws:iam::{account}:user/landfast-lab"),
+        Caller::Session(arn) => arn.clone(),
+    }
 }
 
 /// Dates an answer by the lab's clock: clients learn from it that theirs is wrong.
@@ -245,158 +346,38 @@ fn dropped() -> Response {
 }
 
 /// Source: the Roles Anywhere API model, CreateSession's output.
-fn granted_body(granted: &Granted) -> Value {
-    let role = &granted.role;
-    let name = &granted.session_name;
-    let assumed = format!(
-        "arn:{}:sts::{}:assumed-role/{}/{name}",
-        role.partition,
-        role.account,
-        role.name()
-    );
-    let secret = || hex(&crypto::random::<20>().unwrap_or_default());
+fn granted_body(granted: &Granted, (subject, id, issued): &(Arn, String, Issued)) -> Value {
     json!({
         "credentialSet": [{
-            "assumedRoleUser": {"arn": assumed, "assumedRoleId": format!("AROALANDFASTLAB:{name}")},
+            "assumedRoleUser": {
+                "arn": issued.arn,
+                "assumedRoleId": format!("AROALANDFASTLAB:{}", granted.session_name),
+            },
             "credentials": {
-                "accessKeyId": format!("ASIALAB{}", &secret()[..13].to_uppercase()),
-                "secretAccessKey": secret(),
-                "sessionToken": STANDARD.encode(secret()),
+                "accessKeyId": id,
+                "secretAccessKey": issued.secret,
+                "sessionToken": issued.token,
                 "expiration": granted.expiration.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             },
             "packedPolicySize": 10,
-            "roleArn": role,
+            "roleArn": granted.role,
             "sourceIdentity": granted.source_identity,
         }],
-        "subjectArn": format!(
-            "arn:{}:rolesanywhere:lab:{}:subject/{}",
-            role.partition, role.account, granted.serial
-        ),
+        "subjectArn": subject,
     })
 }
 
+/// Faults to come: a list for sessions, or lists by plane.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AnchorInput {
-    name: Option<String>,
-    enabled: Option<bool>,
-    source: Option<Source>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Source {
-    source_data: SourceData,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SourceData {
-    x509_certificate_data: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CrlInput {
-    name: Option<String>,
-    enabled: Option<bool>,
-    crl_data: Option<String>,
-    trust_anchor_arn: Option<Arn>,
-}
-
-async fn create_anchor(Shared(lab): Shared<Lab>, body: Bytes) -> Response {
-    let Ok(AnchorInput {
-        name: Some(name),
-        enabled,
-        source: Some(source),
-    }) = serde_json::from_slice(&body)
-    else {
-        return validation("name and source are required");
-    };
-    let now = lab.now();
-    let bundle = source.source_data.x509_certificate_data;
-    let mut state = lab.state();
-    control(
-        201,
-        "trustAnchor",
-        state
-            .create_anchor(&name, &bundle, enabled.unwrap_or(false), now)
-            .map(anchor_body),
-    )
-}
-
-async fn update_anchor(Shared(lab): Shared<Lab>, Path(id): Path<String>, body: Bytes) -> Response {
-    let Ok(AnchorInput {
-        source: Some(source),
-        ..
-    }) = serde_json::from_slice(&body)
-    else {
-        return validation("source is required");
-    };
-    let now = lab.now();
-    let bundle = source.source_data.x509_certificate_data;
-    let mut state = lab.state();
-    control(
-        200,
-        "trustAnchor",
-        state.update_anchor(&id, &bundle, now).map(anchor_body),
-    )
-}
-
-async fn read_anchor(Shared(lab): Shared<Lab>, Path(id): Path<String>) -> Response {
-    let state = lab.state();
-    let found = state
-        .anchors
-        .iter()
-        .find(|anchor| anchor.arn.name() == id)
-        .map(anchor_body)
-        .ok_or(ControlError::NotFound("the trust anchor"));
-    control(200, "trustAnchor", found)
-}
-
-async fn list_anchors(Shared(lab): Shared<Lab>) -> Response {
-    let anchors: Vec<Value> = lab.state().anchors.iter().map(anchor_body).collect();
-    answer(200, &json!({ "trustAnchors": anchors }))
-}
-
-async fn list_profiles(Shared(lab): Shared<Lab>) -> Response {
-    let profiles: Vec<Value> = lab.state().profiles.iter().map(profile_body).collect();
-    answer(200, &json!({ "profiles": profiles }))
-}
-
-async fn import_crl(Shared(lab): Shared<Lab>, body: Bytes) -> Response {
-    let Ok(CrlInput {
-        name: Some(name),
-        enabled,
-        crl_data: Some(data),
-        trust_anchor_arn: Some(anchor),
-    }) = serde_json::from_slice(&body)
-    else {
-        return validation("name, crlData and trustAnchorArn are required");
-    };
-    let Ok(data) = STANDARD.decode(data) else {
-        return validation("crlData must be base64");
-    };
-    let mut state = lab.state();
-    let imported = state.import_crl(&name, &data, &anchor, enabled.unwrap_or(false));
-    control(201, "crl", imported.map(crl_body))
-}
-
-async fn update_crl(Shared(lab): Shared<Lab>, Path(id): Path<String>, body: Bytes) -> Response {
-    let input: Option<CrlInput> = serde_json::from_slice(&body).ok();
-    let data = input
-        .and_then(|input| input.crl_data)
-        .and_then(|data| STANDARD.decode(data).ok());
-    let Some(data) = data.filter(|data| data.len() <= MAX_CRL) else {
-        return validation("crlData must be base64 of at most 300000 octets");
-    };
-    let mut state = lab.state();
-    control(200, "crl", state.update_crl(&id, &data).map(crl_body))
-}
-
-async fn list_crls(Shared(lab): Shared<Lab>) -> Response {
-    let crls: Vec<Value> = lab.state().crls.iter().map(crl_body).collect();
-    answer(200, &json!({ "crls": crls }))
+#[serde(untagged)]
+enum Faults {
+    Sessions(Vec<String>),
+    Planes {
+        #[serde(default)]
+        sessions: Vec<String>,
+        #[serde(default)]
+        control: Vec<String>,
+    },
 }
 
 async fn calls(Shared(lab): Shared<Lab>) -> Response {
@@ -404,78 +385,27 @@ async fn calls(Shared(lab): Shared<Lab>) -> Response {
 }
 
 async fn faults(Shared(lab): Shared<Lab>, body: Bytes) -> Response {
-    let names: Vec<String> = serde_json::from_slice(&body).unwrap_or_default();
-    match names
-        .iter()
-        .map(|name| name.parse())
-        .collect::<Result<Vec<Fault>, _>>()
-    {
-        Ok(faults) if !faults.is_empty() => {
-            lab.inject(faults);
+    let (sessions, control) = match serde_json::from_slice(&body) {
+        Ok(Faults::Sessions(sessions)) => (sessions, Vec::new()),
+        Ok(Faults::Planes { sessions, control }) => (sessions, control),
+        Err(_) => (Vec::new(), Vec::new()),
+    };
+    let read = |names: &[String]| {
+        names
+            .iter()
+            .map(|name| name.parse())
+            .collect::<Result<Vec<Fault>, String>>()
+    };
+    match read(&sessions).and_then(|sessions| Ok((sessions, read(&control)?))) {
+        Ok((sessions, control)) if !sessions.is_empty() || !control.is_empty() => {
+            lab.inject(sessions);
+            lab.inject_control(control);
             answer(200, &json!({}))
         }
-        Ok(_) => validation("send a JSON list of faults"),
-        Err(problem) => validation(&problem),
-    }
-}
-
-async fn unknown() -> Response {
-    error(
-        404,
-        "UnknownOperationException",
-        "the lab has no such operation",
-        None,
-    )
-}
-
-fn anchor_body(anchor: &Anchor) -> Value {
-    let bundle: String = anchor
-        .certificates
-        .iter()
-        .map(landfast_pki::Certificate::pem)
-        .collect();
-    json!({
-        "trustAnchorId": anchor.arn.name(),
-        "trustAnchorArn": anchor.arn,
-        "name": anchor.name,
-        "enabled": anchor.enabled,
-        "source": {
-            "sourceType": "CERTIFICATE_BUNDLE",
-            "sourceData": {"x509CertificateData": bundle},
-        },
-    })
-}
-
-fn crl_body(crl: &Crl) -> Value {
-    json!({
-        "crlId": crl.arn.name(),
-        "crlArn": crl.arn,
-        "name": crl.name,
-        "enabled": crl.enabled,
-        "trustAnchorArn": crl.anchor,
-        "crlData": STANDARD.encode(crl.list.pem()),
-    })
-}
-
-fn profile_body(profile: &Profile) -> Value {
-    json!({
-        "profileId": profile.arn.name(),
-        "profileArn": profile.arn,
-        "name": profile.name,
-        "enabled": profile.enabled,
-        "roleArns": profile.roles,
-        "durationSeconds": profile.duration,
-        "acceptRoleSessionName": profile.accept_session_name,
-    })
-}
-
-fn control(status: u16, member: &str, outcome: Result<Value, ControlError>) -> Response {
-    match outcome {
-        Ok(body) => answer(status, &json!({ member: body })),
-        Err(ControlError::Validation(text)) => validation(&text),
-        Err(missing @ ControlError::NotFound(_)) => {
-            error(404, "ResourceNotFoundException", &missing.to_string(), None)
+        Ok(_) => {
+            validation("send a JSON list of faults, or {\"sessions\": [...], \"control\": [...]}")
         }
+        Err(problem) => validation(&problem),
     }
 }
 

@@ -1,14 +1,20 @@
 //! What the lab knows: anchors, CRLs, profiles and roles of one account in one
 //! Region, with the limits of the real service.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use landfast_pki::anchor::{self, Expectations};
 use landfast_pki::{Certificate, Crl as RevocationList};
+use serde_json::Value;
 
+use super::signer::{Issued, SignatureError};
+use super::verify::Granted;
 use crate::arn::Arn;
 use crate::crypto;
 use crate::policy::TrustPolicy;
 use crate::sigv4::hex;
+use crate::tags::Mappings;
 
 /// The service takes PEM text of at most this many characters for an anchor.
 pub const MAX_BUNDLE: usize = 204_800;
@@ -16,6 +22,10 @@ pub const MAX_BUNDLE: usize = 204_800;
 pub const MAX_CRL: usize = 300_000;
 /// CRLs per anchor.
 pub const MAX_CRLS: usize = 2;
+/// Trust anchors of an account in a Region.
+pub const MAX_ANCHORS: usize = 50;
+/// Profiles of an account in a Region.
+pub const MAX_PROFILES: usize = 250;
 
 /// The account's resources.
 #[derive(Debug)]
@@ -38,6 +48,10 @@ pub struct State {
     pub profiles: Vec<Profile>,
     /// IAM roles.
     pub roles: Vec<Role>,
+    /// Who opened sessions, by the subject of the certificate.
+    pub subjects: Vec<Subject>,
+    /// The credentials of running sessions, by access key id.
+    pub(super) sessions: BTreeMap<String, Issued>,
 }
 
 /// A trust anchor.
@@ -51,6 +65,21 @@ pub struct Anchor {
     pub enabled: bool,
     /// Its certificates.
     pub certificates: Vec<Certificate>,
+    /// Its notification settings, as they were given.
+    pub notifications: Vec<Value>,
+}
+
+impl Anchor {
+    /// An enabled anchor of these certificates.
+    pub fn new(arn: Arn, name: &str, certificates: Vec<Certificate>) -> Self {
+        Self {
+            arn,
+            name: name.to_owned(),
+            enabled: true,
+            certificates,
+            notifications: Vec::new(),
+        }
+    }
 }
 
 /// An imported revocation list.
@@ -83,6 +112,40 @@ pub struct Profile {
     pub duration: u32,
     /// Whether requests may name their session.
     pub accept_session_name: bool,
+    /// Which parts of a certificate become session tags.
+    pub mappings: Mappings,
+    /// The session policy, as text; the lab keeps it and decides nothing by it.
+    pub session_policy: Option<String>,
+    /// Managed policies that narrow sessions; kept only, as the session policy.
+    pub managed_policies: Vec<Arn>,
+}
+
+impl Profile {
+    /// An enabled profile with AWS's defaults: one hour, no session names.
+    pub fn new(arn: Arn, name: &str, roles: Vec<Arn>) -> Self {
+        Self {
+            arn,
+            name: name.to_owned(),
+            enabled: true,
+            roles,
+            duration: 3600,
+            accept_session_name: false,
+            mappings: Mappings::default(),
+            session_policy: None,
+            managed_policies: Vec::new(),
+        }
+    }
+}
+
+/// Somebody who opened sessions: all certificates with one subject.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its ARN.
+    pub arn: Arn,
+    /// The subject's distinguished name.
+    pub name: String,
+    /// The certificates that it showed, and when last.
+    pub seen: Vec<(Certificate, Timestamp)>,
 }
 
 /// An IAM role.
@@ -105,6 +168,28 @@ pub enum ControlError {
     /// There is no such resource.
     #[error("{0} does not exist")]
     NotFound(&'static str),
+    /// The signature of the request.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// A caller who may not do that.
+    #[error("{0} is not authorized: the lab lets its administrator only change things")]
+    Denied(String),
+    /// No such operation.
+    #[error("the lab has no such operation")]
+    Operation,
+}
+
+impl ControlError {
+    /// The HTTP status and the error type of the answer.
+    pub const fn status(&self) -> (u16, &'static str) {
+        match self {
+            Self::Validation(_) => (400, "ValidationException"),
+            Self::NotFound(_) => (404, "ResourceNotFoundException"),
+            Self::Signature(error) => error.status(),
+            Self::Denied(_) => (403, "AccessDeniedException"),
+            Self::Operation => (404, "UnknownOperationException"),
+        }
+    }
 }
 
 impl State {
@@ -119,7 +204,58 @@ impl State {
             crls: Vec::new(),
             profiles: Vec::new(),
             roles: Vec::new(),
+            subjects: Vec::new(),
+            sessions: BTreeMap::new(),
         }
+    }
+
+    /// Makes up credentials for a granted session, and remembers who opened it.
+    ///
+    /// # Errors
+    /// [`ControlError::Validation`] when there is no randomness.
+    pub(super) fn open(
+        &mut self,
+        granted: &Granted,
+        now: Timestamp,
+    ) -> Result<(Arn, String, Issued), ControlError> {
+        let secret = || -> Result<String, ControlError> {
+            crypto::random::<20>()
+                .map(|random| hex(&random))
+                .map_err(|error| ControlError::Validation(error.to_string()))
+        };
+        let role = &granted.role;
+        let issued = Issued {
+            secret: secret()?,
+            token: secret()? + &secret()?,
+            arn: format!(
+                "arn:{}:sts::{}:assumed-role/{}/{}",
+                role.partition,
+                role.account,
+                role.name(),
+                granted.session_name
+            ),
+            expiration: granted.expiration,
+        };
+        self.sessions.retain(|_, session| session.expiration > now);
+        let id = format!("ASIALAB{}", &secret()?[..13].to_uppercase());
+        self.sessions.insert(id.clone(), issued.clone());
+
+        let leaf = &granted.leaf;
+        let name = leaf.subject().to_string();
+        let arn = self.new_arn("subject")?;
+        let index = self.subjects.iter().position(|one| one.name == name);
+        let index = index.unwrap_or_else(|| {
+            self.subjects.push(Subject {
+                arn,
+                name,
+                seen: Vec::new(),
+            });
+            self.subjects.len() - 1
+        });
+        let subject = &mut self.subjects[index];
+        subject.seen.retain(|(known, _)| known != leaf);
+        subject.seen.push((leaf.clone(), now));
+        Ok((subject.arn.clone(), id, issued))
     }
 
     /// Creates an anchor, as CreateTrustAnchor does.
@@ -134,12 +270,16 @@ impl State {
         now: Timestamp,
     ) -> Result<&Anchor, ControlError> {
         check_name(name)?;
+        if self.anchors.len() >= MAX_ANCHORS {
+            return Err(ControlError::Validation(format!(
+                "the account has {MAX_ANCHORS} trust anchors already"
+            )));
+        }
         let certificates = self.check_bundle(bundle, now)?;
+        let arn = self.new_arn("trust-anchor")?;
         self.anchors.push(Anchor {
-            arn: self.new_arn("trust-anchor")?,
-            name: name.to_owned(),
             enabled,
-            certificates,
+            ..Anchor::new(arn, name, certificates)
         });
         Ok(self.anchors.last().expect("just pushed"))
     }
@@ -285,7 +425,8 @@ impl State {
     }
 }
 
-fn check_name(name: &str) -> Result<(), ControlError> {
+/// The rule for the names of resources.
+pub(super) fn check_name(name: &str) -> Result<(), ControlError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || " -_".contains(c);
     if name.is_empty() || name.len() > 255 || !name.chars().all(allowed) {
         return Err(ControlError::Validation(

@@ -33,6 +33,17 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
+impl Request {
+    /// The canonical request over the headers that it says are signed; none
+    /// where that cannot be read.
+    pub(super) fn canonical(&self) -> Option<String> {
+        let header = single(&self.headers, "authorization").ok()??;
+        let parts = sigv4::Parts::of(header).ok()?;
+        let query = decode_query(&self.query)?;
+        canonical(self, &self.path, &query, &parts.signed_headers).ok()
+    }
+}
+
 /// A session that was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
@@ -50,6 +61,8 @@ pub struct Granted {
     pub serial: String,
     /// The session tags.
     pub tags: Vec<(String, String)>,
+    /// The certificate.
+    pub leaf: Certificate,
 }
 
 /// Why a request gets no session. The texts are AWS's where they are known.
@@ -164,11 +177,12 @@ impl State {
         }
         let (anchor, profile) = self.resources(&named)?;
 
-        trust::path(&leaf, &chain, &anchor.certificates, now).map_err(Refusal::Untrusted)?;
+        let issuers =
+            trust::path(&leaf, &chain, &anchor.certificates, now).map_err(Refusal::Untrusted)?;
         if let Some(finding) = rules::end_entity(&leaf).first() {
             return Err(Refusal::Insufficient(finding.problem.clone()));
         }
-        self.revocation(anchor, &leaf, &chain)?;
+        self.revocation(anchor, &leaf, &issuers)?;
         self.session(&named.role, anchor, profile, &body, &leaf, now)
     }
 
@@ -240,23 +254,7 @@ impl State {
             return Err(Refusal::ClockSkew(off));
         }
 
-        let signed: Vec<(String, String)> = authorization
-            .signed_headers
-            .iter()
-            .map(|name| {
-                let value = header(name)?
-                    .ok_or_else(|| invalid("a signed header is not in the request"))?;
-                Ok((name.clone(), value.to_owned()))
-            })
-            .collect::<Result<_, Refusal>>()?;
-        let canonical = SignedRequest {
-            method: &request.method,
-            path: &request.path,
-            query,
-            headers: &signed,
-            body: &request.body,
-        }
-        .canonical();
+        let canonical = canonical(request, &request.path, query, &authorization.signed_headers)?;
         let text = sigv4::string_to_sign(
             authorization.algorithm,
             amz_date,
@@ -296,21 +294,24 @@ impl State {
         Ok((anchor, profile))
     }
 
-    /// A CRL revokes what its own issuer issued, leaf or intermediate.
+    /// A CRL revokes what its own issuer issued, leaf or intermediate: an issuer
+    /// of the same name with another key is not its issuer.
     fn revocation(
         &self,
         anchor: &Anchor,
         leaf: &Certificate,
-        chain: &[Certificate],
+        issuers: &[&Certificate],
     ) -> Result<(), Refusal> {
         let lists = self
             .crls
             .iter()
             .filter(|crl| crl.enabled && crl.anchor == anchor.arn);
         for crl in lists {
-            for certificate in std::iter::once(leaf).chain(chain) {
-                let own = certificate.issuer() == crl.list.issuer();
-                if own && crl.list.find(certificate.serial()).is_some() {
+            let subjects = std::iter::once(leaf).chain(issuers.iter().copied());
+            for (certificate, issuer) in subjects.zip(issuers) {
+                let listed = crl.list.issuer() == issuer.subject()
+                    && crl.list.find(certificate.serial()).is_some();
+                if listed && crl.list.verify_signed_by(issuer.public_key()).is_ok() {
                     return Err(Refusal::Revoked);
                 }
             }
@@ -358,12 +359,13 @@ impl State {
         if duration > role.max_duration {
             return Err(Refusal::Duration);
         }
-        let bad = facts.bad_tags();
+        let bad = facts.bad_tags_under(&profile.mappings);
         if !bad.is_empty() {
             return Err(Refusal::Tags(failed_mappings(&bad)));
         }
 
-        let context = Context::of_session(&facts, &anchor.arn, &session_name);
+        let context =
+            Context::of_mapped_session(&facts, &anchor.arn, &session_name, &profile.mappings);
         for action in ACTIONS {
             match role.trust.allows(action, &context) {
                 Ok(true) => {}
@@ -383,9 +385,35 @@ impl State {
             expiration,
             source_identity: facts.source_identity(),
             serial: sigv4::decimal(leaf.serial().as_bytes()),
-            tags: facts.tags().into_iter().collect(),
+            tags: facts.tags_under(&profile.mappings).into_iter().collect(),
+            leaf: leaf.clone(),
         })
     }
+}
+
+/// The canonical request over the headers that are said to be signed.
+pub(super) fn canonical(
+    request: &Request,
+    path: &str,
+    query: &[(String, String)],
+    signed_headers: &[String],
+) -> Result<String, Refusal> {
+    let headers: Vec<(String, String)> = signed_headers
+        .iter()
+        .map(|name| {
+            let value = single(&request.headers, name)?
+                .ok_or_else(|| invalid("a signed header is not in the request"))?;
+            Ok((name.clone(), value.to_owned()))
+        })
+        .collect::<Result<_, Refusal>>()?;
+    Ok(SignedRequest {
+        method: &request.method,
+        path,
+        query,
+        headers: &headers,
+        body: &request.body,
+    }
+    .canonical())
 }
 
 /// The ARNs from the query or the body; both may carry them if they agree.
@@ -436,7 +464,10 @@ fn invalid(text: &str) -> Refusal {
 }
 
 /// The one value of a header; two of the same name would make two meanings.
-fn single<'a>(headers: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, Refusal> {
+pub(super) fn single<'a>(
+    headers: &'a [(String, String)],
+    name: &str,
+) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers
         .iter()
         .filter(|(key, _)| key.eq_ignore_ascii_case(name))
@@ -455,13 +486,13 @@ fn decode_certificate(text: &str) -> Result<Certificate, Refusal> {
     Certificate::from_der(&der).map_err(|_| invalid("a certificate header holds no certificate"))
 }
 
-fn parse_date(text: &str) -> Option<Timestamp> {
+pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
     let date = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
     Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 /// Percent-decodes a query; `+` stays itself, as in Signature Version 4.
-fn decode_query(query: &str) -> Option<Vec<(String, String)>> {
+pub(super) fn decode_query(query: &str) -> Option<Vec<(String, String)>> {
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
@@ -472,7 +503,7 @@ fn decode_query(query: &str) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-fn percent_decode(text: &str) -> Option<String> {
+pub(super) fn percent_decode(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

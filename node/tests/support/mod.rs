@@ -78,22 +78,16 @@ pub(crate) fn account(case: &Value) -> State {
         text(&case["region"]),
     );
     let anchors = case["expect"]["anchor"].as_array().unwrap();
-    state.anchors.push(Anchor {
-        arn: arn("trustAnchorArn"),
-        name: "anchor".into(),
-        enabled: true,
-        certificates: anchors
-            .iter()
-            .map(|name| certificate(name.as_str().unwrap()))
-            .collect(),
-    });
+    let certificates = anchors
+        .iter()
+        .map(|name| certificate(name.as_str().unwrap()))
+        .collect();
+    let anchor = Anchor::new(arn("trustAnchorArn"), "anchor", certificates);
+    state.anchors.push(anchor);
     state.profiles.push(Profile {
-        arn: arn("profileArn"),
-        name: "profile".into(),
-        enabled: true,
-        roles: vec![arn("roleArn")],
         duration: 43_200,
         accept_session_name: true,
+        ..Profile::new(arn("profileArn"), "profile", vec![arn("roleArn")])
     });
     let trust = json!({"Statement": [{
         "Effect": "Allow",

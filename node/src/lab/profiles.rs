@@ -1,0 +1,225 @@
+//! The control plane's profiles.
+//!
+//! Source: the Roles Anywhere API model of 2018-05-10.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::control::{find, input, invalid, page, refuse_extras};
+use super::state::{ControlError, MAX_PROFILES, Profile, State, check_name};
+use super::verify::{Request, decode_query};
+use crate::arn::{Arn, ArnKind};
+use crate::session::DURATIONS;
+
+const MAX_ROLES: usize = 250;
+const MAX_POLICIES: usize = 50;
+const MAX_POLICY: usize = 100_000;
+const MAX_SPECIFIER: usize = 60;
+const FIELDS: [&str; 3] = ["x509Subject", "x509Issuer", "x509SAN"];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    name: Option<String>,
+    enabled: Option<bool>,
+    role_arns: Option<Vec<String>>,
+    duration_seconds: Option<u32>,
+    accept_role_session_name: Option<bool>,
+    session_policy: Option<String>,
+    managed_policy_arns: Option<Vec<String>>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MappingInput {
+    certificate_field: String,
+    mapping_rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    specifier: String,
+}
+
+/// Carries out one call on `profiles` or `profile`.
+pub(super) fn call(
+    state: &mut State,
+    request: &Request,
+    segments: &[&str],
+) -> Result<(u16, Value), ControlError> {
+    let method = request.method.as_str();
+    let index = match (method, segments) {
+        ("POST", ["profiles"]) => {
+            let given: Input = input(request)?;
+            let (Some(name), Some(_)) = (&given.name, &given.role_arns) else {
+                return Err(invalid("name and roleArns are required"));
+            };
+            if state.profiles.len() >= MAX_PROFILES {
+                return Err(invalid("the account has 250 profiles already"));
+            }
+            let mut profile = Profile::new(state.new_arn("profile")?, name, Vec::new());
+            profile.enabled = given.enabled.unwrap_or(false);
+            change(&mut profile, given, &state.account)?;
+            state.profiles.push(profile);
+            let made = state.profiles.last().map(body);
+            return Ok((201, json!({ "profile": made })));
+        }
+        ("GET", ["profiles"]) => {
+            return page(
+                request,
+                "profiles",
+                state.profiles.iter().map(body).collect(),
+            );
+        }
+        (_, ["profiles", id, "mappings"] | ["profile", id, ..]) => {
+            find(&state.profiles, |one| &one.arn, id, "the profile")?
+        }
+        _ => return Err(ControlError::Operation),
+    };
+    let profile = &mut state.profiles[index];
+    match (method, segments) {
+        ("GET", ["profile", _]) => {}
+        ("PATCH", ["profile", _]) => change(profile, input(request)?, &state.account)?,
+        ("POST", ["profile", _, switch @ ("enable" | "disable")]) => {
+            profile.enabled = *switch == "enable";
+        }
+        ("DELETE", ["profile", _]) => {
+            let gone = state.profiles.remove(index);
+            return Ok((200, json!({ "profile": body(&gone) })));
+        }
+        ("PUT", [_, _, "mappings"]) => put_mapping(profile, input(request)?)?,
+        ("DELETE", [_, _, "mappings"]) => delete_mapping(profile, &request.query)?,
+        _ => return Err(ControlError::Operation),
+    }
+    Ok((200, json!({ "profile": body(profile) })))
+}
+
+/// Takes over what the request names; nothing changes when a part is wrong.
+fn change(profile: &mut Profile, given: Input, account: &str) -> Result<(), ControlError> {
+    refuse_extras(&given.rest)?;
+    let mut next = profile.clone();
+    if let Some(name) = given.name {
+        check_name(&name)?;
+        next.name = name;
+    }
+    if let Some(roles) = given.role_arns {
+        if roles.len() > MAX_ROLES {
+            return Err(invalid("roleArns: more than 250"));
+        }
+        next.roles = roles
+            .iter()
+            .map(|text| {
+                let role = Arn::parse_as(text, ArnKind::Role)
+                    .map_err(|error| invalid(&format!("roleArns: {error}")))?;
+                if role.account == account {
+                    Ok(role)
+                } else {
+                    Err(invalid("roleArns: a role of another account"))
+                }
+            })
+            .collect::<Result<_, _>>()?;
+    }
+    if let Some(seconds) = given.duration_seconds {
+        if !DURATIONS.contains(&seconds) {
+            return Err(invalid("durationSeconds must be 900 to 43200"));
+        }
+        next.duration = seconds;
+    }
+    if let Some(accept) = given.accept_role_session_name {
+        next.accept_session_name = accept;
+    }
+    if let Some(policy) = given.session_policy {
+        if policy.len() > MAX_POLICY {
+            return Err(invalid("sessionPolicy: more than 100000 characters"));
+        }
+        next.session_policy = Some(policy);
+    }
+    if let Some(policies) = given.managed_policy_arns {
+        if policies.len() > MAX_POLICIES {
+            return Err(invalid("managedPolicyArns: more than 50"));
+        }
+        next.managed_policies = policies
+            .iter()
+            .map(|text| Arn::parse(text))
+            .collect::<Result<_, _>>()
+            .map_err(|error| invalid(&format!("managedPolicyArns: {error}")))?;
+    }
+    *profile = next;
+    Ok(())
+}
+
+fn put_mapping(profile: &mut Profile, given: MappingInput) -> Result<(), ControlError> {
+    check_field(&given.certificate_field)?;
+    let rules: Vec<String> = given
+        .mapping_rules
+        .into_iter()
+        .map(|rule| rule.specifier)
+        .collect();
+    if rules
+        .iter()
+        .any(|rule| rule.is_empty() || rule.len() > MAX_SPECIFIER)
+    {
+        return Err(invalid("mappingRules.specifier takes 1 to 60 characters"));
+    }
+    profile.mappings.0.insert(given.certificate_field, rules);
+    Ok(())
+}
+
+fn delete_mapping(profile: &mut Profile, query: &str) -> Result<(), ControlError> {
+    let query = decode_query(query).unwrap_or_default();
+    let named = |name: &str| -> Vec<&String> {
+        let pairs = query.iter().filter(|(key, _)| key == name);
+        pairs.map(|(_, value)| value).collect()
+    };
+    let fields = named("certificateField");
+    let [field] = fields.as_slice() else {
+        return Err(invalid("certificateField is required"));
+    };
+    check_field(field)?;
+    let specifiers = named("specifiers");
+    if specifiers.is_empty() {
+        profile.mappings.0.remove(field.as_str());
+    } else if let Some(rules) = profile.mappings.0.get_mut(field.as_str()) {
+        rules.retain(|rule| !specifiers.contains(&rule));
+    }
+    Ok(())
+}
+
+fn check_field(field: &str) -> Result<(), ControlError> {
+    if FIELDS.contains(&field) {
+        Ok(())
+    } else {
+        Err(invalid(
+            "certificateField is x509Subject, x509Issuer or x509SAN",
+        ))
+    }
+}
+
+fn body(profile: &Profile) -> Value {
+    let mappings: Vec<Value> = profile
+        .mappings
+        .0
+        .iter()
+        .map(|(field, rules)| {
+            let rules: Vec<Value> = rules
+                .iter()
+                .map(|rule| json!({ "specifier": rule }))
+                .collect();
+            json!({ "certificateField": field, "mappingRules": rules })
+        })
+        .collect();
+    json!({
+        "profileId": profile.arn.name(),
+        "profileArn": profile.arn,
+        "name": profile.name,
+        "enabled": profile.enabled,
+        "roleArns": profile.roles,
+        "durationSeconds": profile.duration,
+        "acceptRoleSessionName": profile.accept_session_name,
+        "sessionPolicy": profile.session_policy,
+        "managedPolicyArns": profile.managed_policies,
+        "attributeMappings": mappings,
+    })
+}

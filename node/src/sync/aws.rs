@@ -1,0 +1,321 @@
+//! The control plane of IAM Roles Anywhere. The only file of this crate that
+//! names the AWS SDK.
+//!
+//! Credentials come from where every AWS program finds them: environment,
+//! shared files with their `credential_process`, web identity, container and
+//! instance metadata.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_rolesanywhere::Client;
+use aws_sdk_rolesanywhere::config::http::HttpResponse;
+use aws_sdk_rolesanywhere::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_rolesanywhere::primitives::Blob;
+use aws_sdk_rolesanywhere::types::{
+    CrlDetail, Source, SourceData, TrustAnchorDetail, TrustAnchorType,
+};
+use landfast_pki::{Certificate, Crl};
+
+use super::crl::Held;
+use crate::arn::Arn;
+
+/// The control plane takes one call a second of each kind; so often is one tried.
+const ATTEMPTS: u32 = 6;
+const CONNECT: Duration = Duration::from_secs(5);
+const ATTEMPT: Duration = Duration::from_secs(15);
+
+/// The account and Region of a trust anchor.
+#[derive(Clone, Debug)]
+pub struct Account {
+    client: Client,
+}
+
+/// A trust anchor as AWS holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldAnchor {
+    /// Its name.
+    pub name: String,
+    /// Whether it takes part.
+    pub enabled: bool,
+    /// Its certificates.
+    pub certificates: Vec<Certificate>,
+}
+
+/// Why AWS gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum AwsError {
+    /// No answer, or no way to it.
+    #[error("{operation}: no answer from AWS: {cause}")]
+    Unreachable {
+        /// The operation.
+        operation: &'static str,
+        /// What went wrong below.
+        cause: String,
+    },
+    /// Nobody lends credentials.
+    #[error(
+        "{operation}: no AWS credentials: {cause}; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in as for the aws command"
+    )]
+    Credentials {
+        /// The operation.
+        operation: &'static str,
+        /// What the sources said.
+        cause: String,
+    },
+    /// AWS refused.
+    #[error("{operation}: {code}: {message}{hint}")]
+    Refused {
+        /// The operation.
+        operation: &'static str,
+        /// AWS's error type.
+        code: String,
+        /// AWS's text.
+        message: String,
+        /// What to do about it, after a semicolon.
+        hint: String,
+    },
+    /// An answer that is not what the API documents.
+    #[error("{operation}: the answer {what}")]
+    Answer {
+        /// The operation.
+        operation: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl Account {
+    /// The account of `anchor`, at the public endpoint or another.
+    pub async fn of(anchor: &Arn, endpoint: Option<&str>) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(ATTEMPT)
+            .build();
+        let loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(anchor.region.clone()))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts);
+        let config = loader.load().await;
+        let mut own = aws_sdk_rolesanywhere::config::Builder::from(&config);
+        if let Some(url) = endpoint {
+            own = own.endpoint_url(url);
+        }
+        Self {
+            client: Client::from_conf(own.build()),
+        }
+    }
+
+    /// The trust anchor.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn anchor(&self, arn: &Arn) -> Result<HeldAnchor, AwsError> {
+        const OPERATION: &str = "GetTrustAnchor";
+        let call = self.client.get_trust_anchor().trust_anchor_id(arn.name());
+        let answer = call.send().await.map_err(|error| read(OPERATION, &error))?;
+        held(OPERATION, answer.trust_anchor)
+    }
+
+    /// Replaces the anchor's certificates; its ARN stays.
+    ///
+    /// # Errors
+    /// [`AwsError`], also when AWS then says that it holds something else.
+    pub async fn replace(
+        &self,
+        arn: &Arn,
+        certificates: &[Certificate],
+    ) -> Result<HeldAnchor, AwsError> {
+        const OPERATION: &str = "UpdateTrustAnchor";
+        let pem: String = certificates.iter().map(Certificate::pem).collect();
+        let source = Source::builder()
+            .source_type(TrustAnchorType::CertificateBundle)
+            .source_data(SourceData::X509CertificateData(pem))
+            .build();
+        let call = self.client.update_trust_anchor();
+        let call = call.trust_anchor_id(arn.name()).source(source);
+        let answer = call.send().await.map_err(|error| read(OPERATION, &error))?;
+        let now = held(OPERATION, answer.trust_anchor)?;
+        if super::anchor::Difference::of(&now.certificates, certificates).is_empty() {
+            Ok(now)
+        } else {
+            Err(AwsError::Answer {
+                operation: OPERATION,
+                what: "names other certificates than were sent: look at the trust anchor".into(),
+            })
+        }
+    }
+
+    /// The CRLs of the anchor.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn crls(&self, anchor: &Arn) -> Result<Vec<Held>, AwsError> {
+        const OPERATION: &str = "ListCrls";
+        let pages = self.client.list_crls().into_paginator().items().send();
+        let all = pages.collect::<Result<Vec<CrlDetail>, _>>().await;
+        let all = all.map_err(|error| read(OPERATION, &error))?;
+        let arn = anchor.to_string();
+        let own = all
+            .into_iter()
+            .filter(|crl| crl.trust_anchor_arn.as_deref() == Some(arn.as_str()));
+        Ok(own.map(held_crl).collect())
+    }
+
+    /// Imports a CRL, enabled, and returns its id.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn import(&self, name: &str, list: &Crl, anchor: &Arn) -> Result<String, AwsError> {
+        const OPERATION: &str = "ImportCrl";
+        let call = self.client.import_crl();
+        let call = call
+            .name(name)
+            .crl_data(Blob::new(list.pem()))
+            .trust_anchor_arn(anchor.to_string())
+            .enabled(true);
+        let answer = call.send().await.map_err(|error| read(OPERATION, &error))?;
+        let id = answer.crl.and_then(|crl| crl.crl_id);
+        id.ok_or_else(|| lacks(OPERATION, "a CRL with an id"))
+    }
+
+    /// Replaces the CRL under an id.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn update(&self, id: &str, list: &Crl) -> Result<(), AwsError> {
+        let call = self.client.update_crl().crl_id(id);
+        let sent = call.crl_data(Blob::new(list.pem())).send().await;
+        sent.map(drop).map_err(|error| read("UpdateCrl", &error))
+    }
+
+    /// Switches a CRL on.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn enable(&self, id: &str) -> Result<(), AwsError> {
+        let sent = self.client.enable_crl().crl_id(id).send().await;
+        sent.map(drop).map_err(|error| read("EnableCrl", &error))
+    }
+
+    /// The certificates with which sessions were opened, of every anchor of the
+    /// account.
+    ///
+    /// # Errors
+    /// [`AwsError`].
+    pub async fn seen(&self) -> Result<Vec<Certificate>, AwsError> {
+        let pages = self.client.list_subjects().into_paginator().items().send();
+        let subjects = pages.collect::<Result<Vec<_>, _>>().await;
+        let subjects = subjects.map_err(|error| read("ListSubjects", &error))?;
+        let mut certificates = Vec::new();
+        for subject in subjects {
+            let id = subject.subject_id.unwrap_or_default();
+            let answer = self.client.get_subject().subject_id(id).send().await;
+            let answer = answer.map_err(|error| read("GetSubject", &error))?;
+            let shown = answer.subject.and_then(|subject| subject.credentials);
+            for credential in shown.into_iter().flatten() {
+                let pem = credential.x509_certificate_data().unwrap_or_default();
+                certificates.extend(Certificate::from_pem(pem.as_bytes()));
+            }
+        }
+        Ok(certificates)
+    }
+}
+
+fn held(
+    operation: &'static str,
+    anchor: Option<TrustAnchorDetail>,
+) -> Result<HeldAnchor, AwsError> {
+    let anchor = anchor.ok_or_else(|| lacks(operation, "a trust anchor"))?;
+    let data = anchor.source().and_then(|source| source.source_data());
+    let Some(SourceData::X509CertificateData(pem)) = data else {
+        return Err(AwsError::Answer {
+            operation,
+            what: "names a trust anchor that is no certificate bundle: one of AWS Private CA is not synced".into(),
+        });
+    };
+    let certificates =
+        Certificate::all_from_pem(pem.as_bytes()).map_err(|error| AwsError::Answer {
+            operation,
+            what: format!("holds certificates that cannot be read: {error}"),
+        })?;
+    Ok(HeldAnchor {
+        certificates,
+        enabled: anchor.enabled.unwrap_or(false),
+        name: anchor.name.unwrap_or_default(),
+    })
+}
+
+fn held_crl(crl: CrlDetail) -> Held {
+    let data = crl.crl_data.map(Blob::into_inner).unwrap_or_default();
+    let list = Crl::from_pem(&data).or_else(|_| Crl::from_der(&data));
+    Held {
+        id: crl.crl_id.unwrap_or_default(),
+        name: crl.name.unwrap_or_default(),
+        enabled: crl.enabled.unwrap_or(false),
+        list: list.ok(),
+    }
+}
+
+fn lacks(operation: &'static str, what: &str) -> AwsError {
+    AwsError::Answer {
+        operation,
+        what: format!("lacks {what}"),
+    }
+}
+
+/// Tells an SDK error apart.
+fn read<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> AwsError
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    let cause = causes(error);
+    match error {
+        SdkError::ServiceError(answer) if !answer.raw().status().is_success() => {
+            let status = answer.raw().status().as_u16();
+            let meta = answer.err().meta();
+            let code = meta
+                .code()
+                .map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+            let hint = match code.as_str() {
+                "AccessDeniedException" => {
+                    format!("; the caller's policy must allow rolesanywhere:{operation}")
+                }
+                "ResourceNotFoundException" => {
+                    "; compare the ARN with the console, and its Region".to_owned()
+                }
+                _ => String::new(),
+            };
+            AwsError::Refused {
+                operation,
+                code,
+                message: meta.message().unwrap_or_default().to_owned(),
+                hint,
+            }
+        }
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => AwsError::Answer {
+            operation,
+            what: format!("cannot be read: {cause}"),
+        },
+        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_none() => {
+            AwsError::Credentials { operation, cause }
+        }
+        // The credentials chain fails before a connection is made.
+        SdkError::ConstructionFailure(_) => AwsError::Credentials { operation, cause },
+        _ => AwsError::Unreachable { operation, cause },
+    }
+}
+
+/// An error with all that lies below it.
+fn causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}

@@ -1,0 +1,148 @@
+//! The lab's control plane, as AWS's own Python client sees it.
+
+use std::process::Command;
+
+use crate::sessions::Running;
+use crate::support::{Openssl, Python};
+
+/// Walks through every operation of boto3's client, and what must be refused.
+const WALK: &str = r#"
+import os, sys, json
+for name in [n for n in os.environ if n.startswith('AWS_')]: del os.environ[name]
+import boto3
+from botocore.exceptions import ClientError
+ready = json.loads(sys.argv[1])
+first, second, third, leaf = [open(name).read() for name in sys.argv[2:6]]
+def client(service='rolesanywhere', secret=ready['secretAccessKey'], key=ready['accessKeyId']):
+    return boto3.client(service, endpoint_url=ready['endpoint'], region_name='us-west-2',
+        aws_access_key_id=key, aws_secret_access_key=secret)
+aws = client()
+def bundle(pem):
+    return {'sourceType': 'CERTIFICATE_BUNDLE', 'sourceData': {'x509CertificateData': pem}}
+def refused(code, call, **given):
+    try:
+        call(**given)
+    except ClientError as error:
+        assert error.response['Error']['Code'] == code, error
+        return error.response['Error']['Message']
+    sys.exit(f'{call.__name__} was not refused: {given}')
+
+arn = ready['trustAnchorArn']
+anchor = aws.get_trust_anchor(trustAnchorId=arn.split('/')[1])['trustAnchor']
+assert anchor['trustAnchorArn'] == arn and anchor['enabled']
+assert aws.get_trust_anchor(trustAnchorId=arn)['trustAnchor'] == anchor, 'by ARN, too'
+made = aws.create_trust_anchor(name='two', source=bundle(first + second), enabled=True,
+    notificationSettings=[{'enabled': True, 'event': 'CA_CERTIFICATE_EXPIRY', 'threshold': 90, 'channel': 'ALL'}])['trustAnchor']
+two = made['trustAnchorId']
+assert made['notificationSettings'][0]['threshold'] == 90
+assert 'at most 2' in refused('ValidationException', aws.create_trust_anchor, name='x', source=bundle(first + second + third))
+assert 'basic constraints' in refused('ValidationException', aws.create_trust_anchor, name='x', source=bundle(leaf))
+refused('ValidationException', aws.create_trust_anchor, name='x;y', source=bundle(first))
+refused('ValidationException', aws.create_trust_anchor, name='x', source=bundle('no PEM'))
+refused('ValidationException', aws.update_trust_anchor, trustAnchorId=two, source=bundle(first + second + third))
+refused('ValidationException', aws.create_trust_anchor, name='x', source=bundle(first), tags=[{'key': 'a', 'value': 'b'}])
+refused('ValidationException', aws.put_notification_settings, trustAnchorId=two,
+    notificationSettings=[{'enabled': True, 'event': 'CA_CERTIFICATE_EXPIRY', 'threshold': 360, 'channel': 'NONE'}])
+aws.put_notification_settings(trustAnchorId=two, notificationSettings=[{'enabled': False, 'event': 'END_ENTITY_CERTIFICATE_EXPIRY'}])
+kept = aws.reset_notification_settings(trustAnchorId=two, notificationSettingKeys=[{'event': 'CA_CERTIFICATE_EXPIRY'}])
+assert [one['event'] for one in kept['trustAnchor']['notificationSettings']] == ['END_ENTITY_CERTIFICATE_EXPIRY']
+assert aws.update_trust_anchor(trustAnchorId=two, name='renamed', source=bundle(second))['trustAnchor']['name'] == 'renamed'
+assert not aws.disable_trust_anchor(trustAnchorId=two)['trustAnchor']['enabled']
+assert aws.enable_trust_anchor(trustAnchorId=two)['trustAnchor']['enabled']
+pages = aws.get_paginator('list_trust_anchors').paginate(pageSize=1)
+assert [len(page['trustAnchors']) for page in pages] == [1, 1]
+
+crl = open(sys.argv[6], 'rb').read()
+own = aws.create_trust_anchor(name='own', source=bundle(open(sys.argv[7]).read()), enabled=True)['trustAnchor']['trustAnchorArn']
+imported = aws.import_crl(name='c', crlData=crl, trustAnchorArn=own, enabled=True)['crl']
+assert imported['crlData'] == crl and imported['enabled']
+assert 'not signed' in refused('ValidationException', aws.import_crl, name='c', crlData=crl, trustAnchorArn=arn)
+aws.import_crl(name='c', crlData=crl, trustAnchorArn=own)
+assert 'two CRLs' in refused('ValidationException', aws.import_crl, name='c', crlData=crl, trustAnchorArn=own)
+refused('ValidationException', aws.update_crl, crlId=imported['crlId'], crlData=b'x' * 300_000)
+assert aws.update_crl(crlId=imported['crlId'], name='d', crlData=crl)['crl']['crlId'] == imported['crlId']
+assert [one['name'] for one in aws.list_crls()['crls']] == ['d', 'c']
+assert not aws.disable_crl(crlId=imported['crlId'])['crl']['enabled']
+assert aws.enable_crl(crlId=imported['crlId'])['crl']['enabled']
+assert aws.get_crl(crlId=imported['crlId'])['crl']['name'] == 'd'
+aws.delete_crl(crlId=imported['crlId'])
+refused('ResourceNotFoundException', aws.get_crl, crlId=imported['crlId'])
+
+profile = aws.create_profile(name='p', roleArns=[ready['roleArn']], durationSeconds=900, acceptRoleSessionName=True, enabled=True)['profile']
+id = profile['profileId']
+assert {m['certificateField'] for m in profile['attributeMappings']} == {'x509Subject', 'x509Issuer', 'x509SAN'}
+refused('ValidationException', aws.update_profile, profileId=id, durationSeconds=43200, roleArns=['arn:aws:iam::999999999999:role/x'])
+assert aws.get_profile(profileId=id)['profile']['durationSeconds'] == 900, 'all or nothing'
+assert aws.update_profile(profileId=id, durationSeconds=43200)['profile']['durationSeconds'] == 43200
+narrow = aws.put_attribute_mapping(profileId=id, certificateField='x509Subject', mappingRules=[{'specifier': 'CN'}, {'specifier': 'O'}])
+aws.delete_attribute_mapping(profileId=id, certificateField='x509Subject', specifiers=['O'])
+aws.delete_attribute_mapping(profileId=id, certificateField='x509SAN')
+left = {m['certificateField']: [r['specifier'] for r in m['mappingRules']] for m in aws.get_profile(profileId=id)['profile']['attributeMappings']}
+assert left == {'x509Subject': ['CN'], 'x509Issuer': ['*']}, left
+assert not aws.disable_profile(profileId=id)['profile']['enabled']
+assert aws.enable_profile(profileId=id)['profile']['enabled']
+assert len(aws.list_profiles()['profiles']) == 2
+aws.delete_profile(profileId=id)
+assert aws.list_subjects()['subjects'] == []
+aws.delete_trust_anchor(trustAnchorId=own.split('/')[1])
+
+assert client('sts').get_caller_identity()['Account'] == '111122223333'
+refused('InvalidSignatureException', client(secret='x' * 40).list_crls)
+refused('UnrecognizedClientException', client(key='AKIAELSE').list_crls)
+import urllib.request, urllib.error
+try:
+    urllib.request.urlopen(ready['endpoint'] + '/crls')
+    sys.exit('an unsigned call was taken')
+except urllib.error.HTTPError as error:
+    assert error.code == 403 and 'not AWS' in error.headers['Server']
+print('walked')
+"#;
+
+#[test]
+fn boto_walks_through_the_control_plane() {
+    let openssl = Openssl::new();
+    let file = |name: &str, text: &str| {
+        let path = openssl.file(name, text);
+        path.to_str().expect("a temporary path is text").to_owned()
+    };
+    let [one, two, three] = ["one", "two", "three"].map(|name| {
+        let (certificate, _) = openssl.authority(name);
+        file(name, &certificate)
+    });
+    let leaf = file("leaf", &openssl.leaf("leaf").0);
+    let data = |name: &str| format!("{}/node/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
+    let mut lab = Command::new(env!("CARGO_BIN_EXE_landfast"));
+    let lab = Running::start(lab.args(["lab", "--listen", "127.0.0.1:0", "--trust-anchor", &one]));
+    let (content, said) = Python::run(
+        "python",
+        &[
+            "-c",
+            WALK,
+            &lab.ready.to_string(),
+            &one,
+            &two,
+            &three,
+            &leaf,
+            &data("crl/rsa-int-empty.crl.pem"),
+            &data("pki/rsa-int.crt"),
+        ],
+    );
+    assert!(content, "{said}");
+    assert!(said.ends_with("walked\n"), "{said}");
+}
+
+#[test]
+fn a_lab_serves_this_machine_only() {
+    let data = format!(
+        "{}/node/tests/data/pki/rsa-int.crt",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_landfast"))
+            .args(["lab", "--listen", address, "--trust-anchor", &data])
+            .output()
+            .expect("the binary under test runs");
+        assert_eq!(output.status.code(), Some(4), "{address}: {output:?}");
+        assert!(output.stdout.is_empty(), "no key, no endpoint");
+    }
+}
