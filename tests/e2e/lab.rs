@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use crate::sessions::Running;
-use crate::support::{Openssl, Python};
+use crate::support::{Openssl, Python, Running};
 
 /// Walks through every operation of boto3's client, and what must be refused.
 const WALK: &str = r#"

@@ -13,27 +13,25 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Server, terminate, until};
 
-const NODE: &str = "node-1";
+pub(crate) const NODE: &str = "node-1";
 
 /// A server with root, issuing intermediate, the nodes' role and an AppRole
 /// for one node; and the empty directory of that node.
-struct Site {
-    server: Server,
-    client: Client,
+pub(crate) struct Site {
+    pub(crate) server: Server,
+    pub(crate) client: Client,
     root: String,
-    issuing: String,
+    pub(crate) issuing: String,
     dir: tempfile::TempDir,
 }
 
 impl Site {
-    fn new(server: Server) -> Self {
+    pub(crate) fn new(server: Server) -> Self {
         let client = server.client();
         for mount in ["root", "pki"] {
             server.mount(mount, PLUGIN_NAME);
@@ -94,11 +92,11 @@ impl Site {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn certificate(&self) -> String {
+    pub(crate) fn certificate(&self) -> String {
         fs::read_to_string(self.path("pki/server.pem")).expect("the certificate is there")
     }
 
@@ -107,7 +105,7 @@ impl Site {
     }
 
     /// A command on the node, which has no token but can log in by AppRole.
-    fn node(&self, command: &str) -> Command {
+    pub(crate) fn node(&self, command: &str) -> Command {
         let mut node = self.server.landfast();
         node.env_remove("VAULT_TOKEN")
             .env("HOME", self.dir.path())
@@ -126,7 +124,7 @@ impl Site {
         node
     }
 
-    fn enroll(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn enroll(&self, arguments: &[&str]) -> Value {
         json_of(
             self.node("enroll")
                 .args(["--node-name", NODE])
@@ -135,7 +133,7 @@ impl Site {
     }
 
     /// A session from the lab.
-    fn session(&self, lab: &Lab) -> Output {
+    pub(crate) fn session(&self, lab: &Lab) -> Output {
         self.node("credential-process")
             .args(["--endpoint", &lab.text("endpoint"), "--no-cache"])
             .args(["--trust-anchor-arn", &lab.text("trustAnchorArn")])
@@ -160,14 +158,14 @@ fn role(client: &Client, name: &str, more: Value) {
 }
 
 /// `landfast lab` as a process of its own.
-struct Lab {
+pub(crate) struct Lab {
     child: Child,
     ready: Value,
 }
 
 impl Lab {
     /// A lab whose trust anchor holds one certificate.
-    fn start(site: &Site, anchor: &str) -> Self {
+    pub(crate) fn start(site: &Site, anchor: &str) -> Self {
         let file = site.path("anchor.pem");
         fs::write(&file, anchor).expect("a file in our folder");
         let mut child = site
@@ -189,18 +187,21 @@ impl Lab {
         }
     }
 
-    fn text(&self, field: &str) -> String {
+    pub(crate) fn text(&self, field: &str) -> String {
         self.ready[field].as_str().expect("a text").to_owned()
     }
 
-    /// Imports a CRL, as an operator does with `aws rolesanywhere import-crl`.
-    fn import_crl(&self, crl: &str) {
-        let body = json!({
-            "name": "nodes", "enabled": true, "crlData": STANDARD.encode(crl),
-            "trustAnchorArn": self.text("trustAnchorArn"),
-        });
-        let reply = post(&format!("{}/crls", self.text("endpoint")), &body);
-        assert_eq!(reply, 201, "the lab takes the CRL");
+    /// A command of an operator, with the lab's key and endpoint.
+    pub(crate) fn operator(&self, site: &Site, command: [&str; 2]) -> Command {
+        let mut operator = site.server.landfast();
+        operator
+            .env("AWS_ACCESS_KEY_ID", self.text("accessKeyId"))
+            .env("AWS_SECRET_ACCESS_KEY", self.text("secretAccessKey"))
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .args(command)
+            .args(["--endpoint", &self.text("endpoint")])
+            .args(["--trust-anchor-arn", &self.text("trustAnchorArn")]);
+        operator
     }
 }
 
@@ -210,19 +211,7 @@ impl Drop for Lab {
     }
 }
 
-fn post(url: &str, body: &Value) -> u16 {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(async {
-            let client = reqwest::Client::builder().no_proxy().build();
-            let request = client.expect("a client").post(url).json(body);
-            request.send().await.expect("an answer").status().as_u16()
-        })
-}
-
-fn json_of(command: &mut Command) -> Value {
+pub(crate) fn json_of(command: &mut Command) -> Value {
     let output = command.output().expect("the binary under test runs");
     assert!(output.status.success(), "{}", said(&output));
     serde_json::from_slice(&output.stdout).expect("--json prints JSON")
@@ -236,7 +225,7 @@ fn failure(command: &mut Command) -> (i32, String) {
     (output.status.code().expect("an exit code"), said(&output))
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
 }
 
@@ -296,8 +285,11 @@ fn an_empty_machine_becomes_a_node_until_it_is_revoked() {
             json!({"serial_number": rotated["serialNumber"]}),
         )
         .ok();
-    let crl = site.client.read("pki/issuer/default/crl").ok().text("crl");
-    lab.import_crl(&crl);
+    let synced = json_of(
+        lab.operator(&site, ["crl", "sync"])
+            .args(["--apply", "--json"]),
+    );
+    assert_eq!(synced["state"], "applied");
     let refused = site.session(&lab);
     assert_eq!(refused.status.code(), Some(1));
     let told = said(&refused);

@@ -3,7 +3,7 @@
 //! in for Roles Anywhere, moto for the Security Token Service.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::node::{Lab, NODE, Site, json_of, said};
-use crate::support::{Openssl, Python, Server, terminate, until};
+use crate::support::{Openssl, Python, Server, free_port, terminate, until};
 
 /// What an operator's command printed, and its exit code.
 fn outcome(command: &mut Command) -> (i32, String) {
@@ -37,10 +37,10 @@ fn crl(lab: &Lab, site: &Site, more: &[&str]) -> (i32, String) {
 /// A second issuer in the mount, of the same root.
 fn new_issuer(site: &Site, name: &str) {
     let client = &site.client;
-    let body = json!({"common_name": "nodes, anew", "key_type": "ec"});
+    let body = json!({"common_name": "nodes anew", "key_type": "ec"});
     let csr = client.write("pki/intermediate/generate/internal", body);
     let csr = csr.ok().text("csr");
-    let body = json!({"csr": csr, "common_name": "nodes, anew", "ttl": "43800h"});
+    let body = json!({"csr": csr, "common_name": "nodes anew", "ttl": "43800h"});
     let signed = client.write("root/root/sign-intermediate", body).ok();
     let body = json!({"certificate": signed.text("certificate")});
     let set = client.write("pki/intermediate/set-signed", body).ok();
@@ -61,8 +61,7 @@ struct Moto {
 
 impl Moto {
     fn start() -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let port = port.local_addr().expect("a bound socket").port();
+        let port = free_port();
         let child = Command::new(Python::program("moto_server"))
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .stdout(Stdio::null())
@@ -116,6 +115,15 @@ fn identity(site: &Site, lab: &Lab, endpoint: &str) -> String {
     said.trim().to_owned()
 }
 
+/// Sets a flag when it goes.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Opens sessions all the time while `work` runs: none may be refused.
 fn under_load(site: &Site, lab: &Lab, work: impl FnOnce()) {
     let (stop, opened) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -132,11 +140,13 @@ fn under_load(site: &Site, lab: &Lab, work: impl FnOnce()) {
             }
             refused
         });
+        // The load must end with us, also when we fail.
+        let guard = Stop(&stop);
         work();
         until("a session after the work", Duration::from_secs(20), || {
             (opened.load(Ordering::Relaxed) >= 3).then_some(())
         });
-        stop.store(true, Ordering::Relaxed);
+        drop(guard);
         load.join().expect("the load ends")
     });
     assert!(refused.is_empty(), "refused meanwhile: {refused:?}");

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Python, Running, terminate, until};
+use crate::support::{Python, Running, free_port, script_of, shell, terminate, until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_landfast");
 /// The common name of the vectors' RSA leaf.
@@ -345,23 +345,9 @@ fn a_socket_has_its_permissions_and_goes_with_the_command() {
 /// Every `sh` block of the page on credentials, in its order, in one shell.
 #[test]
 fn the_page_on_credentials_runs_as_written() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/roles-anywhere.md");
-    let page = fs::read_to_string(page).expect("the page is in the repository");
-    let mut script = String::from("trap 'kill $(jobs -p); wait' EXIT\n");
-    for block in page.split("```sh\n").skip(1) {
-        script.push_str(block.split("```").next().expect("a split has a first part"));
-    }
     // The page's ports may be taken here.
-    let free = || {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        socket
-            .local_addr()
-            .expect("a bound socket")
-            .port()
-            .to_string()
-    };
-    let (lab, endpoint) = (free(), free());
-    script = script
+    let (lab, endpoint) = (free_port().to_string(), free_port().to_string());
+    let script = script_of("roles-anywhere.md")
         .replace("9912", &lab)
         .replace("9911", &endpoint)
         .replace(
@@ -376,18 +362,7 @@ fn the_page_on_credentials_runs_as_written() {
     ] {
         fs::copy(data(source), dir.path().join(name)).expect("a file in a fresh folder");
     }
-    let binaries = PathBuf::from(BINARY);
-    let binaries = binaries
-        .parent()
-        .expect("a file lies in a folder")
-        .display();
-    let path = std::env::var("PATH").expect("a PATH");
-    let output = run(Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &script])
-        .env_clear()
-        .env("HOME", dir.path())
-        .env("PATH", format!("{binaries}:{path}"))
-        .current_dir(dir.path()));
+    let output = run(&mut shell(&script, dir.path(), &[]));
     let printed = text(&output);
     for part in [
         "\"AccessKeyId\":\"ASIALAB",

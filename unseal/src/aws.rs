@@ -1,4 +1,4 @@
-//! AWS KMS. No other folder names a type of the AWS SDK.
+//! AWS KMS. No other folder of this crate names a type of the AWS SDK.
 //!
 //! The SDK's own retries and caches are off: they know neither our deadlines nor which failures new credentials can cure. Every
 //! call goes through [`session::Session`], which has a limit for each attempt and for the whole.

@@ -198,7 +198,7 @@ mod tests {
         let leaf = read("pki/rsa-leaf.crt");
         let (int, root) = (read("pki/rsa-int.crt"), read("pki/rsa-root.crt"));
         let next = [read("pki/rsa-root-next.crt")];
-        let (held, wanted) = ([int.clone()], [int.clone(), next[0].clone()]);
+        let (held, wanted) = ([int.clone()], [int, next[0].clone()]);
         let cut_off = |held, wanted, chain| {
             let bundles = Bundles {
                 held,

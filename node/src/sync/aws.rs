@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_rolesanywhere::Client;
 use aws_sdk_rolesanywhere::config::http::HttpResponse;
 use aws_sdk_rolesanywhere::error::{ProvideErrorMetadata, SdkError};
@@ -300,13 +301,21 @@ where
             operation,
             what: format!("cannot be read: {cause}"),
         },
-        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_none() => {
-            AwsError::Credentials { operation, cause }
-        }
-        // The credentials chain fails before a connection is made.
-        SdkError::ConstructionFailure(_) => AwsError::Credentials { operation, cause },
+        _ if lacks_credentials(error) => AwsError::Credentials { operation, cause },
         _ => AwsError::Unreachable { operation, cause },
     }
+}
+
+/// Whether the chain of credential sources is what failed.
+fn lacks_credentials(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// An error with all that lies below it.

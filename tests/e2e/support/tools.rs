@@ -43,7 +43,12 @@ impl Python {
             .expect("Python can be started")
     }
 
-    fn program(command: &str) -> PathBuf {
+    /// Where a command of the environment is.
+    ///
+    /// # Panics
+    ///
+    /// When it is missing.
+    pub(crate) fn program(command: &str) -> PathBuf {
         let program = tools().join("venv/bin").join(command);
         assert!(
             program.exists(),
