@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A hybrid node gets its certificate, from nothing, on a real OpenBao server:
-# start, register, mount, CA, role, login, certificate, trust anchor, refusal.
+# start, register, mount, CA, role, login, certificate, trust anchor, refusal;
+# then AWS-shaped credentials from a lab, and no more of them once it is revoked.
 # Everything happens on 127.0.0.1 and in one temporary folder, and ends with
 # the script. `make demo` builds first.
 #
@@ -38,12 +39,14 @@ fail() { printf 'demo: %s\n' "$1" >&2; tail -n 20 "$dir/server.log" >&2 || true;
 
 dir=$(mktemp -d)
 server=
+lab=
 finish() {
     local status=$?
     if [[ -n ${DEMO_KEEP:-} && $status -eq 0 ]]; then
         printf '\nStill running: export BAO_ADDR=%s BAO_TOKEN=%s   (end it with: kill %s; files in %s)\n' "$BAO_ADDR" "$BAO_TOKEN" "$server" "$dir"
         return
     fi
+    if [[ -n $lab ]]; then kill "$lab" 2>/dev/null || true; wait "$lab" 2>/dev/null || true; fi
     if [[ -n $server ]]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
     rm -rf "$dir"
 }
@@ -166,6 +169,45 @@ if as_node write pki/sign/hybrid-node csr=@"$dir/foreign.csr" >"$dir/refusal" 2>
 fi
 sed -n 's/^\* /   /p' "$dir/refusal"
 grep -q "not allowed" "$dir/refusal" || fail "the refusal says something else: $(cat "$dir/refusal")"
+
+say "A lab stands in for IAM Roles Anywhere: it verifies what AWS verifies"
+"$dir/plugins/landfast" trust-anchor --format pem --output "$dir/anchor.pem"
+"$dir/plugins/landfast" lab --trust-anchor "$dir/anchor.pem" --listen 127.0.0.1:0 >"$dir/lab.json" 2>"$dir/lab.log" &
+lab=$!
+for _ in {1..100}; do
+    [[ -s $dir/lab.json ]] && break
+    kill -0 "$lab" 2>/dev/null || fail "the lab ended: $(cat "$dir/lab.log")"
+    sleep 0.05
+done
+lab_says() { sed -n "s|.*\"$1\":\"\([^\"]*\)\".*|\1|p" "$dir/lab.json"; }
+good "at $(lab_says endpoint), and it says: $(lab_says notice)"
+
+say "node-2 enrols by itself: login, key, certificate, checks, files"
+"$bao" read -field=role_id auth/approle/role/node-2/role-id >"$dir/role-id"
+"$bao" write -f -field=secret_id auth/approle/role/node-2/secret-id >"$dir/secret-id"
+pair=(--certificate "$dir/node-2/server.pem" --private-key "$dir/node-2/server.key")
+run "$dir/plugins/landfast" enroll --node-name node-2 --auth approle --role-id-file "$dir/role-id" \
+    --secret-id-file "$dir/secret-id" "${pair[@]}"
+
+say "node-2 gets AWS credentials for its certificate"
+session() {
+    "$dir/plugins/landfast" credential-process --no-cache --endpoint "$(lab_says endpoint)" "${pair[@]}" \
+        --role-session-name node-2 --trust-anchor-arn "$(lab_says trustAnchorArn)" \
+        --profile-arn "$(lab_says profileArn)" --role-arn "$(lab_says roleArn)"
+}
+session >"$dir/session" 2>"$dir/stderr" || fail "no session: $(cat "$dir/stderr")"
+good "credential-process: access key $(sed -n 's/.*"AccessKeyId":"\([^"]*\)".*/\1/p' "$dir/session"), until $(sed -n 's/.*"Expiration":"\([^"]*\)".*/\1/p' "$dir/session")"
+
+say "node-2 is lost: its certificate is revoked, and AWS is told"
+serial=$(openssl x509 -in "$dir/node-2/server.pem" -noout -serial | sed 's/serial=//; s/../&:/g; s/:$//')
+"$bao" write pki/revoke serial_number="$serial" >/dev/null
+export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+AWS_ACCESS_KEY_ID=$(lab_says accessKeyId) AWS_SECRET_ACCESS_KEY=$(lab_says secretAccessKey)
+run "$dir/plugins/landfast" crl sync --trust-anchor-arn "$(lab_says trustAnchorArn)" --endpoint "$(lab_says endpoint)" --apply
+if session >/dev/null 2>"$dir/refusal"; then fail "a revoked node got a session"; fi
+sed 's/^/   /' "$dir/refusal"
+grep -q "Certificate revoked" "$dir/refusal" || fail "the refusal says something else"
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 
 if [[ -n $seals ]]; then
     say "The server is restarted: nobody types a key, and node-1 renews"

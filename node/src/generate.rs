@@ -8,16 +8,23 @@
 //! Source: EKS user guide, "Prepare credentials for hybrid nodes"; IAM Roles
 //! Anywhere user guide, "Trust model".
 
+pub mod csi;
 mod forms;
+pub mod issuer;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
+use landfast_pki::Secret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::csi::Csi;
+use self::issuer::ServiceAccounts;
 use crate::arn::{Arn, ArnKind};
+use crate::files::FileError;
 use crate::policy::PRINCIPAL;
 use crate::rules::is_node_name;
 use crate::session::DURATIONS;
@@ -60,6 +67,13 @@ pub struct Description {
     /// no key is made.
     #[serde(default)]
     pub seal: Option<String>,
+    /// The issuer of service-account tokens of an EKS Anywhere cluster, for
+    /// pods that take IAM roles.
+    #[serde(default)]
+    pub service_accounts: Option<ServiceAccounts>,
+    /// Certificates of this engine in pods, by the Secrets Store CSI driver.
+    #[serde(default)]
+    pub csi: Option<Csi>,
 }
 
 /// A document, and where it belongs below the output directory.
@@ -69,7 +83,30 @@ pub struct Document {
     pub path: PathBuf,
     /// The content.
     pub text: String,
+    /// Whether it holds a private key: such a file is for its owner only.
+    pub secret: bool,
 }
+
+impl Document {
+    fn public(path: impl Into<PathBuf>, text: String) -> Self {
+        Self {
+            path: path.into(),
+            text,
+            secret: false,
+        }
+    }
+
+    fn json(path: impl Into<PathBuf>, value: &Value) -> Self {
+        Self::public(path, format!("{value:#}\n"))
+    }
+
+    fn yaml(path: impl Into<PathBuf>, value: &Value) -> Self {
+        Self::public(path, yaml::render(value))
+    }
+}
+
+/// Reads a file that the description names.
+pub type Reader<'a> = &'a dyn Fn(&Path) -> Result<Secret<Vec<u8>>, FileError>;
 
 /// What is wrong with a description.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +122,18 @@ pub enum DescriptionError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A file that the description names.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl DescriptionError {
+    fn field(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Field {
+            field,
+            problem: problem.into(),
+        }
+    }
 }
 
 impl Description {
@@ -105,6 +154,24 @@ impl Description {
         all.push(forms::cloud_formation(self));
         all.push(forms::terraform(self));
         all
+    }
+
+    /// The documents for pods, of the parts that the description has.
+    ///
+    /// # Errors
+    /// [`DescriptionError`]: a file that `read` cannot give, or that is not
+    /// what its field wants.
+    pub fn pod_documents(&self, read: Reader<'_>) -> Result<Vec<Document>, DescriptionError> {
+        let mut all = Vec::new();
+        if let Some(accounts) = &self.service_accounts {
+            // Behind the requests that are there already.
+            let number = forms::command_line(self).len() + 1;
+            all.extend(accounts.documents(self, number, read)?);
+        }
+        if let Some(csi) = &self.csi {
+            all.extend(csi.documents()?);
+        }
+        Ok(all)
     }
 
     /// The `NodeConfig` of one node, for `nodeadm init -c file://…`.
@@ -172,10 +239,7 @@ impl Description {
             json!(certificate),
             json!(key),
         );
-        Ok(Document {
-            path: format!("nodeconfig-{node}.yaml").into(),
-            text,
-        })
+        Ok(Document::public(format!("nodeconfig-{node}.yaml"), text))
     }
 
     /// The role's ARN.

@@ -19,6 +19,17 @@ The description, in JSON:
 Optional: role and profile (names), session_seconds (900 to 43200; 3600), seal (which servers
 may unseal with a KMS key, such as \"vault-*\"), and profile_arn once the profile is there.
 
+For pods of EKS Anywhere, two more parts (paths of files are relative to the description):
+  \"service_accounts\": {
+    \"issuer\": \"https://oidc.example/prod\", \"public_keys\": [\"sa.pub\"],
+    \"endpoint_chain\": \"chain.pem\", \"subjects\": [\"default/app\"],
+    \"webhook\": {\"certificate\": \"webhook.pem\", \"private_key\": \"webhook.key\", \"ca\": \"ca.pem\"}
+  }
+  \"csi\": {
+    \"vault_address\": \"https://vault.example:8200\", \"auth_role\": \"app\", \"role\": \"pods\",
+    \"common_name\": \"app.default.svc\", \"name\": \"app\", \"image\": \"registry.example/app:1\"
+  }
+
 Examples:
   landfast generate hybrid.json --output-dir aws
   aws iam create-role --cli-input-json file://aws/aws/1-iam-create-role.json
@@ -31,7 +42,9 @@ Examples:
 /// Write the role, profile, access entry and key policy that hybrid nodes need
 ///
 /// The same resources as requests of the AWS command line, as a CloudFormation
-/// template and as Terraform configuration, and NodeConfig for each --node.
+/// template and as Terraform configuration, and NodeConfig for each --node. For
+/// pods: the documents of a service-account issuer, and manifests that mount
+/// certificates of this engine.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -58,13 +71,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .node
         .iter()
         .map(|node| description.node_config(node));
+    let base = files::parent(path).to_owned();
+    let read = |name: &std::path::Path| files::read_secret(&base.join(name));
     let mut documents = description.documents();
+    documents.extend(description.pod_documents(&read).map_err(wrong)?);
     documents.extend(configs.collect::<Result<Vec<_>, _>>().map_err(wrong)?);
     for document in documents {
         let file = arguments.output_dir.join(&document.path);
         let directory = files::parent(&file);
         fs::create_dir_all(directory).map_err(|error| Failure::file(directory, &error))?;
-        files::write_atomic(&file, document.text.as_bytes(), 0o644)
+        let mode = if document.secret { 0o600 } else { 0o644 };
+        files::write_atomic(&file, document.text.as_bytes(), mode)
             .map_err(|error| Failure::Failed(error.to_string()))?;
         println!("{}", file.display());
     }

@@ -138,12 +138,8 @@ impl Csi {
         if !word(&self.mount, "-_./") {
             return refuse("csi.mount", "the path of a mount");
         }
-        if self.ttl.parse::<u64>().is_err()
-            && !self
-                .ttl
-                .strip_suffix(['s', 'm', 'h', 'd'])
-                .is_some_and(|number| number.parse::<u64>().is_ok())
-        {
+        let number = self.ttl.trim_end_matches(['s', 'm', 'h', 'd']);
+        if self.ttl.len() > number.len() + 1 || number.parse::<u64>().is_err() {
             return refuse("csi.ttl", "a duration such as 24h");
         }
         if !is_node_name(&self.name) || !is_node_name(&self.namespace) {

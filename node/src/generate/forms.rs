@@ -63,7 +63,7 @@ pub(super) fn command_line(description: &Description) -> Vec<Document> {
     requests
         .into_iter()
         .enumerate()
-        .map(|(i, (name, request))| document(&format!("aws/{}-{name}.json", i + 1), &request))
+        .map(|(i, (name, request))| Document::json(format!("aws/{}-{name}.json", i + 1), &request))
         .collect()
 }
 
@@ -128,7 +128,7 @@ pub(super) fn cloud_formation(description: &Description) -> Document {
         "Resources": resources,
         "Outputs": outputs,
     });
-    document("cloudformation.json", &template)
+    Document::json("cloudformation.json", &template)
 }
 
 /// Terraform configuration in JSON, for the `aws` provider.
@@ -180,7 +180,7 @@ pub(super) fn terraform(description: &Description) -> Document {
         );
         outputs["seal_key_arn"] = json!({"value": "${aws_kms_key.seal.arn}"});
     }
-    document(
+    Document::json(
         "main.tf.json",
         &json!({"resource": resources, "output": outputs}),
     )
@@ -200,11 +200,4 @@ fn max_session(description: &Description) -> u32 {
 /// A policy as Terraform text: `${` would start an expression of its own.
 fn literal(policy: &Value) -> String {
     policy.to_string().replace("${", "$${")
-}
-
-fn document(path: &str, value: &Value) -> Document {
-    Document {
-        path: path.into(),
-        text: format!("{value:#}\n"),
-    }
 }

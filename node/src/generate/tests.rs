@@ -173,3 +173,85 @@ fn patterns_match_as_in_a_policy() {
         assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
     }
 }
+
+fn file(name: &std::path::Path) -> Result<Secret<Vec<u8>>, FileError> {
+    crate::files::read_secret(&std::path::Path::new("tests/data").join(name))
+}
+
+fn with(part: &str, value: Value) -> Result<Vec<Document>, DescriptionError> {
+    let mut given = description();
+    given[part] = value;
+    read(&given)?.pod_documents(&file)
+}
+
+fn csi() -> Value {
+    json!({
+        "vault_address": "https://vault.example:8200", "auth_role": "app", "role": "pods",
+        "common_name": "app.default.svc", "name": "app", "image": "registry.example/app:1",
+    })
+}
+
+#[test]
+fn without_their_parts_there_are_no_documents_for_pods() {
+    let plain = read(&description()).unwrap();
+    assert!(plain.pod_documents(&file).unwrap().is_empty());
+}
+
+#[test]
+fn the_three_objects_of_a_pod_are_one_request() {
+    let documents = with("csi", csi()).unwrap();
+    assert_eq!(documents.len(), 3);
+    let class = &documents[0].text;
+    assert_eq!(class.matches("secretPath: \"pki/issue/pods\"").count(), 3);
+    assert_eq!(class.matches("method: \"PUT\"").count(), 3);
+    assert!(documents[2].text.contains("capabilities = [\"update\"]"));
+}
+
+#[test]
+fn a_wrong_field_of_a_pod_is_named() {
+    for (field, value) in [
+        ("vault_address", json!("vault:8200")),
+        ("vault_address", json!("https://vault\" x")),
+        ("auth_role", json!("a b")),
+        ("role", json!("")),
+        ("mount", json!("a\nb")),
+        ("ttl", json!("soon")),
+        ("name", json!("App")),
+        ("common_name", json!("a\nb")),
+        ("image", json!("")),
+        ("mount_path", json!("relative")),
+    ] {
+        let mut wrong = csi();
+        wrong[field] = value;
+        let error = with("csi", wrong).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("csi.{field}")),
+            "{field}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_issuer_is_named() {
+    // A certificate's key is no PUBLIC KEY block, a private key none at all.
+    let good = json!({"issuer": "https://oidc.example/prod", "public_keys": ["pki/rsa-int.crt"]});
+    for (field, value, named) in [
+        ("issuer", json!("http://oidc.example"), "issuer"),
+        ("issuer", json!("https://oidc.example/"), "issuer"),
+        ("issuer", json!("https://oidc.example?x"), "issuer"),
+        ("public_keys", json!([]), "public_keys"),
+        ("public_keys", json!(["pki/rsa-int.key"]), "public_keys"),
+        ("public_keys", json!(["pki/rsa-int.crt"]), "public_keys"),
+        ("subjects", json!(["app"]), "subjects"),
+        ("subjects", json!(["Default/app"]), "subjects"),
+    ] {
+        let mut wrong = good.clone();
+        wrong[field] = value;
+        let error = with("service_accounts", wrong).unwrap_err().to_string();
+        let named = format!("service_accounts.{named}");
+        assert!(error.starts_with(&named), "{field}: {error}");
+    }
+    let missing = json!({"issuer": "https://oidc.example", "public_keys": ["none"]});
+    let error = with("service_accounts", missing).unwrap_err();
+    assert!(matches!(error, DescriptionError::File(_)), "{error}");
+}
