@@ -58,6 +58,7 @@ pub(crate) fn open(settings: &RolesAnywhere) -> Result<Arc<dyn CredentialSource>
         certificate: settings.certificate.clone(),
         private_key: settings.private_key.clone(),
         intermediates: settings.intermediates.clone(),
+        passphrase: None,
         request,
         endpoint,
         // As the AWS clients beside it, which look at no proxy either.

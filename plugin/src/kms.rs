@@ -291,6 +291,8 @@ pub(crate) fn parse(
     let options = ParseOptions {
         key_id: None,
         author,
+        // Whoever may write a mount's configuration must not make sessions of the server's certificate.
+        roles_anywhere: None,
     };
     config.with_stanza(region, |stanza| {
         AwsConfig::parse(stanza, &Environment::of_process(), &options)
