@@ -417,9 +417,19 @@ fn key_file(certificate: &Path, key: &Path, passphrase: Option<&Path>, report: &
             format!("chmod 600 {}", key.display()),
         )
     });
+    let foreign = files::foreign_owner(key).ok().flatten().map(|owner| {
+        Finding::warning(
+            "EE-06",
+            format!(
+                "{}: belongs to user {owner}, who can replace the private key",
+                key.display()
+            ),
+            "give it to root, or to the user whose programs use it (chown)",
+        )
+    });
     report.add(
         "certificate and private key belong together",
-        finding.into_iter().chain(open),
+        finding.into_iter().chain(open).chain(foreign),
     );
 }
 

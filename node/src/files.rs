@@ -117,6 +117,17 @@ pub fn is_open_to_others(path: &Path) -> Result<bool, FileError> {
     Ok(metadata.mode() & 0o077 != 0)
 }
 
+/// The owner of a file that belongs neither to this user nor to root, who may
+/// then replace it.
+///
+/// # Errors
+/// [`FileError`] when the file can't be looked at.
+pub fn foreign_owner(path: &Path) -> Result<Option<u32>, FileError> {
+    let owner = fs::metadata(path).map_err(FileError::at(path))?.uid();
+    let own = rustix::process::geteuid().as_raw();
+    Ok(Some(owner).filter(|owner| *owner != 0 && *owner != own))
+}
+
 /// The directory that a path lies in.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
