@@ -11,6 +11,16 @@ use super::Failure;
 const SERVICE: &str = "/etc/systemd/system/landfast-renew.service";
 const TIMER: &str = "/etc/systemd/system/landfast-renew.timer";
 
+/// The flags that only renewals have.
+const LATER: [&str; 6] = [
+    "--window",
+    "--jitter",
+    "--hook",
+    "--hook-timeout",
+    "--restart-unit",
+    "--textfile",
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kind {
     /// A service and a timer that tries every hour
@@ -31,8 +41,12 @@ pub(super) struct Job<'a> {
     pub(super) arguments: Vec<String>,
     /// Those that only `enroll` takes.
     pub(super) once: Vec<String>,
-    /// The directory of the pair, the one place that is written to.
+    /// Those that only `renew` takes.
+    pub(super) later: Vec<String>,
+    /// The directory of the pair.
     pub(super) directory: &'a Path,
+    /// The directory of the metrics, the only other place that is written to.
+    pub(super) metrics: Option<&'a Path>,
 }
 
 impl Job<'_> {
@@ -86,6 +100,10 @@ impl Job<'_> {
 
     /// What a program that writes one directory and calls one server can do without.
     fn sandbox(&self) -> String {
+        let written = [Some(self.directory), self.metrics].into_iter().flatten();
+        let written: Vec<String> = written
+            .map(|path| systemd_word(&path.display().to_string()))
+            .collect();
         format!(
             "UMask=0077\n\
              NoNewPrivileges=yes\n\
@@ -98,23 +116,24 @@ impl Job<'_> {
              RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n\
              MemoryDenyWriteExecute=yes\n\
              ReadWritePaths={}\n",
-            systemd_word(&self.directory.display().to_string())
+            written.join(" ")
         )
     }
 
     fn systemd_command(&self, command: &str) -> String {
-        let words = self.arguments.iter().map(|word| systemd_word(word));
-        let program = systemd_word(&self.program.display().to_string());
-        words.fold(format!("{program} {command}"), |line, word| {
-            format!("{line} {word}")
-        })
+        self.command(command, &self.later, systemd_word)
     }
 
-    fn shell_command(&self, command: &str) -> String {
-        let words = self.arguments.iter().map(|word| shell_word(word));
-        let program = shell_word(&self.program.display().to_string());
+    fn shell_command(&self, command: &str, own: &[String]) -> String {
+        self.command(command, own, shell_word)
+    }
+
+    /// A command line with the shared arguments and those of its own.
+    fn command(&self, command: &str, own: &[String], quoted: fn(&str) -> String) -> String {
+        let program = quoted(&self.program.display().to_string());
+        let words = self.arguments.iter().chain(own);
         words.fold(format!("{program} {command}"), |line, word| {
-            format!("{line} {word}")
+            format!("{line} {}", quoted(word))
         })
     }
 
@@ -128,10 +147,7 @@ impl Job<'_> {
                 indented(&content, 6)
             );
         }
-        let once = self.once.iter().map(|word| shell_word(word));
-        let enroll = once.fold(self.shell_command("enroll"), |line, word| {
-            format!("{line} {word}")
-        });
+        let enroll = self.shell_command("enroll", &self.once);
         let directory = shell_word(&self.directory.display().to_string());
         let _ = write!(
             out,
@@ -151,7 +167,7 @@ impl Job<'_> {
     }
 
     fn init(&self) -> String {
-        let daemon = self.shell_command("renew --daemon");
+        let daemon = self.shell_command("renew --daemon", &self.later);
         format!(
             r#"#!/bin/sh
 # /etc/init.d/landfast-renew
@@ -217,18 +233,36 @@ fn timer() -> String {
         .to_owned()
 }
 
-/// The arguments of this very call that `renew` takes as well, and those that
-/// only `enroll` does. They have been parsed, so every flag has its value.
+/// The arguments of one call, by who takes them.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// Both `enroll` and `renew`.
+    pub(super) shared: Vec<String>,
+    /// Only `enroll`.
+    pub(super) once: Vec<String>,
+    /// Only `renew`.
+    pub(super) later: Vec<String>,
+}
+
+/// Whether one of the arguments is about renewals.
+pub(super) fn is_about_renewal(mut arguments: impl Iterator<Item = String>) -> bool {
+    arguments.any(|argument| {
+        let flag = argument.split('=').next().unwrap_or_default();
+        LATER.contains(&flag)
+    })
+}
+
+/// Sorts the arguments of this very call. They have been parsed, so every flag
+/// has its value.
 ///
 /// # Errors
 /// An argument that means something else on the node, or nothing at all.
-pub(super) fn split(
-    arguments: impl Iterator<Item = String>,
-) -> Result<(Vec<String>, Vec<String>), Failure> {
+pub(super) fn split(arguments: impl Iterator<Item = String>) -> Result<Parts, Failure> {
     const ONCE: [&str; 2] = ["--node-config", "--description"];
-    const FILES: [&str; 11] = [
+    const FILES: [&str; 12] = [
         ONCE[0],
         ONCE[1],
+        LATER[5],
         "--ca-cert",
         "--token-file",
         "--role-id-file",
@@ -239,7 +273,7 @@ pub(super) fn split(
         "--certificate",
         "--private-key",
     ];
-    let (mut shared, mut once) = (Vec::new(), Vec::new());
+    let mut parts = Parts::default();
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         let (flag, value) = match argument.split_once('=') {
@@ -266,13 +300,15 @@ pub(super) fn split(
             )));
         }
         let list = if ONCE.contains(&flag.as_str()) {
-            &mut once
+            &mut parts.once
+        } else if LATER.contains(&flag.as_str()) {
+            &mut parts.later
         } else {
-            &mut shared
+            &mut parts.shared
         };
         list.extend([flag, value]);
     }
-    Ok((shared, once))
+    Ok(parts)
 }
 
 /// A word of an `ExecStart` line.
@@ -318,12 +354,14 @@ mod tests {
 
     fn job(arguments: &[&str]) -> Job<'static> {
         let arguments = arguments.iter().map(|word| (*word).to_owned());
-        let (arguments, once) = split(arguments).unwrap();
+        let parts = split(arguments).unwrap();
         Job {
             program: Path::new("/usr/local/bin/landfast"),
-            arguments,
-            once,
+            arguments: parts.shared,
+            once: parts.once,
+            later: parts.later,
             directory: Path::new("/etc/iam/pki"),
+            metrics: Some(Path::new("/var/lib/metrics")),
         }
     }
 
@@ -349,7 +387,10 @@ mod tests {
             ),
             "{unit}"
         );
-        assert!(unit.contains("ReadWritePaths=/etc/iam/pki\n"), "{unit}");
+        assert!(
+            unit.contains("ReadWritePaths=/etc/iam/pki /var/lib/metrics\n"),
+            "{unit}"
+        );
     }
 
     #[test]
@@ -404,6 +445,25 @@ mod tests {
             start.contains("--node-config /etc/eks/node.yaml --description /etc/eks/hybrid.json"),
             "{start}"
         );
+    }
+
+    #[test]
+    fn only_renewals_have_hooks_and_hours() {
+        let job = job(&[
+            "--address",
+            "https://v:8200",
+            "--hook=systemctl reload nginx",
+            "--window",
+            "02:00-05:00",
+        ]);
+        for kind in [Kind::Systemd, Kind::SystemdDaemon] {
+            let unit = job.render(kind);
+            let flags = "--hook \"systemctl reload nginx\" --window 02:00-05:00\n";
+            assert!(unit.contains(flags), "{unit}");
+        }
+        let start = job.render(Kind::CloudInit);
+        let start = start.split_once("runcmd:").unwrap().1;
+        assert!(!start.contains("--hook"), "{start}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use landfast_node::files;
 use landfast_node::generate::{Description, Document};
 use landfast_node::vault::Vault;
 
-use super::{Failure, emit, node};
+use super::{Failure, emit, node, renew};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,6 +50,9 @@ pub(super) struct Arguments {
     #[command(flatten)]
     certificate: node::CertificateArguments,
 
+    #[command(flatten)]
+    renewal: renew::RenewalArguments,
+
     /// Get a certificate for a new key, whatever is in place
     #[arg(long)]
     rotate_key: bool,
@@ -80,6 +83,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     super::log_to_stderr(super::Detail::Warnings);
     if let Some(kind) = arguments.emit {
         return print(arguments, kind);
+    }
+    if emit::is_about_renewal(std::env::args().skip(2)) {
+        return Err(Failure::Usage(
+            "how to renew is a matter of `landfast renew`, or of --emit".into(),
+        ));
     }
     let enrolment = arguments.certificate.enrolment()?;
     let due = arguments.certificate.due();
@@ -156,11 +164,13 @@ fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
         ));
     }
     // The first two are this program and `enroll`.
-    let (shared, once) = emit::split(std::env::args().skip(2))?;
+    let parts = emit::split(std::env::args().skip(2))?;
     let job = emit::Job {
         program: &arguments.program,
-        arguments: shared,
-        once,
+        arguments: parts.shared,
+        once: parts.once,
+        later: parts.later,
+        metrics: arguments.renewal.metrics(),
         directory: arguments
             .certificate
             .certificate

@@ -1,6 +1,6 @@
 //! `landfast renew`: the certificate of a node, again and again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -69,7 +69,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What a renewal has that an enrolment has not.
+/// What a renewal has that an enrolment has not; `enroll --emit` passes it on.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Renewal")]
 pub(super) struct RenewalArguments {
@@ -100,6 +100,13 @@ pub(super) struct RenewalArguments {
     /// Write metrics to this file, for node_exporter's textfile collector
     #[arg(long, value_name = "FILE")]
     textfile: Option<PathBuf>,
+}
+
+impl RenewalArguments {
+    /// The directory of the metrics.
+    pub(super) fn metrics(&self) -> Option<&Path> {
+        self.textfile.as_deref()?.parent()
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
