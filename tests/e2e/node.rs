@@ -1,6 +1,7 @@
 //! A hybrid node's life: a real server signs its certificates, the lab stands
 //! in for Roles Anywhere.
 
+mod emitted;
 mod logins;
 mod trouble;
 
@@ -298,29 +299,8 @@ fn an_empty_machine_becomes_a_node_until_it_is_revoked() {
     site.enroll(&["--rotate-key"]);
     assert!(site.session(&lab).status.success(), "a new start");
 
-    the_emitted_script_is_complete(&site);
     a_root_alone_is_no_anchor_for_nodes(&site);
     failures_have_their_codes(&site);
-}
-
-/// `--emit` prints a script that a shell takes, with this call's arguments.
-fn the_emitted_script_is_complete(site: &Site) {
-    let output = site
-        .node("enroll")
-        .args(["--address", "https://vault.example:8200", "--emit", "init"])
-        .output()
-        .expect("the binary under test runs");
-    assert!(output.status.success(), "{}", said(&output));
-    let script = String::from_utf8(output.stdout).expect("text");
-    for part in [
-        "/usr/local/bin/landfast renew --daemon",
-        "--address https://vault.example:8200",
-        "--auth approle",
-        "--secret-id-file /",
-    ] {
-        assert!(script.contains(part), "{part}:\n{script}");
-    }
-    assert!(!script.contains("--json"), "{script}");
 }
 
 /// Hybrid nodes send no chain, so the issuing CA must be in the anchor; our

@@ -163,6 +163,53 @@ fn an_encrypted_key_needs_its_passphrase_and_an_open_one_is_told() {
     }
 }
 
+/// The command in the place of `aws_signing_helper` in a config file, with the
+/// flags that nodeadm writes: the SDK runs it, and AWS is asked once.
+#[test]
+fn an_sdk_runs_the_credential_process_and_aws_is_asked_once() {
+    let node = Node::new(&[]);
+    let config = node.path("config");
+    let line = format!(
+        "[default]\nregion = us-west-2\ncredential_process = {BINARY} credential-process --certificate {} --private-key {} \
+         --trust-anchor-arn {} --profile-arn {} --role-arn {} --role-session-name {NODE} --with-proxy --endpoint {}\n",
+        data("pki/rsa-leaf.crt"),
+        data("pki/rsa-leaf.key"),
+        node.lab.text("trustAnchorArn"),
+        node.lab.text("profileArn"),
+        node.lab.text("roleArn"),
+        node.lab.text("endpoint"),
+    );
+    fs::write(&config, line).expect("our own folder");
+    let cache = node.path("cache");
+    let keys: Vec<String> = (0..3)
+        .map(|_| {
+            let (content, said) = node.python(
+                "import botocore.session\n\
+                 print(botocore.session.Session().get_credentials().get_frozen_credentials().access_key)",
+                &[
+                    ("AWS_CONFIG_FILE", config.to_str().expect("a text")),
+                    ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
+                    ("LANDFAST_CACHE_DIR", cache.to_str().expect("a text")),
+                    ("NO_PROXY", "127.0.0.1"),
+                ],
+            );
+            assert!(content, "{said}");
+            said.lines()
+                .find(|line| line.starts_with("ASIALAB"))
+                .unwrap_or_else(|| panic!("no key: {said}"))
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(keys[0], keys[1]);
+    assert_eq!(keys[0], keys[2]);
+    let files: Vec<_> = fs::read_dir(&cache).expect("the cache").collect();
+    assert_eq!(files.len(), 1, "one session");
+    for file in files {
+        let metadata = file.and_then(|file| file.metadata()).expect("a file");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    }
+}
+
 /// A proxy that knows CONNECT; it tells where it was asked to.
 fn proxy() -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
