@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         .is_some_and(|first| !first.to_string_lossy().starts_with('-'));
     match launched_as().filter(|_| !command) {
         Some(PluginKind::Secret) => {
+            landfast_plugin::lend_roles_anywhere(roles_anywhere::open);
             let version = concat!("v", env!("CARGO_PKG_VERSION"));
             serve::<landfast_plugin::Mount>(Options::default().version(version))
         }

@@ -4,7 +4,7 @@
 //! value may name one, and a connection without credentials of its own goes to AWS and nowhere else.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use landfast_pki::{Curve, KeyType, PublicKey, SignatureAlgorithm, digest_for};
 use landfast_sdk::logical::Error;
 use landfast_unseal::aws::{AwsSigner, Limits, Session};
-use landfast_unseal::config::{AwsConfig, KeyReference};
+use landfast_unseal::config::{AwsConfig, KeyReference, OpenRolesAnywhere};
 use landfast_unseal::{Author, Class, Digest, Environment, KmsSigner, ParseOptions, SigningScheme};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -32,6 +32,15 @@ const SIGNING: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 15_
 
 /// How long a signature waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// See [`lend_roles_anywhere`].
+static ROLES_ANYWHERE: OnceLock<OpenRolesAnywhere> = OnceLock::new();
+
+/// Says, once for the process, who opens sessions of IAM Roles Anywhere: mounts that use the server's identity have one if the server's
+/// environment names it. The server makes mounts by themselves, so nothing can be handed to each.
+pub fn lend_roles_anywhere(open: OpenRolesAnywhere) {
+    let _ = ROLES_ANYWHERE.set(open);
+}
 
 /// The connection as it is configured now. It holds no connection open before the first use.
 #[derive(Default)]
@@ -291,8 +300,8 @@ pub(crate) fn parse(
     let options = ParseOptions {
         key_id: None,
         author,
-        // Whoever may write a mount's configuration must not make sessions of the server's certificate.
-        roles_anywhere: None,
+        // Only the server's own environment can name such a session: from whoever writes a mount's configuration those keys are refused.
+        roles_anywhere: ROLES_ANYWHERE.get().copied(),
     };
     config.with_stanza(region, |stanza| {
         AwsConfig::parse(stanza, &Environment::of_process(), &options)

@@ -25,5 +25,5 @@ mod table;
 mod url;
 
 pub use clock::{Clock, FixedClock, SystemClock};
-pub use kms::KeyService;
+pub use kms::{KeyService, lend_roles_anywhere};
 pub use mount::Mount;

@@ -433,16 +433,24 @@ async fn another_region_decrypts_while_the_first_is_out() {
         Class::Outage
     );
     fake.heal();
+    let other = seal.encrypt(b"y", b"").await.expect("encrypts");
     fake.take_operations();
     fake.set_state(MULTI_REGION_KEY, "Disabled");
     assert!(
-        seal.decrypt(&blob, b"")
+        seal.decrypt(&other, b"")
             .await
             .expect_err("disabled")
             .to_string()
             .contains("DisabledException")
     );
     assert_eq!(fake.take_operations(), ["Decrypt"]);
+    // What was opened a moment ago opens without asking, but only with the same additional data.
+    assert_eq!(
+        seal.decrypt(&blob, b"").await.expect("remembered").expose(),
+        b"x"
+    );
+    assert!(seal.decrypt(&blob, b"other").await.is_err());
+    assert_eq!(fake.take_operations(), [""; 0]);
 }
 
 #[tokio::test]
