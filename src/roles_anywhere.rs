@@ -58,7 +58,7 @@ pub(crate) fn open(settings: &RolesAnywhere) -> Result<Arc<dyn CredentialSource>
         certificate: settings.certificate.clone(),
         private_key: settings.private_key.clone(),
         intermediates: settings.intermediates.clone(),
-        passphrase: None,
+        passphrase: settings.passphrase_file.clone(),
         request,
         endpoint,
         // As the AWS clients beside it, which look at no proxy either.

@@ -8,11 +8,12 @@ use crate::credentials::CredentialSource;
 use crate::error::Error;
 
 /// The stanza's keys. Each also counts as an environment variable, in capitals and with `LANDFAST_` in front.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "roles_anywhere_ca_file",
     "roles_anywhere_certificate",
     "roles_anywhere_endpoint",
     "roles_anywhere_intermediates",
+    "roles_anywhere_passphrase_file",
     "roles_anywhere_private_key",
     "roles_anywhere_profile_arn",
     "roles_anywhere_role_arn",
@@ -43,6 +44,8 @@ pub struct RolesAnywhere {
     pub certificate: PathBuf,
     /// Its private key in PEM.
     pub private_key: PathBuf,
+    /// File with the passphrase of an encrypted key.
+    pub passphrase_file: Option<PathBuf>,
     /// Further certificates of the chain in PEM.
     pub intermediates: Option<PathBuf>,
     /// Endpoint instead of the service's own.
@@ -121,6 +124,7 @@ impl RolesAnywhere {
             role_arn: needed("roles_anywhere_role_arn")?,
             certificate: file("roles_anywhere_certificate", "/etc/iam/pki/server.pem"),
             private_key: file("roles_anywhere_private_key", "/etc/iam/pki/server.key"),
+            passphrase_file: value("roles_anywhere_passphrase_file").map(PathBuf::from),
             intermediates: value("roles_anywhere_intermediates").map(PathBuf::from),
             endpoint: value("roles_anywhere_endpoint"),
             ca_file: value("roles_anywhere_ca_file").map(PathBuf::from),
