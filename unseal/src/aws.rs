@@ -9,14 +9,14 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{KeySpec, KeyState, KeyUsageType};
+use aws_sdk_kms::types::{DataKeySpec, KeySpec, KeyState, KeyUsageType};
 
 use crate::config::{AwsConfig, KeyReference};
 use crate::envelope::Envelope;
 use crate::error::{Class, Error};
 use crate::recent::Recent;
 use crate::secret::Secret;
-use crate::wrapper::{Context, KeyEncryptionKey, WrappedKey};
+use crate::wrapper::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 
 mod credentials;
 mod failure;
@@ -216,6 +216,31 @@ impl KeyEncryptionKey for AwsKms {
             recent.keep(wrapped, key.clone());
         }
         Ok(key)
+    }
+
+    async fn generate_data_key(&self, context: &Context) -> Result<DataKey, Error> {
+        let reference = self.configured()?;
+        let answer = self
+            .session
+            .at_home("GenerateDataKey", Some(reference.as_str()), |client| {
+                let request = client
+                    .generate_data_key()
+                    .key_id(reference.as_str())
+                    .key_spec(DataKeySpec::Aes256)
+                    .set_encryption_context(sdk_context(context));
+                async move { request.send().await }
+            })
+            .await?;
+        let missing = || Error::Config("GenerateDataKey returned no key".to_owned());
+        let plaintext = answer.plaintext.ok_or_else(missing)?;
+        let plaintext = Arc::new(Secret::new(plaintext.into_inner()));
+        let key_id = answer.key_id.ok_or_else(missing)?;
+        self.learn(&key_id);
+        let ciphertext = answer.ciphertext_blob.ok_or_else(missing)?.into_inner();
+        Ok(DataKey {
+            plaintext,
+            wrapped: WrappedKey { key_id, ciphertext },
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`KeyEncryptionKey`] is what an envelope asks: wrap this data key. [`aws`] leaves that to AWS KMS, [`local`] keeps the key in a
 //!   file.
 //! - [`KmsSigner`] is a private key that signs in a key service, for certificate authorities.
+//! - [`sealed`] keeps a private key in storage, wrapped by any of these.
 //! - [`kms_plugin::KmsPlugin`] offers all of it to OpenBao as a plugin of type `kms`.
 //! - [`serve`] offers it to any Vault or OpenBao over HTTPS, in the manner of their transit engine.
 //! - [`config`] is the seal stanza as operators have it already; [`CredentialSource`] lets other parts of landfast lend AWS credentials.
@@ -25,6 +26,7 @@ pub mod kms_plugin;
 pub mod local;
 pub mod process;
 mod recent;
+pub mod sealed;
 mod secret;
 pub mod serve;
 pub mod stanza;
@@ -37,5 +39,5 @@ pub use envelope::Envelope;
 pub use error::{Class, Error, ServiceError};
 pub use secret::Secret;
 pub use wrapper::{
-    Context, Digest, KeyEncryptionKey, KmsSigner, SigningScheme, WrappedKey, Wrapper,
+    Context, DataKey, Digest, KeyEncryptionKey, KmsSigner, SigningScheme, WrappedKey, Wrapper,
 };

@@ -130,6 +130,20 @@ pub trait KeyEncryptionKey: Debug + Send + Sync {
         })
     }
 
+    /// A data key for one record, always a new one, made where the key service makes such keys (`GenerateDataKey` of AWS KMS). Seals use
+    /// [`KeyEncryptionKey::data_key`] instead, whose calls operators have allowed since long ago.
+    ///
+    /// # Errors
+    /// As [`KeyEncryptionKey::wrap`].
+    async fn generate_data_key(&self, context: &Context) -> Result<DataKey, Error> {
+        let plaintext = crate::crypto::random_key()?;
+        let wrapped = self.wrap(plaintext.expose(), context).await?;
+        Ok(DataKey {
+            plaintext: Arc::new(plaintext),
+            wrapped,
+        })
+    }
+
     /// Opens a data key of stored data.
     ///
     /// # Errors
@@ -165,6 +179,10 @@ impl KeyEncryptionKey for Arc<dyn KeyEncryptionKey> {
 
     async fn data_key(&self, context: &Context) -> Result<DataKey, Error> {
         self.as_ref().data_key(context).await
+    }
+
+    async fn generate_data_key(&self, context: &Context) -> Result<DataKey, Error> {
+        self.as_ref().generate_data_key(context).await
     }
 
     async fn open_data_key(

@@ -585,10 +585,23 @@ fn kms(state: &State, operation: &str, parameters: &Value, region: &str) -> Resu
                 "MultiRegion": key.id.starts_with("mrk-"), "Enabled": key.state == "Enabled",
             }}))
         }
-        "Encrypt" => {
+        "Encrypt" | "GenerateDataKey" => {
             let key = find(key_id)?;
             usable(key)?;
-            let plaintext = bytes("Plaintext");
+            let mut fresh = [0; 32];
+            rand::fill(&mut fresh).expect("random");
+            let generated = operation == "GenerateDataKey";
+            if generated && parameters["KeySpec"] != "AES_256" {
+                return refuse(
+                    "ValidationException",
+                    "this stand-in makes AES_256 keys only",
+                );
+            }
+            let plaintext = if generated {
+                fresh.to_vec()
+            } else {
+                bytes("Plaintext")
+            };
             if key.signer.is_some() {
                 return refuse("InvalidKeyUsageException", "not an encryption key");
             }
@@ -610,9 +623,14 @@ fn kms(state: &State, operation: &str, parameters: &Value, region: &str) -> Resu
                 .expect("seals");
             let (ciphertext, tag) = sealed.split_at(sealed.len() - 16);
             let blob = [key.id.as_bytes(), &nonce, tag, ciphertext].concat();
-            Ok(
-                json!({"KeyId": arn(region, &key.id), "CiphertextBlob": STANDARD.encode(blob), "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}),
-            )
+            let mut answer =
+                json!({"KeyId": arn(region, &key.id), "CiphertextBlob": STANDARD.encode(blob)});
+            if generated {
+                answer["Plaintext"] = json!(STANDARD.encode(fresh));
+            } else {
+                answer["EncryptionAlgorithm"] = json!("SYMMETRIC_DEFAULT");
+            }
+            Ok(answer)
         }
         "Decrypt" => {
             let blob = bytes("CiphertextBlob");
