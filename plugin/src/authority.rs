@@ -21,6 +21,7 @@ use crate::entry::time::StoredTime;
 use crate::issuers::{self, Issuers};
 use crate::keys::{self, Keys};
 use crate::mount::Mount;
+use crate::seal;
 
 /// A change in the making. While it lives, no other change of issuers or keys can start.
 pub(crate) struct Change<'a> {
@@ -252,8 +253,11 @@ impl<'a> Change<'a> {
     /// Carries the plan out, deleting the issuers and keys named.
     ///
     /// # Errors
-    /// When storage fails; the plan may then have taken effect in part, up to some point of the order.
-    pub(crate) async fn commit(self, issuers: &[String], keys: &[String]) -> Result<(), Error> {
+    /// When storage fails; the plan may then have taken effect in part, up to some point of the order. When a new key cannot be sealed, although the
+    /// mount's keys are; then nothing was stored.
+    pub(crate) async fn commit(mut self, issuers: &[String], keys: &[String]) -> Result<(), Error> {
+        let entries = self.new_keys.iter_mut().map(|(key, _)| key);
+        let sealed = seal::seal_new(self.mount, entries).await?;
         let mut writes: Vec<Write> = self
             .new_keys
             .iter()
@@ -289,6 +293,9 @@ impl<'a> Change<'a> {
             return Ok(());
         }
         self.mount.save(writes).await?;
+        for (id, key) in &sealed {
+            seal::remember(self.mount, id, key);
+        }
         for (serial, entry) in &self.revoked {
             self.mount.crl.note(serial, entry);
         }

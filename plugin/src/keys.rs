@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use landfast_pki::{KeyEncoding, KeyType, PrivateKey, PublicKey, Secret, pem};
 use landfast_sdk::logical::Error;
+use landfast_unseal::sealed::SealedKey;
 use tokio::sync::OnceCell;
 
 use crate::ca_key::CaKey;
@@ -13,6 +14,7 @@ use crate::entry::key::{self, KeyEntry, KmsPlace};
 use crate::issuers::{DEFAULT, is_name};
 use crate::kms::KmsKey;
 use crate::mount::{Mount, internal};
+use crate::seal;
 
 /// What is known of a key without its private half.
 #[derive(Debug)]
@@ -27,7 +29,37 @@ pub(crate) struct LoadedKey {
     public: Option<PublicKey>,
     /// Where the private half is, if AWS KMS keeps it.
     pub(crate) kms: Option<KmsPlace>,
+    custody: Custody,
     signer: OnceCell<CaKey>,
+}
+
+/// In which form the private half is stored.
+#[derive(Debug)]
+pub(crate) enum Custody {
+    /// As the built-in engine stores it, guarded by the server's barrier alone.
+    Clear,
+    /// Sealed by this record.
+    Sealed(Box<SealedKey>),
+    /// Sealed, but the record cannot be read; the text says why.
+    Unreadable(String),
+    /// Not here.
+    Elsewhere,
+}
+
+impl Custody {
+    fn of(entry: &KeyEntry) -> Self {
+        if entry.is_sealed() {
+            return match SealedKey::decode(entry.expose()) {
+                Ok(record) => Self::Sealed(Box::new(record)),
+                Err(why) => Self::Unreadable(why.to_string()),
+            };
+        }
+        if entry.expose().is_empty() {
+            Self::Elsewhere
+        } else {
+            Self::Clear
+        }
+    }
 }
 
 /// All keys of a mount.
@@ -71,6 +103,19 @@ impl LoadedKey {
         is_usable(&self.kind)
     }
 
+    /// In which form the private half is stored.
+    pub(crate) fn custody(&self) -> &Custody {
+        &self.custody
+    }
+
+    /// The record of a sealed key.
+    pub(crate) fn sealed(&self) -> Option<&SealedKey> {
+        match &self.custody {
+            Custody::Sealed(record) => Some(record),
+            _ => None,
+        }
+    }
+
     /// The public half. The private one is looked at only where its entry has nothing else.
     ///
     /// # Errors
@@ -99,6 +144,13 @@ impl LoadedKey {
                     place: place.clone(),
                     public: public.clone(),
                 }));
+            }
+            match &self.custody {
+                Custody::Sealed(record) => {
+                    return seal::open(mount, &self.id, record).await.map(CaKey::from);
+                }
+                Custody::Unreadable(why) => return Err(unreadable(&self.id, why)),
+                Custody::Clear | Custody::Elsewhere => {}
             }
             let key = KeyEntry::key(&self.id);
             let bytes = mount
@@ -136,7 +188,11 @@ pub(crate) async fn all(mount: &Mount) -> Result<Arc<Keys>, Error> {
                     keys.names.insert(entry.name.clone(), entry.id.clone());
                 }
                 let (id, name) = (entry.id.clone(), entry.name.clone());
-                let public = stored_public(&entry);
+                let custody = Custody::of(&entry);
+                let public = match &custody {
+                    Custody::Sealed(record) => seal::public_key(record),
+                    _ => stored_public(&entry),
+                };
                 let kind = match (&entry.kms, &public) {
                     (Some(_), Some(public)) => kind(public).to_owned(),
                     _ => entry.private_key_type.clone(),
@@ -147,10 +203,12 @@ pub(crate) async fn all(mount: &Mount) -> Result<Arc<Keys>, Error> {
                     kind,
                     public,
                     kms: entry.kms.clone(),
+                    custody,
                     signer: OnceCell::new(),
                 };
                 keys.by_id.insert(id, Arc::new(loaded));
             }
+            mount.seal.keep_only(|id| keys.by_id.contains_key(id));
             Ok(keys)
         })
         .await

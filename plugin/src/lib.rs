@@ -21,6 +21,7 @@ mod mount;
 mod paths;
 mod pki;
 mod role;
+mod seal;
 mod table;
 mod url;
 

@@ -17,6 +17,7 @@ use crate::crl::{self, CrlState};
 use crate::kms::{KeyService, Kms};
 use crate::paths::leaf::SERIAL_NUMBER;
 use crate::paths::revoke;
+use crate::seal::{self, Seal};
 use crate::{pki, table};
 
 /// One mounted PKI engine.
@@ -37,6 +38,8 @@ pub struct Mount {
     pub(crate) crl: CrlState,
     /// The way to AWS KMS.
     pub(crate) kms: Kms,
+    /// Opened sealed keys, and how far their migration is.
+    pub(crate) seal: Seal,
 }
 
 /// A mount as handlers get it.
@@ -232,6 +235,7 @@ impl Backend for Mount {
             authority: Mutex::new(()),
             revoking: Mutex::new(()),
             crl: CrlState::default(),
+            seal: Seal::default(),
             kms: Kms::default(),
             key_service: OnceLock::new(),
         })
@@ -239,6 +243,21 @@ impl Backend for Mount {
 
     fn table() -> Table<Self> {
         table::table()
+    }
+
+    /// Goes on with what a crash left, where this node may write. It must not hold up an unseal.
+    async fn initialize(self: Arc<Self>) -> Result<(), Error> {
+        tokio::spawn(async move {
+            match self.system.replication_state().await {
+                Ok(state) if !state.is_read_only() => {
+                    if let Err(error) = seal::periodic(&self).await {
+                        tracing::warn!(%error, "a migration of CA keys could not go on");
+                    }
+                }
+                _ => {}
+            }
+        });
+        Ok(())
     }
 
     /// Ends a lease that came with a certificate, by revoking the certificate.
@@ -256,11 +275,13 @@ impl Backend for Mount {
         }
     }
 
-    /// The minute's work. Only the node that may write does it.
+    /// The minute's work. Only the node that may write does it, but for the opening of sealed keys.
     async fn periodic(self: Arc<Self>) -> Result<(), Error> {
+        seal::warm(&self).await?;
         if self.system.replication_state().await?.is_read_only() {
             return Ok(());
         }
+        seal::periodic(&self).await?;
         crl::periodic(&self).await
     }
 
@@ -270,6 +291,7 @@ impl Backend for Mount {
     }
 
     fn cleanup(&self) {
+        self.seal.close();
         self.cache.clear();
     }
 }

@@ -7,7 +7,7 @@ use landfast_sdk::logical::{Path, Table, path, rule};
 use crate::Mount;
 use crate::paths::{
     cluster, crl, defaults, fetch, hybrid_role, import, intermediate, issue, issuers, keys, kms,
-    revoke, roles, root, settings, sign, trust_anchor, urls,
+    revoke, roles, root, seal, settings, sign, trust_anchor, urls,
 };
 
 /// The whole table.
@@ -17,6 +17,7 @@ pub(crate) fn table() -> Table<Mount> {
         anchor_rows(),
         issuer_rows(),
         key_rows(),
+        seal_rows(),
         revocation_rows(),
         role_rows(),
         leaf_rows(),
@@ -31,6 +32,7 @@ pub(crate) fn table() -> Table<Mount> {
             "config/ca_bundle.bak",
             "config/key/",
             "landfast/config/kms",
+            "landfast/config/seal",
         ])
         .local_storage(&[
             "revoked/",
@@ -282,6 +284,30 @@ fn key_rows() -> Vec<Path<Mount>> {
             .update(kms::write)
             .delete(kms::delete),
         path("config/keys", "Read and set the default key.").read(defaults::read_key).update(defaults::write_key),
+    ]
+}
+
+fn seal_rows() -> Vec<Path<Mount>> {
+    vec![
+        path("config/seal", "Read and set what seals the CA keys of the mount.")
+            .describe(
+                "Sealed keys are stored wrapped by a key in AWS KMS, and opened once for each process of the plugin. Writing tries the key out first, \
+                 and stores nothing if that fails. It decides how new keys are stored; seal/migrate brings the stored ones there. Type none is the way \
+                 back.",
+            )
+            .read(seal::read)
+            .update(seal::write)
+            .delete(seal::delete),
+        path("seal/status", "Read how the CA keys are stored, and how far a migration is.")
+            .describe("Works while the key service is away. Counts say how many keys are sealed and how many are to be changed by seal/migrate.")
+            .read(seal::status),
+        path("seal/migrate", "Bring all CA keys to what config/seal says.")
+            .describe(
+                "Seals keys that are stored in clear, wraps the data keys anew where the settings name other keys, and with type none stores keys as the \
+                 built-in engine does. The work goes on in the background, also after a restart; each key is in its old form or in its new one at any \
+                 moment.",
+            )
+            .update(seal::migrate),
     ]
 }
 

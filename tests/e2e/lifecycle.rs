@@ -111,7 +111,7 @@ fn it_stands_in_for_pki_on_the_previous_release() {
 }
 
 /// Points a mount at another version of its plugin, as an operator does.
-fn switch(server: &Server, mount: &str, version: &str) {
+pub(crate) fn switch(server: &Server, mount: &str, version: &str) {
     let client = server.client();
     client
         .write(

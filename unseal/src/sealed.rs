@@ -200,6 +200,22 @@ impl SealedKey {
         })
     }
 
+    /// Makes sure that each wrap by itself opens the record, before anything else that holds the key is let go. The cipher authenticates: what
+    /// opens is what was sealed.
+    ///
+    /// # Errors
+    /// As [`SealedKey::open`], for the first wrap that fails.
+    pub async fn verify(&self, binding: &Binding, keyring: &dyn Keyring) -> Result<(), Error> {
+        for wrap in &self.wraps {
+            let alone = Self {
+                wraps: vec![wrap.clone()],
+                ..self.clone()
+            };
+            alone.open(binding, keyring).await?;
+        }
+        Ok(())
+    }
+
     /// SubjectPublicKeyInfo in DER. Nothing vouches for it before the record was opened.
     pub fn public_key(&self) -> &[u8] {
         &self.public_key

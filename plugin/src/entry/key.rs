@@ -18,7 +18,8 @@ pub struct KeyEntry {
     pub name: String,
     /// `rsa`, `ec`, `ed25519`, `mldsa`, or another product's word for a key kept elsewhere.
     pub private_key_type: String,
-    /// PEM in the key type's traditional form, with a final newline; empty for a key kept elsewhere.
+    /// PEM in the key type's traditional form, with a final newline; or the record of a sealed key; empty for a key kept elsewhere.
+    /// The built-in engine keeps the text as it is when it renames a key, which it would not do to a field that it does not know.
     private_key: Zeroizing<String>,
     /// PEM of the public half, where the private half is not here.
     pub public_key: String,
@@ -74,6 +75,16 @@ impl KeyEntry {
     /// The PEM of the private half.
     pub fn expose(&self) -> &str {
         &self.private_key
+    }
+
+    /// Puts another text where the PEM of the private half is: its sealed form, or that PEM again.
+    pub fn set_private(&mut self, text: String) {
+        self.private_key = Zeroizing::new(text);
+    }
+
+    /// Whether the private half is sealed, by whatever version.
+    pub fn is_sealed(&self) -> bool {
+        landfast_unseal::sealed::SealedKey::is_record(&self.private_key)
     }
 
     /// The bytes to store.

@@ -12,6 +12,7 @@ pub mod key;
 pub mod kms;
 pub mod revoked;
 pub mod role;
+pub mod seal;
 pub mod time;
 
 #[cfg(test)]
@@ -43,3 +44,4 @@ impl JsonEntry for issuer::AiaEntry {}
 impl JsonEntry for issuer::IssuerEntry {}
 impl JsonEntry for kms::KmsConfig {}
 impl JsonEntry for revoked::RevokedEntry {}
+impl JsonEntry for seal::SealConfig {}

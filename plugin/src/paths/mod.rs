@@ -17,6 +17,7 @@ pub(crate) mod leaf;
 pub(crate) mod revoke;
 pub(crate) mod roles;
 pub(crate) mod root;
+pub(crate) mod seal;
 pub(crate) mod settings;
 pub(crate) mod sign;
 pub(crate) mod trust_anchor;

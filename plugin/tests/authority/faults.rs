@@ -4,56 +4,10 @@
 use landfast_pki::Certificate;
 use landfast_pki::crl::Crl;
 use landfast_plugin::Mount;
-use landfast_sdk::testing::{Fault, FaultyStorage, Harness, HttpReply, MemoryStorage};
+use landfast_sdk::testing::{Harness, HttpReply};
 use serde_json::{Value, json};
 
 use crate::support::*;
-
-const FAULTS: [Fault; 2] = [Fault::Before, Fault::After];
-
-/// A mount on storage with or without transactions.
-async fn on(transactions: bool) -> Harness<Mount> {
-    let memory = if transactions {
-        MemoryStorage::new()
-    } else {
-        MemoryStorage::new().without_transactions()
-    };
-    at(
-        started(Harness::<Mount>::builder().storage(FaultyStorage::over(memory))).await,
-        now(),
-    )
-}
-
-/// Does `request` with the fault at every write that it makes, one run each, until a run has none left to hit. After each run the
-/// mount is loaded anew on healed storage and handed to `check` with the answer.
-async fn at_every_write<S, R, C>(
-    prepare: impl Fn(bool) -> S,
-    request: impl Fn(Harness<Mount>) -> R,
-    check: impl Fn(Harness<Mount>, HttpReply) -> C,
-) where
-    S: Future<Output = Harness<Mount>>,
-    R: Future<Output = (Harness<Mount>, HttpReply)>,
-    C: Future<Output = ()>,
-{
-    for transactions in [true, false] {
-        for fault in FAULTS {
-            let mut hits = 0;
-            loop {
-                let mount = prepare(transactions).await;
-                mount.storage().fail_at(hits + 1, fault);
-                let (mount, reply) = request(mount).await;
-                let struck = mount.storage().struck();
-                mount.storage().heal();
-                check(at(mount.reload().await, now()), reply).await;
-                if !struck {
-                    break;
-                }
-                hits += 1;
-            }
-            assert!(hits > 0, "the request wrote nothing");
-        }
-    }
-}
 
 async fn crl_of(mount: &Harness<Mount>, path: &str) -> Crl {
     Crl::from_der(&ok(mount.read(path).await).raw.unwrap()).unwrap()

@@ -5,4 +5,5 @@ mod faults;
 mod issuers;
 mod revocation;
 mod roots;
+mod seal;
 mod support;

@@ -11,4 +11,5 @@ mod host;
 mod life;
 mod migration;
 mod roles_anywhere;
+mod sealed_keys;
 mod server;

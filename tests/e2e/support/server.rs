@@ -141,13 +141,18 @@ impl Server {
 
     /// Ends the server as a crash would and starts it again on the same storage.
     pub(crate) fn restart(&mut self) {
+        self.crash_and_start();
+        self.unseal();
+    }
+
+    /// As [`Server::restart`], but leaves it sealed.
+    pub(crate) fn crash_and_start(&mut self) {
         self.child.kill().expect("our own child can be killed");
         self.child.wait().expect("our own child can be awaited");
         let (child, address) = start_raft(self.release, &self.dir);
         self.child = child;
         self.address = address;
         self.await_health(&[503]);
-        self.unseal();
     }
 
     pub(crate) fn client(&self) -> Client {

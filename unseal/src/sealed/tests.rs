@@ -137,6 +137,11 @@ async fn any_of_several_keys_opens_and_none_means_the_error_of_the_first() {
         let opened = record.open(&here(), &ring).await.expect("opens");
         assert_eq!(opened.expose(), PRIVATE);
     }
+    // One that does not open alone is found out while the key is still at hand.
+    let refused = record.verify(&here(), &ring).await;
+    assert_eq!(refused.expect_err("two are away").class(), Class::Outage);
+    ring.away.lock().unwrap().clear();
+    record.verify(&here(), &ring).await.expect("all open");
     *ring.away.lock().unwrap() = ids.iter().cloned().collect();
     let refused = record.open(&here(), &ring).await.expect_err("all away");
     assert_eq!(refused.class(), Class::Outage);
