@@ -242,9 +242,10 @@ fn settings(config: &SealConfig) -> Map<String, Value> {
 }
 
 async fn describe(mount: &Shared) -> Result<(Map<String, Value>, Vec<String>), Error> {
+    // First of all, so that a migration that is told as done has left its traces in what is read after it.
+    let progress = mount.seal.progress();
     let config = seal::config(mount).await?;
     let counts = Counts::of(mount, &config).await?;
-    let progress = mount.seal.progress();
     let time = |at: Option<jiff::Timestamp>| at.map(|at| format!("{at:.0}"));
     let kind = config
         .wrappers

@@ -249,58 +249,81 @@ fn a_record_that_was_moved_does_not_open() {
 
 #[test]
 fn during_an_outage_issuing_goes_on_and_after_a_restart_it_waits() {
+    let fake = fake();
+    let mut server = server(&fake);
+    seal_by(&server.client(), "pki", "alias/bao-unseal");
+    root(&server.client(), "pki", "ec");
+    fake.fail("*", Fault::Hang, usize::MAX);
+    issue(&server.client(), "pki").ok();
+
+    server.restart();
+    let client = server.client();
+    waits(&client, &fake, &Fault::Hang);
+    // All that needs no private key goes on.
+    assert_eq!(client.list("pki/keys").ok().texts("keys").len(), 1);
+    client.read("pki/key/default").ok();
+    client.read("pki/cert/ca").ok();
+    client.read("pki/crl").ok();
+    assert_eq!(status(&client, "pki")["keys_sealed"], 1);
+    fake.heal();
+    issues_again(&client);
+}
+
+#[test]
+fn whatever_is_wrong_with_aws_kms_is_named_and_mends_without_a_restart() {
+    let fake = fake();
+    let server = server(&fake);
+    let client = server.client();
+    seal_by(&client, "pki", "alias/bao-unseal");
+    root(&client, "pki", "ec");
     for fault in [
         Fault::Error("ThrottlingException", 400),
         Fault::Error("KMSInternalException", 500),
         Fault::Error("AccessDeniedException", 400),
         Fault::Error("DisabledException", 400),
         Fault::Reset,
-        Fault::Hang,
         Fault::Garbage,
     ] {
-        let fake = fake();
-        let mut server = server(&fake);
-        seal_by(&server.client(), "pki", "alias/bao-unseal");
-        root(&server.client(), "pki", "ec");
         fake.fail("*", fault.clone(), usize::MAX);
-        issue(&server.client(), "pki").ok();
-
-        server.restart();
-        let client = server.client();
-        let began = Instant::now();
-        let refused = issue(&client, "pki");
-        assert!(began.elapsed() < BOUND, "{fault:?}: {:?}", began.elapsed());
-        let said = refused.errors().join(" ");
-        assert_eq!(refused.status, 503, "{fault:?}: {said}");
-        for part in [
-            "sealed by AWS KMS",
-            arn(REGION, UNSEAL_KEY).as_str(),
-            "Decrypt: ",
-            "opens by itself",
-        ] {
-            assert!(said.contains(part), "{fault:?}: {part}: {said}");
-        }
-        // The next ones are told at once, without another call.
-        let calls = fake.calls().len();
-        let began = Instant::now();
-        issue(&client, "pki").refused(503, "sealed by AWS KMS");
-        assert!(began.elapsed() < Duration::from_secs(2));
-        assert_eq!(fake.calls().len(), calls, "{fault:?}");
-        // All that needs no private key goes on.
-        assert_eq!(client.list("pki/keys").ok().texts("keys").len(), 1);
-        client.read("pki/key/default").ok();
-        client.read("pki/cert/ca").ok();
-        client.read("pki/crl").ok();
-        assert_eq!(status(&client, "pki")["keys_sealed"], 1);
         client
-            .write("pki/keys/generate/internal", json!({"key_type": "ec"}))
-            .refused(503, "could not be sealed");
-
+            .write("sys/plugins/reload/backend", json!({"plugin": PLUGIN_NAME}))
+            .ok();
+        waits(&client, &fake, &fault);
         fake.heal();
-        until("issuing again", RECOVERY, || {
-            (issue(&client, "pki").status == 200).then_some(())
-        });
+        issues_again(&client);
     }
+    fake.fail("*", Fault::Error("AccessDeniedException", 400), usize::MAX);
+    client
+        .write("pki/keys/generate/internal", json!({"key_type": "ec"}))
+        .refused(503, "could not be sealed");
+    assert_eq!(client.list("pki/keys").ok().texts("keys").len(), 1);
+}
+
+/// A process that has not opened its key answers in time, says why, and asks AWS KMS no more than it must.
+fn waits(client: &Client, fake: &FakeAws, fault: &Fault) {
+    let began = Instant::now();
+    let refused = issue(client, "pki");
+    assert!(began.elapsed() < BOUND, "{fault:?}: {:?}", began.elapsed());
+    let said = refused.errors().join(" ");
+    assert_eq!(refused.status, 503, "{fault:?}: {said}");
+    for part in [
+        "sealed by AWS KMS",
+        arn(REGION, UNSEAL_KEY).as_str(),
+        "Decrypt: ",
+        "opens by itself",
+    ] {
+        assert!(said.contains(part), "{fault:?}: {part}: {said}");
+    }
+    // The next one is told at once, without another call.
+    let calls = fake.calls().len();
+    issue(client, "pki").refused(503, "sealed by AWS KMS");
+    assert_eq!(fake.calls().len(), calls, "{fault:?}");
+}
+
+fn issues_again(client: &Client) {
+    until("issuing again", RECOVERY, || {
+        (issue(client, "pki").status == 200).then_some(())
+    });
 }
 
 #[test]
@@ -444,13 +467,13 @@ fn the_built_in_engine_refuses_a_sealed_key_and_takes_it_when_it_is_unsealed() {
     assert_eq!(migrate(&client, "pki")["keys_sealed"], 1);
 
     switch(&server, "pki", &built_in);
-    let refused = issue(&client, "pki");
-    assert!(refused.status >= 400, "{refused:?}");
+    issue(&client, "pki").refused(500, "rror decoding private key");
+    client
+        .read("pki/cert/ca")
+        .refused(500, "Error decoding private key");
     assert_eq!(client.list("pki/keys").ok().texts("keys").len(), 1);
-    assert_eq!(
-        client.read("pki/cert/ca").ok().text("certificate"),
-        certificate
-    );
+    let issuer = client.read("pki/issuer/default").ok();
+    assert_eq!(issuer.text("certificate").trim(), certificate.trim());
     // It renames a key by writing the whole entry: the record must live through that.
     let (_, before) = stored_key(&client, "pki");
     let _ = client.write("pki/key/default", json!({"key_name": "renamed"}));
