@@ -147,7 +147,7 @@ impl LoadedKey {
             }
             match &self.custody {
                 Custody::Sealed(record) => {
-                    return seal::open(mount, &self.id, record).await.map(CaKey::from);
+                    return seal::open(mount, &self.id, record).await.map(CaKey::Local);
                 }
                 Custody::Unreadable(why) => return Err(unreadable(&self.id, why)),
                 Custody::Clear | Custody::Elsewhere => {}

@@ -315,7 +315,7 @@ impl SealedKey {
         &self,
         binding: &Binding,
         keyring: &dyn Keyring,
-    ) -> Result<Arc<Secret<Vec<u8>>>, Error> {
+    ) -> Result<Secret<Vec<u8>>, Error> {
         if self.binding != *binding {
             return Err(Error::Blob(
                 "the record was sealed for another mount or another key: it opens only where it was made",
@@ -327,7 +327,8 @@ impl SealedKey {
             for (at, wrap) in self.wraps.iter().enumerate() {
                 let attempt = async {
                     let key = keyring.find(wrap).await?;
-                    key.open_data_key(&wrap.data_key, &context, Some(&wrap.key_id))
+                    // Never from a cache, which would not look at the context.
+                    key.unwrap(&wrap.data_key, &context, Some(&wrap.key_id))
                         .await
                 };
                 let more = at + 1 < self.wraps.len();
