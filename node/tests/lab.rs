@@ -307,3 +307,60 @@ fn a_crl_is_imported_for_its_own_anchor_and_twice_at_most() {
         .update_crl(&id, &data("crl/rsa-int-revokes-leaf.crl.pem"))
         .unwrap();
 }
+
+/// A list by a CA of the same name and another key revokes nothing of ours.
+#[test]
+fn a_namesake_revokes_nothing() {
+    let base = case("rsa-body-nochain");
+    let mut state = account(&base);
+    let mut list = crl(&state, "crl/rsa-int-revokes-leaf.crl.pem");
+    state.crls.push(list.clone());
+    assert_eq!(
+        state.decide(&request(&base), now()),
+        Err(Refusal::Revoked),
+        "its own issuer's list does"
+    );
+    // The same list with its signature broken: the name alone is left.
+    let mut der = list.list.der().to_vec();
+    *der.last_mut().unwrap() ^= 1;
+    list.list = landfast_pki::Crl::from_der(&der).unwrap();
+    state.crls = vec![list];
+    assert!(state.decide(&request(&base), now()).is_ok());
+}
+
+#[test]
+fn a_profile_that_maps_less_takes_more_certificates() {
+    let base = case("rsa-body-nochain");
+    let mut state = account(&base);
+    let file = "pki/bad/leaf-san-wildcard.crt";
+    let leaf = certificate(file);
+    let issuers = [
+        "pki/rsa-int.crt",
+        "pki/rsa-root.crt",
+        "pki/ec-root.crt",
+        "pki/ec-int.crt",
+    ];
+    let issuer = issuers.map(certificate).into_iter();
+    let issuer = issuer.into_iter().find(|ca| ca.subject() == leaf.issuer());
+    state.anchors[0].certificates = vec![issuer.unwrap()];
+    let keys = ["pki/rsa-leaf.key", "pki/ec-leaf.key"];
+    let key = keys.into_iter().find(|name| {
+        let key = pem::blocks(&data(name)).remove(0);
+        let key = SessionKey::from_der(&key.contents).unwrap();
+        key.public_key().unwrap() == leaf.public_key().spki_der()
+    });
+    let request = signed(file, key.unwrap());
+    assert!(matches!(
+        state.decide(&request, now()),
+        Err(Refusal::Tags(_))
+    ));
+    state.profiles[0].mappings.0.remove("x509SAN");
+    let granted = state.decide(&request, now()).unwrap();
+    assert!(
+        granted
+            .tags
+            .iter()
+            .all(|(key, _)| !key.starts_with("x509SAN"))
+    );
+    assert!(granted.tags.iter().any(|(key, _)| key == "x509Subject/CN"));
+}

@@ -15,6 +15,7 @@ use support::{account, case, identity, now, session_request};
 
 struct Rig {
     lab: Lab,
+    url: String,
     client: Client,
 }
 
@@ -34,6 +35,7 @@ impl Rig {
             .unwrap();
         Self {
             lab,
+            url: endpoint.url.clone(),
             client: Client::new(http, endpoint),
         }
     }
@@ -141,4 +143,34 @@ async fn a_clock_that_is_wrong_by_a_day_is_learned_from_the_service() {
 async fn the_lab_refuses_other_addresses_than_loopback() {
     let error = Lab::bind(([0, 0, 0, 0], 0).into()).await.unwrap_err();
     assert!(matches!(error, BindError::NotLoopback(_)));
+}
+
+/// What the lab rebuilds from the wire is what the client signed.
+#[tokio::test]
+async fn the_canonical_request_is_on_record() {
+    let rig = Rig::start().await;
+    rig.session().await.unwrap();
+    let calls = rig.lab.calls();
+    assert_eq!(calls[0].operation, "POST /sessions");
+    let record = calls[0].canonical_request.as_deref().unwrap();
+    let lines: Vec<&str> = record.lines().collect();
+    assert_eq!(lines[..3], ["POST", "/sessions", ""]);
+    assert_eq!(
+        lines[lines.len() - 2],
+        "content-type;host;x-amz-date;x-amz-x509"
+    );
+    assert!(lines.contains(&"x-amz-date:20260901T120000Z"));
+}
+
+/// The control plane wants a signature, whatever is asked.
+#[tokio::test]
+async fn an_unsigned_call_changes_nothing() {
+    let rig = Rig::start().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for path in ["/trustanchors", "/crls", "/profiles", "/none", "/"] {
+        let answer = http.post(format!("{}{path}", rig.url)).body("{}").send();
+        assert_eq!(answer.await.unwrap().status().as_u16(), 403, "{path}");
+    }
+    let state = rig.lab.state();
+    assert_eq!((state.anchors.len(), state.profiles.len()), (1, 1));
 }

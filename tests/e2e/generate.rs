@@ -46,6 +46,31 @@ for file in files:
         sys.exit(f'{file.name}: {report} unknown {unknown} not in the enumeration {enums}')
 print(len(files), 'requests fit')";
 
+/// The fields of `NodeConfig` that nodeadm knows for hybrid nodes, and which of
+/// them it wants.
+///
+/// Source: eks-hybrid, api/v1alpha1.
+const NODE_CONFIG: &str = "import sys, yaml
+anywhere = {'nodeName!', 'trustAnchorArn!', 'profileArn!', 'roleArn!', 'certificatePath', 'privateKeyPath', 'awsConfigPath'}
+schema = {'apiVersion!': str, 'kind!': str, 'metadata': dict, 'spec!': {
+    'cluster!': {'name!': str, 'region!': str, 'apiServerEndpoint': str, 'certificateAuthority': str, 'cidr': str, 'enableOutpost': bool, 'id': str},
+    'containerd': {'config': str}, 'kubelet': {'config': dict, 'flags': list},
+    'hybrid!': {'enableCredentialsFile': bool, 'iamRolesAnywhere!': dict.fromkeys(anywhere, str)}}}
+def check(value, shape, path):
+    if not isinstance(shape, dict):
+        assert isinstance(value, shape) and value != '', path
+        return
+    known = {key.rstrip('!'): inner for key, inner in shape.items()}
+    assert set(value) <= set(known), (path, set(value) - set(known))
+    missing = {key[:-1] for key in shape if key.endswith('!')} - set(value)
+    assert not missing, (path, missing)
+    for key, inner in value.items():
+        check(inner, known[key], path + '.' + key)
+config = yaml.safe_load(open(sys.argv[1]))
+check(config, schema, '')
+assert config['apiVersion'] == 'node.eks.aws/v1alpha1'
+print(config['kind'], config['spec']['cluster']['name'], config['spec']['hybrid']['iamRolesAnywhere']['nodeName'], 'fits')";
+
 #[test]
 fn awss_tools_take_the_documents() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -66,21 +91,16 @@ fn awss_tools_take_the_documents() {
     assert!(content, "{said}");
     assert!(said.trim().is_empty(), "{said}");
 
-    let config = "import sys, yaml
-config = yaml.safe_load(open(sys.argv[1]))
-anywhere = config['spec']['hybrid']['iamRolesAnywhere']
-print(config['kind'], config['spec']['cluster']['name'], anywhere['nodeName'], sorted(anywhere))";
     let file = dir.path().join("out/nodeconfig-node-1.example.yaml");
     let file = file.to_str().expect("a temporary path is text");
-    let (content, said) = Python::run("python", &["-c", config, file]);
+    let (content, said) = Python::run("python", &["-c", NODE_CONFIG, file]);
     assert!(content, "{said}");
-    assert!(
-        said.starts_with(
-            "NodeConfig prod node-1.example ['certificatePath', 'nodeName', 'privateKeyPath', \
-             'profileArn', 'roleArn', 'trustAnchorArn']"
-        ),
-        "{said}"
-    );
+    assert_eq!(said.trim(), "NodeConfig prod node-1.example fits");
+
+    let text = fs::read_to_string(file).expect("it was written");
+    fs::write(file, text.replace("roleArn", "roleARN")).expect("our own file");
+    let (content, _) = Python::run("python", &["-c", NODE_CONFIG, file]);
+    assert!(!content, "proof that the schema looks");
 }
 
 /// Proof that the tools look: a field with a wrong name has a finding.

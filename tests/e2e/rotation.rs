@@ -275,6 +275,17 @@ fn what_aws_would_refuse_is_refused_here() {
     assert_eq!(code, 4, "{told}");
     assert!(told.contains("CA-08"), "{told}");
 
+    // A name that no session tag can carry: AWS would take it, and then
+    // refuse every node of it.
+    let root = json!({"common_name": "nodes (2031)", "issuer_name": "odd", "key_type": "ec", "ttl": "87600h"});
+    site.client.write("pki/root/generate/internal", root).ok();
+    let (code, told) = anchor(&lab, &site, &["odd", "default"], &[]);
+    assert_eq!(code, 5, "{told}");
+    assert!(
+        told.contains("EE-09") && told.contains("x509Issuer/CN"),
+        "{told}"
+    );
+
     // A list of somebody else, of changes, of yesterday.
     let openssl = Openssl::new();
     let data = |name: &str| format!("{}/node/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -342,7 +353,7 @@ fn trouble_with_aws_has_its_code_and_its_word() {
         let url = format!("{}/lab/faults", lab.text("endpoint"));
         let body = format!("{{\"control\": [{names}]}}");
         let sent = Command::new("curl")
-            .args(["-fsS", "-d", &body, &url])
+            .args(["-fsS", "-o", "/dev/null", "-d", &body, &url])
             .status();
         assert!(sent.expect("curl runs").success());
     };

@@ -390,3 +390,55 @@ fn subject_body(subject: &Subject, detail: bool) -> Value {
     }
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Words of the API, so that random calls get past the first step.
+    const WORDS: [&str; 12] = [
+        "trustanchors",
+        "trustanchor",
+        "crls",
+        "crl",
+        "profiles",
+        "profile",
+        "mappings",
+        "subjects",
+        "subject",
+        "enable",
+        "put-notifications-settings",
+        "%41",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_call_panics(
+            method in prop::sample::select(vec!["GET", "POST", "PATCH", "PUT", "DELETE"]),
+            words in prop::collection::vec(prop::sample::select(WORDS.to_vec()), 1..4),
+            query in "[a-zA-Z=&%0-9]{0,30}",
+            body in prop_oneof![
+                Just(String::from("{}")),
+                "\\{\"(name|crlData|roleArns|source)\":(1|\"x\"|\\[\\]|\\{\\})\\}",
+                ".{0,40}",
+            ],
+        ) {
+            let mut state = State::new("111122223333", "us-west-2");
+            let arn = state.new_arn("profile").unwrap();
+            state.profiles.push(super::super::state::Profile::new(arn, "p", Vec::new()));
+            let request = Request {
+                method: method.into(),
+                path: format!("/{}", words.join("/")),
+                query,
+                headers: Vec::new(),
+                body: body.into_bytes(),
+            };
+            let now = "2026-09-01T12:00:00Z".parse().unwrap();
+            if let Ok((status, _)) = call(&mut state, &request, now) {
+                prop_assert!(status == 200 || status == 201);
+            }
+        }
+    }
+}
