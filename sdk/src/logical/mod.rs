@@ -6,8 +6,20 @@
 //!
 //! # A plugin
 //!
-//! This one counts. It is complete but for a `main` function that calls [`crate::serve`], and the test below it is all that
-//! is needed to try it; `examples/ports` in the repository is a larger one.
+//! It needs this crate (a `path` or `git` dependency: it is not on crates.io), `serde` with the feature `derive`, and
+//! `schemars` 1:
+//!
+//! ```toml
+//! [dependencies]
+//! landfast-sdk = { path = "landfast/sdk" }
+//! schemars = "1"
+//! serde = { version = "1", features = ["derive"] }
+//! serde_json = "1"
+//! ```
+//!
+//! This one counts. It is complete but for its `main` function, which is
+//! `fn main() -> ExitCode { landfast_sdk::serve::<Counters>(landfast_sdk::Options::default()) }`, and the test below it is all
+//! that is needed to try it; `examples/ports` in the repository is a larger one.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -84,6 +84,17 @@ fn leaves_have_the_same_names_and_extensions_in_the_same_order() {
         "without a subject",
         &both.text("certificate"),
     );
+    // Where delta CRLs are is said only beside another URL.
+    for urls in [
+        json!({"delta_crl_distribution_points": "http://example.com/delta", "issuing_certificates": "",
+               "crl_distribution_points": "", "ocsp_servers": ""}),
+        json!({"ocsp_servers": "http://example.com/ocsp"}),
+    ] {
+        pair.both("POST", "config/urls", Some(&urls)).ok();
+        let both = pair.both("POST", "sign/one", Some(&json!({"csr": csr})));
+        let what = format!("delta points and {urls}");
+        compare(&mut pair, &openssl, &what, &both.ok().text("certificate"));
+    }
     pair.finish();
 }
 

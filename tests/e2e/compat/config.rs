@@ -15,12 +15,35 @@ fn urls_are_kept_and_refused_alike() {
         json!({"enable_templating": true, "issuing_certificates": "{{cluster_aia_path}}/issuer/{{issuer_id}}/der"}),
         json!({"enable_templating": true, "issuing_certificates": "{{nonsense}}"}),
         json!({"enable_templating": false, "issuing_certificates": "", "crl_distribution_points": [], "ocsp_servers": []}),
+        json!({"delta_crl_distribution_points": "http://example.com/delta"}),
         json!({}),
         json!({"zz": 1}),
     ] {
         pair.same("POST", "config/urls", body);
         pair.same("GET", "config/urls", Value::Null);
     }
+    pair.finish();
+}
+
+#[test]
+fn a_template_that_becomes_no_url_is_refused_on_use() {
+    let mut pair = with_root(json!({}));
+    pair.same(
+        "POST",
+        "config/urls",
+        json!({"enable_templating": true, "ocsp_servers": "nonsense"}),
+    );
+    pair.same(
+        "POST",
+        "roles/one",
+        json!({"allow_any_name": true, "key_type": "ec"}),
+    );
+    pair.same("POST", "issue/one", json!({"common_name": "a.example.com"}));
+    pair.same(
+        "POST",
+        "root/rotate/internal",
+        json!({"common_name": "x", "key_type": "ec"}),
+    );
     pair.finish();
 }
 

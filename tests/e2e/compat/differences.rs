@@ -84,6 +84,44 @@ fn an_unknown_signature_algorithm_is_named_and_ours_are_listed() {
 }
 
 #[test]
+fn names_that_a_reader_may_misread_are_refused() {
+    let pair = with_root(json!({}));
+    let role = json!({"key_type": "ec", "allowed_domains": "example.com", "allow_subdomains": true,
+        "enforce_hostnames": false});
+    pair.both("POST", "roles/loose", Some(&role)).ok();
+    let role = json!({"key_type": "ec"});
+    pair.both("POST", "roles/local", Some(&role)).ok();
+    for (path, name, why) in [
+        (
+            "issue/loose",
+            "evil.test\u{0}.example.com",
+            "no-control-characters",
+        ),
+        (
+            "issue/loose",
+            "evil.test\n.example.com",
+            "no-control-characters",
+        ),
+        ("issue/local", "*.localhost", "not allowed by this role"),
+    ] {
+        let both = pair.both("POST", path, Some(&json!({"common_name": name})));
+        assert_eq!(statuses(&both), (200, 400), "{name:?}");
+        let text = both.ours.errors().join("");
+        assert!(text.contains(why), "{name:?}: {text}");
+    }
+}
+
+#[test]
+fn object_identifiers_that_cannot_be_encoded_are_refused_at_once() {
+    let pair = with_root(json!({}));
+    for oid in ["2.999.1", "1", "1.40.1"] {
+        let role = json!({"key_type": "ec", "ext_key_usage_oids": oid});
+        let both = pair.both("POST", "roles/one", Some(&role));
+        assert_eq!(statuses(&both), (200, 400), "{oid}");
+    }
+}
+
+#[test]
 fn a_role_name_has_no_slash_in_sign_verbatim() {
     let pair = with_root(json!({}));
     let both = pair.both("POST", "sign-verbatim/a/b", Some(&json!({"csr": "x"})));

@@ -416,6 +416,26 @@ fn requests_to_sign_are_judged_alike() {
         "sign-verbatim",
         json!({"csr": good, "issuer_ref": "nope"}),
     );
+    pair.same(
+        "POST",
+        "sign-verbatim",
+        json!({"csr": good, "issuer_ref": ""}),
+    );
+    // Nothing becomes of a start here, whatever it is.
+    pair.same(
+        "POST",
+        "sign-verbatim",
+        json!({"csr": good, "not_before": "junk"}),
+    );
+    for subject in ["/CN=a.example.com.", "/CN=u@*.example.com"] {
+        let csr = openssl.csr_with(subject, &[]);
+        pair.same("POST", "sign-verbatim", json!({"csr": csr}));
+    }
+    pair.same(
+        "POST",
+        "root/sign-intermediate",
+        json!({"csr": good, "common_name": "x", "issuer_ref": ""}),
+    );
     pair.same("POST", "sign-verbatim/missing", json!({"csr": good}));
     pair.same("POST", "issuer/default/sign/csr", json!({"csr": good}));
     pair.same("POST", "issuer/default/sign-verbatim", json!({"csr": good}));
