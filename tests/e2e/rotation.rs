@@ -365,3 +365,48 @@ fn trouble_with_aws_has_its_code_and_its_word() {
     assert_ne!(code, 0, "half an answer is none: {told}");
     assert!(told.contains("GetTrustAnchor"), "{told}");
 }
+
+/// Without a server: the CA comes from a file, and who would be cut off from
+/// what AWS has seen itself.
+#[test]
+fn a_file_is_compared_with_what_aws_saw() {
+    let site = Site::new(Server::dev());
+    site.enroll(&[]);
+    let lab = Lab::start(&site, &site.issuing);
+    let openssl = Openssl::new();
+    let own = openssl.file("own.pem", &site.issuing);
+    let next = openssl.file("next.pem", openssl.authority("next").0);
+    let sync = |file: &std::path::Path, more: &[&str]| {
+        let mut command = lab.operator(&site, ["trust-anchor", "sync"]);
+        command.env_remove("VAULT_ADDR").env_remove("VAULT_TOKEN");
+        outcome(command.arg("--pem").arg(file).args(more))
+    };
+    let (code, told) = sync(&own, &[]);
+    assert_eq!(code, 0, "{told}");
+    // AWS has seen nobody yet.
+    assert_eq!(sync(&next, &[]).0, 5);
+    assert!(site.session(&lab).status.success());
+    let (code, told) = sync(&next, &["--apply"]);
+    assert_eq!(code, 4, "{told}");
+    assert!(
+        told.contains("1 nodes have no other yet (node-1)"),
+        "{told}"
+    );
+    // What cannot be told is refused, too.
+    let url = format!("{}/lab/faults", lab.text("endpoint"));
+    let slow = ["\"slow:0\"", "\"truncate\""].join(",");
+    let body = format!("{{\"control\": [{slow}]}}");
+    let sent = Command::new("curl")
+        .args(["-fsS", "-o", "/dev/null", "-d", &body, &url])
+        .status();
+    assert!(sent.expect("curl runs").success());
+    let (code, told) = sync(&next, &["--apply", "--json"]);
+    assert_eq!(code, 4, "{told}");
+    assert!(told.contains("cannot be told"), "{told}");
+    assert!(site.session(&lab).status.success(), "nothing was changed");
+    // Told twice, it is done.
+    let (code, told) = sync(&next, &["--apply", "--strand-leaves"]);
+    assert_eq!(code, 0, "{told}");
+    let refused = site.session(&lab);
+    assert!(said(&refused).contains("Untrusted signing certificate"));
+}

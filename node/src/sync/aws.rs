@@ -23,6 +23,7 @@ use landfast_pki::{Certificate, Crl};
 
 use super::crl::Held;
 use crate::arn::Arn;
+use crate::vault::causes;
 
 /// The control plane takes one call a second of each kind; so often is one tried.
 const ATTEMPTS: u32 = 6;
@@ -316,15 +317,4 @@ fn lacks_credentials(error: &(dyn StdError + 'static)) -> bool {
         next = error.source();
     }
     false
-}
-
-/// An error with all that lies below it.
-fn causes(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }
