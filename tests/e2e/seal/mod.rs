@@ -13,3 +13,4 @@ mod migration;
 mod roles_anywhere;
 mod sealed_keys;
 mod server;
+mod stand_in;
