@@ -1,5 +1,6 @@
-//! Auto-unseal and External Keys on real servers, with a stand-in for AWS KMS.
+//! Auto-unseal, External Keys and CA keys in AWS KMS on real servers, with a stand-in for AWS KMS.
 
+mod ca_kms;
 mod cluster;
 mod credentials;
 mod drop_in;
