@@ -145,6 +145,31 @@ fn key_types_that_are_missing_are_refused_clearly() {
 }
 
 #[test]
+fn keys_of_the_servers_own_store_are_refused_and_those_of_aws_kms_asked_for() {
+    let pair = Pair::new();
+    for path in [
+        "root/generate/kms",
+        "intermediate/generate/kms",
+        "keys/generate/kms",
+    ] {
+        let body = json!({"common_name": "Root", "external_key_ref": "a:b"});
+        let both = pair.both("POST", path, Some(&body));
+        let text = both.ours.errors().join("");
+        assert_eq!(both.ours.status, 400, "{path}: {text}");
+        assert!(text.contains("give \"kms_key_id\""), "{path}: {text}");
+        let theirs = both.theirs.errors().join("");
+        assert!(theirs.contains("external key"), "{path}: {theirs}");
+
+        let both = pair.both("POST", path, Some(&json!({"common_name": "Root"})));
+        assert_eq!(statuses(&both), (400, 400), "{path}");
+        for (reply, field) in [(both.theirs, "external_key_ref"), (both.ours, "kms_key_id")] {
+            let text = reply.errors().join("");
+            assert!(text.contains(&format!("\"{field}\"")), "{path}: {text}");
+        }
+    }
+}
+
+#[test]
 fn an_ec_key_signs_with_the_hash_of_its_curve() {
     let pair = with_root(json!({}));
     pair.both(
