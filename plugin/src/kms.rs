@@ -95,7 +95,6 @@ impl Mount {
     ///
     /// # Errors
     /// When storage fails, or the configuration cannot be used.
-    #[allow(dead_code, reason = "for what seals keys")]
     pub(crate) async fn kms_session(&self, region: Option<&str>) -> Result<Arc<Session>, Error> {
         let connection = self.kms_connection().await?;
         connection

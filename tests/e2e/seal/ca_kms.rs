@@ -330,7 +330,7 @@ fn failures_name_cause_and_remedy_take_bounded_time_and_pass() {
             );
             assert_eq!(
                 client.list("pki/certs/revoked").ok().texts("keys"),
-                [leaf.clone()]
+                std::slice::from_ref(&leaf)
             );
         }
         // Nothing that only reads depends on AWS KMS.
@@ -467,6 +467,11 @@ fn the_built_in_engine_refuses_such_a_key_and_reads_the_rest() {
         "unable to fetch corresponding key for issuer",
     );
     refused(client.read("pki/key/hsm"), "failed parsing key entry bytes");
+    let body = json!({"common_name": "New", "key_type": "ec", "ttl": "8760h"});
+    refused(
+        client.write("pki/root/generate/internal", body),
+        "no data found in PEM block",
+    );
     // The issuer whose key is gone keeps the built-in from building any CRL, until it may sign none.
     refused(
         client.read("pki/crl/rotate"),
