@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::entry::key::KeyEntry;
 use crate::entry::seal::{SealConfig, SealWrapper, WrapperKind};
+use crate::keys::{self, Keys};
 use crate::mount::{Mount, internal};
 
 pub(crate) use migrate::{Progress, periodic, start, try_out};
@@ -105,15 +106,27 @@ pub(crate) async fn open(
         .map_err(|stopped| internal("opening a sealed key did not finish", stopped))?
 }
 
-/// Opens what is not opened yet, so that an outage of the key service finds the keys in memory.
+/// Opens what is not opened yet, so that an outage of the key service finds the keys in memory. During one, the first failure stands for all.
 pub(crate) async fn warm(mount: &Mount) -> Result<(), Error> {
-    for key in crate::keys::all(mount).await?.iter() {
+    for key in keys::all(mount).await?.iter() {
         let Some(record) = key.sealed() else { continue };
         if let Err(error) = open(mount, &key.id, record).await {
             tracing::warn!(key = %key.id, %error, "a sealed CA key cannot be opened");
+            if matches!(error, Error::Status { code: 503, .. }) {
+                break;
+            }
         }
     }
     Ok(())
+}
+
+/// Whether the key `id` is sealed and not opened yet.
+pub(crate) fn is_closed(mount: &Mount, keys: &Keys, id: &str) -> bool {
+    let record = keys.find(id).and_then(|key| key.sealed());
+    record.is_some_and(|record| {
+        let slot = mount.seal.opened.slot(id, record.public_key());
+        !slot.is_open()
+    })
 }
 
 /// Seals those of `entries` that hold a private half, by the mount's settings. To be called before they are stored. The answer is for

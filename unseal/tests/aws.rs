@@ -183,6 +183,27 @@ async fn a_moved_alias_and_a_strict_key() {
 }
 
 #[tokio::test]
+async fn a_data_key_for_a_record_is_made_by_aws_and_bound_to_its_context() {
+    let fake = FakeAws::start().await;
+    let seal = open(&fake, &[]).await;
+    fake.take_operations();
+    let context = Context::none().with("mount", "a");
+    let made = seal.key().generate_data_key(&context).await.expect("makes");
+    assert_eq!(fake.take_operations(), ["GenerateDataKey"]);
+    assert_eq!(made.plaintext.expose().len(), 32);
+    assert_eq!(made.wrapped.key_id, arn(REGION, UNSEAL_KEY));
+    let open = |context| {
+        let pin = Some(made.wrapped.key_id.as_str());
+        seal.key().unwrap(&made.wrapped.ciphertext, context, pin)
+    };
+    let opened = open(&context).await.expect("opens");
+    assert_eq!(opened.expose(), made.plaintext.expose());
+    let elsewhere = Context::none().with("mount", "b");
+    let refused = open(&elsewhere).await.expect_err("another context");
+    assert_eq!(refused.class(), Class::Data);
+}
+
+#[tokio::test]
 async fn context_binds_a_wrapped_key() {
     let fake = FakeAws::start().await;
     let session = Arc::new(

@@ -20,7 +20,7 @@ use crate::entry::time::StoredTime;
 use crate::issuers::{self, Issuers, LoadedIssuer};
 use crate::keys::{self, Keys};
 use crate::mount::Mount;
-use crate::{aia, kms, pki};
+use crate::{aia, kms, pki, seal};
 
 /// Issuers that share key and subject, and so a CRL.
 pub(super) struct Group {
@@ -65,7 +65,7 @@ impl Group {
 pub(super) struct Built {
     /// An issuer that cannot sign is one, and keeps the others from nothing.
     pub(super) warnings: Vec<String>,
-    /// Why CRLs are as they were although their issuers can sign: AWS KMS did not. The others were built and stored.
+    /// Why CRLs are as they were although their issuers can sign: AWS KMS did not, or did not open a sealed key. The others were built and stored.
     pub(super) failure: Option<Error>,
 }
 
@@ -101,10 +101,22 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         if scope == Scope::Behind && !is_behind(mount, config, &before, group).await? {
             continue;
         }
-        let key = keys::signer(mount, &signer.entry.key_id).await?;
+        let out = failure.as_ref().is_some_and(kms::passes);
+        if out && seal::is_closed(mount, &keys, &signer.entry.key_id) {
+            continue;
+        }
+        let key = match keys::signer(mount, &signer.entry.key_id).await {
+            Ok(key) => key,
+            // A sealed key that does not open for now.
+            Err(error @ Error::Status { .. }) => {
+                failure = Some(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let remote = matches!(key, CaKey::Kms(_));
         // Each try may take its whole time, and whoever waits for this build waits for all of them.
-        if remote && failure.as_ref().is_some_and(kms::passes) {
+        if remote && out {
             continue;
         }
         let algorithm = algorithm(signer, key.public_key())?;

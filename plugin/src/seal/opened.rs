@@ -35,10 +35,7 @@ impl Opened {
     /// Keys in memory.
     pub(super) fn count(&self) -> usize {
         let slots = self.lock();
-        slots
-            .values()
-            .filter(|slot| slot.key.get().is_some())
-            .count()
+        slots.values().filter(|slot| slot.is_open()).count()
     }
 
     /// Forgets the keys whose id is gone.
@@ -93,6 +90,11 @@ impl Slot {
             .as_ref()
             .filter(|failure| Instant::now() < failure.until);
         fresh.map(|failure| Err(failure.error()))
+    }
+
+    /// Whether the key is in memory.
+    pub(super) fn is_open(&self) -> bool {
+        self.key.get().is_some()
     }
 
     /// Puts the key in, for whoever has it already.

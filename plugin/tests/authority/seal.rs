@@ -448,6 +448,35 @@ async fn without_its_wrapping_key_a_sealed_key_is_listed_read_and_deleted_but_do
 }
 
 #[tokio::test]
+async fn a_key_that_does_not_open_keeps_no_other_issuer_from_its_crl() {
+    let folder = key_files();
+    let mount = allowed(mount().await, &folder);
+    let [open, closed] = [root("Open"), root("Closed")];
+    ok(seal_by(&mount, "one").await);
+    adopt(&mount, &closed).await;
+    ok(seal_by(&mount, "none").await);
+    adopt(&mount, &open).await;
+    std::fs::remove_file(folder.path().join("one")).unwrap();
+    let mount = restarted(mount, &folder).await;
+    let number = async |root: &Pair| {
+        let issuers = mount.list("issuers").await;
+        for issuer in issuers.keys() {
+            let crl = mount.read(&format!("issuer/{issuer}/crl/der")).await;
+            let crl = Crl::from_der(&ok(crl).raw.unwrap()).unwrap();
+            if crl.verify(&root.certificate).is_ok() {
+                return crl.number();
+            }
+        }
+        panic!("no CRL");
+    };
+    let before = [number(&open).await, number(&closed).await];
+    let reply = mount.read("crl/rotate").await;
+    assert_eq!(reply.status, 503, "{reply:?}");
+    assert!(number(&open).await > before[0], "the other one is new");
+    assert_eq!(number(&closed).await, before[1]);
+}
+
+#[tokio::test]
 async fn a_record_in_another_keys_place_does_not_open() {
     let folder = key_files();
     let mount = allowed(mount().await, &folder);
