@@ -47,7 +47,7 @@ fn issue(client: &Client) -> Reply {
 
 /// Runs openssl, which has to be content.
 #[track_caller]
-fn openssl(arguments: &[&str]) -> String {
+pub(super) fn openssl(arguments: &[&str]) -> String {
     let output = Command::new("openssl")
         .args(arguments)
         .output()

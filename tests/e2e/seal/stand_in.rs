@@ -1,4 +1,4 @@
-//! The seal and External Keys against a stand-in for AWS KMS that others wrote. Ours, which the other tests use, could share our mistakes.
+//! The seal, External Keys and CA keys against a stand-in for AWS KMS that others wrote. Ours, which the other tests use, could share our mistakes.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::ca_kms::openssl;
 use super::host::Host;
-use crate::support::{Client, Openssl, Release, terminate, until};
+use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Server, terminate, until};
 
 const REGION: &str = "eu-central-1";
 
@@ -160,5 +161,76 @@ fn a_stand_in_of_others_unseals_and_signs() {
     assert!(
         !host.log().contains("upgrading stored keys"),
         "the key's ARN is the same"
+    );
+}
+
+#[test]
+fn our_engine_signs_with_keys_of_a_stand_in_of_others() {
+    let kms = Ministack::start();
+    let mut server = Server::raft(Release::Current, "");
+    server.register(PLUGIN_NAME, "");
+    server.mount("pki", PLUGIN_NAME);
+    let client = server.client();
+    let access = json!({"region": REGION, "endpoint": kms.url, "access_key": "AKIAEXAMPLE", "secret_key": "x"});
+    client.write("pki/config/kms", access).ok();
+    let files = Openssl::new();
+    let file = |name: &str, text: &[u8]| {
+        let path = files.file(name, text);
+        path.to_str().expect("a path of ours").to_owned()
+    };
+    for (name, spec, pss) in [
+        ("p256", "ECC_NIST_P256", false),
+        ("p384", "ECC_NIST_P384", false),
+        ("rsa", "RSA_2048", false),
+        ("pss", "RSA_2048", true),
+    ] {
+        let alias = format!("alias/{name}");
+        let key = kms.key(&alias, json!({"KeySpec": spec, "KeyUsage": "SIGN_VERIFY"}));
+        let body = json!({"common_name": format!("Root {name}"), "issuer_name": name, "kms_key_id": alias, "use_pss": pss, "ttl": "8760h"});
+        let made = client.write("pki/issuers/generate/root/kms", body).ok();
+        let kept = client
+            .read(&format!("pki/key/{}", made.text("key_id")))
+            .ok();
+        assert_eq!(kept.text("kms_key_id"), key);
+        let role = json!({"allow_any_name": true, "ttl": "1h", "key_type": "ec", "issuer_ref": name, "use_pss": pss});
+        client.write("pki/roles/web", role).ok();
+        let body = json!({"common_name": "node.example"});
+        let leaf = client.write("pki/issue/web", body).ok();
+        let crl = client.read(&format!("pki/issuer/{name}/crl/pem")).bytes;
+        let root = file("root.pem", made.text("certificate").as_bytes());
+        let leaf = file("leaf.pem", leaf.text("certificate").as_bytes());
+        let crl = file("crl.pem", &crl);
+        openssl(&[
+            "verify",
+            "-x509_strict",
+            "-check_ss_sig",
+            "-CAfile",
+            &root,
+            &root,
+        ]);
+        openssl(&["verify", "-x509_strict", "-CAfile", &root, &leaf]);
+        openssl(&["crl", "-noout", "-CAfile", &root, "-in", &crl]);
+    }
+
+    // The role's issuer is the last one: its key is switched off and on.
+    let key = kms.call("DescribeKey", &json!({"KeyId": "alias/pss"}))["KeyMetadata"]["Arn"].clone();
+    let issue = |server: &Server| {
+        let body = json!({"common_name": "node.example"});
+        server.client().write("pki/issue/web", body)
+    };
+    kms.call("DisableKey", &json!({"KeyId": key}));
+    let refused = issue(&server);
+    let said = refused.errors().join(" ");
+    assert!(
+        refused.status == 500 && said.contains("DisabledException"),
+        "{said}"
+    );
+    kms.call("EnableKey", &json!({"KeyId": key}));
+    issue(&server).ok();
+    server.restart();
+    until(
+        "a certificate after the restart",
+        Duration::from_secs(20),
+        || (issue(&server).status == 200).then_some(()),
     );
 }
