@@ -8,7 +8,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     for (_, values) in stanza::seals(text).unwrap_or_default() {
         for author in [Author::Operator, Author::Tenant] {
-            let options = ParseOptions { key_id: None, author };
+            let options = ParseOptions { key_id: None, author, roles_anywhere: None };
             let _ = AwsConfig::parse(&values, &Environment::empty(), &options);
         }
     }
