@@ -117,6 +117,15 @@ pub fn is_open_to_others(path: &Path) -> Result<bool, FileError> {
     Ok(metadata.mode() & 0o077 != 0)
 }
 
+/// Whether every user may read or write the file.
+///
+/// # Errors
+/// [`FileError`] when the file can't be looked at.
+pub fn is_open_to_all(path: &Path) -> Result<bool, FileError> {
+    let metadata = fs::metadata(path).map_err(FileError::at(path))?;
+    Ok(metadata.mode() & 0o006 != 0)
+}
+
 /// The owner of a file that belongs neither to this user nor to root, who may
 /// then replace it.
 ///

@@ -2,11 +2,12 @@
 
 pub mod aws;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use landfast_pki::Secret;
 use serde_json::{Value, json};
 
+use crate::files::{self, FileError};
 use crate::vault::{self, Vault, VaultError};
 
 /// Where the secrets of a login lie. They are read anew for every login: a
@@ -69,7 +70,7 @@ impl Source {
     /// [`VaultError::File`], or [`VaultError::Setting`] when there is no token anywhere.
     pub fn read(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<Login, VaultError> {
         Ok(match self {
-            Self::Token(Some(file)) => Login::Token(vault::read_token(file)?),
+            Self::Token(Some(file)) => Login::Token(private(file)?),
             Self::Token(None) => {
                 let token = vault::token_from_environment(lookup)?;
                 Login::Token(token.ok_or_else(|| VaultError::Setting {
@@ -77,7 +78,7 @@ impl Source {
                     problem: "no token: set it, name a --token-file, or log in by --auth".into(),
                 })?)
             }
-            Self::Wrapped(file) => Login::Wrapped(vault::read_token(file)?),
+            Self::Wrapped(file) => Login::Wrapped(private(file)?),
             Self::AppRole {
                 mount,
                 role_id,
@@ -88,7 +89,7 @@ impl Source {
                     RoleId::Given(id) => id.clone(),
                     RoleId::File(file) => vault::read_token(file)?.expose().clone(),
                 },
-                secret_id: secret_id.as_deref().map(vault::read_token).transpose()?,
+                secret_id: secret_id.as_deref().map(private).transpose()?,
             },
             Self::Certificate { mount, role } => Login::Certificate {
                 mount: mount.clone(),
@@ -115,6 +116,17 @@ impl Source {
     pub const fn is_single_use(&self) -> bool {
         matches!(self, Self::Wrapped(_))
     }
+}
+
+/// Reads a secret that is ours alone; one that every user can read is read, and told.
+fn private(path: &Path) -> Result<Secret<String>, FileError> {
+    if files::is_open_to_all(path)? {
+        tracing::warn!(
+            path = %path.display(),
+            "every user of this machine can read this secret: chmod 600"
+        );
+    }
+    vault::read_token(path)
 }
 
 /// A way to a token.

@@ -152,8 +152,10 @@ impl Provider {
         }
         if let Some(path) = &self.options.authorities {
             let pem = files::read_secret(path)?;
-            let certificates =
-                reqwest::Certificate::from_pem_bundle(pem.expose()).map_err(|_| {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem.expose())
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| {
                     ProviderError::Http(format!("{}: no certificates in PEM", path.display()))
                 })?;
             builder = builder.tls_certs_only(certificates);

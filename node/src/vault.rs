@@ -417,15 +417,17 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>, VaultError> {
     } else {
         vec![path.to_owned()]
     };
+    let none = |path: &Path| VaultError::Setting {
+        name: "VAULT_CACERT",
+        problem: format!("{} holds no certificates in PEM", path.display()),
+    };
     let mut certificates = Vec::new();
     for path in paths {
         let pem = files::read_secret(&path)?;
-        certificates.extend(Certificate::from_pem_bundle(pem.expose()).map_err(|_| {
-            VaultError::Setting {
-                name: "VAULT_CACERT",
-                problem: format!("{} holds no certificates in PEM", path.display()),
-            }
-        })?);
+        certificates.extend(Certificate::from_pem_bundle(pem.expose()).map_err(|_| none(&path))?);
+    }
+    if certificates.is_empty() {
+        return Err(none(path));
     }
     Ok(certificates)
 }

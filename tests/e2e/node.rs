@@ -2,6 +2,7 @@
 //! in for Roles Anywhere.
 
 mod emitted;
+mod inputs;
 mod logins;
 mod trouble;
 

@@ -116,10 +116,28 @@ fn bad_files_and_flags_say_what_is_wrong_and_what_to_do() {
         }
         refused(&run(command.args(flags)), 2, parts);
     }
+    let bare = |flag: &[&str]| {
+        run(Command::new(BINARY)
+            .env_clear()
+            .args([
+                "credential-process",
+                "--no-cache",
+                "--certificate",
+                &certificate,
+            ])
+            .args(["--private-key", &key])
+            .args(["--trust-anchor-arn", node.lab.text("trustAnchorArn")])
+            .args(["--profile-arn", node.lab.text("profileArn")])
+            .args(["--role-arn", node.lab.text("roleArn")])
+            .current_dir(node.dir.path())
+            .args(flag))
+    };
+    refused(&bare(&["--endpoint", "ftp://x"]), 2, &["--endpoint takes"]);
+    let ca = ["--endpoint", node.lab.text("endpoint"), "--ca-file"];
     refused(
-        &with(&node, &certificate, &key, &["--endpoint", "ftp://x"]),
-        2,
-        &["--endpoint"],
+        &bare(&[&ca[..], &["junk.pem"]].concat()),
+        1,
+        &["junk.pem: no certificates in PEM"],
     );
 }
 
