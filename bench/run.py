@@ -132,12 +132,7 @@ class Server:
         return total
 
     def end(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        stop(self.process)
         self.log.close()
 
     def __enter__(self):
@@ -146,6 +141,16 @@ class Server:
     def __exit__(self, *_):
         self.end()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def stop(process, limit=10):
+    """Ends a process, politely first."""
+    process.terminate()
+    try:
+        process.wait(limit)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def rss(pid):

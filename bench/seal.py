@@ -18,7 +18,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -28,7 +27,7 @@ import threading
 import time
 import urllib.request
 
-from run import ROOT, Server, arguments_of, build_load, free_pair, handshakes, load, machine, rss, spread, table
+from run import ROOT, Server, arguments_of, build_load, free_pair, handshakes, load, machine, rss, spread, stop, table
 
 REGION = "eu-central-1"
 ACCESS_KEY = "AKIAEXAMPLEUNSEAL000"
@@ -118,12 +117,7 @@ class Kms:
         Client(self.port).call("CreateAlias", {"AliasName": "alias/bench", "TargetKeyId": self.key})
 
     def end(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        stop(self.process)
         self.log.close()
 
 
@@ -223,12 +217,7 @@ class UnsealServer:
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        stop(self.process, 20)
 
 
 def certificates(folder):
@@ -345,15 +334,19 @@ def main():
     print(f"     CPU per encrypt ÷ transit engine, one KMS call each: {remote:.2f} (no budget: the other makes no call)")
     row("plugin RSS, MiB", 30, memory, digits=1)
     row("unseal server RSS, MiB", 30, max(servers), digits=1)
+    bare = [one[2] for one in added]
+    steady = max(bare) <= 1.3 * min(bare)
+    if not steady:
+        print(f"warning: the bare call took between {min(bare):.2f} and {max(bare):.2f} ms: this machine is not steady, measure again")
     for calls in wrong:
         print(f"an unseal called {calls}")
     if not quick:
-        page(arguments.output, rows, version, starts, cpu, times, added, report, servers)
+        page(arguments.output, rows, version, starts, cpu, times, added, steady, report, servers)
         print(f"written: {arguments.output}")
     return 0 if all(line[3] == "yes" for line in rows) else 1
 
 
-def page(path, rows, version, starts, cpu, times, added, report, servers):
+def page(path, rows, version, starts, cpu, times, added, steady, report, servers):
     lines = [
         "# Performance of the seal",
         "",
@@ -368,7 +361,8 @@ def page(path, rows, version, starts, cpu, times, added, report, servers):
         "",
         "Encrypt as the server times it (its metric `seal.encrypt.time`, at raft snapshots), and the bare call by a client without a",
         "library, taken in turn through one relay, medians of each round in ms: "
-        + "; ".join(f"{total:.2f} beside {bare:.2f}" for _, total, bare in added) + ".",
+        + "; ".join(f"{total:.2f} beside {bare:.2f}" for _, total, bare in added)
+        + ("." if steady else " (**the machine was not steady: measure again**)."),
         "",
         f"Exec to handshake: {spread(starts)} ms, CPU {statistics.mean(cpu):.0f} ms, over {len(starts)} starts.",
         "",
