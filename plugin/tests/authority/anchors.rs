@@ -169,7 +169,7 @@ async fn an_anchor_that_aws_would_refuse_is_refused_with_advice() {
         ),
         (
             json!({ "format": "cli", "trust_anchor_id": "a\"b" }),
-            "a trust anchor id has",
+            "a trust anchor id is",
         ),
         (
             json!({ "format": "pem_body", "also": two }),
