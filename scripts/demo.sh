@@ -88,7 +88,9 @@ wait_for() {
     fail "the server is not ready"
 }
 
-mkdir "$dir/plugins" "$dir/raft"
+mkdir "$dir/plugins" "$dir/raft" "$dir/keys"
+# Where mounts may find key files: for the operator of the server to say, and not for who configures a mount.
+export LANDFAST_KEY_DIRECTORY=$dir/keys
 install -m 0755 "$landfast" "$dir/plugins/landfast"
 printf 'plugin_directory = "%s"\n' "$dir/plugins" >"$dir/server.hcl"
 if [[ -n $seals ]]; then
@@ -135,6 +137,16 @@ say "A certificate authority, whose key never leaves the server"
 run "$bao" write -field=issuer_id pki/root/generate/internal common_name="Hybrid nodes CA" \
     key_type=ec key_bits=256 ttl=87600h
 "$bao" read -field=certificate pki/cert/ca >"$dir/ca.pem"
+
+say "The CA's key is sealed: storage and backups hold it under a key outside of the server; here a file, in earnest AWS KMS"
+run "$dir/plugins/landfast" unseal init-key "$dir/keys/ca"
+run "$bao" write -field=wrapped_by pki/config/seal type=local key_file=ca
+"$bao" write -f pki/seal/migrate >/dev/null
+for _ in {1..100}; do
+    [[ $("$bao" read -field=migration_state pki/seal/status) == done ]] && break
+    sleep 0.05
+done
+run "$bao" read -field=keys_sealed pki/seal/status
 
 say "One AppRole per node, and one role that gives each caller its own name only"
 "$bao" auth enable approle >/dev/null

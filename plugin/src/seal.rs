@@ -28,7 +28,7 @@ use crate::mount::{Mount, internal};
 
 pub(crate) use migrate::{Progress, periodic, start, try_out};
 
-/// Names the folder whose key files mounts may use. Set by whoever runs the server or registers the plugin, which the writers of
+/// Names the folder whose key files mounts may use. Set by whoever runs the server, which the writers of
 /// `config/seal` need not be.
 pub(crate) const KEY_DIRECTORY: &str = "LANDFAST_KEY_DIRECTORY";
 
@@ -230,8 +230,7 @@ async fn aws_key(mount: &Mount, name: KeyReference) -> Result<Arc<dyn KeyEncrypt
 fn key_file(mount: &Mount, name: &str) -> Result<LocalKey, Error> {
     let Some(folder) = mount.seal.key_directory() else {
         return Err(Error::bad_request(format!(
-            "key files are not allowed here: set {KEY_DIRECTORY} to their folder in the server's environment, or register the plugin with \
-             -env={KEY_DIRECTORY}=…"
+            "key files are not allowed here: {KEY_DIRECTORY} in the environment of the server names their folder"
         )));
     };
     if !is_file_name(name) {

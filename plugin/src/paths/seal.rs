@@ -252,6 +252,8 @@ async fn describe(mount: &Shared) -> Result<(Map<String, Value>, Vec<String>), E
         .first()
         .map_or("none", |wrapper| wrapper.kind.as_str());
     let shown = json!({
+        // What sealed keys are bound to, for the key policy of AWS KMS.
+        "mount": mount.uuid(),
         "type": kind,
         "wrapped_by": config.key_ids(),
         "keys": counts.keys,

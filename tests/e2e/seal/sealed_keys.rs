@@ -191,6 +191,7 @@ fn storage_and_snapshots_hold_no_private_key() {
         .expect("a Decrypt");
     assert_eq!(call.context["app"], "landfast");
     assert_eq!(call.context["purpose"], "ca-key");
+    assert_eq!(call.context["mount"], status(&client, "pki")["mount"]);
     assert_eq!(call.context.len(), 5, "{:?}", call.context);
     assert!(
         calls
