@@ -64,9 +64,15 @@ pub struct Description {
     #[serde(default = "one_hour")]
     pub session_seconds: u32,
     /// The servers that may unseal with the KMS key, as in `nodes`; without it,
-    /// no key is made.
+    /// no key is made, and no role and profile for them.
     #[serde(default)]
     pub seal: Option<String>,
+    /// The name of those servers' role.
+    #[serde(default = "seal")]
+    pub seal_role: String,
+    /// The name of those servers' profile.
+    #[serde(default = "seal")]
+    pub seal_profile: String,
     /// The issuer of service-account tokens of an EKS Anywhere cluster, for
     /// pods that take IAM roles.
     #[serde(default)]
@@ -242,12 +248,30 @@ impl Description {
         Ok(Document::public(format!("nodeconfig-{node}.yaml"), text))
     }
 
-    /// The role's ARN.
+    /// The ARN of the nodes' role.
     pub fn role_arn(&self) -> String {
+        self.arn_of_role(&self.role)
+    }
+
+    /// The ARN of the role of the servers that unseal.
+    pub fn seal_role_arn(&self) -> String {
+        self.arn_of_role(&self.seal_role)
+    }
+
+    fn arn_of_role(&self, name: &str) -> String {
         format!(
-            "arn:{}:iam::{}:role/{}",
-            self.trust_anchor.partition, self.account, self.role
+            "arn:{}:iam::{}:role/{name}",
+            self.trust_anchor.partition, self.account
         )
+    }
+
+    fn node_trust(&self) -> Value {
+        trust_policy(&self.trust_anchor, &self.nodes)
+    }
+
+    /// A role of its own: that of the nodes keeps names outside `nodes` out.
+    fn seal_trust(&self, servers: &str) -> Value {
+        trust_policy(&self.trust_anchor, servers)
     }
 
     fn check(&self) -> Result<(), DescriptionError> {
@@ -294,11 +318,22 @@ impl Description {
             return refuse("cluster", "1 to 100 letters, digits, - and _");
         }
         // Source: IAM API reference, CreateRole.
-        if self.role.is_empty() || self.role.len() > 64 || !word(&self.role, "_+=,.@-") {
-            return refuse("role", "1 to 64 letters, digits and _ + = , . @ -");
+        for (field, role) in [("role", &self.role), ("seal_role", &self.seal_role)] {
+            if role.is_empty() || role.len() > 64 || !word(role, "_+=,.@-") {
+                return refuse(field, "1 to 64 letters, digits and _ + = , . @ -");
+            }
         }
-        if self.profile.is_empty() || self.profile.len() > 255 || !word(&self.profile, " -_") {
-            return refuse("profile", "1 to 255 letters, digits, blanks, - and _");
+        for (field, profile) in [
+            ("profile", &self.profile),
+            ("seal_profile", &self.seal_profile),
+        ] {
+            if profile.is_empty() || profile.len() > 255 || !word(profile, " -_") {
+                return refuse(field, "1 to 255 letters, digits, blanks, - and _");
+            }
+        }
+        // IAM compares the names of roles without their case.
+        if self.seal.is_some() && self.seal_role.eq_ignore_ascii_case(&self.role) {
+            return refuse("seal_role", "the nodes' role has this name; take another");
         }
         if !DURATIONS.contains(&self.session_seconds) {
             return refuse("session_seconds", "900 to 43200");
@@ -343,7 +378,7 @@ impl Description {
     }
 
     /// The policy of the seal's key: the account administers it, and a session
-    /// of this role uses it only under a certificate of a server.
+    /// of the servers' role uses it only under a certificate of a server.
     fn key_policy(&self, servers: &str) -> Value {
         let root = format!(
             "arn:{}:iam::{}:root",
@@ -362,7 +397,7 @@ impl Description {
                 {
                     "Sid": "Unseal",
                     "Effect": "Allow",
-                    "Principal": {"AWS": self.role_arn()},
+                    "Principal": {"AWS": self.seal_role_arn()},
                     "Action": ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"],
                     "Resource": "*",
                     "Condition": {"StringLike": {"aws:PrincipalTag/x509Subject/CN": servers}},
@@ -372,8 +407,8 @@ impl Description {
     }
 }
 
-/// The trust policy of a role for hybrid nodes: sessions come from this trust
-/// anchor, and their name is the certificate's common name and fits `nodes`.
+/// The trust policy of a role for hybrid nodes, or for servers that unseal:
+/// sessions come from this trust anchor, and their name is the certificate's common name and fits `nodes`.
 pub fn trust_policy(anchor: &Arn, nodes: &str) -> Value {
     let anchored = json!({"aws:SourceArn": anchor});
     let mut names = json!({
@@ -427,6 +462,10 @@ fn role() -> String {
 
 fn profile() -> String {
     "landfast-hybrid-nodes".to_owned()
+}
+
+fn seal() -> String {
+    "landfast-seal".to_owned()
 }
 
 const fn one_hour() -> u32 {

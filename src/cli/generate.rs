@@ -17,7 +17,8 @@ The description, in JSON:
     \"nodes\": \"node-*.example\"
   }
 Optional: role and profile (names), session_seconds (900 to 43200; 3600), seal (which servers
-may unseal with a KMS key, such as \"vault-*\"), and profile_arn once the profile is there.
+may unseal with a KMS key, such as \"vault-*\"; they get a role and a profile of their own, named
+by seal_role and seal_profile), and profile_arn once the nodes' profile is there.
 
 For pods of EKS Anywhere, two more parts (paths of files are relative to the description):
   \"service_accounts\": {

@@ -77,13 +77,13 @@ fn awss_tools_take_the_documents() {
     let output = generate(dir.path(), &description(), &["--node", "node-1.example"]);
     assert!(output.status.success(), "{output:?}");
     let written = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(written.lines().count(), 9, "{written}");
+    assert_eq!(written.lines().count(), 11, "{written}");
 
     let requests = dir.path().join("out/aws");
     let requests = requests.to_str().expect("a temporary path is text");
     let (content, said) = Python::run("python", &["-c", MODELS, requests]);
     assert!(content, "{said}");
-    assert!(said.contains("6 requests fit"), "{said}");
+    assert!(said.contains("8 requests fit"), "{said}");
 
     let template = dir.path().join("out/cloudformation.json");
     let file = template.to_str().expect("a temporary path is text");
@@ -141,24 +141,25 @@ fn a_wrong_description_writes_nothing() {
     }
 }
 
-/// The generated role and profile are what `doctor` wants to see.
+/// The generated roles and profiles, of nodes and of servers, are what `doctor` wants to see.
 #[test]
 fn doctor_has_nothing_against_what_generate_writes() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     assert!(generate(dir.path(), &description(), &[]).status.success());
-    let output = Command::new(env!("CARGO_BIN_EXE_landfast"))
-        .current_dir(dir.path())
-        .args([
-            "doctor",
-            "--profile",
-            "out/aws/4-rolesanywhere-create-profile.json",
-        ])
-        .args(["--role", "out/aws/1-iam-create-role.json", "--json"])
-        .output()
-        .expect("the binary under test runs");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
-    assert!(output.status.success(), "{report}");
-    assert_eq!(report["findings"], json!([]));
+    for (profile, role) in [
+        ("4-rolesanywhere-create-profile", "1-iam-create-role"),
+        ("7-rolesanywhere-create-profile", "6-iam-create-role"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_landfast"))
+            .current_dir(dir.path())
+            .args(["doctor", "--profile", &format!("out/aws/{profile}.json")])
+            .args(["--role", &format!("out/aws/{role}.json"), "--json"])
+            .output()
+            .expect("the binary under test runs");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
+        assert!(output.status.success(), "{report}");
+        assert_eq!(report["findings"], json!([]));
+    }
 }
 
 /// What stands between `${` and `}` in Terraform's JSON is read by an HCL
@@ -203,7 +204,7 @@ fn an_hcl_parser_reads_the_terraform_files() {
     let anchor = anchor.to_str().expect("a temporary path is text");
     let (content, said) = Python::run("python", &["-c", HCL, main, anchor]);
     assert!(content, "{said}");
-    assert!(said.contains("main.tf.json 8 templates"), "{said}");
+    assert!(said.contains("main.tf.json 12 templates"), "{said}");
     assert!(said.contains("'output', 'resource'"), "{said}");
 
     fs::write(anchor, "resource \"x\" {").expect("our own file");
@@ -333,7 +334,7 @@ fn pods_get_their_issuer_their_webhook_and_their_certificates() {
         2
     );
     let (content, said) = Python::run("python", &["-c", MODELS, &path("out/aws")]);
-    assert!(content && said.contains("7 requests fit"), "{said}");
+    assert!(content && said.contains("9 requests fit"), "{said}");
     let template = path("out/cloudformation-pods.json");
     let (content, said) = Python::run("cfn-lint", &["--regions", "us-west-2", "--", &template]);
     assert!(content && said.trim().is_empty(), "{said}");
@@ -342,7 +343,7 @@ fn pods_get_their_issuer_their_webhook_and_their_certificates() {
     let (content, said) = Python::run("python", &["-c", HCL, &terraform, &policy]);
     assert!(content && said.contains("['path']"), "{said}");
 
-    let request = fs::read_to_string(path("out/aws/7-iam-create-open-id-connect-provider.json"));
+    let request = fs::read_to_string(path("out/aws/9-iam-create-open-id-connect-provider.json"));
     let request: Value = serde_json::from_str(&request.expect("it was written")).expect("JSON");
     let output = Command::new("openssl")
         .args([

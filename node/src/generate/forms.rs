@@ -11,12 +11,12 @@ pub(super) fn command_line(description: &Description) -> Vec<Document> {
     let mut requests = vec![
         (
             "iam-create-role",
-            json!({
-                "RoleName": description.role,
-                "Description": "EKS hybrid nodes, by IAM Roles Anywhere",
-                "AssumeRolePolicyDocument": trust(description).to_string(),
-                "MaxSessionDuration": max_session(description),
-            }),
+            create_role(
+                description,
+                &description.role,
+                NODES,
+                &description.node_trust(),
+            ),
         ),
         (
             "iam-put-role-policy",
@@ -32,13 +32,7 @@ pub(super) fn command_line(description: &Description) -> Vec<Document> {
         ),
         (
             "rolesanywhere-create-profile",
-            json!({
-                "name": description.profile,
-                "roleArns": [role],
-                "durationSeconds": description.session_seconds,
-                "acceptRoleSessionName": true,
-                "enabled": true,
-            }),
+            create_profile(description, &description.profile, &role),
         ),
         (
             "eks-create-access-entry",
@@ -50,21 +44,52 @@ pub(super) fn command_line(description: &Description) -> Vec<Document> {
         ),
     ];
     if let Some(servers) = &description.seal {
-        requests.push((
-            "kms-create-key",
-            json!({
-                "Description": KEY,
-                "KeySpec": "SYMMETRIC_DEFAULT",
-                "KeyUsage": "ENCRYPT_DECRYPT",
-                "Policy": description.key_policy(servers).to_string(),
-            }),
-        ));
+        let trust = description.seal_trust(servers);
+        let arn = description.seal_role_arn();
+        requests.extend([
+            (
+                "iam-create-role",
+                create_role(description, &description.seal_role, SERVERS, &trust),
+            ),
+            (
+                "rolesanywhere-create-profile",
+                create_profile(description, &description.seal_profile, &arn),
+            ),
+            (
+                "kms-create-key",
+                json!({
+                    "Description": KEY,
+                    "KeySpec": "SYMMETRIC_DEFAULT",
+                    "KeyUsage": "ENCRYPT_DECRYPT",
+                    "Policy": description.key_policy(servers).to_string(),
+                }),
+            ),
+        ]);
     }
     requests
         .into_iter()
         .enumerate()
         .map(|(i, (name, request))| Document::json(format!("aws/{}-{name}.json", i + 1), &request))
         .collect()
+}
+
+fn create_role(description: &Description, name: &str, purpose: &str, trust: &Value) -> Value {
+    json!({
+        "RoleName": name,
+        "Description": purpose,
+        "AssumeRolePolicyDocument": trust.to_string(),
+        "MaxSessionDuration": max_session(description),
+    })
+}
+
+fn create_profile(description: &Description, name: &str, role: &str) -> Value {
+    json!({
+        "name": name,
+        "roleArns": [role],
+        "durationSeconds": description.session_seconds,
+        "acceptRoleSessionName": true,
+        "enabled": true,
+    })
 }
 
 /// A CloudFormation template in JSON.
@@ -74,9 +99,9 @@ pub(super) fn cloud_formation(description: &Description) -> Document {
             "Type": "AWS::IAM::Role",
             "Properties": {
                 "RoleName": description.role,
-                "Description": "EKS hybrid nodes, by IAM Roles Anywhere",
+                "Description": NODES,
                 "MaxSessionDuration": max_session(description),
-                "AssumeRolePolicyDocument": trust(description),
+                "AssumeRolePolicyDocument": description.node_trust(),
                 "ManagedPolicyArns": [description.pull_images()],
                 "Policies": [{
                     "PolicyName": "hybrid-node",
@@ -84,16 +109,7 @@ pub(super) fn cloud_formation(description: &Description) -> Document {
                 }],
             },
         },
-        "HybridNodeProfile": {
-            "Type": "AWS::RolesAnywhere::Profile",
-            "Properties": {
-                "Name": description.profile,
-                "Enabled": true,
-                "RoleArns": [{"Fn::GetAtt": ["HybridNodeRole", "Arn"]}],
-                "DurationSeconds": description.session_seconds,
-                "AcceptRoleSessionName": true,
-            },
-        },
+        "HybridNodeProfile": stack_profile(description, &description.profile, "HybridNodeRole"),
         "HybridNodeAccessEntry": {
             "Type": "AWS::EKS::AccessEntry",
             "Properties": {
@@ -108,10 +124,21 @@ pub(super) fn cloud_formation(description: &Description) -> Document {
         "RoleArn": {"Value": {"Fn::GetAtt": ["HybridNodeRole", "Arn"]}},
     });
     if let Some(servers) = &description.seal {
+        resources["SealRole"] = json!({
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "RoleName": description.seal_role,
+                "Description": SERVERS,
+                "MaxSessionDuration": max_session(description),
+                "AssumeRolePolicyDocument": description.seal_trust(servers),
+            },
+        });
+        resources["SealProfile"] =
+            stack_profile(description, &description.seal_profile, "SealRole");
         // The policy names the role, which must be there when KMS checks it.
         resources["SealKey"] = json!({
             "Type": "AWS::KMS::Key",
-            "DependsOn": "HybridNodeRole",
+            "DependsOn": "SealRole",
             "DeletionPolicy": "Retain",
             "UpdateReplacePolicy": "Retain",
             "Properties": {
@@ -121,6 +148,8 @@ pub(super) fn cloud_formation(description: &Description) -> Document {
             },
         });
         outputs["SealKeyArn"] = json!({"Value": {"Fn::GetAtt": ["SealKey", "Arn"]}});
+        outputs["SealProfileArn"] = json!({"Value": {"Fn::GetAtt": ["SealProfile", "ProfileArn"]}});
+        outputs["SealRoleArn"] = json!({"Value": {"Fn::GetAtt": ["SealRole", "Arn"]}});
     }
     let template = json!({
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -131,17 +160,30 @@ pub(super) fn cloud_formation(description: &Description) -> Document {
     Document::json("cloudformation.json", &template)
 }
 
+fn stack_profile(description: &Description, name: &str, role: &str) -> Value {
+    json!({
+        "Type": "AWS::RolesAnywhere::Profile",
+        "Properties": {
+            "Name": name,
+            "Enabled": true,
+            "RoleArns": [{"Fn::GetAtt": [role, "Arn"]}],
+            "DurationSeconds": description.session_seconds,
+            "AcceptRoleSessionName": true,
+        },
+    })
+}
+
 /// Terraform configuration in JSON, for the `aws` provider.
 pub(super) fn terraform(description: &Description) -> Document {
     let role = "${aws_iam_role.hybrid_node.arn}";
     let one = |name: &str, body: Value| Value::Object(Map::from_iter([(name.to_owned(), body)]));
     let mut resources = json!({
-        "aws_iam_role": one("hybrid_node", json!({
-            "name": description.role,
-            "description": "EKS hybrid nodes, by IAM Roles Anywhere",
-            "max_session_duration": max_session(description),
-            "assume_role_policy": literal(&trust(description)),
-        })),
+        "aws_iam_role": one("hybrid_node", terraform_role(
+            description,
+            &description.role,
+            NODES,
+            &description.node_trust(),
+        )),
         "aws_iam_role_policy": one("hybrid_node", json!({
             "name": "hybrid-node",
             "role": "${aws_iam_role.hybrid_node.id}",
@@ -151,13 +193,10 @@ pub(super) fn terraform(description: &Description) -> Document {
             "role": "${aws_iam_role.hybrid_node.name}",
             "policy_arn": description.pull_images(),
         })),
-        "aws_rolesanywhere_profile": one("hybrid_nodes", json!({
-            "name": description.profile,
-            "enabled": true,
-            "role_arns": [role],
-            "duration_seconds": description.session_seconds,
-            "accept_role_session_name": true,
-        })),
+        "aws_rolesanywhere_profile": one(
+            "hybrid_nodes",
+            terraform_profile(description, &description.profile, role),
+        ),
         "aws_eks_access_entry": one("hybrid_nodes", json!({
             "cluster_name": description.cluster,
             "principal_arn": role,
@@ -169,16 +208,27 @@ pub(super) fn terraform(description: &Description) -> Document {
         "role_arn": {"value": role},
     });
     if let Some(servers) = &description.seal {
+        let seal_role = "${aws_iam_role.seal.arn}";
+        resources["aws_iam_role"]["seal"] = terraform_role(
+            description,
+            &description.seal_role,
+            SERVERS,
+            &description.seal_trust(servers),
+        );
+        resources["aws_rolesanywhere_profile"]["seal"] =
+            terraform_profile(description, &description.seal_profile, seal_role);
         resources["aws_kms_key"] = one(
             "seal",
             json!({
                 "description": KEY,
                 "enable_key_rotation": true,
                 "policy": literal(&description.key_policy(servers)),
-                "depends_on": ["aws_iam_role.hybrid_node"],
+                "depends_on": ["aws_iam_role.seal"],
             }),
         );
         outputs["seal_key_arn"] = json!({"value": "${aws_kms_key.seal.arn}"});
+        outputs["seal_profile_arn"] = json!({"value": "${aws_rolesanywhere_profile.seal.arn}"});
+        outputs["seal_role_arn"] = json!({"value": seal_role});
     }
     Document::json(
         "main.tf.json",
@@ -186,11 +236,28 @@ pub(super) fn terraform(description: &Description) -> Document {
     )
 }
 
-const KEY: &str = "Seal of Vault or OpenBao";
-
-fn trust(description: &Description) -> Value {
-    super::trust_policy(&description.trust_anchor, &description.nodes)
+fn terraform_role(description: &Description, name: &str, purpose: &str, trust: &Value) -> Value {
+    json!({
+        "name": name,
+        "description": purpose,
+        "max_session_duration": max_session(description),
+        "assume_role_policy": literal(trust),
+    })
 }
+
+fn terraform_profile(description: &Description, name: &str, role: &str) -> Value {
+    json!({
+        "name": name,
+        "enabled": true,
+        "role_arns": [role],
+        "duration_seconds": description.session_seconds,
+        "accept_role_session_name": true,
+    })
+}
+
+const NODES: &str = "EKS hybrid nodes, by IAM Roles Anywhere";
+const SERVERS: &str = "Servers that unseal with AWS KMS, by IAM Roles Anywhere";
+const KEY: &str = "Seal of Vault or OpenBao";
 
 /// The role's limit is that of the profile, and no less than IAM allows.
 fn max_session(description: &Description) -> u32 {

@@ -83,9 +83,77 @@ fn the_three_languages_say_the_same() {
         key
     );
     assert_eq!(
-        inner(&json_of(&description, "aws/6-kms-create-key.json")["Policy"]),
+        inner(&json_of(&description, "aws/8-kms-create-key.json")["Policy"]),
         key
     );
+}
+
+/// In each language: the key's policy names a role that the servers of `seal`
+/// can take, and neither kind of machine gets into the other's role.
+#[test]
+fn the_seal_has_a_role_that_its_servers_can_take() {
+    let description = read(&description()).unwrap();
+    let anchor = &description.trust_anchor;
+    let inner = |value: &Value| -> Value {
+        serde_json::from_str(&value.as_str().unwrap().replace("$${", "${")).unwrap()
+    };
+    let seal = "arn:aws:iam::111122223333:role/landfast-seal";
+    let template = &json_of(&description, "cloudformation.json")["Resources"];
+    let terraform = &json_of(&description, "main.tf.json")["resource"];
+    let request = |name: &str| json_of(&description, &format!("aws/{name}.json"));
+    let trust = |role: &Value| role["AssumeRolePolicyDocument"].clone();
+    let roles = &terraform["aws_iam_role"];
+    for (nodes, servers, key) in [
+        (
+            inner(&trust(&request("1-iam-create-role"))),
+            inner(&trust(&request("6-iam-create-role"))),
+            inner(&request("8-kms-create-key")["Policy"]),
+        ),
+        (
+            trust(&template["HybridNodeRole"]["Properties"]),
+            trust(&template["SealRole"]["Properties"]),
+            template["SealKey"]["Properties"]["KeyPolicy"].clone(),
+        ),
+        (
+            inner(&roles["hybrid_node"]["assume_role_policy"]),
+            inner(&roles["seal"]["assume_role_policy"]),
+            inner(&terraform["aws_kms_key"]["seal"]["policy"]),
+        ),
+    ] {
+        assert_eq!(key["Statement"][1]["Principal"]["AWS"], seal);
+        assert!(admits(&servers, "vault-1", "vault-1", anchor));
+        assert!(!admits(&servers, "vault-1", "vault-2", anchor));
+        assert!(!admits(
+            &servers,
+            "node-1.example",
+            "node-1.example",
+            anchor
+        ));
+        assert!(!admits(&servers, "node-1.example", "vault-1", anchor));
+        assert!(admits(&nodes, "node-1.example", "node-1.example", anchor));
+        assert!(!admits(&nodes, "vault-1", "vault-1", anchor));
+        let elsewhere = Arn {
+            resource: "trust-anchor/other".into(),
+            ..anchor.clone()
+        };
+        assert!(!admits(&servers, "vault-1", "vault-1", &elsewhere));
+    }
+    assert_eq!(request("6-iam-create-role")["RoleName"], "landfast-seal");
+    let profile = request("7-rolesanywhere-create-profile");
+    assert_eq!(profile["roleArns"], json!([seal]));
+    assert_eq!(profile["acceptRoleSessionName"], true);
+    assert_eq!(
+        template["SealProfile"]["Properties"]["RoleArns"],
+        json!([{"Fn::GetAtt": ["SealRole", "Arn"]}])
+    );
+    assert_eq!(
+        terraform["aws_rolesanywhere_profile"]["seal"]["role_arns"],
+        json!(["${aws_iam_role.seal.arn}"])
+    );
+    // Nothing but the key: no policy, and no way into the cluster.
+    assert!(template["SealRole"]["Properties"].get("Policies").is_none());
+    let entry = &template["HybridNodeAccessEntry"]["Properties"]["PrincipalArn"];
+    assert_eq!(entry, &json!({"Fn::GetAtt": ["HybridNodeRole", "Arn"]}));
 }
 
 #[test]
@@ -97,7 +165,8 @@ fn without_a_seal_there_is_no_key() {
     assert!(
         bare.documents()
             .iter()
-            .all(|one| !one.text.to_lowercase().contains("kms"))
+            .all(|one| !one.text.to_lowercase().contains("kms")
+                && !one.text.contains("landfast-seal"))
     );
 }
 
@@ -144,6 +213,9 @@ fn a_wrong_field_is_named() {
         ("session_seconds", json!(100)),
         ("nodes", json!("Node-?")),
         ("seal", json!("${aws:username}")),
+        ("seal_role", json!("a/b")),
+        ("seal_role", json!("Landfast-Hybrid-Node")),
+        ("seal_profile", json!("")),
     ] {
         let mut wrong = description();
         wrong[field] = value;
@@ -153,7 +225,7 @@ fn a_wrong_field_is_named() {
         } else {
             field
         };
-        assert!(error.starts_with(named), "{field}: {error}");
+        assert!(error.starts_with(&format!("{named}:")), "{field}: {error}");
     }
     let mut unknown = description();
     unknown["clutser"] = json!("prod");
