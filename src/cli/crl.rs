@@ -12,7 +12,7 @@ use landfast_pki::{Certificate, Crl};
 use serde_json::{Value, json};
 
 use super::aws::{self, SYNC_HELP, SyncArguments};
-use super::{Failure, trust_anchor};
+use super::{Failure, node, trust_anchor};
 
 const EXAMPLES: &str = "\
 Roles Anywhere fetches no list by itself. After each revocation, and at half of a list's life:
@@ -177,13 +177,14 @@ impl Sync {
                 "state": state, "trust_anchor_arn": arn, "crls": crls,
                 "refusals": refusals, "warnings": warnings,
             });
-            println!("{report:#}");
+            node::print(&format!("{report:#}\n"))?;
         } else {
             let shown = state.replace('_', " ");
-            println!("{}: {shown}", self.sync.trust_anchor_arn);
+            let mut text = format!("{}: {shown}\n", self.sync.trust_anchor_arn);
             for item in items {
-                println!("  {}", line_of(item));
+                text.push_str(&format!("  {}\n", line_of(item)));
             }
+            node::print(&text)?;
             for warning in &warnings {
                 eprintln!("warning: {warning}");
             }

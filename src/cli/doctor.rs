@@ -14,7 +14,7 @@ use landfast_node::rules::Severity;
 use landfast_node::session::{EndpointKind, SessionRequest};
 use landfast_node::tags::Facts;
 
-use super::{Failure, session};
+use super::{Failure, node, session};
 
 const CERTIFICATE: &str = "/etc/iam/pki/server.pem";
 const PRIVATE_KEY: &str = "/etc/iam/pki/server.key";
@@ -164,7 +164,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         told(&report, question.error.is_some())
     };
-    println!("{}", text.trim_end());
+    node::print(&format!("{}\n", text.trim_end()))?;
     if report.has_errors() {
         let errors = report
             .findings

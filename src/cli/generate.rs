@@ -7,7 +7,7 @@ use clap::Args;
 use landfast_node::files;
 use landfast_node::generate::{Description, DescriptionError};
 
-use super::Failure;
+use super::{Failure, node};
 
 const EXAMPLES: &str = "\
 The description, in JSON:
@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let mode = if document.secret { 0o600 } else { 0o644 };
         files::write_atomic(&file, document.text.as_bytes(), mode)
             .map_err(|error| Failure::Failed(error.to_string()))?;
-        println!("{}", file.display());
+        node::print(&format!("{}\n", file.display()))?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use landfast_node::policy::TrustPolicy;
 use landfast_node::session::DURATIONS;
 use serde_json::json;
 
-use super::Failure;
+use super::{Failure, node};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -153,7 +153,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "notice": "this is not AWS; the credentials are made up",
         });
         let stopped = super::stopped();
-        println!("{ready}");
+        node::print(&format!("{ready}\n"))?;
         let lab = Lab::new(state, Arc::new(Timestamp::now));
         let served = match tls {
             Some(tls) => lab.serve(tls.listener(listener), stopped).await,

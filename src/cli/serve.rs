@@ -16,7 +16,7 @@ use landfast_node::serve::{self, Service, Settings};
 use serde_json::json;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{Failure, session};
+use super::{Failure, node, session};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,7 +117,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Some(path) => {
                 let listener = unix(path, arguments.socket_mode)
                     .map_err(|error| Failure::file(path, &error))?;
-                println!("{}", json!({"socket": path}));
+                if let Err(failure) = node::print(&format!("{}\n", json!({"socket": path}))) {
+                    // Nobody is to find a socket that nobody serves.
+                    let _ = fs::remove_file(path);
+                    return Err(failure);
+                }
                 tokio::select! {
                     never = keep => match never {},
                     served = service.serve(listener) => served.map_err(failed)?,
@@ -131,7 +135,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                     .map_err(|error| Failure::Failed(format!("{address}: {error}")))?;
                 listener.set_ttl(arguments.hop_limit).map_err(failed)?;
                 let address = listener.local_addr().map_err(failed)?;
-                println!("{}", json!({"endpoint": format!("http://{address}")}));
+                let endpoint = json!({"endpoint": format!("http://{address}")});
+                node::print(&format!("{endpoint}\n"))?;
                 tokio::select! {
                     never = keep => match never {},
                     served = service.serve(listener) => served.map_err(failed),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -159,6 +159,48 @@ fn doctor_has_nothing_against_what_generate_writes() {
         let report: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
         assert!(output.status.success(), "{report}");
         assert_eq!(report["findings"], json!([]));
+    }
+}
+
+/// A reader that has seen enough, such as `head`, is no failure; a full disk is
+/// one, in plain words.
+#[test]
+fn standard_output_may_be_closed_or_full() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    fs::write(dir.path().join("hybrid.json"), description().to_string()).expect("a fresh folder");
+    let generate = &["generate", "hybrid.json", "--output-dir", "out"][..];
+    let profile = "out/aws/4-rolesanywhere-create-profile.json";
+    let doctor = &["doctor", "--json", "--profile", profile][..];
+    let ca = format!(
+        "{}/node/tests/data/pki/rsa-int.crt",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let lab = &["lab", "--listen", "127.0.0.1:0", "--trust-anchor", &ca][..];
+    let run = |arguments: &[&str], stdout: Stdio| {
+        Command::new(env!("CARGO_BIN_EXE_landfast"))
+            .current_dir(dir.path())
+            .args(arguments)
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .output()
+            .expect("the binary under test runs")
+    };
+    for arguments in [generate, doctor] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = run(arguments, writer.into());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+        assert_eq!(said, "", "{arguments:?}");
+    }
+    let last = dir.path().join("out/main.tf.json");
+    assert!(last.exists(), "what nobody reads is written all the same");
+    for arguments in [generate, doctor, lab] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = run(arguments, full.expect("Linux has it").into());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("standard output: No space left"), "{said}");
     }
 }
 

@@ -12,6 +12,7 @@ use landfast_pki::{Certificate, Crl};
 use serde_json::{Value, json};
 
 use super::super::aws::{self, SYNC_HELP, SyncArguments};
+use super::super::node;
 use super::{Failure, Found, Selection, Which, untaggable, vault_failure};
 
 /// Where a node has its own certificate.
@@ -177,9 +178,9 @@ impl Outcome<'_> {
 
     fn report(self) -> Result<(), Failure> {
         if self.arguments.sync.json {
-            println!("{:#}", self.json());
+            node::print(&format!("{:#}\n", self.json()))?;
         } else {
-            self.print();
+            self.print()?;
         }
         let refusals: Vec<String> = self.refusals.iter().map(|one| format!("  {one}")).collect();
         match self.state() {
@@ -206,24 +207,26 @@ impl Outcome<'_> {
         kept.chain(added).chain(removed)
     }
 
-    fn print(&self) {
-        println!(
-            "{} {:?}: {}",
+    fn print(&self) -> Result<(), Failure> {
+        let mut text = format!(
+            "{} {:?}: {}\n",
             self.arguments.sync.trust_anchor_arn,
             self.held.name,
             self.state().replace('_', " ")
         );
         for (sign, _, certificate) in self.lines() {
-            println!(
-                "  {sign} {}  {}  until {:.0}",
+            text.push_str(&format!(
+                "  {sign} {}  {}  until {:.0}\n",
                 certificate.subject(),
                 certificate.serial().colon(),
                 certificate.not_after()
-            );
+            ));
         }
+        node::print(&text)?;
         for warning in &self.warnings {
             eprintln!("warning: {warning}");
         }
+        Ok(())
     }
 
     fn json(&self) -> Value {
