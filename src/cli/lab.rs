@@ -1,7 +1,7 @@
 //! `landfast lab`: IAM Roles Anywhere without AWS.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use landfast_node::arn::{Arn, ArnKind};
 use landfast_node::files;
 use landfast_node::generate::trust_policy;
-use landfast_node::lab::server::Lab;
+use landfast_node::lab::server::{BindError, Lab};
 use landfast_node::lab::signer;
 use landfast_node::lab::tls::Tls;
 use landfast_node::lab::{Profile, Role, State};
 use landfast_node::policy::TrustPolicy;
 use landfast_node::session::DURATIONS;
+use landfast_pki::Certificate;
 use serde_json::json;
 
 use super::{Failure, node};
@@ -98,11 +99,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let read = |path| files::read_secret(path).map_err(|error| failed(&error));
     let bundle = read(&arguments.trust_anchor)?;
     let bundle = String::from_utf8_lossy(bundle.expose());
+    let named = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    // A file that holds no certificates is no refusal of what it holds.
+    Certificate::all_from_pem(bundle.as_bytes())
+        .map_err(|error| Failure::Failed(named(&arguments.trust_anchor, &error)))?;
     let mut state = State::new(&arguments.account, &arguments.region);
     state.skew = arguments.skew;
     let anchor = state
         .create_anchor("lab", &bundle, true, Timestamp::now())
-        .map_err(|error| Failure::Refused(error.to_string()))?
+        .map_err(|error| Failure::Refused(named(&arguments.trust_anchor, &error)))?
         .arn
         .clone();
     let role = Arn::parse_as(
@@ -110,11 +115,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ArnKind::Role,
     )
     .map_err(|error| Failure::Usage(format!("--account: {error}")))?;
-    let policy = match &arguments.trust_policy {
-        Some(path) => String::from_utf8_lossy(read(path)?.expose()).into_owned(),
-        None => trust_policy(&anchor, "*").to_string(),
+    let trust = match &arguments.trust_policy {
+        Some(path) => TrustPolicy::parse(&String::from_utf8_lossy(read(path)?.expose()))
+            .map_err(|error| Failure::Failed(named(path, &error)))?,
+        None => TrustPolicy::parse(&trust_policy(&anchor, "*").to_string())
+            .map_err(|error| failed(&error))?,
     };
-    let trust = TrustPolicy::parse(&policy).map_err(|error| failed(&error))?;
     let profile = state.new_arn("profile").map_err(|error| failed(&error))?;
     state.profiles.push(Profile {
         duration: arguments.duration,
@@ -140,7 +146,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     super::block_on(async {
         let listener = Lab::bind(arguments.listen)
             .await
-            .map_err(|error| Failure::Refused(error.to_string()))?;
+            .map_err(|error| match error {
+                BindError::NotLoopback(_) => Failure::Refused(error.to_string()),
+                BindError::Listen { .. } => Failure::Failed(error.to_string()),
+            })?;
         let address = listener.local_addr().map_err(|error| failed(&error))?;
         let ready = json!({
             "endpoint": format!("{scheme}://{address}"),

@@ -145,3 +145,53 @@ fn a_lab_serves_this_machine_only() {
         assert!(output.stdout.is_empty(), "no key, no endpoint");
     }
 }
+
+/// Exit code 4 is for what the lab refuses; what cannot be read or had is 1,
+/// and the text names it.
+#[test]
+fn a_lab_names_the_file_or_the_address_that_it_cannot_have() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let data = |name: &str| format!("{}/node/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
+    let ca = data("pki/rsa-int.crt");
+    let bad = dir.path().join("bad.pem");
+    std::fs::write(&bad, "no PEM at all").expect("a fresh folder");
+    let bad = bad.to_str().expect("a temporary path is text");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = listener.local_addr().expect("it listens").to_string();
+    let leaf = data("pki/rsa-leaf.crt");
+    for (arguments, code, named) in [
+        (
+            &["--listen", "127.0.0.1:0", "--trust-anchor", bad][..],
+            1,
+            bad,
+        ),
+        (
+            &["--listen", "127.0.0.1:0", "--trust-anchor", &leaf],
+            4,
+            &leaf,
+        ),
+        (
+            &[
+                "--listen",
+                "127.0.0.1:0",
+                "--trust-anchor",
+                &ca,
+                "--trust-policy",
+                bad,
+            ],
+            1,
+            bad,
+        ),
+        (&["--trust-anchor", &ca, "--listen", &taken], 1, &taken),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_landfast"))
+            .arg("lab")
+            .args(arguments)
+            .output()
+            .expect("the binary under test runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(named), "{arguments:?}: {said}");
+        assert!(output.stdout.is_empty(), "no key, no endpoint");
+    }
+}
