@@ -6,7 +6,7 @@
 //! Kubernetes documentation, "Service account issuer discovery"; IAM user
 //! guide, "Obtain the thumbprint for an OpenID Connect identity provider".
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -22,6 +22,9 @@ use crate::sigv4::hex;
 
 /// The audience of tokens for AWS.
 const AUDIENCE: &str = "sts.amazonaws.com";
+/// Where kubeadm, and so EKS Anywhere, keeps the keys of an API server: its
+/// `sa.pub` and `sa.key` are those of service accounts.
+const KEYS: &str = "/etc/kubernetes/pki";
 
 /// The issuer, and who may take roles by its tokens.
 #[derive(Clone, Debug, Deserialize)]
@@ -119,6 +122,17 @@ impl ServiceAccounts {
             return refuse(
                 "service_accounts.public_keys",
                 "name the file of --service-account-key-file",
+            );
+        }
+        let names: Vec<_> = self
+            .public_keys
+            .iter()
+            .map(|path| path.file_name())
+            .collect();
+        if (1..names.len()).any(|i| names[..i].contains(&names[i])) {
+            return refuse(
+                "service_accounts.public_keys",
+                "two files of one name, which would be one file on the API servers",
             );
         }
         let word = |text: &str| crate::rules::is_node_name(text) || is_label(text);
@@ -226,10 +240,26 @@ impl ServiceAccounts {
     /// The issuer comes first among the audiences: tokens that ask for none
     /// keep what they have.
     fn flags(&self) -> Document {
-        let text = format!(
+        let mut text = format!(
             "--service-account-issuer={0}\n--service-account-jwks-uri={0}/keys.json\n--api-audiences={0},{AUDIENCE}\n",
             self.issuer
         );
+        // The first signs; tokens of all of them are taken.
+        let file = |path: &Path| Path::new(KEYS).join(path.file_name().unwrap_or_default());
+        for path in &self.public_keys {
+            let public = file(path);
+            text.push_str(&format!(
+                "--service-account-key-file={}\n",
+                public.display()
+            ));
+        }
+        if let Some(path) = self.public_keys.first() {
+            let private = file(path).with_extension("key");
+            text.push_str(&format!(
+                "--service-account-signing-key-file={}\n",
+                private.display()
+            ));
+        }
         Document::public("kube-apiserver-flags.txt", text)
     }
 

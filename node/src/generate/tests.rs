@@ -1,6 +1,7 @@
 use super::*;
 use crate::policy::{ACTIONS, Context, TrustPolicy};
 use crate::tags::Facts;
+use landfast_pki::{KeySpec, PrivateKey};
 
 fn description() -> Value {
     json!({
@@ -303,6 +304,38 @@ fn a_wrong_field_of_a_pod_is_named() {
     }
 }
 
+/// The API server does not start without the key that signs, and takes tokens
+/// of the keys that it is told only.
+#[test]
+fn the_api_server_is_told_every_key_and_the_one_that_signs() {
+    let key = PrivateKey::generate(KeySpec::parse("ec", 256).unwrap()).unwrap();
+    let public = key.public_key().to_pem();
+    let mut given = description();
+    given["service_accounts"] = json!({
+        "issuer": "https://oidc.example/prod", "public_keys": ["keys/sa.pub", "keys/sa-old.pub"],
+    });
+    let read = read(&given).unwrap();
+    let documents = read
+        .pod_documents(&|_| Ok(Secret::new(public.clone().into_bytes())))
+        .unwrap();
+    let flags = documents
+        .iter()
+        .find(|one| one.path == std::path::Path::new("kube-apiserver-flags.txt"))
+        .unwrap();
+    let lines: Vec<&str> = flags.text.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "--service-account-issuer=https://oidc.example/prod",
+            "--service-account-jwks-uri=https://oidc.example/prod/keys.json",
+            "--api-audiences=https://oidc.example/prod,sts.amazonaws.com",
+            "--service-account-key-file=/etc/kubernetes/pki/sa.pub",
+            "--service-account-key-file=/etc/kubernetes/pki/sa-old.pub",
+            "--service-account-signing-key-file=/etc/kubernetes/pki/sa.key",
+        ]
+    );
+}
+
 #[test]
 fn a_wrong_issuer_is_named() {
     // A certificate's key is no PUBLIC KEY block, a private key none at all.
@@ -314,6 +347,11 @@ fn a_wrong_issuer_is_named() {
         ("public_keys", json!([]), "public_keys"),
         ("public_keys", json!(["pki/rsa-int.key"]), "public_keys"),
         ("public_keys", json!(["pki/rsa-int.crt"]), "public_keys"),
+        (
+            "public_keys",
+            json!(["old/sa.pub", "sa.pub"]),
+            "public_keys",
+        ),
         ("subjects", json!(["app"]), "subjects"),
         ("subjects", json!(["Default/app"]), "subjects"),
     ] {
