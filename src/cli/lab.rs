@@ -18,7 +18,7 @@ use landfast_node::session::DURATIONS;
 use landfast_pki::Certificate;
 use serde_json::json;
 
-use super::{Failure, node};
+use super::{Failure, node, session};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +27,9 @@ Examples:
 
   # a session from it
   landfast credential-process --endpoint http://127.0.0.1:9912 --no-cache ...
+
+  # with the trust policy and the ARNs of the real account
+  landfast lab --trust-anchor ca.pem --trust-policy trust.json --trust-anchor-arn ARN
 
   # for clients that speak HTTPS only
   landfast lab --trust-anchor ca.pem --tls --ca-out lab-ca.pem
@@ -72,6 +75,15 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     trust_policy: Option<PathBuf>,
 
+    /// The anchor's ARN, such as that of the real one which --trust-policy names;
+    /// without it, a new one at each start
+    #[arg(long, value_name = "ARN", value_parser = session::trust_anchor)]
+    trust_anchor_arn: Option<Arn>,
+
+    /// The profile's ARN; without it, a new one at each start
+    #[arg(long, value_name = "ARN", value_parser = session::profile)]
+    profile_arn: Option<Arn>,
+
     /// Speak HTTPS, with a certificate made for this run
     #[arg(long, requires = "ca_out")]
     tls: bool,
@@ -95,6 +107,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "--duration takes 900 to 43200 seconds".into(),
         ));
     }
+    for (flag, arn) in [
+        ("--trust-anchor-arn", &arguments.trust_anchor_arn),
+        ("--profile-arn", &arguments.profile_arn),
+    ] {
+        let elsewhere =
+            |arn: &Arn| arn.account != arguments.account || arn.region != arguments.region;
+        if arn.as_ref().is_some_and(elsewhere) {
+            return Err(Failure::Usage(format!(
+                "{flag} belongs to another account or Region than the lab plays; --account and --region tell it which"
+            )));
+        }
+    }
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     let read = |path| files::read_secret(path).map_err(|error| failed(&error));
     let bundle = read(&arguments.trust_anchor)?;
@@ -105,11 +129,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .map_err(|error| Failure::Failed(named(&arguments.trust_anchor, &error)))?;
     let mut state = State::new(&arguments.account, &arguments.region);
     state.skew = arguments.skew;
-    let anchor = state
+    let made = state
         .create_anchor("lab", &bundle, true, Timestamp::now())
         .map_err(|error| Failure::Refused(named(&arguments.trust_anchor, &error)))?
         .arn
         .clone();
+    let anchor = arguments.trust_anchor_arn.clone().unwrap_or(made);
+    if let Some(only) = state.anchors.first_mut() {
+        only.arn.clone_from(&anchor);
+    }
     let role = Arn::parse_as(
         &format!("arn:aws:iam::{}:role/hybrid-node", arguments.account),
         ArnKind::Role,
@@ -121,7 +149,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => TrustPolicy::parse(&trust_policy(&anchor, "*").to_string())
             .map_err(|error| failed(&error))?,
     };
-    let profile = state.new_arn("profile").map_err(|error| failed(&error))?;
+    let profile = match &arguments.profile_arn {
+        Some(arn) => arn.clone(),
+        None => state.new_arn("profile").map_err(|error| failed(&error))?,
+    };
     state.profiles.push(Profile {
         duration: arguments.duration,
         accept_session_name: true,

@@ -185,6 +185,48 @@ fn our_own_client_trusts_the_labs_ca_and_no_other() {
     assert_eq!(stranger.status.code(), Some(3), "{}", said(&stranger));
 }
 
+/// A trust policy that names the real anchor lets a node in at a lab that plays
+/// this anchor, and at no other.
+#[test]
+fn a_lab_plays_the_anchor_that_a_trust_policy_names() {
+    let arn = |resource: &str| format!("arn:aws:rolesanywhere:us-west-2:111122223333:{resource}");
+    let anchor = arn("trust-anchor/11111111-2222-4333-8444-555555555555");
+    let profile = arn("profile/66666666-7777-4888-9999-aaaaaaaaaaaa");
+    let other = arn("trust-anchor/other");
+    let dir = tempfile::tempdir().expect("a folder");
+    let policy = dir.path().join("trust.json");
+    let statement = serde_json::json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow",
+        "Principal": {"Service": "rolesanywhere.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
+        "Condition": {"ArnEquals": {"aws:SourceArn": anchor}},
+    }]});
+    fs::write(&policy, statement.to_string()).expect("a fresh folder");
+    let policy = policy.to_str().expect("a temporary path is text");
+    let ask = |arguments: &[&str]| {
+        let node = Node::new(&[&["--trust-policy", policy], arguments].concat());
+        let output = run(node.session("credential-process").arg("--no-cache"));
+        (node, output)
+    };
+    let (node, output) = ask(&["--trust-anchor-arn", &anchor, "--profile-arn", &profile]);
+    assert_eq!(node.lab.text("trustAnchorArn"), anchor);
+    assert_eq!(node.lab.text("profileArn"), profile);
+    let document: Value = serde_json::from_str(&text(&output)).expect("JSON");
+    assert_eq!(document["Version"], 1);
+    for arguments in [&["--trust-anchor-arn", &other][..], &[]] {
+        let (_node, output) = ask(arguments);
+        assert!(!output.status.success(), "{arguments:?}: {output:?}");
+        assert!(said(&output).contains("AccessDenied"), "{}", said(&output));
+    }
+
+    let ca = data("pki/rsa-int.crt");
+    let output = run(Command::new(BINARY)
+        .args(["lab", "--listen", "127.0.0.1:0", "--trust-anchor", &ca])
+        .args(["--trust-anchor-arn", &anchor, "--region", "eu-west-1"]));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(said(&output).contains("--region"), "{}", said(&output));
+}
+
 #[test]
 fn the_shared_file_is_written_once_and_read_by_boto() {
     let node = Node::new(&[]);
