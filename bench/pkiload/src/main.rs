@@ -272,8 +272,13 @@ impl Plan {
         let Some(tls) = &self.tls else {
             return Ok(start(stream).await?);
         };
-        let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
-        let stream = tls.connect(ServerName::try_from(host.to_owned())?, stream).await;
+        let host = self
+            .authority
+            .rsplit_once(':')
+            .map_or(&*self.authority, |(host, _)| host);
+        let stream = tls
+            .connect(ServerName::try_from(host.to_owned())?, stream)
+            .await;
         Ok(start(stream.with_context(|| format!("TLS with {}", self.authority))?).await?)
     }
 }
