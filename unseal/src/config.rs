@@ -19,6 +19,9 @@ pub use roles_anywhere::{OpenRolesAnywhere, RolesAnywhere};
 /// Region used when nothing names one.
 pub const DEFAULT_REGION: &str = "us-east-1";
 
+/// Fallback Regions that one configuration may name. Each costs a client of its own, and shares the time of a call with all others.
+const MOST_FALLBACKS: usize = 8;
+
 /// Environment variables as a value, so that parsing can be tested and the environment can be shut out.
 #[derive(Debug, Default)]
 pub struct Environment(HashMap<String, Secret<String>>);
@@ -457,12 +460,19 @@ impl<'a> Reader<'a> {
                     .to_owned(),
             ));
         }
-        let mut fallbacks = Vec::new();
-        for entry in list
+        let entries: Vec<_> = list
             .split(',')
             .map(str::trim)
             .filter(|entry| !entry.is_empty())
-        {
+            .take(MOST_FALLBACKS + 1)
+            .collect();
+        if entries.len() > MOST_FALLBACKS {
+            return Err(Error::Config(format!(
+                "fallback_regions names more than {MOST_FALLBACKS} Regions: name only those that hold a replica of the key"
+            )));
+        }
+        let mut fallbacks: Vec<Fallback> = Vec::with_capacity(entries.len());
+        for entry in entries {
             let (region, endpoint) = match entry.split_once('=') {
                 Some((region, url)) => (
                     region.trim(),
@@ -475,6 +485,11 @@ impl<'a> Reader<'a> {
                 None => (entry, None),
             };
             check_region(region)?;
+            if fallbacks.iter().any(|known| known.region == region) {
+                return Err(Error::Config(format!(
+                    "fallback_regions names {region} more than once"
+                )));
+            }
             fallbacks.push(Fallback {
                 region: region.to_owned(),
                 endpoint,

@@ -683,3 +683,29 @@ fn mistakes_in_a_roles_anywhere_session_are_named() {
     );
     assert!(typo.expect("parses").warnings[0].contains("\"roles_anywhere_certificate\""));
 }
+
+#[test]
+fn only_a_few_different_fallback_regions_are_taken() {
+    let with = |list: &str| {
+        parse(
+            &[
+                ("kms_key_id", "alias/x"),
+                ("region", "eu-central-1"),
+                ("fallback_regions", list),
+            ],
+            &[],
+        )
+    };
+    let regions = |count: usize| {
+        let names: Vec<_> = (1..=count).map(|n| format!("eu-west-{n}")).collect();
+        names.join(",")
+    };
+    assert_eq!(with(&regions(8)).expect("parses").fallbacks.len(), 8);
+    for count in [9, 15_000] {
+        let text = with(&regions(count)).expect_err("too many").to_string();
+        assert!(text.contains("more than 8 Regions"), "{text}");
+    }
+    let twice = with("eu-west-1, eu-west-2, eu-west-1=https://kms.example.org");
+    let text = twice.expect_err("twice").to_string();
+    assert!(text.contains("eu-west-1 more than once"), "{text}");
+}
