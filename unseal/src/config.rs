@@ -12,6 +12,7 @@ mod credentials;
 mod key;
 mod roles_anywhere;
 
+pub(crate) use credentials::can_sign;
 pub use credentials::{AssumeRole, CredentialPlan, SecretText, Source, StaticKeys};
 pub use key::KeyReference;
 pub use roles_anywhere::{OpenRolesAnywhere, RolesAnywhere};

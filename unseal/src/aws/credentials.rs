@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use super::failure;
 use super::sts::Sts;
-use crate::config::{AssumeRole, CredentialPlan, SecretText, Source, StaticKeys};
+use crate::config::{AssumeRole, CredentialPlan, SecretText, Source, StaticKeys, can_sign};
 use crate::error::{Class, Error, ServiceError};
 
 /// Instance metadata answers in milliseconds or not at all.
@@ -242,14 +242,15 @@ impl CredentialCache {
         base: Credentials,
         life: Option<Duration>,
     ) -> Result<Held, Error> {
+        check(source.describe(), &base)?;
         let already = |role: &AssumeRole| matches!(source, Source::WebIdentity { role_arn, .. } if *role_arn == role.role_arn);
         let (credentials, life) = match self.plan.assume.as_ref().filter(|role| !already(role)) {
             Some(role) => {
                 let assumed = timeout(SOURCE_BUDGET, self.sts.assume(role, base)).await;
-                (
-                    assumed.map_err(|_| Error::from(failure::timed_out("AssumeRole")))??,
-                    None,
-                )
+                let assumed =
+                    assumed.map_err(|_| Error::from(failure::timed_out("AssumeRole")))??;
+                check("AssumeRole", &assumed)?;
+                (assumed, None)
             }
             None => (base, life),
         };
@@ -357,6 +358,27 @@ async fn static_keys(keys: &StaticKeys) -> Result<(Credentials, Option<Duration>
     Ok((credentials, from_file.then_some(FILE_LIFE)))
 }
 
+/// Refuses what the SDK would panic over when it signs.
+fn check(origin: &str, credentials: &Credentials) -> Result<(), Error> {
+    let parts = [
+        ("access key", Some(credentials.access_key_id())),
+        ("secret key", Some(credentials.secret_access_key())),
+        ("session token", credentials.session_token()),
+    ];
+    let odd = parts
+        .iter()
+        .find(|(_, part)| part.is_some_and(|part| !can_sign(part)));
+    match odd {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::from(no_credentials(
+            "unusable credentials",
+            format!(
+                "the {name} from {origin} is empty or holds white space, control characters or others than visible ASCII"
+            ),
+        ))),
+    }
+}
+
 /// Sorts a provider's answer: credentials, nothing there, or set up but failing.
 fn provided(source: &Source, answer: provider::Result) -> Result<Option<Credentials>, Error> {
     match answer {
@@ -387,5 +409,61 @@ fn no_credentials(code: &str, message: String) -> ServiceError {
         principal: None,
         next_step: None,
         attempts: 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    async fn taken(keys: StaticKeys) -> Result<Credentials, Error> {
+        let plan = CredentialPlan {
+            sources: vec![Source::Environment(keys)],
+            assume: None,
+        };
+        let sts = Sts::new("eu-central-1".to_owned(), None, false);
+        CredentialCache::new(plan, sts).current().await
+    }
+
+    #[tokio::test]
+    async fn credentials_that_the_sdk_panics_over_are_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("access");
+        std::fs::write(&file, "hunter2\u{1}x\n").expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&file, mode).expect("set");
+        let inline = |text: &str| SecretText::Inline(Secret::new(text.to_owned()));
+        let keys = |access_key, secret_key, session_token| StaticKeys {
+            access_key,
+            secret_key,
+            session_token,
+        };
+        taken(keys(inline("AKIA"), inline("s"), Some(inline("t"))))
+            .await
+            .expect("good");
+        for (part, keys) in [
+            ("access key", keys(inline("hunter2\nx"), inline("s"), None)),
+            (
+                "access key",
+                keys(SecretText::File(file), inline("s"), None),
+            ),
+            (
+                "secret key",
+                keys(inline("AKIA"), inline("hunter2\rx"), None),
+            ),
+            (
+                "session token",
+                keys(inline("AKIA"), inline("s"), Some(inline("hunter2\0"))),
+            ),
+        ] {
+            let error = taken(keys).await.expect_err(part);
+            let text = error.to_string();
+            assert_eq!(error.class(), Class::Credentials, "{text}");
+            assert!(
+                text.contains(part) && text.contains("visible ASCII") && !text.contains("hunter2"),
+                "{text}"
+            );
+        }
     }
 }

@@ -176,12 +176,17 @@ fn stanza_keys(
         Some(value) => secret_text(key, value, environment, isolated).map(Some),
         None => Ok(None),
     };
+    let session_token = read("session_token")?;
     match (read("access_key")?, read("secret_key")?) {
+        (None, None) if session_token.is_some() => Err(Error::Config(
+            "session_token has no effect without access_key and secret_key: give all three or none"
+                .to_owned(),
+        )),
         (None, None) => Ok(None),
         (Some(access_key), Some(secret_key)) => Ok(Some(StaticKeys {
             access_key,
             secret_key,
-            session_token: read("session_token")?,
+            session_token,
         })),
         _ => Err(half_configured()),
     }
@@ -229,7 +234,7 @@ fn secret_text(
                 "{key} refers to the environment variable {name:?}, which is not set"
             ))
         })?;
-        return Ok(SecretText::Inline(Secret::new(value.to_owned())));
+        return inline(key, value);
     }
     if let Some(path) = value.strip_prefix("file://") {
         if !path.starts_with('/') {
@@ -239,7 +244,21 @@ fn secret_text(
         }
         return Ok(SecretText::File(PathBuf::from(path)));
     }
+    inline(key, value)
+}
+
+fn inline(key: &str, value: &str) -> Result<SecretText, Error> {
+    if !can_sign(value) {
+        return Err(Error::Config(format!(
+            "{key} holds white space, control characters or others than visible ASCII: give it exactly as AWS gave it"
+        )));
+    }
     Ok(SecretText::Inline(Secret::new(value.to_owned())))
+}
+
+/// Whether a part of credentials is visible ASCII throughout. The SDK panics over an access key or session token that fits into no HTTP header.
+pub(crate) fn can_sign(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn profile(reader: &mut Reader<'_>, environment: &Environment) -> Source {

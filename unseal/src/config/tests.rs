@@ -709,3 +709,49 @@ fn only_a_few_different_fallback_regions_are_taken() {
     let text = twice.expect_err("twice").to_string();
     assert!(text.contains("eu-west-1 more than once"), "{text}");
 }
+
+#[test]
+fn credentials_that_fit_into_no_header_are_refused_and_not_repeated() {
+    let stanza = |changed: &'static str, value: &str| {
+        let good = [
+            ("kms_key_id", "alias/x"),
+            ("access_key", "AKIA"),
+            ("secret_key", "secret"),
+            ("session_token", "token"),
+        ];
+        let given = good.map(|(key, good)| (key, if key == changed { value } else { good }));
+        parse(&given, &[("ODD", "hunter2\u{1}x")])
+    };
+    stanza("", "").expect("parses");
+    for key in ["access_key", "secret_key", "session_token"] {
+        for value in [
+            "hunter2\nx",
+            "hunter2\0",
+            "hunter2 x",
+            "hunter2é",
+            "hunter2\u{7f}",
+            "env://ODD",
+        ] {
+            let text = stanza(key, value).expect_err(value).to_string();
+            assert!(
+                text.starts_with(key)
+                    && text.contains("visible ASCII")
+                    && !text.contains("hunter2"),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_session_token_needs_its_keys() {
+    let alone = [("kms_key_id", "alias/x"), ("session_token", "token")];
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+    ];
+    for environment in [&environment[..], &[]] {
+        let text = refusal(&alone, environment);
+        assert!(text.contains("without access_key and secret_key"), "{text}");
+    }
+}
