@@ -18,6 +18,7 @@ use crate::recent::Recent;
 use crate::secret::Secret;
 use crate::wrapper::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 
+mod answer;
 mod credentials;
 mod failure;
 mod region;

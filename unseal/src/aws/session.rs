@@ -14,6 +14,7 @@ use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::types::KeyUsageType;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::answer::LimitAnswer;
 use super::credentials::{CredentialCache, Provider};
 use super::sts::Sts;
 use super::{KeyFacts, failure, is_symmetric, region, state_name};
@@ -334,6 +335,7 @@ fn client(
                 .operation_timeout(limits.attempt)
                 .build(),
         )
+        .interceptor(LimitAnswer)
         .use_fips(use_fips);
     config.set_endpoint_url(endpoint.map(str::to_owned));
     Client::from_conf(config.build())

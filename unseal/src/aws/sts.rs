@@ -8,6 +8,7 @@ use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, IdentityCache, Region};
 
+use super::answer::LimitAnswer;
 use super::failure;
 use crate::config::AssumeRole;
 use crate::error::{Error, ServiceError};
@@ -123,6 +124,7 @@ impl Sts {
                     .operation_timeout(Duration::from_secs(7))
                     .build(),
             )
+            .interceptor(LimitAnswer)
             .use_fips(self.use_fips);
         config.set_endpoint_url(self.endpoint.clone());
         if let Some(credentials) = credentials {
