@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::error::Error;
+
+/// Connections that can be allowed.
+const CONNECTIONS: RangeInclusive<u64> = 1..=65_536;
+
+/// Times in seconds that can be asked for: up to ten years.
+const SECONDS: RangeInclusive<u64> = 1..=315_360_000;
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -118,7 +125,7 @@ impl File {
         };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
         // The parser's own text would repeat what it could not read, which may be a credential.
-        serde_json::from_str(&text).map_err(|error| {
+        let file: Self = serde_json::from_str(&text).map_err(|error| {
             let kind = error.to_string();
             let known = ["unknown field", "missing field", "duplicate field"]
                 .iter()
@@ -133,8 +140,51 @@ impl File {
                 error.line(),
                 error.column()
             ))
-        })
+        })?;
+        file.check().map_err(refuse)?;
+        Ok(file)
     }
+
+    /// Refuses numbers that no server can have, and clients that could not be told apart in a log.
+    fn check(&self) -> Result<(), String> {
+        let connections = u64::try_from(self.max_connections).unwrap_or(u64::MAX);
+        within("max_connections", connections, &CONNECTIONS)?;
+        if let Some(cache) = &self.cache {
+            within("cache.ttl_seconds", cache.ttl_seconds, &SECONDS)?;
+        }
+        if self.clients.is_empty() {
+            return Err("clients must name at least one client".to_owned());
+        }
+        for (name, client) in &self.clients {
+            let printable = |c: char| c == ' ' || (!c.is_control() && !c.is_whitespace());
+            if name.trim().is_empty() || !name.chars().all(printable) {
+                return Err(format!(
+                    "clients: the name {name:?} must be printable and not empty"
+                ));
+            }
+            if client.requests_per_minute == 0 {
+                return Err(format!(
+                    "clients.{name}.requests_per_minute must be at least 1"
+                ));
+            }
+            for token in &client.tokens {
+                let field = format!("clients.{name}.tokens.ttl_seconds");
+                within(&field, token.ttl_seconds, &SECONDS)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn within(field: &str, value: u64, range: &RangeInclusive<u64>) -> Result<(), String> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(format!(
+        "{field} is {value}, but must be from {} to {}",
+        range.start(),
+        range.end()
+    ))
 }
 
 fn max_connections() -> usize {
@@ -147,4 +197,68 @@ fn requests_per_minute() -> u32 {
 
 fn token_ttl() -> u64 {
     32 * 24 * 3600
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(change: impl FnOnce(&mut Value)) -> Result<File, Error> {
+        let mut config = json!({
+            "listen": "127.0.0.1:0",
+            "tls": {"certificate": "c", "key": "k"},
+            "cache": {"ttl_seconds": 1},
+            "clients": {"berlin": {"requests_per_minute": 1, "tokens": [{"sha256": "", "ttl_seconds": 1}]}},
+            "max_connections": 1,
+        });
+        change(&mut config);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, config.to_string()).expect("written");
+        File::read(&path)
+    }
+
+    fn refusal(change: impl FnOnce(&mut Value)) -> String {
+        read(change).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_by_name() {
+        read(|_| ()).expect("the least of each is taken");
+        read(|config| config["max_connections"] = json!(65_536)).expect("the most is taken");
+        for number in [0, 65_537, i64::MAX as u64] {
+            let text = refusal(|config| config["max_connections"] = json!(number));
+            assert!(text.contains("max_connections"), "{text}");
+        }
+        for number in [0, u64::MAX] {
+            let text = refusal(|config| config["cache"]["ttl_seconds"] = json!(number));
+            assert!(text.contains("cache.ttl_seconds"), "{text}");
+            let token = |config: &mut Value| {
+                config["clients"]["berlin"]["tokens"][0]["ttl_seconds"] = json!(number);
+            };
+            let text = refusal(token);
+            assert!(text.contains("clients.berlin.tokens.ttl_seconds"), "{text}");
+        }
+        let text = refusal(|config| config["clients"]["berlin"]["requests_per_minute"] = json!(0));
+        assert!(
+            text.contains("clients.berlin.requests_per_minute"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn there_are_clients_and_their_names_can_be_printed() {
+        let text = refusal(|config| config["clients"] = json!({}));
+        assert!(text.contains("at least one client"), "{text}");
+        for name in ["", " ", "a\nb", "a\u{1b}[2Jb", "a\u{2028}b"] {
+            let text = refusal(|config| config["clients"] = json!({ name: {} }));
+            assert!(
+                text.contains("printable") && !text.chars().any(char::is_control),
+                "{text:?}"
+            );
+        }
+        read(|config| config["clients"] = json!({"Büro 2": {}})).expect("printable");
+    }
 }
