@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::check_region;
 use crate::error::Error;
 
 /// A key as an operator names it: id, ARN, alias name or alias ARN.
@@ -23,7 +24,7 @@ impl KeyReference {
     /// Checks the form of a key name (KMS API reference, `KeyId`).
     ///
     /// # Errors
-    /// It is none of the four forms.
+    /// It is none of the four forms, or the Region of an ARN cannot be one.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let refuse = |why: &str| {
             Error::Config(format!(
@@ -46,6 +47,7 @@ impl KeyReference {
                 if [partition, region, account].contains(&"") {
                     return Err(refuse("a part of the ARN is empty"));
                 }
+                check_region(region)?;
                 Some(Arn {
                     partition: partition.into(),
                     region: region.into(),
@@ -177,6 +179,21 @@ mod tests {
             "vault:v1:abc",
         ] {
             assert!(KeyReference::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_region_of_an_arn_is_checked() {
+        for region in [
+            "EU-WEST-1",
+            "eu/../x",
+            "eu.example.org",
+            "1",
+            &"a".repeat(41),
+        ] {
+            let text = format!("arn:aws:kms:{region}:123456789012:key/{ID}");
+            let error = KeyReference::parse(&text).expect_err(region).to_string();
+            assert!(error.contains("is not the name of a Region"), "{error}");
         }
     }
 
