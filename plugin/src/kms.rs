@@ -3,7 +3,6 @@
 //! The connection is the mount's `config/kms`, read by the rules of the seal stanza. Who may write that path may not read the server's files: no
 //! value may name one, and a connection without credentials of its own goes to AWS and nowhere else.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,10 +21,12 @@ use crate::entry::kms::KmsConfig;
 use crate::mount::{Mount, internal};
 
 mod gate;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
 use gate::Gate;
+use sessions::Sessions;
 
 /// One signature with all its retries, once it is its turn. More than the session's own limit, which leaves out finding credentials.
 const SIGNING: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 15_000 });
@@ -54,7 +55,7 @@ pub(crate) struct Kms {
 struct Connection {
     config: Arc<KmsConfig>,
     /// By Region; the empty name is for the Region that the configuration settles.
-    sessions: Mutex<BTreeMap<String, Arc<Session>>>,
+    sessions: Mutex<Sessions<Arc<Session>>>,
     gate: Gate,
 }
 
@@ -132,7 +133,7 @@ impl Connection {
         }
         let config = parse(&self.config, region)?;
         let session = Arc::new(Session::open(config, Limits::default()).await?);
-        sessions.insert(region.unwrap_or_default().to_owned(), Arc::clone(&session));
+        sessions.keep(region.unwrap_or_default(), Arc::clone(&session));
         tokio::spawn(landfast_unseal::aws::log_identity(Arc::clone(&session)));
         Ok(session)
     }

@@ -641,3 +641,20 @@ async fn sessions_are_shared_until_the_connection_changes() {
     let same = mount.backend().kms_session(None).await.unwrap();
     assert!(Arc::ptr_eq(&changed, &same), "nothing changed");
 }
+
+#[tokio::test]
+async fn sessions_do_not_pile_up_however_many_regions_are_named() {
+    let service = service("ec", 256);
+    let mount = mount(&service).await;
+    let own = json!({ "region": "eu-central-1", "access_key": "AKIAEXAMPLE", "secret_key": "hunter2",
+        "endpoint": "http://127.0.0.1:9" });
+    ok(mount.update("config/kms", own).await);
+    let backend = mount.backend();
+    for number in 0..sessions::KEPT + 3 {
+        let region = format!("eu-west-{number}");
+        let session = backend.kms_session(Some(&region)).await.unwrap();
+        assert_eq!(session.region(), region);
+    }
+    let connection = backend.kms_connection().await.unwrap();
+    assert_eq!(connection.sessions.lock().await.count(), sessions::KEPT);
+}
