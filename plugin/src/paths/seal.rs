@@ -51,6 +51,7 @@ pub(crate) async fn write(mount: Shared, _cx: Cx, request: SealRequest) -> Resul
         for (wrapper, key) in wrappers.iter_mut().zip(&keys) {
             wrapper.key_id = try_out(&mount, &**key).await.map_err(not_stored)?;
         }
+        are_distinct(&wrappers)?;
         store(&mount, wrappers).await
     })
     .await
@@ -125,6 +126,20 @@ impl SealRequest {
         }
         Ok(wrappers)
     }
+}
+
+/// Refuses two wrappers that are one key under two names: the second wrap would be no second way to open.
+fn are_distinct(wrappers: &[SealWrapper]) -> Result<(), Error> {
+    for (at, wrapper) in wrappers.iter().enumerate() {
+        let same = |other: &&SealWrapper| other.key_id == wrapper.key_id;
+        if let Some(other) = wrappers[..at].iter().find(same) {
+            return Err(Error::bad_request(format!(
+                "nothing was stored: {} and {} are the same key, {}: name each key once",
+                other.name, wrapper.name, wrapper.key_id
+            )));
+        }
+    }
+    Ok(())
 }
 
 async fn store(mount: &Shared, wrappers: Vec<SealWrapper>) -> Result<Response, Error> {
@@ -292,3 +307,26 @@ async fn describe(mount: &Shared) -> Result<(Map<String, Value>, Vec<String>), E
 
 /// Where versions of Vault before 1.11 kept the CA with its key.
 const LEGACY: [&str; 2] = ["config/ca_bundle", "config/ca_bundle.bak"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_under_two_names_is_refused() {
+        let wrapper = |name: &str, key_id: &str| SealWrapper {
+            kind: WrapperKind::AwsKms,
+            name: name.to_owned(),
+            key_id: key_id.to_owned(),
+        };
+        let (first, second) = (wrapper("alias/a", "arn:1"), wrapper("alias/b", "arn:2"));
+        are_distinct(&[]).unwrap();
+        are_distinct(&[first.clone(), second.clone()]).unwrap();
+        let refused = are_distinct(&[first, second, wrapper("alias/c", "arn:1")]);
+        let text = refused.unwrap_err().to_string();
+        assert!(
+            text.contains("alias/a and alias/c are the same key, arn:1"),
+            "{text}"
+        );
+    }
+}
