@@ -370,6 +370,19 @@ fn data_keys_follow_an_alias_that_moves_and_any_of_several_keys_opens() {
     let client = server.client();
     issue(&client, "pki").ok();
 
+    // One key under two names is no second key, and an odd Region no server's fault.
+    for (further, said) in [
+        (arn(REGION, OTHER_KEY), "are the same key"),
+        (arn("EU/x", OTHER_KEY), "is not the name of a Region"),
+    ] {
+        client
+            .write(
+                "pki/config/seal",
+                json!({"type": "awskms", "kms_key_id": OTHER_KEY, "further_kms_key_ids": further}),
+            )
+            .refused(400, said);
+    }
+
     // Two keys in two Regions: the home Region may go.
     let ireland = arn("eu-west-1", MULTI_REGION_KEY);
     client
