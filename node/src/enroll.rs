@@ -16,6 +16,7 @@ use crate::files::FileError;
 use crate::identity::{self, Files, IdentityError};
 use crate::pair::Pair;
 use crate::rules::{self, Finding, Severity};
+use crate::tags::Facts;
 use crate::trust;
 use crate::vault::{Vault, VaultError};
 
@@ -130,7 +131,26 @@ pub enum Standing {
     Unusable(String),
 }
 
+/// The node's name by the certificate in place, if there is one that can be read.
+pub fn name_in_place(pair: &Pair) -> Option<String> {
+    let (leaf, _) = identity::certificates(&pair.certificate_path()).ok()?;
+    Facts::of(&leaf).common_name().map(ToOwned::to_owned)
+}
+
 impl Enrolment {
+    /// EE-08: a name that replaces another one.
+    fn renamed(&self) -> Option<Finding> {
+        let former = name_in_place(&self.pair).filter(|name| *name != self.node_name)?;
+        Some(Finding::warning(
+            "EE-08",
+            format!(
+                "the certificate in place was that of {former}, the new one is that of {}",
+                self.node_name
+            ),
+            format!("if this machine is still {former}, renew with --node-name {former}"),
+        ))
+    }
+
     /// Looks at the pair in place.
     pub fn standing(&self, due: Due, now: Timestamp) -> Standing {
         let pair = &self.pair;
@@ -175,6 +195,8 @@ impl Enrolment {
         }
         let old = self.key_in_place()?;
         let old_kind = old.as_ref().map(kind);
+        // The new files have the right mode and owner: it is now or never.
+        let told: Vec<Finding> = self.renamed().into_iter().collect();
         let (key, new_key) = match old.filter(|_| !rotate) {
             Some(key) => (key, false),
             None => {
@@ -191,6 +213,7 @@ impl Enrolment {
         let issued = Issued::read(&answer, &self.mount)?;
         let mut warnings = self.accept(&issued, &key, now)?;
         warnings.extend(lease(&answer));
+        warnings.extend(told);
         self.pair
             .install(&issued.file(), &key.to_pem(KeyEncoding::Pkcs8)?)?;
         let key_type_changed = old_kind.is_some_and(|old| old.kind != kind(&key).kind);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use landfast_node::enroll::{Due, EnrolError, Enrolment, Outcome};
+use landfast_node::enroll::{Due, EnrolError, Enrolment, Outcome, name_in_place};
 use landfast_node::login::aws::Identity;
 use landfast_node::login::{RoleId, Source};
 use landfast_node::pair::Pair;
@@ -128,8 +128,9 @@ pub(super) struct CertificateArguments {
     #[arg(long, value_name = "NAME", default_value = "hybrid-node")]
     pub(super) role: String,
 
-    /// The node's name, which becomes the common name; without it the
-    /// machine's host name
+    /// The node's name, which becomes the common name; without it `renew`
+    /// keeps that of the certificate in place, and else it is the machine's
+    /// host name
     #[arg(long, value_name = "NAME")]
     pub(super) node_name: Option<String>,
 
@@ -244,13 +245,24 @@ impl LoginArguments {
 }
 
 impl CertificateArguments {
+    fn pair(&self) -> Result<Pair, Failure> {
+        Pair::new(&self.certificate, &self.private_key)
+            .map_err(|error| Failure::Usage(format!("--certificate and --private-key: {error}")))
+    }
+
+    /// What to renew: a node that has a name keeps it.
+    pub(super) fn renewal(&self) -> Result<Enrolment, Failure> {
+        let pair = self.pair()?;
+        let name = self.node_name.clone().or_else(|| name_in_place(&pair));
+        self.enrolment_of(pair, name)
+    }
+
     pub(super) fn enrolment(&self) -> Result<Enrolment, Failure> {
-        let pair = Pair::new(&self.certificate, &self.private_key)
-            .map_err(|error| Failure::Usage(format!("--certificate and --private-key: {error}")))?;
-        let node_name = match &self.node_name {
-            Some(name) => name.clone(),
-            None => host_name()?,
-        };
+        self.enrolment_of(self.pair()?, self.node_name.clone())
+    }
+
+    fn enrolment_of(&self, pair: Pair, name: Option<String>) -> Result<Enrolment, Failure> {
+        let node_name = name.map_or_else(host_name, Ok)?;
         if !rules::is_node_name(&node_name) {
             return Err(Failure::Usage(format!(
                 "{}; say which with --node-name",

@@ -116,7 +116,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         super::Detail::Warnings
     });
     let renewal = &arguments.renewal;
-    let enrolment = arguments.certificate.enrolment()?;
+    let enrolment = arguments.certificate.renewal()?;
     let login = arguments.login.source()?;
     if arguments.daemon && login.is_single_use() {
         return Err(Failure::Usage(

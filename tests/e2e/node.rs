@@ -456,6 +456,33 @@ fn renewal_keeps_the_key_and_listens_to_the_hook() {
 }
 
 #[test]
+fn a_renewal_changes_no_name_by_accident() {
+    let site = Site::new(Server::dev());
+    role(
+        &site.client,
+        "hybrid-node",
+        json!({"allowed_domains": [NODE, "node-2"]}),
+    );
+    site.enroll(&[]);
+
+    // The name is that of the certificate, not the host name.
+    let renewed = json_of(site.node("renew").arg("--now"));
+    assert_eq!(renewed["outcome"], "issued");
+    assert_eq!(renewed["nodeName"], NODE);
+    assert_eq!(renewed["warnings"], json!([]));
+
+    // Another name on purpose is taken, and told.
+    let other = json_of(site.node("renew").args(["--now", "--node-name", "node-2"]));
+    assert_eq!(other["nodeName"], "node-2");
+    assert_eq!(other["warnings"][0]["rule"], "EE-08", "{other}");
+    let problem = other["warnings"][0]["problem"].as_str().expect("a text");
+    assert!(
+        problem.contains("node-1") && problem.contains("node-2"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn the_daemon_outlives_a_sealed_server_and_ends_when_told() {
     let server = Server::raft(Release::Current, "");
     server.register(PLUGIN_NAME, "");
