@@ -103,6 +103,18 @@ pub enum EnrolError {
     /// Files.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The key in place is of another type than was asked for.
+    #[error(
+        "{path}: the key in place is {found}, and --key-type asks for {wanted}; give --rotate-key to replace the key, or leave --key-type out to keep it"
+    )]
+    KeyType {
+        /// The key's file.
+        path: String,
+        /// Its type.
+        found: String,
+        /// The type that was asked for.
+        wanted: String,
+    },
     /// What the server issued breaks a rule; the pair in place is untouched.
     #[error(
         "the server issued a certificate that AWS or the cluster would refuse ({rule}): {problem}; {remedy}"
@@ -138,6 +150,28 @@ pub fn name_in_place(pair: &Pair) -> Option<String> {
 }
 
 impl Enrolment {
+    /// Refuses to keep a key of another type than was asked for.
+    ///
+    /// # Errors
+    /// [`EnrolError::KeyType`], or [`EnrolError::File`] for a key that can't be read.
+    pub fn check_key_type(&self) -> Result<(), EnrolError> {
+        let (Some(wanted), Some(key)) = (self.key, self.key_in_place()?) else {
+            return Ok(());
+        };
+        self.same_type(wanted, kind(&key))
+    }
+
+    fn same_type(&self, wanted: KeySpec, found: KeySpec) -> Result<(), EnrolError> {
+        if (wanted.kind, wanted.bits) == (found.kind, found.bits) {
+            return Ok(());
+        }
+        Err(EnrolError::KeyType {
+            path: self.pair.key_path().display().to_string(),
+            found: type_name(found),
+            wanted: type_name(wanted),
+        })
+    }
+
     /// EE-08: a name that replaces another one.
     fn renamed(&self) -> Option<Finding> {
         let former = name_in_place(&self.pair).filter(|name| *name != self.node_name)?;
@@ -195,6 +229,9 @@ impl Enrolment {
         }
         let old = self.key_in_place()?;
         let old_kind = old.as_ref().map(kind);
+        if let (false, Some(wanted), Some(found)) = (rotate, self.key, old_kind) {
+            self.same_type(wanted, found)?;
+        }
         // The new files have the right mode and owner: it is now or never.
         let told: Vec<Finding> = self.renamed().into_iter().collect();
         let (key, new_key) = match old.filter(|_| !rotate) {
@@ -323,6 +360,14 @@ fn kind(key: &PrivateKey) -> KeySpec {
     KeySpec {
         kind: public.key_type(),
         bits: public.bits(),
+    }
+}
+
+fn type_name(spec: KeySpec) -> String {
+    match spec.kind {
+        KeyType::Ec => format!("P-{}", spec.bits),
+        KeyType::Rsa => format!("RSA {}", spec.bits),
+        other => format!("{other:?}"),
     }
 }
 

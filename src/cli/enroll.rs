@@ -92,6 +92,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let enrolment = arguments.certificate.enrolment()?;
     let due = arguments.certificate.due();
     let source = arguments.login.source()?;
+    if !arguments.rotate_key {
+        enrolment
+            .check_key_type()
+            .map_err(|error| node::explain_enrolment(&error))?;
+    }
     // Before the login: a wrapped token is not spent on a wrong description.
     let config = arguments.node_config(&enrolment)?;
     let now = Timestamp::now();

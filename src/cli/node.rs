@@ -408,7 +408,7 @@ pub(super) fn explain_login(error: &VaultError) -> Failure {
 pub(super) fn explain_enrolment(error: &EnrolError) -> Failure {
     match error {
         EnrolError::Vault(error) => explain(error),
-        EnrolError::NodeName(_) => Failure::Usage(error.to_string()),
+        EnrolError::NodeName(_) | EnrolError::KeyType { .. } => Failure::Usage(error.to_string()),
         EnrolError::Unusable { .. } => Failure::Refused(error.to_string()),
         other => Failure::Failed(other.to_string()),
     }

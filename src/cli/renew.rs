@@ -117,6 +117,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     let renewal = &arguments.renewal;
     let enrolment = arguments.certificate.renewal()?;
+    if !arguments.rotate_key {
+        enrolment
+            .check_key_type()
+            .map_err(|error| node::explain_enrolment(&error))?;
+    }
     let login = arguments.login.source()?;
     if arguments.daemon && login.is_single_use() {
         return Err(Failure::Usage(

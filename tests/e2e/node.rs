@@ -456,7 +456,7 @@ fn renewal_keeps_the_key_and_listens_to_the_hook() {
 }
 
 #[test]
-fn a_renewal_changes_no_name_by_accident() {
+fn a_renewal_changes_neither_name_nor_kind_of_key_by_accident() {
     let site = Site::new(Server::dev());
     role(
         &site.client,
@@ -470,6 +470,22 @@ fn a_renewal_changes_no_name_by_accident() {
     assert_eq!(renewed["outcome"], "issued");
     assert_eq!(renewed["nodeName"], NODE);
     assert_eq!(renewed["warnings"], json!([]));
+
+    // A kind of key that is not the kind in place.
+    let file = site.certificate();
+    for command in [&["enroll"][..], &["renew"], &["renew", "--now"]] {
+        let mut node = site.node(command[0]);
+        node.args(&command[1..])
+            .args(["--node-name", NODE, "--key-type", "rsa"]);
+        let (code, told) = failure(&mut node);
+        assert_eq!(code, 2, "{command:?}: {told}");
+        for part in ["P-256", "RSA 2048", "--rotate-key"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+    assert_eq!(site.certificate(), file);
+    let kept = site.enroll(&["--key-type", "ec"]);
+    assert_eq!(kept["outcome"], "kept");
 
     // Another name on purpose is taken, and told.
     let other = json_of(site.node("renew").args(["--now", "--node-name", "node-2"]));
