@@ -14,6 +14,7 @@ use crate::enroll::{Due, EnrolError, Enrolment, Outcome, Standing};
 use crate::files::FileError;
 use crate::identity;
 use crate::login::Source;
+use crate::rules::Finding;
 use crate::vault::{Config, Vault, VaultError};
 
 use self::hook::{Event, Hook, HookError};
@@ -119,18 +120,18 @@ impl Renewer {
         let mut vault = Vault::new(self.server.clone(), None).map_err(RenewError::Login)?;
         login.log_in(&mut vault).await.map_err(RenewError::Login)?;
         let rotate = when == When::NewKey;
-        let outcome = self.enrolment.run(&vault, due, rotate, now).await?;
+        let mut outcome = self.enrolment.run(&vault, due, rotate, now).await?;
         if let Outcome::Issued {
             certificate,
             new_key,
             key_type_changed,
-            ..
-        } = &outcome
+            warnings,
+        } = &mut outcome
         {
             self.hand_over(certificate, *new_key, former_is_good)
                 .await?;
             if *key_type_changed {
-                self.restart_helper().await;
+                warnings.extend(self.restart_helper().await);
             }
         }
         Ok(outcome)
@@ -169,17 +170,20 @@ impl Renewer {
 
     /// A helper that can't be restarted is no reason to give up a good
     /// certificate: it is told, and systemd restarts the helper when it fails.
-    async fn restart_helper(&self) {
-        let Some(unit) = &self.helper else {
-            return;
+    async fn restart_helper(&self) -> Option<Finding> {
+        let unit = self.helper.as_ref()?;
+        let Err(error) = hook::systemctl(&["try-restart", unit]).await else {
+            tracing::info!(unit, "the key's type changed: restarted");
+            return None;
         };
-        match hook::systemctl(&["try-restart", unit]).await {
-            Ok(()) => tracing::info!(unit, "the key's type changed: restarted"),
-            Err(error) => tracing::error!(
-                unit,
-                %error,
-                "the key's type changed and the unit could not be restarted: restart it by hand"
+        Some(Finding::warning(
+            "RN-01",
+            format!(
+                "the key's type changed, and {unit} could not be restarted: systemctl: {error}"
             ),
-        }
+            format!(
+                "if this machine has the unit, run `systemctl restart {unit}`: it signs by the former key's algorithm until then; if not, say --restart-unit ''"
+            ),
+        ))
     }
 }

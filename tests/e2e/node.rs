@@ -446,8 +446,15 @@ fn renewal_keeps_the_key_and_listens_to_the_hook() {
         to,
     ]));
     assert_eq!(changed["keyTypeChanged"], true);
+    assert_eq!(changed["warnings"], json!([]));
     let calls = fs::read_to_string(calls).expect("systemctl was called");
     assert_eq!(calls, "try-restart aws_signing_helper_update.service\n");
+    fs::write(&systemctl, "#!/bin/sh\nexit 5\n").expect("our own file");
+    let changed = json_of(&mut renew(&["--rotate-key", "--key-type", "ec"]));
+    let warning = &changed["warnings"][0];
+    assert_eq!(warning["rule"], "RN-01", "{changed}");
+    let problem = warning["problem"].as_str().expect("a text");
+    assert!(problem.contains("exit status: 5"), "{problem}");
     let metrics = fs::read_to_string(metrics).expect("the metrics are there");
     assert!(
         metrics.contains("landfast_renewals_total{node=\"node-1\"} 1\n"),
