@@ -233,7 +233,10 @@ impl Enrolment {
             self.same_type(wanted, found)?;
         }
         // The new files have the right mode and owner: it is now or never.
-        let told: Vec<Finding> = self.renamed().into_iter().collect();
+        let mut told: Vec<Finding> = self.renamed().into_iter().collect();
+        if old.is_some() && !rotate {
+            told.extend(rules::key_file(&self.pair.key_path()));
+        }
         let (key, new_key) = match old.filter(|_| !rotate) {
             Some(key) => (key, false),
             None => {

@@ -137,6 +137,20 @@ pub fn foreign_owner(path: &Path) -> Result<Option<u32>, FileError> {
     Ok(Some(owner).filter(|owner| *owner != 0 && *owner != own))
 }
 
+/// Tells of a secret that every user can read or write.
+///
+/// # Errors
+/// [`FileError`] when the file can't be looked at.
+pub fn tell_if_open(path: &Path) -> Result<(), FileError> {
+    if is_open_to_all(path)? {
+        tracing::warn!(
+            path = %path.display(),
+            "every user of this machine can read this secret: chmod 600"
+        );
+    }
+    Ok(())
+}
+
 /// The directory that a path lies in.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {

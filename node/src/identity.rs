@@ -186,6 +186,7 @@ fn key_of(
         return Ok(Secret::new(block.contents.to_vec()));
     }
     let passphrase = passphrase.ok_or_else(|| IdentityError::Encrypted { path: shown() })?;
+    files::tell_if_open(passphrase)?;
     let passphrase = files::read_secret(passphrase)?;
     let line = passphrase.expose();
     let line = line.strip_suffix(b"\n").unwrap_or(line);

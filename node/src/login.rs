@@ -120,12 +120,7 @@ impl Source {
 
 /// Reads a secret that is ours alone; one that every user can read is read, and told.
 fn private(path: &Path) -> Result<Secret<String>, FileError> {
-    if files::is_open_to_all(path)? {
-        tracing::warn!(
-            path = %path.display(),
-            "every user of this machine can read this secret: chmod 600"
-        );
-    }
+    files::tell_if_open(path)?;
     vault::read_token(path)
 }
 

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cache::Cache;
 use crate::files::{self, FileError};
 use crate::identity::{self, Files, IdentityError};
+use crate::rules;
 use crate::session::{Client, Credentials, Endpoint, SessionError, SessionRequest};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,11 +107,8 @@ impl Provider {
             other => other,
         };
         let (identity, _) = loaded?;
-        if files::is_open_to_others(&options.private_key).unwrap_or(false) {
-            tracing::warn!(
-                path = %options.private_key.display(),
-                "others than the owner may read or write the private key: chmod 600"
-            );
+        for finding in rules::key_file(&options.private_key) {
+            tracing::warn!("{}: {}", finding.problem, finding.remedy);
         }
         let client = Client::new(self.http()?, options.endpoint.clone());
         let credentials = client

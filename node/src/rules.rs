@@ -4,12 +4,14 @@
 //! Source: IAM Roles Anywhere user guide, "Trust model"; EKS user guide,
 //! "Prepare credentials for hybrid nodes".
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use landfast_pki::{Certificate, KeyType, KeyUsage};
 use serde::Serialize;
 
+use crate::files;
 use crate::tags::Facts;
 
 /// How bad a finding is.
@@ -110,6 +112,34 @@ pub fn end_entity(leaf: &Certificate) -> Vec<Finding> {
             "EE-05",
             "Roles Anywhere lists no Ed25519 keys",
             format!("use key_type=ec with key_bits=256; {role}"),
+        ));
+    }
+    found
+}
+
+/// EE-06: the file of a private key is its owner's alone, and the owner is
+/// this user or root. A file that can't be looked at has no findings.
+pub fn key_file(path: &Path) -> Vec<Finding> {
+    let open = files::is_open_to_others(path).unwrap_or(false);
+    let owner = files::foreign_owner(path).unwrap_or(None);
+    key_access(path, open, owner)
+}
+
+fn key_access(path: &Path, open: bool, foreign_owner: Option<u32>) -> Vec<Finding> {
+    let path = path.display();
+    let mut found = Vec::new();
+    if open {
+        found.push(Finding::warning(
+            "EE-06",
+            format!("{path}: others than the owner may read or write the private key"),
+            "chmod 600; if somebody may have read it, renew with --rotate-key",
+        ));
+    }
+    if let Some(owner) = foreign_owner {
+        found.push(Finding::warning(
+            "EE-06",
+            format!("{path}: the private key belongs to user {owner}, who may read and replace it"),
+            "chown it to the user who runs this, or to root",
         ));
     }
     found
@@ -253,9 +283,29 @@ pub fn is_node_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn a_key_that_others_can_reach_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mode = |mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(file.path(), mode).unwrap();
+            key_file(file.path())
+        };
+        assert_eq!(mode(0o600), []);
+        for open in [0o640, 0o604, 0o620] {
+            let found = mode(open);
+            assert_eq!(found.len(), 1, "{open:o}");
+            assert!(found[0].remedy.contains("chmod 600"), "{found:?}");
+        }
+        let found = key_access(file.path(), false, Some(1234));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].problem.contains("user 1234"), "{found:?}");
+        assert_eq!(found[0].severity, Severity::Warning);
+    }
 
     fn read(name: &str) -> Certificate {
         let path = Path::new("tests/data/pki").join(name);

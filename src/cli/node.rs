@@ -296,8 +296,9 @@ pub(super) fn tell(
     if as_json {
         return print(&format!("{}\n", report(enrolment, due, outcome)));
     }
+    let kept = rules::key_file(&enrolment.pair.key_path());
     let (certificate, what, warnings) = match outcome {
-        Outcome::Kept(certificate) => (certificate, "kept the certificate", &[][..]),
+        Outcome::Kept(certificate) => (certificate, "kept the certificate", &kept[..]),
         Outcome::Issued {
             certificate,
             new_key: true,
@@ -355,6 +356,7 @@ fn report(enrolment: &Enrolment, due: Due, outcome: &Outcome) -> Value {
         Outcome::Kept(certificate) => {
             let mut report = dates(certificate);
             report["outcome"] = "kept".into();
+            report["warnings"] = json!(rules::key_file(&enrolment.pair.key_path()));
             report
         }
         Outcome::Issued {

@@ -493,6 +493,18 @@ fn a_renewal_changes_neither_name_nor_kind_of_key_by_accident() {
     assert_eq!(site.certificate(), file);
     let kept = site.enroll(&["--key-type", "ec"]);
     assert_eq!(kept["outcome"], "kept");
+    assert_eq!(kept["warnings"], json!([]));
+
+    // A key for all to read is told when it is kept.
+    let open = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(site.path("pki/server.key"), open).expect("our own file");
+    let kept = json_of(&mut site.node("renew"));
+    assert_eq!(kept["outcome"], "kept");
+    assert_eq!(kept["warnings"][0]["rule"], "EE-06", "{kept}");
+    let renewed = json_of(site.node("renew").arg("--now"));
+    assert_eq!(renewed["warnings"][0]["rule"], "EE-06", "{renewed}");
+    let renewed = json_of(site.node("renew").arg("--now"));
+    assert_eq!(renewed["warnings"], json!([]), "mended by the renewal");
 
     // Another name on purpose is taken, and told.
     let other = json_of(site.node("renew").args(["--now", "--node-name", "node-2"]));

@@ -163,9 +163,15 @@ fn an_encrypted_key_needs_its_passphrase_and_an_open_one_is_told() {
     refused(&wrong, 1, &["the passphrase does not open the private key"]);
     assert!(!said(&wrong).contains("horse"), "{}", said(&wrong));
     fs::write(node.path("passphrase"), "correct horse\n").expect("our own folder");
-    let opened = with(&node, &certificate, key, &flag);
-    assert!(text(&opened).contains("ASIALAB"));
-    assert!(said(&opened).is_empty(), "{}", said(&opened));
+    for (mode, told) in [(0o604, true), (0o600, false)] {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(node.path("passphrase"), mode).expect("our own file");
+        let opened = with(&node, &certificate, key, &flag);
+        assert!(text(&opened).contains("ASIALAB"));
+        let said = said(&opened);
+        assert_eq!(said.contains("chmod 600"), told, "{said}");
+        assert_eq!(said.is_empty(), !told, "{said}");
+    }
 
     // With --debug, standard output is still the SDK's alone.
     let open = node.path("open.key");
