@@ -168,8 +168,19 @@ fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
                 .into(),
         ));
     }
+    if arguments.login.lacks_a_file() {
+        return Err(Failure::Usage(
+            "--auth token without --token-file takes the token of whoever calls, and a service is called by nobody: name a file, or use --auth approle, cert, kubernetes or jwt"
+                .into(),
+        ));
+    }
     // The first two are this program and `enroll`.
-    let parts = emit::split(std::env::args().skip(2))?;
+    let mut parts = emit::split(std::env::args().skip(2))?;
+    parts.shared.extend(
+        arguments
+            .server
+            .flags_of_environment(&arguments.login, |name| std::env::var(name).ok())?,
+    );
     let job = emit::Job {
         program: &arguments.program,
         arguments: parts.shared,

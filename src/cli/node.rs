@@ -182,7 +182,55 @@ impl ServerArguments {
     }
 }
 
+impl ServerArguments {
+    /// The flags that say on another machine what the variables say here.
+    ///
+    /// # Errors
+    /// A relative path, which means nothing to a service.
+    pub(super) fn flags_of_environment(
+        &self,
+        login: &LoginArguments,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<String>, Failure> {
+        let lookup = |name: &str| match (name, &self.address) {
+            ("BAO_ADDR", Some(address)) => Some(address.clone()),
+            _ => lookup(name),
+        };
+        let config = Config::from_environment(lookup).map_err(|error| explain(&error))?;
+        let mut flags = Vec::new();
+        if let Some(namespace) = config.namespace.filter(|_| self.namespace.is_none()) {
+            flags.extend(["--namespace".to_owned(), namespace]);
+        }
+        let mut files = Vec::new();
+        if self.ca_cert.is_none() {
+            files.extend(
+                config
+                    .authorities
+                    .into_iter()
+                    .map(|path| ("--ca-cert", path)),
+            );
+        }
+        if let Some((certificate, key)) = config.client.filter(|_| login.client_cert.is_none()) {
+            files.extend([("--client-cert", certificate), ("--client-key", key)]);
+        }
+        for (flag, path) in files {
+            if !path.is_absolute() {
+                return Err(Failure::Usage(format!(
+                    "{flag}, from the environment: the files of a service need absolute paths"
+                )));
+            }
+            flags.extend([flag.to_owned(), path.display().to_string()]);
+        }
+        Ok(flags)
+    }
+}
+
 impl LoginArguments {
+    /// Whether the token is that of the user who calls.
+    pub(super) fn lacks_a_file(&self) -> bool {
+        self.auth == Method::Token && self.token_file.is_none()
+    }
+
     /// Where the secrets lie.
     pub(super) fn source(&self) -> Result<Source, Failure> {
         let mount = |usual: &str| self.auth_mount.clone().unwrap_or_else(|| usual.to_owned());
@@ -513,6 +561,37 @@ mod tests {
         ] {
             assert_eq!(seconds(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_the_environment_says_becomes_flags() {
+        #[derive(clap::Parser)]
+        struct Call {
+            #[command(flatten)]
+            server: ServerArguments,
+            #[command(flatten)]
+            login: LoginArguments,
+        }
+        let flags = |arguments: &[&str], variables: &[(&str, &str)]| {
+            let call: Call = clap::Parser::parse_from([&["enroll"], arguments].concat());
+            call.server.flags_of_environment(&call.login, |name| {
+                let found = variables.iter().find(|(variable, _)| *variable == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let variables = [
+            ("BAO_NAMESPACE", "team"),
+            ("VAULT_NAMESPACE", "other"),
+            ("VAULT_CACERT", "/etc/ca.pem"),
+        ];
+        assert_eq!(
+            flags(&[], &variables).unwrap(),
+            ["--namespace", "team", "--ca-cert", "/etc/ca.pem"]
+        );
+        let said = ["--namespace", "mine", "--ca-cert", "/my/ca.pem"];
+        assert!(flags(&said, &variables).unwrap().is_empty());
+        let error = flags(&[], &[("BAO_CACERT", "ca.pem")]).unwrap_err();
+        assert!(error.to_string().contains("absolute"), "{error}");
     }
 
     #[test]

@@ -119,6 +119,18 @@ fn user_data_enrols_a_machine_at_its_first_start() {
         json!(["systemctl", "enable", "--now", "landfast-renew.timer"])
     );
 
+    // What the caller's environment says holds on the machine as well.
+    let output = site
+        .node("enroll")
+        .env("BAO_NAMESPACE", "team")
+        .env("VAULT_CACERT", "/etc/vault/ca.pem")
+        .args(["--address", "https://vault.example", "--emit", "systemd"])
+        .output()
+        .expect("the binary under test runs");
+    let unit = String::from_utf8(output.stdout.clone()).expect("text");
+    let flags = "--namespace team --ca-cert /etc/vault/ca.pem\n";
+    assert!(unit.contains(flags), "{unit}{output:?}");
+
     // What only renewals understand is no business of an enrolment.
     let (code, told) = failure(
         site.node("enroll")

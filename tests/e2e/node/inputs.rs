@@ -121,7 +121,9 @@ fn what_cannot_be_right_is_told_before_a_server_is_asked() {
         2,
         "works once",
     );
-    refuses("enroll", &[&["--emit", "systemd"]], 2, "absolute paths");
+    let emit = ["--emit", "systemd"];
+    refuses("enroll", &[&emit, &["--auth", "cert"]], 2, "absolute paths");
+    refuses("enroll", &[&emit], 2, "--auth token without --token-file");
     assert!(!dir.path().join("pki").exists(), "nothing was written");
 
     let elsewhere = Command::new(env!("CARGO_BIN_EXE_landfast"))
