@@ -45,7 +45,7 @@ pub struct CaRequest {
     pub postal_code: Vec<String>,
     /// Zero: not sent, which means the mount's default.
     pub ttl: Duration,
-    /// Checked and not used: CA certificates start `not_before_duration` ago.
+    /// Not used: CA certificates start `not_before_duration` ago.
     pub not_before: Option<String>,
     pub not_after: Option<String>,
     /// Zero: 30 seconds.
@@ -133,10 +133,6 @@ pub fn intermediate_csr(
 ) -> Result<(PreparedCsr, Vec<String>), Refusal> {
     let algorithm = own_algorithm(request, key)?;
     let profile = Profile::new(request.settings(KeyUse::Own))?;
-    // A CSR has no times; sending `ttl` and `not_after` together is a mistake all the same.
-    if !request.ttl.is_zero() && request.not_after.is_some() {
-        return Err(Refusal::TtlAndNotAfter);
-    }
     let timeless = CaRequest {
         not_after: None,
         not_before: None,
@@ -144,6 +140,13 @@ pub fn intermediate_csr(
         ..request.clone()
     };
     let decided = timeless.decide(&profile, Holder::Key(key), mount, now)?;
+    // A CSR has no times; what cannot be meant is a mistake all the same.
+    if let Some(text) = request.not_after.as_deref() {
+        parse_rfc3339(text)?;
+        if !request.ttl.is_zero() {
+            return Err(Refusal::TtlAndNotAfter);
+        }
+    }
     let mut extensions = Vec::new();
     if !decided.names.is_empty() {
         extensions.push(Extension::subject_alt_name(&decided.names, false));
@@ -399,10 +402,6 @@ impl CaRequest {
         mount: MountTtl,
         now: Timestamp,
     ) -> Result<Decided, Refusal> {
-        let not_before = self.not_before.as_deref().filter(|text| !text.is_empty());
-        if let Some(text) = not_before {
-            parse_rfc3339(text)?;
-        }
         let fields = LeafRequest {
             common_name: &self.common_name,
             alt_names: &self.alt_names,
@@ -416,7 +415,11 @@ impl CaRequest {
             ..LeafRequest::new(holder, mount)
         };
         let mut decided = issue::decide(profile, &profile.names(None, ""), None, &fields, now)?;
-        if not_before.is_some() {
+        if self
+            .not_before
+            .as_deref()
+            .is_some_and(|text| !text.is_empty())
+        {
             decided.warnings.push(NOT_BEFORE_UNUSED.to_owned());
         }
         Ok(decided)

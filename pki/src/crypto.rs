@@ -61,14 +61,17 @@ impl KeyPair {
                     3072 => KeySize::Rsa3072,
                     4096 => KeySize::Rsa4096,
                     8192 => KeySize::Rsa8192,
-                    bits if bits < 2048 => return Err(Error::RsaTooSmall(bits)),
-                    bits => return Err(Error::KeyBits { kind: "RSA", bits }),
+                    bits if bits < 2048 => return Err(Error::RsaTooSmall(bits.into())),
+                    bits => {
+                        let bits = bits.into();
+                        return Err(Error::KeyBits { kind: "RSA", bits });
+                    }
                 };
                 let pair = RsaKeyPair::generate(size).map_err(|_| Error::Crypto)?;
                 Ok(Self::Rsa(Box::new(pair)))
             }
             KeyType::Ec => {
-                let curve = Curve::from_bits(spec.bits)?;
+                let curve = Curve::from_bits(spec.bits.into())?;
                 let pair = EcdsaKeyPair::generate(signing(curve)).map_err(|_| Error::Crypto)?;
                 Ok(Self::Ec(curve, Box::new(pair)))
             }

@@ -15,14 +15,14 @@ pub enum Error {
     UnsupportedKeyType(&'static str),
     /// An RSA size below 2048.
     #[error("RSA keys < 2048 bits are unsafe and not supported: got {0}")]
-    RsaTooSmall(u32),
+    RsaTooSmall(i64),
     /// A size that the key type does not have.
     #[error("unsupported bit length for {kind} key: {bits}")]
     KeyBits {
         /// `RSA` or `EC`.
         kind: &'static str,
         /// The size asked for.
-        bits: u32,
+        bits: i64,
     },
     /// P-224, which the built-in engine accepts and no maintained Rust cryptography offers.
     #[error("unsupported bit length for EC key: 224; P-224 is not offered, use 256, 384 or 521")]

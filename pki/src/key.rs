@@ -70,7 +70,7 @@ impl Curve {
     ///
     /// # Errors
     /// There is none, or it is P-224, which has its own text.
-    pub const fn from_bits(bits: u32) -> Result<Self, Error> {
+    pub const fn from_bits(bits: i64) -> Result<Self, Error> {
         match bits {
             256 => Ok(Self::P256),
             384 => Ok(Self::P384),
@@ -126,17 +126,20 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
-    /// From the API's `key_type` and `key_bits`; 0 bits are the default, 2048 for RSA and 256 for EC.
+    /// From the API's `key_type` and `key_bits`, which may be any number; 0 bits are the default, 2048 for RSA and 256 for EC.
     ///
     /// Sizes given for Ed25519 are ignored, as the built-in engine does.
     ///
     /// # Errors
     /// The kind or size is unknown or not offered, in the built-in engine's words.
-    pub fn parse(kind: &str, bits: u32) -> Result<Self, Error> {
-        let kind = KeyType::parse(kind)?;
+    pub fn parse(kind: &str, bits: impl Into<i64>) -> Result<Self, Error> {
+        let (kind, bits) = (KeyType::parse(kind)?, bits.into());
         let bits = match (kind, bits) {
             (KeyType::Rsa, 0) => 2048,
-            (KeyType::Rsa, 2048 | 3072 | 4096 | 8192) => bits,
+            (KeyType::Rsa, 2048) => 2048,
+            (KeyType::Rsa, 3072) => 3072,
+            (KeyType::Rsa, 4096) => 4096,
+            (KeyType::Rsa, 8192) => 8192,
             (KeyType::Rsa, _) if bits < 2048 => return Err(Error::RsaTooSmall(bits)),
             (KeyType::Rsa, _) => return Err(Error::KeyBits { kind: "RSA", bits }),
             (KeyType::Ec, 0) => 256,

@@ -507,7 +507,7 @@ fn cn_validations(words: &[String]) -> Result<Vec<String>, Refusal> {
 ///
 /// # Errors
 /// The role needs the request to name a key and it does not, or names one that cannot be made.
-pub fn requested_key(key_type: &str, key_bits: u32) -> Result<KeySpec, Refusal> {
+pub fn requested_key(key_type: &str, key_bits: i64) -> Result<KeySpec, Refusal> {
     if key_type.is_empty() {
         return Err(Refusal::KeyTypeAny);
     }

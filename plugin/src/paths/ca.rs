@@ -96,7 +96,7 @@ pub(crate) struct KeyFields {
     key_type: Option<String>,
     /// Size of the key; 0 for the usual size of the type.
     #[schemars(extend("default" = 0))]
-    key_bits: Option<u32>,
+    key_bits: Option<i64>,
     /// Size of the signature's hash, for an RSA key: 256, 384 or 512; 0 for 256.
     #[schemars(extend("default" = 0))]
     signature_bits: u32,
@@ -154,12 +154,39 @@ pub(crate) enum Form {
     Bundle,
 }
 
+/// Which key a request means: its fields fit together.
+pub(crate) enum Choice {
+    /// A new one, which the answer shows or not.
+    New { spec: KeySpec, shown: bool },
+    /// `key_type=any`, which is no type.
+    Any,
+    /// One that is here.
+    Existing(CaKey),
+    /// One that AWS KMS keeps.
+    Kms,
+}
+
 /// Where a CA's key comes from, and whether it is shown.
 pub(crate) struct Source {
     /// The key.
     pub(crate) key: CaKey,
     /// The private half, where the answer holds it.
     pub(crate) shown: Option<Arc<PrivateKey>>,
+    /// Whether the request is refused for its key once the rest of it was looked at.
+    refused: bool,
+}
+
+impl Source {
+    /// Refuses `key_type=any`, which the built-in engine looks at last.
+    ///
+    /// # Errors
+    /// The request named that.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.refused {
+            return Err(Error::bad_request(ANY_IS_NO_TYPE));
+        }
+        Ok(())
+    }
 }
 
 impl Default for FormFields {
@@ -252,69 +279,81 @@ impl KmsFields {
 }
 
 impl KeyFields {
-    /// Makes or finds the key, by the word in the path.
+    /// Looks at the word in the path and at the fields for key and encoding, in the built-in engine's order.
     ///
     /// # Errors
-    /// The word or the fields do not fit together, or there is no such key.
-    pub(crate) async fn source(&self, mount: &Shared, exported: &str) -> Result<Source, Error> {
-        let external = self
-            .external_key_ref
-            .as_deref()
-            .filter(|reference| !reference.is_empty());
+    /// They do not fit together, or there is no such key.
+    pub(crate) async fn choose(
+        &self,
+        mount: &Mount,
+        exported: &str,
+        form: &FormFields,
+    ) -> Result<(Choice, Form), Error> {
+        if !matches!(exported, "internal" | "exported" | "existing" | "kms") {
+            return Err(Error::bad_request(BAD_EXPORTED));
+        }
         if exported != "kms" {
+            if self.external().is_some() {
+                return Err(Error::bad_request(format!(
+                    "cannot specify \"external_key_ref\" on \"{exported}\"-typed generation requests"
+                )));
+            }
             self.kms.refuse(exported)?;
         }
-        match (exported, external) {
-            ("internal" | "exported", Some(_)) => Err(Error::bad_request(format!(
-                "cannot specify \"external_key_ref\" on \"{exported}\"-typed generation requests"
-            ))),
-            ("internal" | "exported", None) => {
-                let key = Arc::new(mount.generate_key(self.spec()?).await?);
-                Ok(Source {
-                    shown: (exported == "exported").then(|| Arc::clone(&key)),
-                    key: CaKey::Local(key),
-                })
-            }
-            ("existing" | "kms", _) if self.key_type.is_some() || self.key_bits.is_some() => {
-                Err(Error::bad_request(
-                    "invalid parameter for the kms/existing path parameter, key_type nor key_bits arguments can be set in this mode",
-                ))
-            }
-            ("existing", _) => Ok(Source {
-                key: self.existing(mount).await?,
-                shown: None,
-            }),
-            ("kms", _) => Ok(Source {
-                key: self.kms.adopt(mount, external).await?,
-                shown: None,
-            }),
-            _ => Err(Error::bad_request(BAD_EXPORTED)),
+        let form = form.form().ok_or_else(|| Error::bad_request(BAD_FORMAT))?;
+        let new = matches!(exported, "internal" | "exported");
+        if !new && (self.key_type.is_some() || self.key_bits.is_some()) {
+            return Err(Error::bad_request(
+                "invalid parameter for the kms/existing path parameter, key_type nor key_bits arguments can be set in this mode",
+            ));
         }
+        let choice = match (exported, self.key_type.as_deref().unwrap_or("rsa")) {
+            ("existing", _) => Choice::Existing(self.existing(mount).await?),
+            ("kms", _) => Choice::Kms,
+            (_, "any") => Choice::Any,
+            (_, kind) => Choice::New {
+                spec: KeySpec::parse(kind, self.key_bits.unwrap_or(0)).map_err(pki::refused)?,
+                shown: exported == "exported",
+            },
+        };
+        Ok((choice, form))
     }
 
-    /// Refuses a word in the path before anything else is looked at.
+    /// Makes or fetches the key.
     ///
     /// # Errors
-    /// It is none of the four.
-    pub(crate) fn check_word(exported: &str) -> Result<(), Error> {
-        if matches!(exported, "internal" | "exported" | "existing" | "kms") {
-            Ok(())
-        } else {
-            Err(Error::bad_request(BAD_EXPORTED))
-        }
+    /// AWS KMS has no such key, or the cryptography library fails.
+    pub(crate) async fn source(&self, mount: &Shared, choice: Choice) -> Result<Source, Error> {
+        let refused = matches!(choice, Choice::Any);
+        let (key, shown) = match choice {
+            Choice::New { spec, shown } => {
+                let key = Arc::new(mount.generate_key(spec).await?);
+                let shown = shown.then(|| Arc::clone(&key));
+                (CaKey::Local(key), shown)
+            }
+            Choice::Any => {
+                // Never used: the rest of the request is looked at with it.
+                let spec = KeySpec::parse("ec", 0).map_err(pki::refused)?;
+                (CaKey::from(mount.generate_key(spec).await?), None)
+            }
+            Choice::Existing(key) => (key, None),
+            Choice::Kms => (self.kms.adopt(mount, self.external()).await?, None),
+        };
+        Ok(Source {
+            key,
+            shown,
+            refused,
+        })
+    }
+
+    fn external(&self) -> Option<&str> {
+        let reference = self.external_key_ref.as_deref();
+        reference.filter(|reference| !reference.is_empty())
     }
 
     /// The key's name, trimmed; `None` when none was sent.
     pub(crate) fn name(&self) -> Option<&str> {
         self.key_name.as_deref().map(str::trim)
-    }
-
-    fn spec(&self) -> Result<KeySpec, Error> {
-        let kind = self.key_type.as_deref().unwrap_or("rsa");
-        if kind == "any" {
-            return Err(Error::bad_request("unknown key type: any"));
-        }
-        KeySpec::parse(kind, self.key_bits.unwrap_or(0)).map_err(pki::refused)
     }
 
     async fn existing(&self, mount: &Mount) -> Result<CaKey, Error> {
@@ -412,6 +451,9 @@ pub(crate) fn show_key(
 const BAD_EXPORTED: &str =
     "the \"exported\" path parameter must be \"internal\", \"existing\", exported\" or \"kms\"";
 
+/// What is said where a key must be made and the request says `any`.
+pub(crate) const ANY_IS_NO_TYPE: &str = "unknown key type: any";
+
 /// What is said to an unknown `format`.
-pub(crate) const BAD_FORMAT: &str =
+const BAD_FORMAT: &str =
     "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"";

@@ -5,15 +5,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use landfast_pki::authority::{self, IntermediateOptions};
-use landfast_pki::{Certificate, issue, pem, validity};
+use landfast_pki::{Certificate, issue, pem};
 use landfast_sdk::logical::{Cx, Error, Response, Write};
 
 use crate::authority::{Change, certificate_key, missing_aia};
 use crate::crl::{self, Scope};
 use crate::mount::{Shared, finish};
 use crate::paths::ca::{
-    self, BAD_FORMAT, Exported, Form, FormFields, KeyFields, PowerFields, SubjectFields,
-    ValidityFields,
+    self, Exported, Form, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
 use crate::paths::issuers::IssuerRef;
 use crate::paths::leaf::{self, Authority, IssuerField, MISSING_ISSUER};
@@ -138,19 +137,12 @@ pub(crate) async fn sign_self_issued_with(
 
 async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Result<Response, Error> {
     let (subject, times, key_fields, form_fields, csr_fields) = fields;
-    KeyFields::check_word(exported)?;
-    let form = form_fields
-        .form()
-        .ok_or_else(|| Error::bad_request(BAD_FORMAT))?;
+    let (choice, form) = key_fields.choose(mount, exported, &form_fields).await?;
     let key_name = key_fields.name();
     if let Some(name) = key_name {
         keys::check_name(&*keys::all(mount).await?, name, "")?;
     }
-    // A request has no end of its own, but a time that cannot be read is a mistake all the same.
-    if let Some(text) = times.not_after.as_deref() {
-        validity::parse_rfc3339(text).map_err(pki::refusal)?;
-    }
-    let source = key_fields.source(mount, exported).await?;
+    let source = key_fields.source(mount, choice).await?;
     let request = ca::request(subject, times, Some(&key_fields), PowerFields::default());
     let ttl = leaf::mount_ttl(
         mount,
@@ -167,6 +159,7 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
         mount.now(),
     )
     .map_err(pki::refusal)?;
+    source.check()?;
     let csr = source.key.sign(mount, prepared).await?;
 
     let mut change = Change::begin(mount).await?;

@@ -8,6 +8,7 @@ use landfast_pki::{KeySpec, KeyType, profile};
 use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::mount::Shared;
+use crate::paths::ca::ANY_IS_NO_TYPE;
 use crate::paths::leaf::{
     self, Authority, FormFields, IssuerField, IssuerRef, Keeping, LeafFields, RoleRef,
 };
@@ -104,17 +105,17 @@ async fn make(
 fn key_spec(role: &Role, key: &KeyFields) -> Result<(KeySpec, Option<String>), Error> {
     let named = !key.key_type.is_empty() || key.key_bits != 0;
     if role.entry.key_type == "any" {
-        let bits = u32::try_from(key.key_bits).unwrap_or(u32::MAX);
-        return Ok((
-            profile::requested_key(&key.key_type, bits).map_err(pki::refusal)?,
-            None,
-        ));
+        if key.key_type == "any" {
+            return Err(Error::bad_request(ANY_IS_NO_TYPE));
+        }
+        let spec = profile::requested_key(&key.key_type, key.key_bits).map_err(pki::refusal)?;
+        return Ok((spec, None));
     }
     // Ed25519 has one size, whatever number the role has.
     let bits = if role.entry.key_type == "ed25519" {
         0
     } else {
-        u32::try_from(role.entry.key_bits).unwrap_or(u32::MAX)
+        role.entry.key_bits
     };
     let spec = KeySpec::parse(&role.entry.key_type, bits).map_err(pki::refused)?;
     let ignored = "parameters key_type and key_bits ignored as role had specific values";

@@ -16,7 +16,7 @@ use crate::entry::key::{KeyEntry, KmsPlace};
 use crate::issuers;
 use crate::keys::{self, LoadedKey};
 use crate::mount::{Shared, finish, internal};
-use crate::paths::ca::KmsFields;
+use crate::paths::ca::{ANY_IS_NO_TYPE, KmsFields};
 use crate::pki;
 
 /// Which key.
@@ -42,7 +42,7 @@ pub(crate) struct GenerateRequest {
     external_key_ref: Option<String>,
     /// Size of the key; 0 for the usual size of the type.
     #[serde(default)]
-    key_bits: u32,
+    key_bits: i64,
     /// Name of the key.
     key_name: Option<String>,
     /// Type of the key.
@@ -57,7 +57,7 @@ pub(crate) struct AdoptRequest {
     /// Reference of a key that the server keeps. This plugin cannot use such keys.
     external_key_ref: Option<String>,
     /// Not for this path: the size is that of the key in AWS KMS.
-    key_bits: Option<u32>,
+    key_bits: Option<i64>,
     /// Name of the key.
     key_name: Option<String>,
     /// Not for this path: the type is that of the key in AWS KMS.
@@ -298,6 +298,10 @@ async fn generate(
     request: GenerateRequest,
     exported: bool,
 ) -> Result<Response, Error> {
+    let name = request.key_name.as_deref().map(str::trim);
+    if let Some(name) = name {
+        keys::check_name(&*keys::all(mount).await?, name, "")?;
+    }
     if request
         .external_key_ref
         .is_some_and(|reference| !reference.is_empty())
@@ -306,12 +310,8 @@ async fn generate(
             "cannot specify \"external_key_ref\" on non-kms typed key generation request",
         ));
     }
-    let name = request.key_name.as_deref().map(str::trim);
-    if let Some(name) = name {
-        keys::check_name(&*keys::all(mount).await?, name, "")?;
-    }
     if request.key_type == "any" {
-        return Err(Error::failed("unknown key type: any"));
+        return Err(Error::failed(ANY_IS_NO_TYPE));
     }
     let spec = KeySpec::parse(&request.key_type, request.key_bits).map_err(|cause| {
         Error::bad_request(format!("Validation for key_type, key_bits failed: {cause}"))

@@ -14,7 +14,7 @@ use crate::crl::{self, Scope};
 use crate::entry::issuer::{AiaEntry, IssuerEntry};
 use crate::mount::{Shared, finish};
 use crate::paths::ca::{
-    self, BAD_FORMAT, Exported, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
+    self, Exported, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
 use crate::paths::leaf;
 use crate::{aia, issuers, keys, pki};
@@ -80,10 +80,7 @@ async fn make(
     rotate: bool,
 ) -> Result<Response, Error> {
     let (subject, validity, key_fields, form_fields, power, name) = fields;
-    KeyFields::check_word(exported)?;
-    let form = form_fields
-        .form()
-        .ok_or_else(|| Error::bad_request(BAD_FORMAT))?;
+    let (choice, form) = key_fields.choose(mount, exported, &form_fields).await?;
     let key_name = key_fields.name();
     let issuer_name = name.issuer_name.as_deref().map(str::trim);
     if issuer_name == Some("") {
@@ -91,7 +88,7 @@ async fn make(
     }
     check_names(mount, issuer_name, key_name).await?;
     let (urls, mut warnings) = urls(mount).await?;
-    let source = key_fields.source(mount, exported).await?;
+    let source = key_fields.source(mount, choice).await?;
     let request = ca::request(subject, validity, Some(&key_fields), power);
     let ttl = leaf::mount_ttl(
         mount,
@@ -104,6 +101,7 @@ async fn make(
     let (prepared, said) =
         authority::root(&request, public, &urls, ttl, mount.now(), leaf::serial()?)
             .map_err(pki::refusal)?;
+    source.check()?;
     let algorithm = prepared.algorithm();
     let certificate = source.key.sign(mount, prepared).await?;
 

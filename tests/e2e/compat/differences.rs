@@ -192,6 +192,29 @@ fn an_ec_key_signs_with_the_hash_of_its_curve() {
 }
 
 #[test]
+fn a_ca_gets_no_start_and_no_purpose_that_cannot_be_read() {
+    let pair = Pair::new();
+    let ca = |field: &str| json!({"common_name": "Root", "key_type": "ec", field: "zz"});
+    let both = pair.both("POST", "root/generate/internal", Some(&ca("not_before")));
+    assert_eq!(statuses(&both), (200, 200));
+    let said = |texts: Vec<String>| {
+        texts
+            .iter()
+            .any(|text| text.contains("not_before was not used"))
+    };
+    assert!(!said(both.theirs.warnings()) && said(both.ours.warnings()));
+
+    let request = ca("ext_key_usage_oids");
+    let both = pair.both("POST", "root/generate/internal", Some(&request));
+    assert_eq!(statuses(&both), (200, 400));
+    let text = both.ours.errors().join("");
+    assert!(
+        text.contains("could not be parsed as a valid oid"),
+        "{text}"
+    );
+}
+
+#[test]
 fn paths_of_later_releases_are_unsupported() {
     let pair = with_root(json!({}));
     for (method, path) in [

@@ -1,6 +1,7 @@
 //! What a role is refused for. Much is accepted that has no effect (unknown usage names, say), as in the built-in engine, because
 //! clients that manage roles send it.
 
+use landfast_pki::KeySpec;
 use landfast_sdk::logical::Error;
 
 use crate::entry::role::{Network, RoleEntry};
@@ -9,12 +10,8 @@ use crate::{Mount, issuers, pki};
 
 /// Puts `role` into its final form, or says what is wrong with it. The texts returned are warnings.
 pub(super) async fn role(mount: &Mount, role: &mut RoleEntry) -> Result<Vec<String>, Error> {
-    if role.key_type == "rsa" && role.key_bits < 0 {
-        let text = format!(
-            "RSA keys < 2048 bits are unsafe and not supported: got {}",
-            role.key_bits
-        );
-        return Err(Error::BadRequest(text));
+    if u32::try_from(role.key_bits).is_err() && matches!(role.key_type.as_str(), "rsa" | "ec") {
+        KeySpec::parse(&role.key_type, role.key_bits).map_err(pki::refused)?;
     }
     let mut settings = settings(role);
     settings.normalise().map_err(pki::refusal)?;
