@@ -52,6 +52,7 @@ pub(crate) fn open(settings: &RolesAnywhere) -> Result<Arc<dyn CredentialSource>
                 dual_stack: false,
             };
             Endpoint::of(&request.trust_anchor, region, kind)
+                .map_err(|error| Error::Config(format!("use_fips: {error}")))?
         }
     };
     Ok(Arc::new(Sessions(Provider::new(Options {
@@ -102,7 +103,7 @@ fn refuse(error: ProviderError) -> Error {
         _ => Class::Credentials,
     };
     let cause = match &error {
-        ProviderError::Session(SessionError::Refused { message, .. }) => causes::of(message),
+        ProviderError::Session(error) => causes::of_refusal(error),
         _ => None,
     };
     Error::from(ServiceError {

@@ -136,6 +136,22 @@ impl Arn {
     }
 }
 
+/// Whether a text has the form of a Region's name, such as `us-gov-west-1`.
+pub fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let word = |part: &&str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    let number = |part: &&str| part.bytes().all(|b| b.is_ascii_digit());
+    text.len() <= 32
+        && parts.len() >= 3
+        && parts.iter().all(word)
+        && parts.last().is_some_and(number)
+}
+
 impl ArnKind {
     fn mismatch(self) -> ArnError {
         let (expected, example) = match self {
@@ -214,6 +230,31 @@ mod tests {
             Arn::parse("arn:aws:ia m::111122223333:role/a"),
             Err(ArnError::Part("service"))
         );
+    }
+
+    #[test]
+    fn a_region_has_words_and_a_number() {
+        for good in [
+            "us-west-2",
+            "us-gov-east-1",
+            "eusc-de-east-1",
+            "us-isob-east-1",
+        ] {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in [
+            "",
+            "uswest2",
+            "us-west",
+            "US-WEST-2",
+            "us west-2",
+            "us--2",
+            "us-west-2.",
+            "us-west-2/x",
+            "-west-2",
+        ] {
+            assert!(!is_region(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -7,21 +7,22 @@
 //!
 //! Source: IAM Roles Anywhere user guide, "Authentication: CreateSession".
 
-use std::time::Duration;
+mod client;
+mod endpoint;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::Secret;
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use serde::Serialize;
 
 use crate::arn::Arn;
-use crate::crypto::{self, KeyError, SessionKey};
+use crate::crypto::{KeyError, SessionKey};
 use crate::sigv4::{self, Authorization, Scope, SignedRequest};
-use crate::vault;
+
+pub use client::Client;
+pub use endpoint::{Endpoint, EndpointError, EndpointKind, is_safe};
 
 /// The path of the call.
 pub const PATH: &str = "/sessions";
@@ -30,14 +31,6 @@ pub const MAX_CHAIN: usize = 5;
 /// The shortest and the longest session, in seconds.
 pub const DURATIONS: std::ops::RangeInclusive<u32> = 900..=43_200;
 
-/// How often a call is tried, with a pause by chance between: up to one
-/// second, then up to two.
-///
-/// Source: AWS SDKs and tools reference guide, "Retry behavior" (standard mode).
-const ATTEMPTS: u32 = 3;
-const PAUSE: Duration = Duration::from_secs(1);
-/// Longer than this, nobody waits who asked for credentials.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Errors that ask for less haste, whatever their status.
 ///
 /// Source: as above, "Retryable errors".
@@ -54,12 +47,6 @@ const THROTTLING: [&str; 9] = [
 ];
 /// Errors of the service that pass by themselves, whatever their status.
 const TRANSIENT: [&str; 2] = ["RequestTimeout", "RequestTimeoutException"];
-/// A clock that is further off than this explains a refusal; the service's
-/// own window is not published.
-const SKEW: SignedDuration = SignedDuration::from_mins(4);
-/// No answer to a session request is longer.
-const MAX_ANSWER: usize = 64 * 1024;
-
 /// What proves who the node is: a certificate, its chain and its key.
 #[derive(Debug)]
 pub struct Identity {
@@ -238,44 +225,6 @@ impl Credentials {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    credential_set: Vec<AnswerSet>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AnswerSet {
-    credentials: AnswerCredentials,
-    #[serde(default)]
-    assumed_role_user: AnswerUser,
-}
-
-#[derive(Default, Deserialize)]
-struct AnswerUser {
-    #[serde(default)]
-    arn: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AnswerCredentials {
-    access_key_id: String,
-    secret_access_key: String,
-    session_token: String,
-    expiration: Timestamp,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AnswerError {
-    #[serde(default, alias = "Message")]
-    message: String,
-    #[serde(default)]
-    retry_after_seconds: Option<u64>,
-}
-
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -326,292 +275,9 @@ impl SessionError {
     }
 }
 
-/// Where the calls go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Scheme, host and optional port, without a path.
-    pub url: String,
-    /// The Region that the signature names.
-    pub region: String,
-}
-
-/// Which of the service's endpoints is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EndpointKind {
-    /// The FIPS 140 endpoint, which exists in the United States and GovCloud.
-    pub fips: bool,
-    /// The endpoint with IPv4 and IPv6.
-    pub dual_stack: bool,
-}
-
-impl Endpoint {
-    /// The public endpoint for the trust anchor's Region and partition.
-    ///
-    /// Source: AWS general reference, "IAM Roles Anywhere endpoints".
-    pub fn of(anchor: &Arn, region: &str, kind: EndpointKind) -> Self {
-        let service = if kind.fips {
-            "rolesanywhere-fips"
-        } else {
-            "rolesanywhere"
-        };
-        let suffix = match (kind.dual_stack, anchor.partition.as_str()) {
-            (true, "aws-cn") => "api.amazonwebservices.com.cn",
-            (true, "aws-eusc") => "api.amazonwebservices.eu",
-            (true, _) => "api.aws",
-            (false, _) => anchor.dns_suffix(),
-        };
-        Self {
-            url: format!("https://{service}.{region}.{suffix}"),
-            region: region.to_owned(),
-        }
-    }
-
-    /// An endpoint other than the public one; `None` if it could be listened to on its way.
-    pub fn at(url: &str, region: &str) -> Option<Self> {
-        let safe = url.starts_with("https://") || url.starts_with("http://127.");
-        safe.then(|| Self {
-            url: url.trim_end_matches('/').to_owned(),
-            region: region.to_owned(),
-        })
-    }
-
-    /// The host with its port, as it stands in the `Host` header.
-    pub fn host(&self) -> &str {
-        let rest = self
-            .url
-            .split_once("://")
-            .map_or(self.url.as_str(), |(_, rest)| rest);
-        rest.split('/').next().unwrap_or(rest)
-    }
-}
-
-/// Calls `CreateSession`.
-#[derive(Clone, Debug)]
-pub struct Client {
-    http: reqwest::Client,
-    endpoint: Endpoint,
-}
-
-impl Client {
-    /// A client over an HTTP client that speaks HTTP/1.1: the signature covers
-    /// the `Host` header, which HTTP/2 does not send.
-    pub const fn new(http: reqwest::Client, endpoint: Endpoint) -> Self {
-        Self { http, endpoint }
-    }
-
-    /// Opens a session, trying again where AWS's rules say so.
-    ///
-    /// `now` is asked again for each attempt, since the date is signed.
-    ///
-    /// # Errors
-    /// [`SessionError`] of the last attempt.
-    pub async fn create_session(
-        &self,
-        identity: &Identity,
-        request: &SessionRequest,
-        now: impl Fn() -> Timestamp,
-    ) -> Result<Credentials, SessionError> {
-        let mut skew = SignedDuration::ZERO;
-        for attempt in 1.. {
-            let signed_at = now().checked_add(skew).unwrap_or_else(|_| now());
-            let failed = match self.attempt(identity, request, signed_at, skew).await {
-                Ok(credentials) => return Ok(credentials),
-                Err(failed) => failed,
-            };
-            let Failed {
-                error,
-                wanted,
-                clock,
-            } = failed;
-            if attempt >= ATTEMPTS {
-                return Err(error);
-            }
-            if let Some(clock) = clock
-                && skew.is_zero()
-                && matches!(
-                    error,
-                    SessionError::Refused {
-                        status: 400..=403,
-                        ..
-                    }
-                )
-            {
-                skew = clock;
-                continue;
-            }
-            if !error.is_temporary() {
-                return Err(error);
-            }
-            let wait = wanted.unwrap_or_else(|| pause(attempt)).min(LONGEST_PAUSE);
-            tracing::debug!(attempt, ?wait, %error, "CreateSession will be tried again");
-            tokio::time::sleep(wait).await;
-        }
-        unreachable!("the loop returns at its last attempt")
-    }
-
-    /// One call, signed as of `now`, which is the machine's time moved by `skew`.
-    async fn attempt(
-        &self,
-        identity: &Identity,
-        request: &SessionRequest,
-        now: Timestamp,
-        skew: SignedDuration,
-    ) -> Result<Credentials, Failed> {
-        let host = self.endpoint.host();
-        let signed = request
-            .sign(identity, host, &self.endpoint.region, now)
-            .map_err(|error| Failed::of(error.into()))?;
-        let mut call = self.http.post(format!("{}{PATH}", self.endpoint.url));
-        for (name, value) in &signed.headers {
-            call = call.header(name, value);
-        }
-        let transport = |error: reqwest::Error| {
-            Failed::of(SessionError::Transport {
-                endpoint: host.to_owned(),
-                cause: vault::causes(&error.without_url()),
-            })
-        };
-        let mut response = call.body(signed.body).send().await.map_err(transport)?;
-        let status = response.status().as_u16();
-        let clock = response
-            .headers()
-            .get("date")
-            .and_then(|value| ahead(value.to_str().ok()?, now));
-        let kind = response
-            .headers()
-            .get("x-amzn-errortype")
-            .and_then(|value| value.to_str().ok())
-            .map(|value| value.split(':').next().unwrap_or(value).to_owned());
-        let strange = |what| {
-            Failed::of(SessionError::Answer {
-                endpoint: host.to_owned(),
-                what,
-            })
-        };
-        // One allocation, so that no copy of a secret stays behind unwiped.
-        let mut body = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(strange("it is longer than 64 KiB"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        if !(200..300).contains(&status) {
-            let error: AnswerError = serde_json::from_slice(&body).unwrap_or_default();
-            let wait = error.retry_after_seconds.map(Duration::from_secs);
-            let refused = SessionError::Refused {
-                status,
-                kind: kind.unwrap_or_else(|| "refused".to_owned()),
-                message: error.message,
-            };
-            return Err(Failed {
-                error: refused,
-                wanted: wait,
-                clock,
-            });
-        }
-        let answer: Answer = serde_json::from_slice(&body)
-            .map_err(|_| strange("the body is not the documented JSON"))?;
-        let set = answer
-            .credential_set
-            .into_iter()
-            .next()
-            .ok_or_else(|| strange("the credential set is empty"))?;
-        let given = set.credentials;
-        if given.access_key_id.is_empty() || given.secret_access_key.is_empty() {
-            return Err(strange("the credentials are empty"));
-        }
-        Ok(Credentials {
-            access_key_id: given.access_key_id,
-            secret_access_key: Secret::new(given.secret_access_key),
-            session_token: Secret::new(given.session_token),
-            expiration: given.expiration,
-            assumed_role_arn: set.assumed_role_user.arn,
-            clock_behind: clock
-                .map(|clock| clock + skew)
-                .or_else(|| Some(skew).filter(|skew| !skew.is_zero())),
-        })
-    }
-}
-
-/// What an attempt that failed leaves behind.
-struct Failed {
-    error: SessionError,
-    /// How long the service wants to be left alone.
-    wanted: Option<Duration>,
-    /// How far its clock is ahead of the time that was signed, if that is much.
-    clock: Option<SignedDuration>,
-}
-
-impl Failed {
-    const fn of(error: SessionError) -> Self {
-        Self {
-            error,
-            wanted: None,
-            clock: None,
-        }
-    }
-}
-
-/// How far a `Date` header is ahead of `now`, if it is far.
-fn ahead(date: &str, now: Timestamp) -> Option<SignedDuration> {
-    let theirs = rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
-    let ahead = theirs.duration_since(now);
-    (ahead.abs() > SKEW).then_some(ahead)
-}
-
-/// A pause before the attempt after this one.
-fn pause(attempt: u32) -> Duration {
-    let longest = PAUSE.saturating_mul(2_u32.saturating_pow(attempt - 1));
-    let share = crypto::random::<1>().map_or(0.5, |[byte]| f64::from(byte) / 255.0);
-    longest.mul_f64(share)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arn::ArnKind;
-
-    #[test]
-    fn each_partition_has_its_endpoint() {
-        let anchor = |partition: &str| {
-            let text = format!("arn:{partition}:rolesanywhere:r-1:111122223333:trust-anchor/x");
-            Arn::parse_as(&text, ArnKind::TrustAnchor).unwrap()
-        };
-        let url = |partition: &str, fips, dual_stack| {
-            Endpoint::of(&anchor(partition), "r-1", EndpointKind { fips, dual_stack }).url
-        };
-        assert_eq!(
-            url("aws", false, false),
-            "https://rolesanywhere.r-1.amazonaws.com"
-        );
-        assert_eq!(
-            url("aws-cn", false, false),
-            "https://rolesanywhere.r-1.amazonaws.com.cn"
-        );
-        assert_eq!(
-            url("aws-eusc", false, false),
-            "https://rolesanywhere.r-1.amazonaws.eu"
-        );
-        assert_eq!(
-            url("aws-us-gov", true, false),
-            "https://rolesanywhere-fips.r-1.amazonaws.com"
-        );
-        assert_eq!(url("aws", false, true), "https://rolesanywhere.r-1.api.aws");
-        assert_eq!(
-            url("aws-eusc", false, true),
-            "https://rolesanywhere.r-1.api.amazonwebservices.eu"
-        );
-    }
-
-    #[test]
-    fn the_host_keeps_its_port() {
-        let endpoint = Endpoint {
-            url: "http://127.0.0.1:8443/".into(),
-            region: "r".into(),
-        };
-        assert_eq!(endpoint.host(), "127.0.0.1:8443");
-    }
 
     #[test]
     fn throttling_is_known_by_its_name_as_well() {
@@ -624,23 +290,6 @@ mod tests {
         assert!(refused(400, "ThrottlingException").is_temporary());
         assert!(!refused(400, "ValidationException").is_temporary());
         assert!(!refused(403, "AccessDeniedException").is_temporary());
-    }
-
-    #[test]
-    fn pauses_are_by_chance_and_bounded() {
-        let drawn: Vec<Duration> = (0..32).map(|_| pause(2)).collect();
-        assert!(drawn.iter().all(|pause| *pause <= PAUSE * 2));
-        assert!(drawn.iter().any(|pause| *pause != drawn[0]), "no chance");
-    }
-
-    #[test]
-    fn only_a_clock_that_is_far_off_counts() {
-        let now: Timestamp = "2026-09-01T12:00:00Z".parse().unwrap();
-        let ahead = |date| ahead(date, now).map(|ahead| ahead.as_secs());
-        assert_eq!(ahead("Tue, 01 Sep 2026 12:03:59 GMT"), None);
-        assert_eq!(ahead("Wed, 02 Sep 2026 12:00:00 GMT"), Some(86_400));
-        assert_eq!(ahead("Mon, 31 Aug 2026 12:00:00 GMT"), Some(-86_400));
-        assert_eq!(ahead("soon"), None);
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn trust_anchor(text: &str) -> Result<Arn, String> {
 }
 
 fn endpoint(text: &str) -> Result<String, String> {
-    if text.starts_with("https://") || text.starts_with("http://127.") {
+    if landfast_node::session::is_safe(text) {
         Ok(text.to_owned())
     } else {
         Err("an https:// URL, or http://127.0.0.1:PORT for the lab".to_owned())

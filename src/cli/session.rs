@@ -53,7 +53,7 @@ pub(super) struct SessionArguments {
     role_session_name: Option<String>,
 
     /// The Region of the endpoint; without it, that of the trust anchor
-    #[arg(long)]
+    #[arg(long, value_parser = super::region)]
     region: Option<String>,
 
     /// An endpoint other than the public one, such as a VPC endpoint
@@ -161,7 +161,8 @@ pub(super) fn endpoint(
 ) -> Result<Endpoint, Failure> {
     let region = region.unwrap_or(&anchor.region);
     match url {
-        None => Ok(Endpoint::of(anchor, region, kind)),
+        None => Endpoint::of(anchor, region, kind)
+            .map_err(|error| Failure::Usage(format!("--fips: {error}"))),
         Some(url) => Endpoint::at(url, region).ok_or_else(|| {
             Failure::Usage(
                 "--endpoint takes an https:// URL, or http://127.0.0.1:PORT for the lab".into(),
@@ -176,8 +177,8 @@ pub(super) fn explain(error: &ProviderError) -> Failure {
         ProviderError::Session(inner @ SessionError::Transport { .. }) => {
             Failure::Unreachable(inner.to_string())
         }
-        ProviderError::Session(inner @ SessionError::Refused { message, .. }) => {
-            let hint = landfast_node::causes::of(message)
+        ProviderError::Session(inner @ SessionError::Refused { .. }) => {
+            let hint = landfast_node::causes::of_refusal(inner)
                 .map(|cause| {
                     format!(
                         "\n  usual cause: {}\n  next step: {}",

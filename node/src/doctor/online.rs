@@ -23,11 +23,21 @@ pub async fn ask(options: Options) -> Answer {
 
 impl Answer {
     /// What AWS said, when it refused.
-    pub fn refusal(&self) -> Option<&str> {
+    pub fn refusal(&self) -> Option<String> {
         match &self.0 {
-            Err(ProviderError::Session(SessionError::Refused { message, .. })) => Some(message),
+            Err(ProviderError::Session(SessionError::Refused { kind, message, .. })) => {
+                Some(format!("{kind}: {message}"))
+            }
             _ => None,
         }
+    }
+
+    /// Whether nobody answered.
+    pub const fn is_silence(&self) -> bool {
+        matches!(
+            &self.0,
+            Err(ProviderError::Session(SessionError::Transport { .. }))
+        )
     }
 
     /// Adds the answer to a report: ON-01 for one that did not come, ON-02 for
@@ -47,11 +57,17 @@ impl Answer {
                 let who = &credentials.assumed_role_arn;
                 report.passed.push(format!("AWS gave a session as {who}"));
             }
-            Err(ProviderError::Session(SessionError::Refused { message, status, .. })) => {
-                let known = causes::of(message);
+            Err(ProviderError::Session(
+                error @ SessionError::Refused {
+                    message,
+                    status,
+                    kind,
+                },
+            )) => {
+                let known = causes::of_refusal(error);
                 report.findings.push(Finding::error(
                     "ON-03",
-                    format!("AWS refused ({status}): {message}"),
+                    format!("AWS refused ({status} {kind}): {message}"),
                     known.map_or("look at the other findings", |cause| cause.remedy),
                 ));
                 report.cause = known.map(|cause| Explanation {

@@ -1,0 +1,191 @@
+//! Where Roles Anywhere answers: its public endpoints, and others.
+
+use std::net::IpAddr;
+
+use crate::arn::Arn;
+
+/// The beginnings of the Regions that have a FIPS endpoint of Roles Anywhere.
+///
+/// Source: AWS general reference, "IAM Roles Anywhere endpoints".
+const FIPS: [&str; 3] = ["us-east-", "us-west-", "us-gov-"];
+
+/// A FIPS endpoint in a Region that has none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Roles Anywhere has no FIPS endpoint in {0}, only in the Regions of the United States and of GovCloud; leave it out, or name an endpoint"
+)]
+pub struct EndpointError(String);
+
+/// Where the calls go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Scheme, host and optional port, without a path.
+    pub url: String,
+    /// The Region that the signature names.
+    pub region: String,
+}
+
+/// Which of the service's endpoints is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointKind {
+    /// The FIPS 140 endpoint, which exists in the United States and GovCloud only.
+    pub fips: bool,
+    /// The endpoint with IPv4 and IPv6.
+    pub dual_stack: bool,
+}
+
+impl Endpoint {
+    /// The public endpoint for the trust anchor's Region and partition.
+    ///
+    /// Source: AWS general reference, "IAM Roles Anywhere endpoints".
+    ///
+    /// # Errors
+    /// [`EndpointError`] for a FIPS endpoint where there is none.
+    pub fn of(anchor: &Arn, region: &str, kind: EndpointKind) -> Result<Self, EndpointError> {
+        if kind.fips && !FIPS.iter().any(|area| region.starts_with(area)) {
+            return Err(EndpointError(region.to_owned()));
+        }
+        let service = if kind.fips {
+            "rolesanywhere-fips"
+        } else {
+            "rolesanywhere"
+        };
+        let suffix = match (kind.dual_stack, anchor.partition.as_str()) {
+            (true, "aws-cn") => "api.amazonwebservices.com.cn",
+            (true, "aws-eusc") => "api.amazonwebservices.eu",
+            (true, _) => "api.aws",
+            (false, _) => anchor.dns_suffix(),
+        };
+        Ok(Self {
+            url: format!("https://{service}.{region}.{suffix}"),
+            region: region.to_owned(),
+        })
+    }
+
+    /// An endpoint other than the public one; `None` if it could be listened to on its way.
+    pub fn at(url: &str, region: &str) -> Option<Self> {
+        is_safe(url).then(|| Self {
+            url: url.trim_end_matches('/').to_owned(),
+            region: region.to_owned(),
+        })
+    }
+
+    /// The host with its port, as it stands in the `Host` header.
+    pub fn host(&self) -> &str {
+        let rest = self
+            .url
+            .split_once("://")
+            .map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split('/').next().unwrap_or(rest)
+    }
+}
+
+/// Whether nobody can listen on the way to a URL: HTTPS, or plain HTTP to a
+/// loopback address. A user name in it would end up in messages.
+pub fn is_safe(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let loopback = host
+        .trim_matches(['[', ']'])
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.is_loopback());
+    let plain = url.username().is_empty() && url.password().is_none();
+    plain && (url.scheme() == "https" || (url.scheme() == "http" && loopback))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arn::ArnKind;
+
+    #[test]
+    fn each_partition_has_its_endpoint() {
+        let anchor = |partition: &str| {
+            let text =
+                format!("arn:{partition}:rolesanywhere:us-gov-west-1:111122223333:trust-anchor/x");
+            Arn::parse_as(&text, ArnKind::TrustAnchor).unwrap()
+        };
+        let url = |partition: &str, fips, dual_stack| {
+            let kind = EndpointKind { fips, dual_stack };
+            Endpoint::of(&anchor(partition), "us-gov-west-1", kind)
+                .unwrap()
+                .url
+        };
+        assert_eq!(
+            url("aws", false, false),
+            "https://rolesanywhere.us-gov-west-1.amazonaws.com"
+        );
+        assert_eq!(
+            url("aws-cn", false, false),
+            "https://rolesanywhere.us-gov-west-1.amazonaws.com.cn"
+        );
+        assert_eq!(
+            url("aws-eusc", false, false),
+            "https://rolesanywhere.us-gov-west-1.amazonaws.eu"
+        );
+        assert_eq!(
+            url("aws-us-gov", true, false),
+            "https://rolesanywhere-fips.us-gov-west-1.amazonaws.com"
+        );
+        assert_eq!(
+            url("aws", false, true),
+            "https://rolesanywhere.us-gov-west-1.api.aws"
+        );
+        assert_eq!(
+            url("aws-eusc", false, true),
+            "https://rolesanywhere.us-gov-west-1.api.amazonwebservices.eu"
+        );
+    }
+
+    #[test]
+    fn the_host_keeps_its_port() {
+        let endpoint = Endpoint {
+            url: "http://127.0.0.1:8443/".into(),
+            region: "r".into(),
+        };
+        assert_eq!(endpoint.host(), "127.0.0.1:8443");
+    }
+
+    #[test]
+    fn a_session_is_not_asked_for_where_others_listen() {
+        for good in [
+            "https://vpce.example",
+            "http://127.0.0.1:9912",
+            "http://[::1]:9912/",
+        ] {
+            assert!(Endpoint::at(good, "r").is_some(), "{good}");
+        }
+        for bad in [
+            "http://127.example:9912",
+            "http://127.0.0.1.example",
+            "http://localhost:9912",
+            "http://192.0.2.1",
+            "https://user:word@vpce.example",
+            "ftp://127.0.0.1",
+            "vpce.example",
+            "",
+        ] {
+            assert!(Endpoint::at(bad, "r").is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn fips_is_refused_where_it_does_not_exist() {
+        let text = "arn:aws:rolesanywhere:us-east-1:111122223333:trust-anchor/x";
+        let anchor = Arn::parse_as(text, ArnKind::TrustAnchor).unwrap();
+        let kind = EndpointKind {
+            fips: true,
+            dual_stack: false,
+        };
+        let of = |region| Endpoint::of(&anchor, region, kind);
+        for region in ["us-east-1", "us-west-2", "us-gov-east-1"] {
+            assert!(of(region).is_ok(), "{region}");
+        }
+        for region in ["eu-central-1", "ca-central-1", "us-iso-east-1"] {
+            let error = of(region).unwrap_err().to_string();
+            assert!(error.contains(region), "{error}");
+        }
+    }
+}
