@@ -61,6 +61,8 @@ impl Due {
             .duration_since(certificate.not_before());
         let after =
             SignedDuration::from_secs_f64(life.as_secs_f64() * self.fraction.clamp(0.0, 1.0));
+        // Certificates know whole seconds, and so do people.
+        let after = SignedDuration::from_secs(after.as_secs());
         certificate
             .not_before()
             .checked_add(after)
@@ -237,6 +239,9 @@ impl Enrolment {
         if old.is_some() && !rotate {
             told.extend(rules::key_file(&self.pair.key_path()));
         }
+        let (certificate_path, key_path) = (self.pair.certificate_path(), self.pair.key_path());
+        told.extend(rules::certificate_file(&certificate_path));
+        told.extend(rules::directories(&certificate_path, &key_path));
         let (key, new_key) = match old.filter(|_| !rotate) {
             Some(key) => (key, false),
             None => {

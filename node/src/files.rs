@@ -126,6 +126,18 @@ pub fn is_open_to_all(path: &Path) -> Result<bool, FileError> {
     Ok(metadata.mode() & 0o006 != 0)
 }
 
+/// Whether others than the owner may write the file, or put files into the
+/// directory. In a sticky directory, such as `/tmp`, nobody replaces what is
+/// another's.
+///
+/// # Errors
+/// [`FileError`] when it can't be looked at.
+pub fn is_writable_by_others(path: &Path) -> Result<bool, FileError> {
+    let metadata = fs::metadata(path).map_err(FileError::at(path))?;
+    let sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0;
+    Ok(metadata.mode() & 0o022 != 0 && !sticky)
+}
+
 /// The owner of a file that belongs neither to this user nor to root, who may
 /// then replace it.
 ///

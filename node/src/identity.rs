@@ -24,6 +24,22 @@ pub enum IdentityError {
         /// What the parser says.
         cause: landfast_pki::Error,
     },
+    /// No intermediates in the file that should hold them.
+    #[error("{path}: {cause}; expected intermediate certificates in PEM")]
+    Intermediates {
+        /// The file.
+        path: String,
+        /// What the parser says.
+        cause: landfast_pki::Error,
+    },
+    /// A CA in the place of a node.
+    #[error(
+        "{path}: the certificate is a CA's, which gets no session; name the node's own certificate"
+    )]
+    Authority {
+        /// The file.
+        path: String,
+    },
     /// The CA comes first: the service reads the first certificate only.
     #[error(
         "{path}: the first certificate is a CA's; put the node's own certificate first, then the intermediates"
@@ -154,6 +170,23 @@ fn certificates_of(
     Ok((leaf, rest))
 }
 
+/// The intermediate certificates of a file.
+///
+/// # Errors
+/// [`IdentityError`] when there is none, or a broken one.
+pub fn intermediates(path: &Path) -> Result<Vec<Certificate>, IdentityError> {
+    let text = files::read_secret(path)?;
+    let wrong = |cause| IdentityError::Intermediates {
+        path: path.display().to_string(),
+        cause,
+    };
+    let found = Certificate::all_from_pem(text.expose()).map_err(wrong)?;
+    if found.is_empty() {
+        return Err(wrong(landfast_pki::Error::Pem));
+    }
+    Ok(found)
+}
+
 /// The private key of a file, in DER; `passphrase` names the file with its
 /// passphrase.
 ///
@@ -213,15 +246,13 @@ pub fn load(files: &Files<'_>) -> Result<(Identity, Certificate), IdentityError>
     }
     let (certificate_text, key_text) = pair::read_both(certificate, key)?;
     let (leaf, mut chain) = certificates_of(certificate, &certificate_text)?;
+    if leaf.is_ca() {
+        return Err(IdentityError::Authority {
+            path: certificate.display().to_string(),
+        });
+    }
     if let Some(path) = files.intermediates {
-        let text = files::read_secret(path)?;
-        let more = Certificate::all_from_pem(text.expose()).map_err(|cause| {
-            IdentityError::Certificate {
-                path: path.display().to_string(),
-                cause,
-            }
-        })?;
-        chain.extend(more);
+        chain.extend(intermediates(path)?);
     }
     // A root proves nothing that the anchor does not know, and takes a place of five.
     chain.retain(|certificate| !certificate.is_self_issued());
@@ -285,6 +316,21 @@ mod tests {
             certificates(&two),
             Err(IdentityError::TwoLeaves { .. })
         ));
+    }
+
+    #[test]
+    fn a_ca_is_no_node_and_junk_is_no_chain() {
+        let error = load(&Files::pair(&data("rsa-int.crt"), &data("rsa-leaf.key"))).unwrap_err();
+        assert!(matches!(error, IdentityError::Authority { .. }), "{error}");
+        let error = load(&Files {
+            intermediates: Some(&data("rsa-leaf.key")),
+            ..Files::pair(&data("rsa-leaf.crt"), &data("rsa-leaf.key"))
+        })
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("intermediate certificates"),
+            "{error}"
+        );
     }
 
     #[test]

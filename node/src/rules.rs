@@ -4,7 +4,8 @@
 //! Source: IAM Roles Anywhere user guide, "Trust model"; EKS user guide,
 //! "Prepare credentials for hybrid nodes".
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -123,6 +124,56 @@ pub fn key_file(path: &Path) -> Vec<Finding> {
     let open = files::is_open_to_others(path).unwrap_or(false);
     let owner = files::foreign_owner(path).unwrap_or(None);
     key_access(path, open, owner)
+}
+
+/// EE-06: what could be put in the place of a pair by others than its owner.
+/// What can't be looked at has no findings.
+pub fn pair_files(certificate: &Path, key: &Path) -> Vec<Finding> {
+    let mut found = key_file(key);
+    found.extend(certificate_file(certificate));
+    found.extend(directories(certificate, key));
+    found
+}
+
+/// EE-06: the certificate's file is written by its owner only.
+pub fn certificate_file(path: &Path) -> Option<Finding> {
+    let open = files::is_writable_by_others(path).unwrap_or(false);
+    open.then(|| {
+        Finding::warning(
+            "EE-06",
+            format!(
+                "{}: others than the owner may write the certificate",
+                path.display()
+            ),
+            "chmod 644",
+        )
+    })
+}
+
+/// EE-06: nobody but the owner can put other files into the directories of a
+/// pair, which are those of the names and those that links lead to.
+pub fn directories(certificate: &Path, key: &Path) -> Vec<Finding> {
+    let mut all = BTreeSet::new();
+    for path in [certificate, key] {
+        all.insert(files::parent(path).to_owned());
+        if let Ok(real) = path.canonicalize() {
+            all.insert(files::parent(&real).to_owned());
+        }
+    }
+    let open = |path: &PathBuf| files::is_writable_by_others(path).unwrap_or(false);
+    all.into_iter()
+        .filter(open)
+        .map(|path| {
+            Finding::warning(
+                "EE-06",
+                format!(
+                    "{}: others than the owner may write to this directory, and so replace certificate and key",
+                    path.display()
+                ),
+                "chmod 755",
+            )
+        })
+        .collect()
 }
 
 fn key_access(path: &Path, open: bool, foreign_owner: Option<u32>) -> Vec<Finding> {
@@ -305,6 +356,34 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(found[0].problem.contains("user 1234"), "{found:?}");
         assert_eq!(found[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_place_where_others_can_put_a_pair_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = (
+            directory.path().join("server.pem"),
+            directory.path().join("server.key"),
+        );
+        std::fs::write(&certificate, "").unwrap();
+        let set = |path: &Path, mode| {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path, mode).unwrap();
+        };
+        let told = |directory_mode, certificate_mode| {
+            set(directory.path(), directory_mode);
+            set(&certificate, certificate_mode);
+            let found = pair_files(&certificate, &key);
+            assert!(found.iter().all(|one| one.rule == "EE-06"), "{found:?}");
+            assert!(found.iter().all(|one| one.severity == Severity::Warning));
+            found.len()
+        };
+        assert_eq!(told(0o755, 0o644), 0);
+        assert_eq!(told(0o777, 0o644), 1);
+        assert_eq!(told(0o775, 0o644), 1);
+        assert_eq!(told(0o1777, 0o644), 0, "sticky");
+        assert_eq!(told(0o755, 0o666), 1);
+        assert_eq!(told(0o777, 0o666), 2);
     }
 
     fn read(name: &str) -> Certificate {

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::*;
