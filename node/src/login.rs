@@ -24,8 +24,8 @@ pub enum Source {
         mount: String,
         /// The role id.
         role_id: RoleId,
-        /// A file with the secret id.
-        secret_id: Option<PathBuf>,
+        /// Where the secret id comes from.
+        secret_id: Option<SecretId>,
     },
     /// The TLS client certificate of the connection.
     Certificate {
@@ -63,6 +63,20 @@ pub enum RoleId {
     File(PathBuf),
 }
 
+/// Where a secret id of AppRole comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretId {
+    /// A file that holds it.
+    File(PathBuf),
+    /// A file with a response-wrapping token around it, good for one use.
+    Wrapped {
+        /// The file.
+        file: PathBuf,
+        /// The role that it must have been made for; without it, any of the mount.
+        role: Option<String>,
+    },
+}
+
 impl Source {
     /// Reads the files, and variables through `lookup`.
     ///
@@ -89,7 +103,14 @@ impl Source {
                     RoleId::Given(id) => id.clone(),
                     RoleId::File(file) => vault::read_token(file)?.expose().clone(),
                 },
-                secret_id: secret_id.as_deref().map(private).transpose()?,
+                secret_id: match secret_id {
+                    None => None,
+                    Some(SecretId::File(file)) => Some(GivenSecretId::Plain(private(file)?)),
+                    Some(SecretId::Wrapped { file, role }) => Some(GivenSecretId::Wrapped {
+                        token: private(file)?,
+                        role: role.clone(),
+                    }),
+                },
             },
             Self::Certificate { mount, role } => Login::Certificate {
                 mount: mount.clone(),
@@ -114,7 +135,14 @@ impl Source {
 
     /// Whether it can be used once only.
     pub const fn is_single_use(&self) -> bool {
-        matches!(self, Self::Wrapped(_))
+        matches!(
+            self,
+            Self::Wrapped(_)
+                | Self::AppRole {
+                    secret_id: Some(SecretId::Wrapped { .. }),
+                    ..
+                }
+        )
     }
 }
 
@@ -138,7 +166,7 @@ pub enum Login {
         /// The role id; an identifier, not a secret.
         role_id: String,
         /// The secret id.
-        secret_id: Option<Secret<String>>,
+        secret_id: Option<GivenSecretId>,
     },
     /// The TLS client certificate of the connection.
     Certificate {
@@ -167,6 +195,96 @@ pub enum Login {
     },
 }
 
+/// A secret id of AppRole, or what must be opened first.
+#[derive(Debug)]
+pub enum GivenSecretId {
+    /// The secret id.
+    Plain(Secret<String>),
+    /// A response-wrapping token around it.
+    Wrapped {
+        /// The token.
+        token: Secret<String>,
+        /// The role that it must have been made for.
+        role: Option<String>,
+    },
+}
+
+impl GivenSecretId {
+    /// Adds the secret id to the body of a login, opened if need be.
+    async fn join(
+        &self,
+        body: &mut Value,
+        mount: &str,
+        vault: &mut Vault,
+    ) -> Result<(), VaultError> {
+        let unwrapped;
+        let secret = match self {
+            Self::Plain(secret) => secret,
+            Self::Wrapped { token, role } => {
+                unwrapped = unwrap(token, mount, role.as_deref(), vault).await?;
+                &unwrapped
+            }
+        };
+        body["secret_id"] = secret.expose().as_str().into();
+        Ok(())
+    }
+}
+
+/// Takes a secret id out of its wrapping, if the wrapping was made by the path
+/// that gives out secret ids. Whoever swaps a token for one of their own making
+/// is found out here, and the token is left unspent for the one who looks into it.
+///
+/// Source: OpenBao documentation, "Response wrapping", response-wrapping token validation.
+async fn unwrap(
+    token: &Secret<String>,
+    mount: &str,
+    role: Option<&str>,
+    vault: &mut Vault,
+) -> Result<Secret<String>, VaultError> {
+    let body = json!({ "token": token.expose() });
+    let found = vault.write(LOOKUP, &body).await?;
+    let path = found["data"]["creation_path"]
+        .as_str()
+        .ok_or_else(|| VaultError::Answer {
+            path: LOOKUP.to_owned(),
+            missing: "a creation_path",
+        })?;
+    if !gives_secret_ids(path, mount, role) {
+        return Err(VaultError::Wrapping {
+            found: path.to_owned(),
+            wanted: format!("auth/{mount}/role/{}/secret-id", role.unwrap_or("NAME")),
+        });
+    }
+    vault.set_token(Secret::new(token.expose().clone()));
+    let answer = vault.write(UNWRAP, &json!({})).await;
+    // It is spent, and a login needs none.
+    vault.forget_token();
+    let answer = answer?;
+    answer["data"]["secret_id"]
+        .as_str()
+        .filter(|secret| !secret.is_empty())
+        .map(|secret| Secret::new(secret.to_owned()))
+        .ok_or_else(|| VaultError::Answer {
+            path: UNWRAP.to_owned(),
+            missing: "a secret id",
+        })
+}
+
+const LOOKUP: &str = "sys/wrapping/lookup";
+const UNWRAP: &str = "sys/wrapping/unwrap";
+
+/// Whether a path hands out secret ids of the role, or of one role of the mount.
+fn gives_secret_ids(path: &str, mount: &str, role: Option<&str>) -> bool {
+    let name = path
+        .strip_prefix("auth/")
+        .and_then(|rest| rest.strip_prefix(mount))
+        .and_then(|rest| rest.strip_prefix("/role/"))
+        .and_then(|rest| rest.strip_suffix("/secret-id"));
+    name.is_some_and(|name| {
+        !name.is_empty() && !name.contains('/') && role.is_none_or(|role| role == name)
+    })
+}
+
 impl Login {
     /// Logs in; `vault` uses the token from then on.
     ///
@@ -180,11 +298,7 @@ impl Login {
             }
             Self::Wrapped(token) => {
                 vault.set_token(Secret::new(token.expose().clone()));
-                (
-                    "sys/wrapping/unwrap".to_owned(),
-                    json!({}),
-                    Carried::Wrapped,
-                )
+                (UNWRAP.to_owned(), json!({}), Carried::Wrapped)
             }
             Self::AppRole {
                 mount,
@@ -193,7 +307,7 @@ impl Login {
             } => {
                 let mut body = json!({ "role_id": role_id });
                 if let Some(secret_id) = secret_id {
-                    body["secret_id"] = secret_id.expose().as_str().into();
+                    secret_id.join(&mut body, mount, vault).await?;
                 }
                 (format!("auth/{mount}/login"), body, Carried::Login)
             }
@@ -263,7 +377,7 @@ mod tests {
         let source = Source::AppRole {
             mount: "approle".into(),
             role_id: RoleId::File(file("role", "r\n")),
-            secret_id: Some(file("secret", "s\n")),
+            secret_id: Some(SecretId::File(file("secret", "s\n"))),
         };
         let Ok(Login::AppRole {
             role_id, secret_id, ..
@@ -272,7 +386,31 @@ mod tests {
             panic!("no AppRole login");
         };
         assert_eq!(role_id, "r");
-        assert_eq!(secret_id.unwrap().expose(), "s");
+        let Some(GivenSecretId::Plain(secret)) = secret_id else {
+            panic!("no secret id");
+        };
+        assert_eq!(secret.expose(), "s");
+        assert!(!source.is_single_use());
+    }
+
+    #[test]
+    fn only_the_roles_own_path_wraps_its_secret_ids() {
+        let good = "auth/approle/role/node-1/secret-id";
+        assert!(gives_secret_ids(good, "approle", None));
+        assert!(gives_secret_ids(good, "approle", Some("node-1")));
+        assert!(!gives_secret_ids(good, "approle", Some("node-2")));
+        assert!(!gives_secret_ids(good, "other", None));
+        for bad in [
+            "sys/wrapping/wrap",
+            "auth/approle/role//secret-id",
+            "auth/approle/role/a/b/secret-id",
+            "auth/approle/role/node-1/custom-secret-id",
+            "auth/approle/role/node-1/secret-id/lookup",
+            "xauth/approle/role/node-1/secret-id",
+            "",
+        ] {
+            assert!(!gives_secret_ids(bad, "approle", None), "{bad}");
+        }
     }
 
     #[test]

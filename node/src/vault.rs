@@ -17,6 +17,8 @@ use crate::files::{self, FileError};
 
 /// The address when none is set.
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
+/// What a wrong one is called when nobody says where it came from.
+const ADDRESS: &str = "the server's address";
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// No answer that this client asks for is larger.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
@@ -89,6 +91,21 @@ pub enum VaultError {
         /// The server's texts.
         message: String,
     },
+    /// There is no AWS identity to log in with.
+    #[error(
+        "AWS credentials: {0}; set AWS_PROFILE, or let `landfast credential-process` give them by a profile"
+    )]
+    AwsCredentials(String),
+    /// A wrapping token that another path made than the one that should have.
+    #[error(
+        "the wrapped secret id was made by {found}, not by {wanted}: somebody may have put it there. It is left unopened; find out who made it, then get a new one"
+    )]
+    Wrapping {
+        /// The path that made it.
+        found: String,
+        /// The path that should have.
+        wanted: String,
+    },
     /// The answer is not what the API documents.
     #[error("{path}: the answer lacks {missing}")]
     Answer {
@@ -126,18 +143,22 @@ impl Config {
     /// # Errors
     /// [`VaultError::Setting`] names the variable that can't be used.
     pub fn from_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, VaultError> {
+        let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let get = |suffix: &str| {
             ["BAO", "VAULT"]
                 .iter()
-                .find_map(|prefix| lookup(&format!("{prefix}_{suffix}")))
-                .filter(|value| !value.is_empty())
+                .find_map(|prefix| given(&format!("{prefix}_{suffix}")))
+        };
+        let either = |names: [&'static str; 2]| {
+            let bao = given(names[0]).is_some();
+            names[usize::from(!bao)]
         };
         let skip_verify = match get("SKIP_VERIFY").as_deref() {
             None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
             Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
             Some(_) => {
                 return Err(VaultError::Setting {
-                    name: "VAULT_SKIP_VERIFY",
+                    name: either(["BAO_SKIP_VERIFY", "VAULT_SKIP_VERIFY"]),
                     problem: "must be true or false".into(),
                 });
             }
@@ -164,20 +185,25 @@ impl Config {
             client,
             skip_verify,
         };
-        config.check()?;
+        config.check(either(["BAO_ADDR", "VAULT_ADDR"]))?;
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), VaultError> {
-        let url = reqwest::Url::parse(&self.address);
-        if !url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
-            return Err(VaultError::Setting {
-                name: "VAULT_ADDR",
-                problem: "must be a URL such as https://vault.example:8200".into(),
-            });
+    fn check(&self, name: &'static str) -> Result<(), VaultError> {
+        if is_address(&self.address) {
+            return Ok(());
         }
-        Ok(())
+        Err(VaultError::Setting {
+            name,
+            problem: "must be a URL such as https://vault.example:8200".into(),
+        })
     }
+}
+
+/// Whether a text is the address of a server.
+pub fn is_address(text: &str) -> bool {
+    reqwest::Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// The token that the server's own command stored at login, if there is one:
@@ -235,7 +261,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError`] when the address, a CA or the client certificate can't be used.
     pub fn new(config: Config, token: Option<Secret<String>>) -> Result<Self, VaultError> {
-        config.check()?;
+        config.check(ADDRESS)?;
         let mut builder = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(Duration::from_secs(10))
@@ -284,6 +310,11 @@ impl Vault {
         self.token = Some(token);
     }
 
+    /// Uses no token from now on.
+    pub fn forget_token(&mut self) {
+        self.token = None;
+    }
+
     /// Reads a path.
     ///
     /// # Errors
@@ -314,7 +345,7 @@ impl Vault {
         };
         let mut url =
             reqwest::Url::parse(&self.config.address).map_err(|_| VaultError::Setting {
-                name: "VAULT_ADDR",
+                name: ADDRESS,
                 problem: "is no URL".into(),
             })?;
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -474,7 +505,13 @@ mod tests {
     fn a_bad_setting_is_named() {
         for (pairs, name) in [
             (&[("VAULT_ADDR", "vault:8200")][..], "VAULT_ADDR"),
+            (&[("BAO_ADDR", "vault:8200")], "BAO_ADDR"),
+            (
+                &[("BAO_ADDR", ""), ("VAULT_ADDR", "vault:8200")],
+                "VAULT_ADDR",
+            ),
             (&[("VAULT_SKIP_VERIFY", "maybe")], "VAULT_SKIP_VERIFY"),
+            (&[("BAO_SKIP_VERIFY", "maybe")], "BAO_SKIP_VERIFY"),
             (&[("VAULT_CLIENT_CERT", "x")], "VAULT_CLIENT_CERT"),
         ] {
             let error = config(pairs).unwrap_err().to_string();

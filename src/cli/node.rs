@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use landfast_node::enroll::{Due, EnrolError, Enrolment, Outcome, name_in_place};
 use landfast_node::login::aws::Identity;
-use landfast_node::login::{RoleId, Source};
+use landfast_node::login::{RoleId, SecretId, Source};
 use landfast_node::pair::Pair;
-use landfast_node::rules;
+use landfast_node::rules::{self, Finding};
 use landfast_node::vault::{Config, VaultError};
 use landfast_pki::{Certificate, KeySpec};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccou
 #[command(next_help_heading = "Server")]
 pub(super) struct ServerArguments {
     /// The server's address; without it BAO_ADDR or VAULT_ADDR
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::address)]
     pub(super) address: Option<String>,
 
     /// The namespace; without it BAO_NAMESPACE or VAULT_NAMESPACE
@@ -52,7 +52,8 @@ pub(super) struct LoginArguments {
     #[arg(long, value_name = "PATH")]
     pub(super) auth_mount: Option<String>,
 
-    /// The role to log in as: kubernetes, jwt, cert, aws
+    /// The role to log in as: kubernetes, jwt, cert, aws; and for approle the
+    /// one that a wrapped secret id must be for
     #[arg(long, value_name = "NAME")]
     pub(super) auth_role: Option<String>,
 
@@ -73,6 +74,11 @@ pub(super) struct LoginArguments {
     #[arg(long, value_name = "FILE")]
     pub(super) secret_id_file: Option<PathBuf>,
 
+    /// The file holds a response-wrapping token around the secret id, good for
+    /// one use; refused unless the role's own path made it
+    #[arg(long, requires = "secret_id_file")]
+    pub(super) secret_id_wrapped: bool,
+
     /// A file with the token of the other issuer, for jwt and kubernetes;
     /// kubernetes knows where a pod has its own
     #[arg(long, value_name = "FILE")]
@@ -88,7 +94,7 @@ pub(super) struct LoginArguments {
     pub(super) client_key: Option<PathBuf>,
 
     /// The Region of STS, for aws; without it the global endpoint
-    #[arg(long, value_name = "REGION", value_parser = region)]
+    #[arg(long, value_name = "REGION", value_parser = super::region)]
     pub(super) aws_region: Option<String>,
 
     /// The server's iam_server_id_header_value, for aws: a request that was
@@ -252,7 +258,14 @@ impl LoginArguments {
                         return Err(missing("--role-id or --role-id-file", "approle"));
                     }
                 },
-                secret_id: self.secret_id_file.clone(),
+                secret_id: self.secret_id_file.clone().map(|file| {
+                    if self.secret_id_wrapped {
+                        let role = self.auth_role.clone();
+                        SecretId::Wrapped { file, role }
+                    } else {
+                        SecretId::File(file)
+                    }
+                }),
             },
             Method::Cert => Source::Certificate {
                 mount: mount("cert"),
@@ -344,7 +357,7 @@ pub(super) fn tell(
     if as_json {
         return print(&format!("{}\n", report(enrolment, due, outcome)));
     }
-    let kept = rules::key_file(&enrolment.pair.key_path());
+    let kept = pair_files(enrolment);
     let (certificate, what, warnings) = match outcome {
         Outcome::Kept(certificate) => (certificate, "kept the certificate", &kept[..]),
         Outcome::Issued {
@@ -376,6 +389,11 @@ pub(super) fn tell(
     ))
 }
 
+fn pair_files(enrolment: &Enrolment) -> Vec<Finding> {
+    let pair = &enrolment.pair;
+    rules::pair_files(&pair.certificate_path(), &pair.key_path())
+}
+
 /// Prints to standard output. A reader that has seen enough, such as `head`,
 /// is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -404,7 +422,7 @@ fn report(enrolment: &Enrolment, due: Due, outcome: &Outcome) -> Value {
         Outcome::Kept(certificate) => {
             let mut report = dates(certificate);
             report["outcome"] = "kept".into();
-            report["warnings"] = json!(rules::key_file(&enrolment.pair.key_path()));
+            report["warnings"] = json!(pair_files(enrolment));
             report
         }
         Outcome::Issued {
@@ -429,6 +447,7 @@ pub(super) fn explain(error: &VaultError) -> Failure {
     match error {
         VaultError::Transport { .. } | VaultError::Sealed(_) => Failure::Unreachable(text),
         VaultError::Setting { .. } => Failure::Usage(text),
+        VaultError::Wrapping { .. } => Failure::Refused(text),
         _ => Failure::Failed(text),
     }
 }
@@ -444,7 +463,7 @@ pub(super) fn explain_login(error: &VaultError) -> Failure {
             path,
             status: 400,
             message,
-        } if path == "sys/wrapping/unwrap" => Failure::Failed(format!(
+        } if path.starts_with("sys/wrapping/") => Failure::Failed(format!(
             "the wrapped token is not good: {message}; it works once and ends soon. If this machine did not use it, somebody else did: have it revoked, then get a new one"
         )),
         _ if error.is_about_a_certificate() => Failure::Failed(format!(
@@ -489,16 +508,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     seconds
         .map(Duration::from_secs)
         .ok_or_else(|| "a number with a unit, such as 90s, 30m, 72h or 7d".into())
-}
-
-/// A Region becomes part of a host name.
-fn region(text: &str) -> Result<String, String> {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if !text.is_empty() && text.len() <= 32 && text.bytes().all(plain) {
-        Ok(text.to_owned())
-    } else {
-        Err("a Region such as us-west-2".into())
-    }
 }
 
 fn server_id(text: &str) -> Result<String, String> {

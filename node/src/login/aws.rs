@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use base64::Engine as _;
@@ -42,25 +43,25 @@ impl Identity {
     /// body of a login call, which `role` joins.
     ///
     /// # Errors
-    /// [`VaultError::Setting`] when there are no credentials, or they can't sign.
+    /// [`VaultError::AwsCredentials`] when there are no credentials, or they can't sign.
     pub async fn sign(&self, role: Option<&str>) -> Result<Value, VaultError> {
-        let setting = |problem: String| VaultError::Setting {
-            name: "AWS credentials",
-            problem,
-        };
+        let none = |problem: String| VaultError::AwsCredentials(problem);
         let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
         let provider = config
             .credentials_provider()
-            .ok_or_else(|| setting("none are set up".into()))?;
+            .ok_or_else(|| none("none are set up".into()))?;
         let credentials = provider.provide_credentials().await.map_err(|error| {
-            setting(format!(
-                "{}; set AWS_PROFILE, or let `landfast credential-process` give them by a profile",
-                causes(&error)
-            ))
+            // One line, without the list of every place that was looked at.
+            let text = match &error {
+                CredentialsError::CredentialsNotLoaded(_) => {
+                    "none in the environment, the shared files, web identity, container or instance metadata".to_owned()
+                }
+                other => causes(other).lines().next().unwrap_or_default().trim_end_matches('.').to_owned(),
+            };
+            tracing::debug!(error = causes(&error), "AWS credentials");
+            none(text)
         })?;
-        let mut body = self
-            .signed(credentials, SystemTime::now())
-            .map_err(setting)?;
+        let mut body = self.signed(credentials, SystemTime::now()).map_err(none)?;
         if let Some(role) = role {
             body["role"] = role.into();
         }

@@ -396,6 +396,89 @@ fn an_aws_identity_logs_in_by_a_signed_request() {
     bare.env_remove("AWS_ACCESS_KEY_ID")
         .env_remove("AWS_SECRET_ACCESS_KEY");
     let (code, told) = failure(&mut bare);
-    assert_eq!(code, 2, "{told}");
+    assert_eq!(code, 1, "{told}");
     assert!(told.contains("AWS_PROFILE"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+
+    // Instance metadata that answers nonsense, which the SDK warns of at length.
+    bare.env_remove("AWS_EC2_METADATA_DISABLED")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &address);
+    let (code, told) = failure(&mut bare);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("AWS_PROFILE"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
+fn a_wrapped_secret_id_is_opened_once_and_only_if_the_role_made_it() {
+    let site = Site::new(Server::dev());
+    site.client
+        .write(
+            "auth/approle/role/node-2",
+            json!({"token_policies": "node"}),
+        )
+        .ok();
+    let wrap = |arguments: &[&str]| {
+        let output = site
+            .server
+            .cli()
+            .args(["write", "-wrap-ttl=60s", "-field=wrapping_token"])
+            .args(arguments)
+            .output()
+            .expect("the server's command runs");
+        assert!(output.status.success(), "{}", said(&output));
+        let token = String::from_utf8(output.stdout).expect("a token is text");
+        fs::write(site.path("wrapped"), &token).expect("a file in our folder");
+        token.trim().to_owned()
+    };
+    let (role_id, wrapped) = (site.path("role-id"), site.path("wrapped"));
+    let login = |more: &[&str]| {
+        let login = [
+            "--auth",
+            "approle",
+            "--role-id-file",
+            role_id.to_str().expect("a text"),
+            "--secret-id-wrapped",
+            "--secret-id-file",
+            wrapped.to_str().expect("a text"),
+            "--rotate-key",
+        ];
+        node(&site, "enroll", &[&login[..], more].concat())
+    };
+    let of = |name: &str| format!("auth/approle/role/{name}/secret-id");
+    for more in [&[][..], &["--auth-role", NODE]] {
+        let token = wrap(&["-f", &of(NODE)]);
+        assert_eq!(json_of(&mut login(more))["outcome"], "issued");
+        let (code, told) = failure(&mut login(more));
+        assert_eq!(code, 1, "{told}");
+        assert!(told.contains("works once"), "{told}");
+        assert!(!told.contains(&token), "no token is echoed: {told}");
+    }
+
+    // Somebody opened it and wrapped the same again, or another thing.
+    let token = wrap(&["sys/wrapping/wrap", "secret_id=swapped"]);
+    let (code, told) = failure(&mut login(&[]));
+    assert_eq!(code, 4, "{told}");
+    assert!(
+        told.contains("sys/wrapping/wrap") && told.contains("auth/approle/role/NAME/secret-id"),
+        "{told}"
+    );
+    let left = site
+        .client
+        .write("sys/wrapping/lookup", json!({"token": token}));
+    assert_eq!(left.status, 200, "it is left for whoever looks into it");
+
+    // A secret id of another role.
+    wrap(&["-f", &of("node-2")]);
+    let (code, told) = failure(&mut login(&["--auth-role", NODE]));
+    assert_eq!(code, 4, "{told}");
+    assert!(told.contains("role/node-2/secret-id"), "{told}");
+    let (code, told) = failure(&mut login(&[]));
+    assert_eq!(code, 1, "the server keeps roles apart: {told}");
+
+    let service = ["--emit", "systemd", "--address", "https://v:8200"];
+    let mut emit = site.words("enroll");
+    let (code, told) = failure(emit.arg("--secret-id-wrapped").args(service));
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("works once"), "{told}");
 }
