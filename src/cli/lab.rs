@@ -41,7 +41,8 @@ Examples:
   # what it was asked, and trouble to come: for sessions, or by plane
   curl http://127.0.0.1:9912/lab/calls
   curl -d '[\"throttle\",\"drop\"]' http://127.0.0.1:9912/lab/faults
-  curl -d '{\"control\": [\"unavailable\"]}' http://127.0.0.1:9912/lab/faults";
+  curl -d '{\"control\": [\"unavailable\"]}' http://127.0.0.1:9912/lab/faults
+  curl -X DELETE http://127.0.0.1:9912/lab/faults";
 
 /// Stand in for IAM Roles Anywhere on this machine, without AWS
 ///
@@ -52,14 +53,14 @@ Examples:
 /// credentials these are. This is not AWS: it serves loopback addresses only,
 /// its key is known to all, and it keeps nothing when it ends.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::help(EXAMPLES, &[4]))]
 pub(super) struct Arguments {
     /// The trust anchor's certificates in PEM
     #[arg(long, value_name = "FILE")]
     trust_anchor: PathBuf,
 
-    /// The address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9912")]
+    /// The loopback address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9912", value_parser = super::listener)]
     listen: SocketAddr,
 
     /// The account to play
@@ -67,7 +68,7 @@ pub(super) struct Arguments {
     account: String,
 
     /// The Region to play
-    #[arg(long, default_value = "us-west-2")]
+    #[arg(long, default_value = "us-west-2", value_parser = super::region)]
     region: String,
 
     /// The role's trust policy; without it, the one that EKS documents for

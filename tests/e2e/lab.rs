@@ -159,6 +159,10 @@ fn a_lab_names_the_file_or_the_address_that_it_cannot_have() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = listener.local_addr().expect("it listens").to_string();
     let leaf = data("pki/rsa-leaf.crt");
+    let with_key = dir.path().join("with-key.pem");
+    let read = |path: &str| std::fs::read_to_string(path).expect("the test data");
+    std::fs::write(&with_key, read(&ca) + &read(&data("pki/rsa-int.key"))).expect("a fresh folder");
+    let with_key = with_key.to_str().expect("a temporary path is text");
     for (arguments, code, named) in [
         (
             &["--listen", "127.0.0.1:0", "--trust-anchor", bad][..],
@@ -169,6 +173,17 @@ fn a_lab_names_the_file_or_the_address_that_it_cannot_have() {
             &["--listen", "127.0.0.1:0", "--trust-anchor", &leaf],
             4,
             &leaf,
+        ),
+        (
+            &["--listen", "127.0.0.1:0", "--trust-anchor", with_key],
+            4,
+            "holds a private key",
+        ),
+        (&["--trust-anchor", &ca, "--region", "here"], 2, "--region"),
+        (
+            &["--trust-anchor", &ca, "--listen", "9912"],
+            2,
+            "an IP address and a port",
         ),
         (
             &[
@@ -194,4 +209,48 @@ fn a_lab_names_the_file_or_the_address_that_it_cannot_have() {
         assert!(said.contains(named), "{arguments:?}: {said}");
         assert!(output.stdout.is_empty(), "no key, no endpoint");
     }
+}
+
+/// Faults that were not played yet can be taken back.
+#[test]
+fn faults_to_come_are_forgotten_on_request() {
+    let data = format!(
+        "{}/node/tests/data/pki/rsa-int.crt",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let mut lab = Command::new(env!("CARGO_BIN_EXE_landfast"));
+    let lab = Running::start(lab.args(["lab", "--listen", "127.0.0.1:0", "--trust-anchor", &data]));
+    let faults = |arguments: &[&str]| {
+        let output = Command::new("curl")
+            .args(["-sS", "--noproxy", "*"])
+            .args(arguments)
+            .arg(format!("{}/lab/faults", lab.text("endpoint")))
+            .output()
+            .expect("curl runs");
+        String::from_utf8(output.stdout).expect("a text")
+    };
+    assert_eq!(
+        faults(&[
+            "-d",
+            r#"{"sessions": ["drop", "throttle"], "control": ["unavailable"]}"#
+        ]),
+        "{}"
+    );
+    let forgotten = r#"{"forgotten":{"control":1,"sessions":2}}"#;
+    assert_eq!(faults(&["-X", "DELETE"]), forgotten);
+    // The next call is not disturbed: refused for its signature, not by a fault.
+    let output = Command::new("curl")
+        .args([
+            "-sS",
+            "--noproxy",
+            "*",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+        ])
+        .arg(format!("{}/crls", lab.text("endpoint")))
+        .output()
+        .expect("curl runs");
+    assert_eq!(output.stdout, b"403");
 }

@@ -105,6 +105,13 @@ impl Lab {
         lock(&self.0.control_faults).extend(faults);
     }
 
+    /// Plays no fault any more; says how many of sessions and of the control
+    /// plane were still to come.
+    pub fn clear_faults(&self) -> (usize, usize) {
+        let drain = |faults: &Mutex<VecDeque<Fault>>| std::mem::take(&mut *lock(faults)).len();
+        (drain(&self.0.faults), drain(&self.0.control_faults))
+    }
+
     /// The calls so far, sessions and control plane.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.0.calls).clone()
@@ -139,7 +146,7 @@ impl Lab {
         let router = Router::new()
             .route("/sessions", post(session))
             .route("/lab/calls", get(calls))
-            .route("/lab/faults", post(faults))
+            .route("/lab/faults", post(faults).delete(no_faults))
             .fallback(control)
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(middleware::map_response_with_state(self.clone(), date))
@@ -402,11 +409,20 @@ async fn faults(Shared(lab): Shared<Lab>, body: Bytes) -> Response {
             lab.inject_control(control);
             answer(200, &json!({}))
         }
-        Ok(_) => {
-            validation("send a JSON list of faults, or {\"sessions\": [...], \"control\": [...]}")
-        }
+        Ok(_) => validation(
+            "send a JSON list of faults, or {\"sessions\": [...], \"control\": [...]}; DELETE forgets those to come",
+        ),
         Err(problem) => validation(&problem),
     }
+}
+
+/// Forgets the faults that were not played yet, and says how many there were.
+async fn no_faults(Shared(lab): Shared<Lab>) -> Response {
+    let (sessions, control) = lab.clear_faults();
+    answer(
+        200,
+        &json!({ "forgotten": { "sessions": sessions, "control": control } }),
+    )
 }
 
 fn validation(text: &str) -> Response {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use landfast_pki::anchor::{self, Expectations};
-use landfast_pki::{Certificate, Crl as RevocationList};
+use landfast_pki::{Certificate, Crl as RevocationList, pem};
 use serde_json::Value;
 
 use super::signer::{Issued, SignatureError};
@@ -379,6 +379,12 @@ impl State {
             return invalid(format!(
                 "x509CertificateData is longer than {MAX_BUNDLE} characters"
             ));
+        }
+        let secret = |block: &pem::Block| block.label.ends_with("PRIVATE KEY");
+        if pem::blocks(bundle.as_bytes()).iter().any(secret) {
+            return invalid(
+                "x509CertificateData holds a private key: a trust anchor takes certificates only; if the key was shown to others, replace it".into(),
+            );
         }
         let certificates = match Certificate::all_from_pem(bundle.as_bytes()) {
             Ok(certificates) => certificates,
