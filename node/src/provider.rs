@@ -6,9 +6,10 @@
 //! for an instant; reading it once more settles that.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use landfast_pki::Certificate;
 
 use crate::cache::Cache;
 use crate::files::{self, FileError};
@@ -76,12 +77,56 @@ impl Provider {
 
     /// Credentials from the cache, without a network call or the private key.
     pub fn cached(&self, now: Timestamp) -> Option<Credentials> {
-        let cache = self.options.cache.as_ref()?;
+        let Some(cache) = self.options.cache.as_ref() else {
+            tracing::debug!("cache: none is used");
+            return None;
+        };
         let (leaf, _) = identity::certificates(&self.options.certificate).ok()?;
         if now > leaf.not_after() {
+            tracing::debug!("cache: not used, for the certificate has ended");
             return None;
         }
-        cache.load(&self.cache_key(leaf.der()), now)
+        let found = cache.load(&self.cache_key(leaf.der()), now);
+        match &found {
+            Some(credentials) => {
+                self.tell(&leaf);
+                tracing::debug!(
+                    access_key_id = credentials.access_key_id,
+                    expiration = %credentials.expiration,
+                    "cache: hit, AWS is not asked",
+                );
+            }
+            None => tracing::debug!("cache: miss"),
+        }
+        found
+    }
+
+    /// Tells which session is wanted, and by which certificate.
+    fn tell(&self, leaf: &Certificate) {
+        let options = &self.options;
+        let request = &options.request;
+        tracing::debug!(
+            file = %options.certificate.display(),
+            subject = %leaf.subject(),
+            issuer = %leaf.issuer(),
+            serial = %leaf.serial(),
+            valid_until = %leaf.not_after(),
+            "certificate",
+        );
+        tracing::debug!(
+            trust_anchor = %request.trust_anchor,
+            profile = %request.profile,
+            role = %request.role,
+            session_name = request.session_name.as_deref().unwrap_or("(none)"),
+            duration = request.duration.unwrap_or_default(),
+            "session; a duration of 0 is the profile's",
+        );
+        tracing::debug!(
+            region = options.endpoint.region,
+            url = options.endpoint.url,
+            proxy = options.proxy,
+            "endpoint",
+        );
     }
 
     /// New credentials, stored in the cache when there is one.
@@ -106,14 +151,36 @@ impl Provider {
             }
             other => other,
         };
-        let (identity, _) = loaded?;
+        let (identity, leaf) = loaded?;
+        self.tell(&leaf);
+        tracing::debug!(
+            algorithm = identity.key.algorithm().name(),
+            intermediates = identity.chain.len(),
+            "signing",
+        );
         for finding in rules::key_file(&options.private_key) {
             tracing::warn!("{}: {}", finding.problem, finding.remedy);
         }
         let client = Client::new(self.http()?, options.endpoint.clone());
-        let credentials = client
+        let started = Instant::now();
+        let outcome = client
             .create_session(&identity, &options.request, now)
-            .await?;
+            .await;
+        let milliseconds = started.elapsed().as_millis();
+        let credentials = match outcome {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                tracing::debug!(milliseconds, %error, "no session");
+                return Err(error.into());
+            }
+        };
+        tracing::debug!(
+            milliseconds,
+            access_key_id = credentials.access_key_id,
+            assumed_role = credentials.assumed_role_arn,
+            expiration = %credentials.expiration,
+            "session",
+        );
         if let Some(behind) = credentials.clock_behind {
             // Every later look at the cache would go by the wrong clock.
             tracing::warn!(
@@ -127,8 +194,9 @@ impl Provider {
             );
         } else if let Some(cache) = &options.cache {
             let key = self.cache_key(&identity.leaf);
-            if let Err(error) = cache.store(&key, &credentials) {
-                tracing::warn!(%error, "the session is not cached");
+            match cache.store(&key, &credentials) {
+                Ok(()) => tracing::debug!("cache: the session is stored"),
+                Err(error) => tracing::warn!(%error, "the session is not cached"),
             }
         }
         Ok(credentials)

@@ -45,13 +45,20 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     role: String,
     role_arn: String,
-    bearer: Option<[u8; 32]>,
+    container: Allowed,
     metadata: bool,
     own_host_only: bool,
     current: Mutex<Option<Held>>,
     /// By digest, so that a lookup's time tells nothing of a token.
     tokens: Mutex<HashMap<[u8; 32], Instant>>,
     clock: fn() -> Timestamp,
+}
+
+/// A gate whose token is kept as its digest.
+enum Allowed {
+    Off,
+    Token([u8; 32]),
+    Open,
 }
 
 struct Held {
@@ -65,8 +72,8 @@ pub struct Settings {
     pub role: String,
     /// The role's ARN.
     pub role_arn: String,
-    /// What container clients must show; none switches that endpoint off.
-    pub bearer: Option<Secret<String>>,
+    /// Who may ask the container credentials endpoint.
+    pub container: Gate,
     /// Whether the metadata endpoint is on.
     pub metadata: bool,
     /// Serve only requests whose `Host` is an address or `localhost`.
@@ -75,15 +82,28 @@ pub struct Settings {
     pub clock: fn() -> Timestamp,
 }
 
+/// Who may ask the container credentials endpoint.
+#[derive(Debug)]
+pub enum Gate {
+    /// Nobody: the endpoint is off.
+    Closed,
+    /// Who shows this token.
+    Token(Secret<String>),
+    /// Who can connect: for a socket whose permissions say who that is.
+    Socket,
+}
+
 impl Service {
     /// A service without credentials yet.
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Inner {
             role: settings.role,
             role_arn: settings.role_arn,
-            bearer: settings
-                .bearer
-                .map(|token| crypto::sha256(token.expose().as_bytes())),
+            container: match settings.container {
+                Gate::Closed => Allowed::Off,
+                Gate::Token(token) => Allowed::Token(crypto::sha256(token.expose().as_bytes())),
+                Gate::Socket => Allowed::Open,
+            },
             metadata: settings.metadata,
             own_host_only: settings.own_host_only,
             current: Mutex::default(),
@@ -124,7 +144,7 @@ impl Service {
                 .route(&format!("{ROLES}/"), get(role))
                 .route(&format!("{ROLES}/{{role}}"), get(metadata));
         }
-        if self.0.bearer.is_some() {
+        if !matches!(self.0.container, Allowed::Off) {
             router = router.route("/credentials", get(container));
         }
         router
@@ -303,9 +323,13 @@ async fn container(State(service): State<Service>, headers: HeaderMap) -> Respon
         .get(header::AUTHORIZATION)
         .map(HeaderValue::as_bytes);
     let shown = shown.map(|text| text.strip_prefix(b"Bearer ").unwrap_or(text));
-    // Digests of unknown content: the time of their comparison tells nothing.
-    let shown = shown.map(crypto::sha256);
-    if shown.is_none() || shown != service.0.bearer {
+    let allowed = match &service.0.container {
+        Allowed::Off => false,
+        // Digests of unknown content: the time of their comparison tells nothing.
+        Allowed::Token(token) => shown.is_some_and(|shown| crypto::sha256(shown) == *token),
+        Allowed::Open => true,
+    };
+    if !allowed {
         return unauthorized();
     }
     service.document(|held, role_arn| Container {
@@ -391,7 +415,9 @@ mod tests {
             let service = Service::new(Settings {
                 role: "hybrid-node".into(),
                 role_arn: "arn:aws:iam::111122223333:role/hybrid-node".into(),
-                bearer: bearer.map(|token| Secret::new(token.to_owned())),
+                container: bearer.map_or(Gate::Closed, |token| {
+                    Gate::Token(Secret::new(token.to_owned()))
+                }),
                 metadata: bearer.is_none(),
                 own_host_only: true,
                 clock: now,

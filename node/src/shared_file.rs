@@ -7,6 +7,7 @@
 //! files".
 
 use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use landfast_pki::Secret;
@@ -85,7 +86,12 @@ impl SharedFile {
     pub fn write(&self, credentials: &Credentials) -> Result<(), SharedFileError> {
         let target = self.target();
         let directory = files::parent(&target).to_owned();
-        fs::create_dir_all(&directory).map_err(FileError::at(&directory))?;
+        // As the AWS command line makes ~/.aws: for its owner.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .map_err(FileError::at(&directory))?;
         // Two writers with a profile each must not undo one another.
         let lock = File::open(&directory).map_err(FileError::at(&directory))?;
         lock.lock().map_err(FileError::at(&directory))?;
@@ -157,6 +163,10 @@ impl SharedFile {
         }
         if found == 0 {
             if !out.is_empty() && !out.ends_with('\n') {
+                out.push('\n');
+            }
+            // A blank line between two profiles.
+            if !out.is_empty() && !out.ends_with("\n\n") {
                 out.push('\n');
             }
             out.push_str(section);
@@ -255,6 +265,31 @@ mod tests {
             text,
             format!("{before}{}{after}", ours.replace("ONE", "TWO"))
         );
+    }
+
+    #[test]
+    fn a_new_profile_stands_apart_and_new_directories_are_the_owners() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = SharedFile {
+            path: directory.path().join("a/b/credentials"),
+            ..file(directory.path(), "node")
+        };
+        file.write(&credentials("ONE")).unwrap();
+        for made in ["a", "a/b"] {
+            let mode = fs::metadata(directory.path().join(made)).unwrap().mode();
+            assert_eq!(mode & 0o777, 0o700, "{made}");
+        }
+        for before in [
+            "[a]\nregion = x",
+            "[a]\nregion = x\n",
+            "[a]\nregion = x\n\n",
+        ] {
+            fs::write(&file.path, before).unwrap();
+            file.write(&credentials("ONE")).unwrap();
+            let text = fs::read_to_string(&file.path).unwrap();
+            let apart = "[a]\nregion = x\n\n[node]\n# written by landfast";
+            assert!(text.starts_with(apart), "{text}");
+        }
     }
 
     #[test]

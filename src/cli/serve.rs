@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use landfast_node::files;
 use landfast_node::provider::Provider;
 use landfast_node::refresh::{self, Trouble};
-use landfast_node::serve::{self, Service, Settings};
+use landfast_node::serve::{self, Gate, Service, Settings};
 use serde_json::json;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -29,9 +29,14 @@ Examples:
   AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/credentials \\
   AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/landfast/token aws sts get-caller-identity
 
-Once it listens, one JSON line on standard output says where. Every user of the machine may
-ask the metadata service; with --token-file alone who may read the file, and on a unix socket
-who may write to it, once --no-metadata is there.";
+  # on a unix socket, for those who may write to it
+  landfast serve --unix-socket /run/landfast/socket --socket-mode 660 ...
+  curl --unix-socket /run/landfast/socket http://localhost/credentials
+
+Once it listens, one JSON line on standard output says where. On an address, every user of the
+machine may ask the metadata service, and those who may read the token file ask /credentials;
+--no-metadata leaves only these. A unix socket serves both to those who may write to it, and
+/credentials wants the token as well once there is a --token-file.";
 
 /// Serve temporary AWS credentials on this machine
 ///
@@ -39,7 +44,7 @@ who may write to it, once --no-metadata is there.";
 /// the ECS container credentials endpoint. The session is renewed at half of
 /// its life; while AWS is away, the one in place is served until its end.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::help(EXAMPLES, &[]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     session: session::SessionArguments,
@@ -48,8 +53,8 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 9911)]
     port: u16,
 
-    /// An address in place of 127.0.0.1
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "port")]
+    /// Address and port, in place of 127.0.0.1 and --port
+    #[arg(long, value_name = "IP:PORT", conflicts_with = "port", value_parser = super::listener)]
     listen: Option<SocketAddr>,
 
     /// Let --listen be an address that other machines reach: all of them get
@@ -61,7 +66,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "HOPS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=255))]
     hop_limit: u32,
 
-    /// A unix socket in place of an address
+    /// A unix socket in place of an address; its permissions say who may ask
     #[arg(long, value_name = "PATH", conflicts_with_all = ["port", "listen"])]
     unix_socket: Option<PathBuf>,
 
@@ -70,12 +75,12 @@ pub(super) struct Arguments {
     socket_mode: u32,
 
     /// Serve /credentials to those who show this file's content; made if it is
-    /// not there
+    /// not there. Without it, /credentials is served on a unix socket only
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
     /// Serve /credentials only, and no instance metadata
-    #[arg(long, requires = "token_file")]
+    #[arg(long)]
     no_metadata: bool,
 }
 
@@ -90,16 +95,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "{address} is no loopback address: every machine that reaches it would get credentials; --allow-remote says that this is meant"
         )));
     }
-    let bearer = arguments
-        .token_file
-        .as_deref()
-        .map(serve::bearer)
-        .transpose()
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let container = match &arguments.token_file {
+        Some(path) => {
+            Gate::Token(serve::bearer(path).map_err(|error| Failure::Failed(error.to_string()))?)
+        }
+        None if arguments.unix_socket.is_some() => Gate::Socket,
+        None if arguments.no_metadata => {
+            return Err(Failure::Usage(
+                "--no-metadata leaves nothing to serve; add --token-file or --unix-socket".into(),
+            ));
+        }
+        None => Gate::Closed,
+    };
     let service = Service::new(Settings {
         role: options.request.role.name().to_owned(),
         role_arn: options.request.role.to_string(),
-        bearer,
+        container,
         metadata: !arguments.no_metadata,
         own_host_only: address.ip().is_loopback() && arguments.unix_socket.is_none(),
         clock: Timestamp::now,

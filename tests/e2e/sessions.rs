@@ -1,11 +1,13 @@
 //! Sessions on a node, with the lab in the place of AWS: the commands that
 //! hand credentials out, and clients that others wrote.
 
+pub(crate) mod exit_codes;
 mod inputs;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -376,12 +378,52 @@ fn a_socket_has_its_permissions_and_goes_with_the_command() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o660);
+    let ask = |socket: &PathBuf| {
+        let mut stream = UnixStream::connect(socket).expect("somebody listens");
+        stream
+            .write_all(b"GET /credentials HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .expect("a socket takes a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    };
+    // Whoever may write to it may ask.
+    let answer = until("credentials", Duration::from_secs(10), || {
+        Some(ask(&socket)).filter(|answer| !answer.starts_with("HTTP/1.1 503"))
+    });
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("\"AccessKeyId\":\"ASIALAB"), "{answer}");
+    // With a token file, the token is asked for as well.
+    let guarded = Running::start(node.session("serve").args([
+        "--unix-socket",
+        "guarded",
+        "--token-file",
+        "token",
+        "--no-metadata",
+    ]));
+    let answer = ask(&node.path("guarded"));
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    drop(guarded);
+    let nothing = run(node.session("serve").arg("--no-metadata"));
+    assert_eq!(nothing.status.code(), Some(2), "{}", said(&nothing));
+    assert!(
+        said(&nothing).contains("--token-file"),
+        "{}",
+        said(&nothing)
+    );
     let second = run(node.session("serve").args(["--unix-socket", "socket"]));
     assert_eq!(second.status.code(), Some(1), "{}", said(&second));
     drop(serve);
     assert!(!socket.exists());
     let open = run(node.session("serve").args(["--listen", "0.0.0.0:0"]));
     assert_eq!(open.status.code(), Some(2), "{}", said(&open));
+    let portless = run(node.session("serve").args(["--listen", "127.0.0.1"]));
+    assert_eq!(portless.status.code(), Some(2), "{}", said(&portless));
+    assert!(
+        said(&portless).contains("an IP address and a port"),
+        "{}",
+        said(&portless)
+    );
 }
 
 /// Every `sh` block of the page on credentials, in its order, in one shell.

@@ -1,7 +1,6 @@
 //! What a person can get wrong, and what a network can put in the way: each has
 //! its own words and exit code.
 
-use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 
@@ -83,6 +82,11 @@ fn bad_files_and_flags_say_what_is_wrong_and_what_to_do() {
             &["do not belong together"],
         ),
         (&certificate, "pkcs11:token=a", &["PKCS#11"]),
+        (
+            &data("pki/rsa-int.crt"),
+            &data("pki/rsa-int.key"),
+            &["rsa-int.crt", "the certificate is a CA's"],
+        ),
     ] {
         refused(&with(&node, certificate, key, &[]), 1, parts);
     }
@@ -101,6 +105,11 @@ fn bad_files_and_flags_say_what_is_wrong_and_what_to_do() {
             &["--trust-anchor-arn"],
         ),
         (&["--session-duration", "60"], &["900", "43200"]),
+        (&["--region", "Frankfurt"], &["--region", "us-west-2"]),
+        (
+            &["--fips", "--region", "eu-central-1"],
+            &["--fips", "no FIPS endpoint in eu-central-1"],
+        ),
         (&["--role-session-name", "a b"], &["2 to 64"]),
     ] {
         // The last of two equal flags would be a third error, so each stands alone.
@@ -132,7 +141,14 @@ fn bad_files_and_flags_say_what_is_wrong_and_what_to_do() {
             .current_dir(node.dir.path())
             .args(flag))
     };
-    refused(&bare(&["--endpoint", "ftp://x"]), 2, &["--endpoint takes"]);
+    for endpoint in ["ftp://x", "http://127.0.0.1.example"] {
+        refused(&bare(&["--endpoint", endpoint]), 2, &["--endpoint takes"]);
+    }
+    refused(
+        &bare(&["--intermediates", "junk.pem"]),
+        1,
+        &["junk.pem", "expected intermediate certificates"],
+    );
     let ca = ["--endpoint", node.lab.text("endpoint"), "--ca-file"];
     refused(
         &bare(&[&ca[..], &["junk.pem"]].concat()),
@@ -346,6 +362,88 @@ fn doctor_asks_aws_when_told_to() {
         "pki/rsa-int.crt",
         &["--endpoint", "http://127.0.0.1:1"],
     );
-    assert_eq!(code, Some(4));
+    assert_eq!(code, Some(3));
     assert_eq!(rules(&report), ["ON-01"], "{report}");
+}
+
+/// What `--debug` tells: enough to see why there is a session or none, and no secret.
+#[test]
+fn debug_tells_what_is_done_and_no_secret() {
+    let node = Node::new(&[]);
+    let ask = || {
+        let output = run(node.session("credential-process").arg("--debug"));
+        let document: Value = serde_json::from_str(&text(&output)).expect("JSON and nothing else");
+        let told = said(&output);
+        for secret in ["SecretAccessKey", "SessionToken"] {
+            let secret = document[secret].as_str().expect("a text");
+            assert!(!told.contains(secret), "{told}");
+        }
+        told
+    };
+    let both = [
+        NODE,
+        "pki/rsa-leaf.crt",
+        "serial=",
+        node.lab.text("trustAnchorArn"),
+        node.lab.text("profileArn"),
+        node.lab.text("roleArn"),
+        node.lab.text("endpoint"),
+        "us-west-2",
+    ];
+    let asked = [
+        "cache: miss",
+        "AWS4-X509-RSA-SHA256",
+        "milliseconds=",
+        "clock_skew_seconds=",
+        "cache: the session is stored",
+    ];
+    let told = ask();
+    for part in both.iter().chain(&asked) {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let told = ask();
+    for part in both.iter().chain(&["cache: hit"]) {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("milliseconds="), "AWS is not asked: {told}");
+}
+
+/// A node whose key is of a curve that only AWS's helper signs with.
+#[test]
+fn doctor_tells_a_p384_key_from_a_stranger() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for name in ["own", "other"] {
+        let output = run(Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=node-1",
+            ])
+            .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"])
+            .args(["-addext", "keyUsage=critical,digitalSignature"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-keyout", &path(&format!("{name}.key"))])
+            .args(["-out", &path(&format!("{name}.pem"))]));
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let doctor = |key: &str| {
+        run(Command::new(BINARY)
+            .env_clear()
+            .args(["doctor", "--certificate", &path("own.pem")])
+            .args(["--private-key", &path(key)]))
+    };
+    let told = text(&doctor("own.key"));
+    assert!(
+        told.contains("warning  EE-06") && told.contains("aws_signing_helper"),
+        "{told}"
+    );
+    let stranger = doctor("other.key");
+    assert_eq!(stranger.status.code(), Some(4), "{}", said(&stranger));
+    let told = String::from_utf8_lossy(&stranger.stdout).into_owned();
+    assert!(told.contains("do not belong together"), "{told}");
 }
