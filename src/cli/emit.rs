@@ -2,7 +2,7 @@
 //! the years after it, as systemd, cloud-init or a plain init script want it.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -31,6 +31,21 @@ pub(super) enum Kind {
     CloudInit,
     /// A script for /etc/init.d
     Init,
+}
+
+/// Reads the path of the program, which is written into a service.
+pub(super) fn program(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if is_one_line(text) && path.is_absolute() && path.file_name().is_some() {
+        Ok(path)
+    } else {
+        Err("an absolute path, such as /usr/local/bin/landfast: a service has no directory of its own".into())
+    }
+}
+
+/// Whether a text stays in the line that it is written into.
+fn is_one_line(text: &str) -> bool {
+    !text.chars().any(char::is_control)
 }
 
 /// What the files run.
@@ -273,15 +288,27 @@ pub(super) fn split(arguments: impl Iterator<Item = String>) -> Result<Parts, Fa
         "--certificate",
         "--private-key",
     ];
+    let arguments: Vec<String> = arguments.collect();
+    if let Some(at) = arguments.iter().position(|word| !is_one_line(word)) {
+        let flag = |word: &String| word.split('=').next().map(str::to_owned);
+        let flag = arguments[..=at]
+            .iter()
+            .rfind(|word| word.starts_with("--"))
+            .and_then(flag)
+            .unwrap_or_default();
+        return Err(Failure::Usage(format!(
+            "{flag}: a line break or another control character has no place in a service"
+        )));
+    }
     let mut parts = Parts::default();
-    let mut arguments = arguments;
+    let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let (flag, value) = match argument.split_once('=') {
             Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
             None => (argument, None),
         };
         match flag.as_str() {
-            "--json" | "--rotate-key" => continue,
+            "--rotate-key" => continue,
             "--emit" | "--program" => {
                 if value.is_none() {
                     arguments.next();
@@ -370,7 +397,6 @@ mod tests {
         let job = job(&[
             "--emit",
             "systemd",
-            "--json",
             "--address",
             "https://v:8200",
             "--auth=approle",
@@ -398,6 +424,25 @@ mod tests {
         let arguments = ["--token-file".to_owned(), "token".to_owned()];
         let error = split(arguments.into_iter()).unwrap_err();
         assert!(error.to_string().contains("--token-file"), "{error}");
+    }
+
+    #[test]
+    fn nothing_breaks_out_of_its_line() {
+        let arguments = ["--hook".to_owned(), "true\nUser=root".to_owned()];
+        let error = split(arguments.into_iter()).unwrap_err();
+        assert!(error.to_string().contains("--hook"), "{error}");
+        assert!(!error.to_string().contains("User"), "{error}");
+        assert!(program("/usr/bin/landfast").is_ok());
+        for bad in [
+            "landfast",
+            "./landfast",
+            "/bin/x\nUser=root",
+            "/bin/\r",
+            "/",
+            "",
+        ] {
+            assert!(program(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ machine; `landfast renew` keeps it unless told otherwise.";
 /// key and certificate where nodeadm expects them, both in one step. Nothing
 /// is written that AWS or the cluster would refuse.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::help(EXAMPLES, &[3, 4]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     server: node::ServerArguments,
@@ -66,7 +66,7 @@ pub(super) struct Arguments {
     description: Option<PathBuf>,
 
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, conflicts_with = "emit")]
     json: bool,
 
     /// Enrol nothing: print the files that enrol a machine and renew its
@@ -75,7 +75,7 @@ pub(super) struct Arguments {
     emit: Option<emit::Kind>,
 
     /// With --emit: where this program lies on the node
-    #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/landfast")]
+    #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/landfast", value_parser = emit::program)]
     program: PathBuf,
 }
 

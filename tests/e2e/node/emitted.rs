@@ -6,7 +6,7 @@ use crate::support::Python;
 /// Files for the machine, with the flags of a site's AppRole login.
 fn emit(site: &Site, kind: &str, more: &[&str]) -> String {
     let output = site
-        .node("enroll")
+        .words("enroll")
         .args(["--node-name", NODE, "--address", site.client.address()])
         .args(["--program", env!("CARGO_BIN_EXE_landfast"), "--emit", kind])
         .args(more)
@@ -121,7 +121,7 @@ fn user_data_enrols_a_machine_at_its_first_start() {
 
     // What the caller's environment says holds on the machine as well.
     let output = site
-        .node("enroll")
+        .words("enroll")
         .env("BAO_NAMESPACE", "team")
         .env("VAULT_CACERT", "/etc/vault/ca.pem")
         .args(["--address", "https://vault.example", "--emit", "systemd"])
