@@ -23,15 +23,29 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Exit codes, the same for every command.
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done
-  1  failed: a file cannot be read or written, or the server answered with an error
-  2  wrong usage
-  3  the server cannot be reached, or is sealed: try again later
-  4  refused: the CA certificates cannot serve as a trust anchor, or the node cannot join
-  5  trust-anchor sync, crl sync: AWS holds something else, and --apply was not given";
+/// What each exit code means, the same for every command.
+const EXIT_CODES: [&str; 6] = [
+    "done",
+    "failed: a file cannot be used, or the server or AWS answered with an error",
+    "wrong usage",
+    "the server or AWS cannot be reached, or the server is sealed: try again later",
+    "refused: a rule says no, and the text names it",
+    "trust-anchor sync, crl sync: AWS holds something else, and --apply was not given",
+];
+
+/// The help below a command's flags: its examples, then the exit codes that it
+/// has beside 0, 1 and 2, which every command has.
+fn help(examples: &str, more: &[usize]) -> String {
+    let mut text = examples.to_owned();
+    if !text.is_empty() {
+        text.push_str("\n\n");
+    }
+    text.push_str("Exit codes:");
+    for code in [0, 1, 2].iter().chain(more) {
+        text.push_str(&format!("\n  {code}  {}", EXIT_CODES[*code]));
+    }
+    text
+}
 
 #[derive(Parser)]
 #[command(
@@ -41,7 +55,7 @@ Exit codes:
     long_about = "Machines outside AWS as citizens of an EKS cluster, with Vault or OpenBao as their root of trust.\n\n\
         A server that has this file in its plugin directory starts it as a secrets engine; \
         `landfast register` prints how. Everything below is for people.",
-    after_help = EXIT_CODES,
+    after_help = help("", &[3, 4, 5]),
     arg_required_else_help = true
 )]
 struct Arguments {
@@ -127,6 +141,30 @@ fn permissions(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "permissions are three octal digits, such as 640".to_owned())
 }
 
+/// Reads a Region, which becomes part of a host name.
+fn region(text: &str) -> Result<String, String> {
+    if landfast_node::arn::is_region(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a Region such as us-west-2".to_owned())
+    }
+}
+
+/// Reads the address of a server.
+fn address(text: &str) -> Result<String, String> {
+    if landfast_node::vault::is_address(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a URL such as https://vault.example:8200".to_owned())
+    }
+}
+
+/// Reads where to listen.
+fn listener(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "an IP address and a port, such as 127.0.0.1:9911 or [::1]:9911".to_owned())
+}
+
 /// How much is told on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Detail {
@@ -144,9 +182,10 @@ fn log_to_stderr(detail: Detail) {
     use tracing_subscriber::EnvFilter;
 
     let usual = match detail {
-        Detail::Warnings => "warn",
-        Detail::Steps => "landfast_node=info,warn",
-        Detail::All => "landfast_node=debug,hyper_util=debug,warn",
+        // What the AWS libraries warn of comes back as an error, in our words.
+        Detail::Warnings => "warn,aws_config=error",
+        Detail::Steps => "landfast_node=info,warn,aws_config=error",
+        Detail::All => "landfast_node=debug,hyper_util=debug,aws_config=debug,warn",
     };
     let filter = EnvFilter::try_from_env("LANDFAST_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
@@ -179,7 +218,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// The exit code: see [`EXIT_CODES`].
+    /// The exit code: a place in [`EXIT_CODES`].
     fn code(&self) -> u8 {
         match self {
             Self::Failed(_) => 1,

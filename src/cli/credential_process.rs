@@ -22,7 +22,7 @@ in ~/.cache/landfast (mode 0600) until five minutes before their end.";
 /// JSON that AWS SDKs and the AWS CLI expect of a credential process.
 /// Nothing else goes to standard output.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::help(EXAMPLES, &[3]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     session: session::SessionArguments,

@@ -53,7 +53,7 @@ struct Sync {
     crl: Vec<PathBuf>,
 
     /// Address of the server, in place of BAO_ADDR or VAULT_ADDR
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::address)]
     address: Option<String>,
 
     /// Namespace, in place of BAO_NAMESPACE or VAULT_NAMESPACE

@@ -36,11 +36,7 @@ Examples:
   # what AWS's words mean
   landfast doctor --error \"Untrusted signing certificate\"
 
-Exit codes:
-  0  nothing found that stops the node
-  1  a file cannot be read
-  2  wrong usage
-  4  the node is or would be refused";
+Nothing that stops the node is exit code 0; --online has 3 when nobody answers and nothing else is wrong.";
 
 /// Explain why AWS or the cluster refuses a node
 ///
@@ -48,7 +44,7 @@ Exit codes:
 /// the role and its trust policy, as far as they are given. Works offline:
 /// without --online nothing is sent anywhere, and no key is printed.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::help(EXAMPLES, &[3, 4]))]
 pub(super) struct Arguments {
     /// The node's certificate in PEM, leaf first [default: /etc/iam/pki/server.pem]
     #[arg(long, value_name = "FILE")]
@@ -91,7 +87,7 @@ pub(super) struct Arguments {
     node_name: Option<String>,
 
     /// The cluster's Region
-    #[arg(long)]
+    #[arg(long, value_parser = super::region)]
     region: Option<String>,
 
     /// The trust anchor that the node is configured for
@@ -150,13 +146,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut question = arguments.question();
     let answer = arguments.ask(&question)?;
     if question.error.is_none() {
-        question.error = answer.as_ref().and_then(Answer::refusal).map(str::to_owned);
+        question.error = answer.as_ref().and_then(Answer::refusal);
     }
     let now = arguments.at.unwrap_or_else(Timestamp::now);
     let mut report = doctor::examine(&question, now).map_err(|error| match error {
         DoctorError::File(_) | DoctorError::Document { .. } => Failure::Failed(error.to_string()),
     })?;
-    if let Some(answer) = answer {
+    let offline = report.has_errors();
+    if let Some(answer) = &answer {
         answer.add_to(&mut report);
     }
     let text = if arguments.json {
@@ -165,6 +162,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         told(&report, question.error.is_some())
     };
     node::print(&format!("{}\n", text.trim_end()))?;
+    if !offline && answer.is_some_and(|answer| answer.is_silence()) {
+        return Err(Failure::Unreachable(
+            "AWS did not answer, and nothing else was found that stops the node".into(),
+        ));
+    }
     if report.has_errors() {
         let errors = report
             .findings

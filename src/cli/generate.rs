@@ -47,7 +47,7 @@ Examples:
 /// pods: the documents of a service-account issuer, and manifests that mount
 /// certificates of this engine.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::help(EXAMPLES, &[]))]
 pub(super) struct Arguments {
     /// The description
     #[arg(value_name = "FILE")]

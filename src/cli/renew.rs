@@ -38,7 +38,7 @@ environment.";
 /// replaced like one that is due. While the server is sealed or away, the
 /// daemon asks again after growing pauses, five minutes at most.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::help(EXAMPLES, &[3, 4]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     server: node::ServerArguments,

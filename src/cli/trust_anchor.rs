@@ -120,7 +120,7 @@ pub(super) struct Selection {
     also: Vec<String>,
 
     /// Address of the server, in place of BAO_ADDR or VAULT_ADDR
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::address)]
     address: Option<String>,
 
     /// Namespace, in place of BAO_NAMESPACE or VAULT_NAMESPACE

@@ -24,7 +24,7 @@ again after 5 seconds to 5 minutes; it never ends the command. SIGTERM does.";
 /// whole, so that nobody reads half of it, and its other profiles stay as they
 /// are. A profile of the same name that landfast did not write is left alone.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::help(EXAMPLES, &[3]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     session: session::SessionArguments,

@@ -18,6 +18,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::sessions::exit_codes::in_help;
 use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Server, terminate, until};
 
 pub(crate) const NODE: &str = "node-1";
@@ -106,8 +107,18 @@ impl Site {
         fs::read_to_string(self.path("pki/server.key")).expect("the key is there")
     }
 
-    /// A command on the node, which has no token but can log in by AppRole.
+    /// A command on the node, which has no token but can log in by AppRole; it
+    /// prints JSON.
     pub(crate) fn node(&self, command: &str) -> Command {
+        let mut node = self.words(command);
+        if command != "credential-process" {
+            node.arg("--json");
+        }
+        node
+    }
+
+    /// The same in words.
+    fn words(&self, command: &str) -> Command {
         let mut node = self.server.landfast();
         node.env_remove("VAULT_TOKEN")
             .env("HOME", self.dir.path())
@@ -117,7 +128,7 @@ impl Site {
             .arg("--private-key")
             .arg(self.path("pki/server.key"));
         if command != "credential-process" {
-            node.args(["--auth", "approle", "--json"])
+            node.args(["--auth", "approle"])
                 .arg("--role-id-file")
                 .arg(self.path("role-id"))
                 .arg("--secret-id-file")
@@ -244,6 +255,8 @@ fn an_empty_machine_becomes_a_node_until_it_is_revoked() {
     };
     assert_eq!(mode("pki/server.key"), 0o600);
     assert_eq!(mode("pki/server.pem"), 0o644);
+    let due = first["renewalDue"].as_str().expect("a text");
+    assert!(!due.contains('.'), "whole seconds: {due}");
 
     // Leaf, then the intermediate; the root is no business of the node.
     let file = site.certificate();
@@ -382,6 +395,12 @@ fn failures_have_their_codes(site: &Site) {
     assert!(!told.contains("wrong"), "no secret is echoed: {told}");
 
     assert_eq!(site.certificate(), file, "a failure changes nothing");
+
+    // All of them were had above, and the success before.
+    for command in ["enroll", "renew"] {
+        let codes: Vec<i32> = in_help(command).into_iter().collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4], "{command}");
+    }
 }
 
 #[test]
@@ -505,6 +524,34 @@ fn a_renewal_changes_neither_name_nor_kind_of_key_by_accident() {
     assert_eq!(renewed["warnings"][0]["rule"], "EE-06", "{renewed}");
     let renewed = json_of(site.node("renew").arg("--now"));
     assert_eq!(renewed["warnings"], json!([]), "mended by the renewal");
+
+    // So is a place where others can put another pair; nothing mends it but its owner.
+    let directory = site.path("pki");
+    let set = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(&directory, mode).expect("our own folder");
+    };
+    set(0o777);
+    for more in [&[][..], &["--now"]] {
+        let told = json_of(site.node("renew").args(more));
+        let problem = told["warnings"][0]["problem"].as_str().expect("a text");
+        assert!(problem.contains("write to this directory"), "{told}");
+    }
+    let output = site
+        .server
+        .landfast()
+        .args(["doctor", "--certificate"])
+        .arg(site.path("pki/server.pem"))
+        .arg("--private-key")
+        .arg(site.path("pki/server.key"))
+        .output()
+        .expect("the binary under test runs");
+    assert!(
+        said(&output).contains("write to this directory"),
+        "{}",
+        said(&output)
+    );
+    set(0o755);
 
     // Another name on purpose is taken, and told.
     let other = json_of(site.node("renew").args(["--now", "--node-name", "node-2"]));

@@ -25,13 +25,12 @@ fn what_cannot_be_right_is_told_before_a_server_is_asked() {
             .env_clear()
             .env("HOME", dir.path())
             .current_dir(dir.path())
-            .args([
-                command,
-                "--address",
-                "http://127.0.0.1:1",
-                "--node-name",
-                NODE,
-            ])
+            .args([command, "--node-name", NODE])
+            .args(if flags.contains(&"--address") {
+                &[][..]
+            } else {
+                &["--address", "http://127.0.0.1:1"]
+            })
             .args([
                 "--certificate",
                 "pki/server.pem",
@@ -106,6 +105,7 @@ fn what_cannot_be_right_is_told_before_a_server_is_asked() {
             "a Region such as us-west-2",
         ),
         (&["--client-cert", "x"], "--client-key"),
+        (&["--secret-id-wrapped"], "--secret-id-file"),
         (&["--renew-at", "2"], "between 0 and 1"),
         (&["--ttl", "soon"], "a number with a unit"),
         (&["--key-type", "ed25519"], "one of ec"),
@@ -121,7 +121,14 @@ fn what_cannot_be_right_is_told_before_a_server_is_asked() {
         2,
         "works once",
     );
+    refuses("enroll", &[&["--address", "vault:8200"]], 2, "--address");
     let emit = ["--emit", "systemd"];
+    refuses("enroll", &[&emit, &token, &["--json"]], 2, "--json");
+    for program in ["landfast", "/bin/landfast\nUser=root"] {
+        refuses("enroll", &[&emit, &["--program", program]], 2, "--program");
+    }
+    let hook = ["--hook", "true\nExecStart=/bin/sh"];
+    refuses("enroll", &[&emit, &token, &hook], 2, "--hook");
     refuses("enroll", &[&emit, &["--auth", "cert"]], 2, "absolute paths");
     refuses("enroll", &[&emit], 2, "--auth token without --token-file");
     assert!(!dir.path().join("pki").exists(), "nothing was written");
