@@ -238,7 +238,13 @@ fn key_file(mount: &Mount, name: &str) -> Result<LocalKey, Error> {
             "key_file must be the name of a file in {KEY_DIRECTORY}, of letters, digits, '-', '_' and '.', not a path"
         )));
     }
-    LocalKey::load(&folder.join(name)).map_err(|error| Error::bad_request(error.to_string()))
+    LocalKey::load(&folder.join(name)).map_err(|error| match error {
+        // Where the folder is, is the business of whoever runs the server.
+        landfast_unseal::Error::File { reason, .. } => {
+            Error::bad_request(format!("the key file {name}: {reason}"))
+        }
+        other => Error::bad_request(other.to_string()),
+    })
 }
 
 fn is_file_name(name: &str) -> bool {
@@ -302,6 +308,20 @@ async fn find_key_file(
     )))
 }
 
+/// Refuses two wrappers that are one key under two names: the second wrap would be no second way to open.
+pub(crate) fn are_distinct(wrappers: &[SealWrapper]) -> Result<(), Error> {
+    for (at, wrapper) in wrappers.iter().enumerate() {
+        let same = |other: &&SealWrapper| other.key_id == wrapper.key_id;
+        if let Some(other) = wrappers[..at].iter().find(same) {
+            return Err(Error::bad_request(format!(
+                "{} and {} are the same key, {}: name each key once",
+                other.name, wrapper.name, wrapper.key_id
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Why a key could not be sealed, for whoever wanted to store it.
 fn not_sealed(id: &str, error: &landfast_unseal::Error) -> Error {
     let message = format!("the CA key {id} could not be sealed and is not stored so: {error}");
@@ -363,5 +383,23 @@ mod tests {
             assert!(!is_file_name(name), "{name:?}");
         }
         assert!(!is_file_name(&"a".repeat(129)));
+    }
+
+    #[test]
+    fn one_key_under_two_names_is_refused() {
+        let wrapper = |name: &str, key_id: &str| SealWrapper {
+            kind: WrapperKind::AwsKms,
+            name: name.to_owned(),
+            key_id: key_id.to_owned(),
+        };
+        let (first, second) = (wrapper("alias/a", "arn:1"), wrapper("alias/b", "arn:2"));
+        are_distinct(&[]).unwrap();
+        are_distinct(&[first.clone(), second.clone()]).unwrap();
+        let refused = are_distinct(&[first, second, wrapper("alias/c", "arn:1")]);
+        let text = refused.unwrap_err().to_string();
+        assert!(
+            text.contains("alias/a and alias/c are the same key, arn:1"),
+            "{text}"
+        );
     }
 }

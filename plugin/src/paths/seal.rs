@@ -49,9 +49,12 @@ pub(crate) async fn write(mount: Shared, _cx: Cx, request: SealRequest) -> Resul
         let mut wrappers = request.wrappers()?;
         let keys = seal::wrapping_keys(&mount, &wrappers).await?;
         for (wrapper, key) in wrappers.iter_mut().zip(&keys) {
-            wrapper.key_id = try_out(&mount, &**key).await.map_err(not_stored)?;
+            wrapper.key_id = try_out(&mount, &**key)
+                .await
+                .map_err(|error| not_stored(&error))?;
         }
-        are_distinct(&wrappers)?;
+        seal::are_distinct(&wrappers)
+            .map_err(|error| Error::bad_request(format!("nothing was stored: {error}")))?;
         store(&mount, wrappers).await
     })
     .await
@@ -128,20 +131,6 @@ impl SealRequest {
     }
 }
 
-/// Refuses two wrappers that are one key under two names: the second wrap would be no second way to open.
-fn are_distinct(wrappers: &[SealWrapper]) -> Result<(), Error> {
-    for (at, wrapper) in wrappers.iter().enumerate() {
-        let same = |other: &&SealWrapper| other.key_id == wrapper.key_id;
-        if let Some(other) = wrappers[..at].iter().find(same) {
-            return Err(Error::bad_request(format!(
-                "nothing was stored: {} and {} are the same key, {}: name each key once",
-                other.name, wrapper.name, wrapper.key_id
-            )));
-        }
-    }
-    Ok(())
-}
-
 async fn store(mount: &Shared, wrappers: Vec<SealWrapper>) -> Result<Response, Error> {
     {
         let _alone = mount.authority.lock().await;
@@ -171,17 +160,13 @@ async fn store(mount: &Shared, wrappers: Vec<SealWrapper>) -> Result<Response, E
     Ok(response)
 }
 
-/// Nothing was stored, whatever the status.
-fn not_stored(error: Error) -> Error {
-    match error {
-        Error::Status { code: 503, message } => Error::Status {
-            code: 503,
-            message: format!("nothing was stored: {message}"),
-        },
-        Error::Status { message, .. } => {
-            Error::bad_request(format!("nothing was stored: {message}"))
-        }
-        other => other,
+/// Why a seal was not stored: 503 only where the same request may succeed a little later without anybody changing anything.
+fn not_stored(error: &landfast_unseal::Error) -> Error {
+    let message = format!("nothing was stored: the seal could not be tried out: {error}");
+    if error.class().is_transient() {
+        Error::Status { code: 503, message }
+    } else {
+        Error::bad_request(message)
     }
 }
 
@@ -307,26 +292,3 @@ async fn describe(mount: &Shared) -> Result<(Map<String, Value>, Vec<String>), E
 
 /// Where versions of Vault before 1.11 kept the CA with its key.
 const LEGACY: [&str; 2] = ["config/ca_bundle", "config/ca_bundle.bak"];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_key_under_two_names_is_refused() {
-        let wrapper = |name: &str, key_id: &str| SealWrapper {
-            kind: WrapperKind::AwsKms,
-            name: name.to_owned(),
-            key_id: key_id.to_owned(),
-        };
-        let (first, second) = (wrapper("alias/a", "arn:1"), wrapper("alias/b", "arn:2"));
-        are_distinct(&[]).unwrap();
-        are_distinct(&[first.clone(), second.clone()]).unwrap();
-        let refused = are_distinct(&[first, second, wrapper("alias/c", "arn:1")]);
-        let text = refused.unwrap_err().to_string();
-        assert!(
-            text.contains("alias/a and alias/c are the same key, arn:1"),
-            "{text}"
-        );
-    }
-}

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use landfast_sdk::logical::{Error, StorageError, Write};
 use landfast_unseal::KeyEncryptionKey;
 use landfast_unseal::sealed::{self, SealedKey};
+use tokio::task::{JoinError, JoinHandle};
 use zeroize::Zeroizing;
 
 use super::{binding, config, remember, ring, sealed as seal_entry, stored_text, wrapping_keys};
@@ -61,6 +62,8 @@ pub(crate) enum State {
     Running,
     /// Not finished; the next periodic call goes on.
     Waiting,
+    /// Ended by a fault of the program, not finished; the next periodic call tries again.
+    Failed,
     /// Every key is as the settings say.
     Done,
 }
@@ -72,6 +75,7 @@ impl State {
             Self::Idle => "idle",
             Self::Running => "running",
             Self::Waiting => "waiting",
+            Self::Failed => "failed",
             Self::Done => "done",
         }
     }
@@ -120,28 +124,69 @@ pub(crate) async fn periodic(mount: &Shared) -> Result<(), Error> {
     Ok(())
 }
 
-fn spawn(mount: &Shared) -> tokio::task::JoinHandle<()> {
+fn spawn(mount: &Shared) -> JoinHandle<()> {
     let mount = Arc::clone(mount);
     tokio::spawn(async move {
         let running = Arc::clone(&mount.seal.job.running);
         // Whoever comes while another is at work waits for its end, and then finds nothing left to do.
         let _alone = running.lock_owned().await;
-        while !mount.seal.job.stopping.load(Ordering::Acquire) {
-            match round(&mount).await {
-                Ok(Round::Again) => {}
-                Ok(Round::End) => break,
-                Err(error) => {
-                    let waits = |progress: &mut Progress| {
-                        progress.state = State::Waiting;
-                        progress.last_error = error.to_string();
-                    };
-                    mount.seal.job.update(waits);
-                    tracing::warn!(%error, "CA keys are not yet stored as config/seal says");
-                    break;
-                }
-            }
+        // On a task of its own, so that a panic in it is seen here and does not look like work for ever.
+        let work = tokio::spawn(rounds(Arc::clone(&mount)));
+        if let Err(stopped) = work.await {
+            let why = reason(stopped);
+            tracing::error!(
+                error = why,
+                "bringing CA keys to what config/seal says ended by a fault of the program"
+            );
+            mount.seal.job.update(|progress| {
+                progress.state = State::Failed;
+                progress.last_error = why;
+                progress.finished = Some(mount.now());
+            });
         }
     })
+}
+
+/// Why a task did not come to its end.
+fn reason(stopped: JoinError) -> String {
+    let Ok(panic) = stopped.try_into_panic() else {
+        return "the migration was stopped from outside".to_owned();
+    };
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    format!(
+        "the migration ended by a fault of the program, tries again within minutes, and each key is as it was or as it shall be: {}",
+        text.as_deref().unwrap_or("no reason was given")
+    )
+}
+
+async fn rounds(mount: Shared) {
+    let job = &mount.seal.job;
+    let wait = |why: Option<String>| {
+        job.update(|progress| {
+            progress.state = State::Waiting;
+            progress.last_error = why.unwrap_or_else(|| std::mem::take(&mut progress.last_error));
+        });
+    };
+    loop {
+        if job.stopping.load(Ordering::Acquire) {
+            if job.progress().state == State::Running {
+                wait(None);
+            }
+            return;
+        }
+        match round(&mount).await {
+            Ok(Round::Again) => {}
+            Ok(Round::End) => return,
+            Err(error) => {
+                wait(Some(error.to_string()));
+                tracing::warn!(%error, "CA keys are not yet stored as config/seal says");
+                return;
+            }
+        }
+    }
 }
 
 enum Round {
@@ -172,7 +217,7 @@ async fn round(mount: &Mount) -> Result<Round, Error> {
     job.update(|progress| progress.total = ids.len());
     for id in &ids {
         if job.stopping.load(Ordering::Acquire) {
-            return Ok(Round::End);
+            return Ok(Round::Again);
         }
         match bring(mount, &wished, &keys, id).await {
             Ok(Some(changed)) => job.update(|progress| {
@@ -222,8 +267,14 @@ async fn resolve(
 ) -> Result<Option<Arc<SealConfig>>, Error> {
     let mut resolved = SealConfig::clone(wished);
     for (wrapper, key) in resolved.wrappers.iter_mut().zip(keys) {
-        wrapper.key_id = try_out(mount, &**key).await?;
+        let tried = try_out(mount, &**key).await;
+        wrapper.key_id = tried.map_err(|error| Error::Status {
+            code: super::status(error.class()),
+            message: format!("the seal could not be tried out: {error}"),
+        })?;
     }
+    // Where an alias moved to a key that is named already, there would be one way to open fewer than the settings promise.
+    super::are_distinct(&resolved.wrappers)?;
     if resolved == **wished {
         return Ok(Some(Arc::clone(wished)));
     }
@@ -236,12 +287,11 @@ async fn resolve(
 }
 
 /// Has a wrapper do all that it will have to do, and gives its key's lasting name.
-pub(crate) async fn try_out(mount: &Mount, key: &dyn KeyEncryptionKey) -> Result<String, Error> {
-    let tried = sealed::try_out(key, mount.uuid()).await;
-    tried.map_err(|error| Error::Status {
-        code: super::status(error.class()),
-        message: format!("the seal could not be tried out: {error}"),
-    })
+pub(crate) async fn try_out(
+    mount: &Mount,
+    key: &dyn KeyEncryptionKey,
+) -> Result<String, landfast_unseal::Error> {
+    sealed::try_out(key, mount.uuid()).await
 }
 
 /// Brings one key to what is wished. Tells whether that took a write, or `None` when the settings changed meanwhile.

@@ -190,6 +190,8 @@ async fn a_seal_that_does_not_work_is_refused_and_nothing_is_stored() {
         let reply = mount.update("config/seal", request.clone()).await;
         assert_eq!(reply.status, 400, "{request}: {reply:?}");
         assert!(reply.error().contains(part), "{request}: {reply:?}");
+        let hidden = folder.path().to_str().unwrap();
+        assert!(!reply.error().contains(hidden), "{request}: {reply:?}");
     }
     let reply = seal_by(&mount, "precious").await;
     assert_eq!(reply.status, 400);
@@ -374,6 +376,26 @@ async fn a_migration_that_was_interrupted_goes_on_by_itself() {
         true
     );
     std::fs::rename(&away, folder.path().join("one")).unwrap();
+    ok(mount.periodic().await);
+    sealed_soon(&mount).await;
+    assert!(hides(&mount, &root));
+}
+
+#[tokio::test]
+async fn a_migration_that_panicked_has_failed_says_why_and_is_tried_again() {
+    let folder = key_files();
+    let mount = allowed(mount().await, &folder);
+    let root = root("Root");
+    adopt(&mount, &root).await;
+    ok(seal_by(&mount, "one").await);
+    mount.storage().panic_at_list();
+    let status = migrate(&mount, json!({})).await.data;
+    assert_eq!(status["migration_state"], "failed", "{status}");
+    let why = status["migration_last_error"].as_str().unwrap();
+    assert!(why.contains("injected panic"), "{why}");
+    assert!(status["migration_finished"].is_string(), "{status}");
+    assert_eq!(status["migration_pending"], true);
+
     ok(mount.periodic().await);
     sealed_soon(&mount).await;
     assert!(hides(&mount, &root));

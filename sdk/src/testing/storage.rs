@@ -231,6 +231,7 @@ struct State {
     /// Once a fault has struck, every write fails: the process is taken for dead until the plan is cleared.
     dead: bool,
     read_only: bool,
+    panic_at_list: bool,
 }
 
 impl FaultyStorage {
@@ -265,6 +266,11 @@ impl FaultyStorage {
     /// Refuses writes with the text of a standby node.
     pub fn read_only(&self, on: bool) {
         self.lock().read_only = on;
+    }
+
+    /// Has whoever lists next panic, once.
+    pub fn panic_at_list(&self) {
+        self.lock().panic_at_list = true;
     }
 
     /// Lets everything succeed again.
@@ -354,7 +360,12 @@ impl Storage for FaultyStorage {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        self.lock().calls.lists += 1;
+        let panics = {
+            let mut state = self.lock();
+            state.calls.lists += 1;
+            std::mem::take(&mut state.panic_at_list)
+        };
+        assert!(!panics, "injected panic");
         self.memory.list(prefix).await
     }
 
