@@ -1,6 +1,8 @@
 //! What can go wrong, in words for the operator and in classes for code.
 
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Every failure of this crate. The text is meant for the operator's log and holds no secret.
@@ -37,6 +39,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A port cannot be had.
+    #[error("{field}: cannot listen on {address}: {source}")]
+    Listen {
+        /// The field of the configuration that names the address.
+        field: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// A failure inside a step that the old wrapper gave a name to.
     #[error("{step}: {source}")]
     Step {
@@ -63,7 +75,7 @@ impl Error {
     /// The class that decides about retries and about HTTP status codes.
     pub fn class(&self) -> Class {
         match self {
-            Self::Config(_) | Self::File { .. } => Class::Config,
+            Self::Config(_) | Self::File { .. } | Self::Listen { .. } => Class::Config,
             Self::NoInput
             | Self::Mechanism(_)
             | Self::Blob(_)

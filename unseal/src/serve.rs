@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::aws::Limits;
@@ -57,9 +57,6 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A request's head has to arrive in this time.
 const HEAD: Duration = Duration::from_secs(10);
-
-/// How often certificate files are looked at for a change.
-const FILES: Duration = Duration::from_secs(30);
 
 /// How long requests under way may take when the server is told to stop.
 const FAREWELL: Duration = Duration::from_secs(15);
@@ -124,14 +121,17 @@ impl Server {
         let metrics = Metrics::new();
         let clients = Clients::new(&file, &environment, &options).await?;
         let audit = Audit::open(file.audit_log.as_deref())?;
-        let bind = async |address: SocketAddr| {
-            TcpListener::bind(address)
-                .await
-                .map_err(|error| Error::Config(format!("cannot listen on {address}: {error}")))
+        let bind = async |field: &'static str, address: SocketAddr| {
+            let bound = TcpListener::bind(address).await;
+            bound.map_err(|source| Error::Listen {
+                field,
+                address,
+                source,
+            })
         };
-        let listener = bind(file.listen).await?;
+        let listener = bind("listen", file.listen).await?;
         let metrics_listener = match file.metrics_listen {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => Some(bind("metrics_listen", address).await?),
             None => None,
         };
         let shared = Shared {
@@ -181,12 +181,16 @@ impl Server {
         let shared = self.shared.clone();
         notify(sd_notify::NotifyState::Ready);
         let signals = async move {
-            let mut files = interval(FILES);
+            let mut files = interval(shared.tls.load().check_every());
+            files.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
                     _ = term.recv() => break,
                     _ = int.recv() => break,
-                    _ = hup.recv() => shared.reload().await,
+                    _ = hup.recv() => {
+                        shared.reload().await;
+                        files = interval(shared.tls.load().check_every());
+                    }
                     _ = files.tick() => shared.refresh_tls(),
                 }
             }

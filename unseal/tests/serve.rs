@@ -1,17 +1,18 @@
 //! The unseal server against clients of every kind, with a stand-in for AWS KMS behind it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 #[path = "support/fake_aws.rs"]
 mod fake_aws;
+#[path = "serve/mistakes.rs"]
+mod mistakes;
 #[path = "support/world.rs"]
 mod world;
 
 use fake_aws::{ACCESS_KEY, Fault, OTHER_KEY, REGION, UNSEAL_KEY, arn};
-use world::{Authority, World, bind, dns, uri};
+use world::{Authority, World, dns, uri};
 
 const PLAINTEXT: &str = "cm9vdCBrZXk=";
 
@@ -221,6 +222,53 @@ async fn nobody_opens_anothers_and_the_key_service_never_hears_of_it() {
         world.fake.take_operations().len() <= 1,
         "only the cut one may look whole enough to ask"
     );
+}
+
+#[tokio::test]
+async fn a_certificate_with_names_of_two_clients_is_neither() {
+    let world = World::new().await;
+    let body = json!({"plaintext": PLAINTEXT});
+    let names = [
+        dns("bao-1.berlin.example"),
+        dns("both.example"),
+        dns("elsewhere.example"),
+    ];
+    let reversed = [names[2].clone(), names[1].clone(), names[0].clone()];
+    for names in [&names, &reversed] {
+        let torn = world.client(Some(world.authority.issue(names)));
+        for path in ["transit/encrypt/unseal", "ns1/transit/encrypt/unseal"] {
+            let request = torn
+                .put(world.url(path))
+                .header("X-Vault-Token", "token-of-both")
+                .body(body.to_string());
+            let (status, answer) = world.send(request).await;
+            assert_eq!(
+                (status.as_u16(), answer),
+                (403, json!({"errors": ["permission denied"]})),
+                "{path}"
+            );
+        }
+    }
+    assert!(world.fake.take_operations().is_empty());
+    let lines = world.audit();
+    assert_eq!(lines.len(), 4);
+    for line in lines {
+        let why = line["error"].as_str().expect("a reason");
+        assert!(
+            why.contains("names of two clients")
+                && why.contains("berlin")
+                && why.contains("both")
+                && line["client"].is_null(),
+            "{line}"
+        );
+    }
+    // Two names of one client are one client, and a name of nobody does no harm.
+    let whole = world.client(Some(world.authority.issue(&[
+        dns("elsewhere.example"),
+        dns("bao-1.berlin.example"),
+        uri("spiffe://berlin/bao"),
+    ])));
+    world.encrypt(&whole, "unseal", PLAINTEXT).await;
 }
 
 #[tokio::test]
@@ -695,75 +743,5 @@ async fn requests_under_way_finish_when_the_server_stops() {
             .send()
             .await
             .is_err()
-    );
-}
-
-#[tokio::test]
-async fn mistakes_in_the_configuration_are_named() {
-    let world = World::new().await;
-    let path: PathBuf = world.directory.path().join("broken.json");
-    let base: Value = serde_json::from_str(
-        &std::fs::read_to_string(world.directory.path().join("config.json")).expect("reads"),
-    )
-    .expect("JSON");
-    let refused = async |change: &dyn Fn(&mut Value)| {
-        let mut config = base.clone();
-        change(&mut config);
-        std::fs::write(&path, config.to_string()).expect("writes");
-        bind(&path)
-            .await
-            .err()
-            .expect("must be refused")
-            .to_string()
-    };
-    type Change<'a> = &'a dyn Fn(&mut Value);
-    let cases: [(Change<'_>, &str); 10] = [
-        (&|c| c["lisen"] = json!("x"), "unknown field `lisen`"),
-        (
-            &|c| c["clients"]["berlin"]["keys"]["transit/unseal"] = json!(["alias/bao-unseal"]),
-            "alias/bao-unseal is an alias",
-        ),
-        (
-            &|c| c["clients"]["berlin"]["keys"]["transit/unseal"] = json!([]),
-            "at least one version",
-        ),
-        (
-            &|c| c["clients"]["berlin"]["keys"]["../unseal"] = json!([UNSEAL_KEY]),
-            "is not a path",
-        ),
-        (
-            &|c| c["clients"]["berlin"]["certificates"] = json!(["both.example"]),
-            "dns:NAME or uri:URI",
-        ),
-        (
-            &|c| c["clients"]["berlin"]["certificates"] = json!(["dns:BOTH.example"]),
-            "stands for two clients",
-        ),
-        (
-            &|c| c["clients"]["paris"]["tokens"] = json!([]),
-            "needs certificates or tokens",
-        ),
-        (
-            &|c| c["clients"]["paris"]["tokens"] = json!([{"sha256": "abc"}]),
-            "64 hex digits",
-        ),
-        (
-            &|c| c["tls"]["client_ca"] = Value::Null,
-            "without tls.client_ca",
-        ),
-        (
-            &|c| c["aws"]["region"] = json!("Nowhere!"),
-            "is not the name of a Region",
-        ),
-    ];
-    for (change, part) in cases {
-        let text = refused(change).await;
-        assert!(text.contains(part), "{part}: {text}");
-    }
-    std::fs::write(&path, "{\"listen\": \"secret-in-the-wrong-place\"}").expect("writes");
-    let text = bind(&path).await.err().expect("refused").to_string();
-    assert!(
-        !text.contains("secret-in-the-wrong-place") && text.contains("line 1"),
-        "{text}"
     );
 }

@@ -41,7 +41,9 @@ pub(super) async fn handle(
     let identity = clients.identify(&peer, token, &shared.metrics);
     let route = Route::of(&request);
     let mut size = 0;
-    let outcome = answer(&shared, identity.as_ref(), &route, request, &mut size).await;
+    let known = identity.as_ref().map_err(String::as_str);
+    let outcome = answer(&shared, known, &route, request, &mut size).await;
+    let identity = identity.ok();
 
     let status = outcome
         .as_ref()
@@ -154,6 +156,8 @@ pub(super) struct Refusal {
     text: String,
     log: String,
     retry_after: Option<u64>,
+    /// Whether the connection ends with the answer.
+    closes: bool,
 }
 
 impl Refusal {
@@ -163,6 +167,15 @@ impl Refusal {
             text: text.to_owned(),
             log: text.to_owned(),
             retry_after: None,
+            closes: false,
+        }
+    }
+
+    /// Ends the connection with the answer.
+    pub(super) fn and_close(self) -> Self {
+        Self {
+            closes: true,
+            ..self
         }
     }
 
@@ -220,7 +233,7 @@ impl From<Error> for Refusal {
 
 async fn answer(
     shared: &Shared,
-    identity: Option<&Identity<'_>>,
+    identity: Result<&Identity<'_>, &str>,
     route: &Route,
     request: Request<Incoming>,
     size: &mut usize,
@@ -231,9 +244,7 @@ async fn answer(
             version: None,
         });
     }
-    let Some(identity) = identity else {
-        return Err(Refusal::denied("unknown client"));
-    };
+    let identity = identity.map_err(Refusal::denied)?;
     let client = identity.client;
     if let Err(wait) = client.bucket.take(Instant::now()) {
         shared.metrics.limited(&client.name);
@@ -366,11 +377,12 @@ fn health() -> Value {
 }
 
 fn reply(outcome: Result<Done, Refusal>, request_id: &str) -> Response<Full<Bytes>> {
-    let (status, retry_after, body) = match outcome {
-        Ok(done) => (200, None, done.body),
+    let (status, retry_after, closes, body) = match outcome {
+        Ok(done) => (200, None, false, done.body),
         Err(refusal) => (
             refusal.status,
             refusal.retry_after,
+            refusal.closes,
             json!({"errors": [refusal.text]}),
         ),
     };
@@ -381,6 +393,9 @@ fn reply(outcome: Result<Done, Refusal>, request_id: &str) -> Response<Full<Byte
         .header("x-request-id", request_id);
     if let Some(seconds) = retry_after {
         response = response.header("retry-after", seconds);
+    }
+    if closes {
+        response = response.header("connection", "close");
     }
     response
         .body(Full::new(Bytes::from(body.to_string())))

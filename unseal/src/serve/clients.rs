@@ -24,6 +24,9 @@ use crate::error::Error;
 use crate::local::LocalKey;
 use crate::wrapper::{Digest, KeyEncryptionKey};
 
+/// What the audit log says of whoever is nobody's client.
+const UNKNOWN: &str = "unknown client";
+
 /// The other end of a connection.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -121,28 +124,38 @@ impl Clients {
         })
     }
 
-    /// Recognises a client by its certificate, its token, or both if it has both. `None` is all that an unknown one learns.
+    /// Recognises a client by its certificate, its token, or both if it has both.
+    ///
+    /// # Errors
+    /// Why not, for the audit log. The client learns nothing but that it is refused.
     pub(super) fn identify(
         &self,
         peer: &Peer,
         token: Option<&str>,
         metrics: &Metrics,
-    ) -> Option<Identity<'_>> {
+    ) -> Result<Identity<'_>, String> {
         let presented = token.map(|token| crypto::hash(Digest::Sha256, token.as_bytes()));
-        let by_certificate = peer
+        let mut by_certificate = peer
             .names
             .iter()
-            .find_map(|name| Some((name, *self.by_name.get(name)?)));
-        if let Some((name, index)) = by_certificate {
+            .filter_map(|name| Some((name, *self.by_name.get(name)?)));
+        if let Some((name, index)) = by_certificate.next() {
             let client = &self.clients[index];
+            // Whichever came first would be chance, and so would be whose keys it reaches.
+            if let Some((_, other)) = by_certificate.find(|(_, other)| *other != index) {
+                return Err(format!(
+                    "the certificate has names of two clients, {} and {}",
+                    client.name, self.clients[other].name
+                ));
+            }
             if let Some(expires) = peer.expires {
                 metrics.client_certificate(&client.name, name, expires);
             }
             let found = client.token(presented.as_deref());
             if !client.tokens.is_empty() && found.is_none() {
-                return None;
+                return Err(UNKNOWN.to_owned());
             }
-            return Some(Identity {
+            return Ok(Identity {
                 client,
                 name: name.clone(),
                 token_ttl: found.map(|token| token.ttl),
@@ -161,7 +174,7 @@ impl Clients {
                 });
             }
         }
-        identity
+        identity.ok_or_else(|| UNKNOWN.to_owned())
     }
 }
 

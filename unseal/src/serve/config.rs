@@ -12,6 +12,9 @@ use crate::error::Error;
 /// Connections that can be allowed.
 const CONNECTIONS: RangeInclusive<u64> = 1..=65_536;
 
+/// Pauses in seconds between two looks at files: up to a day.
+const CHECKS: RangeInclusive<u64> = 1..=86_400;
+
 /// Times in seconds that can be asked for: up to ten years.
 const SECONDS: RangeInclusive<u64> = 1..=315_360_000;
 
@@ -55,6 +58,9 @@ pub(super) struct TlsFiles {
     /// Revocation lists of those CAs, PEM. With them, a certificate whose CA has no current list is refused.
     #[serde(default)]
     pub(super) client_crl: Option<PathBuf>,
+    /// How often these files are looked at for a change.
+    #[serde(default = "check_seconds")]
+    pub(super) check_seconds: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -149,6 +155,7 @@ impl File {
     fn check(&self) -> Result<(), String> {
         let connections = u64::try_from(self.max_connections).unwrap_or(u64::MAX);
         within("max_connections", connections, &CONNECTIONS)?;
+        within("tls.check_seconds", self.tls.check_seconds, &CHECKS)?;
         if let Some(cache) = &self.cache {
             within("cache.ttl_seconds", cache.ttl_seconds, &SECONDS)?;
         }
@@ -189,6 +196,10 @@ fn within(field: &str, value: u64, range: &RangeInclusive<u64>) -> Result<(), St
 
 fn max_connections() -> usize {
     512
+}
+
+fn check_seconds() -> u64 {
+    30
 }
 
 fn requests_per_minute() -> u32 {
@@ -233,6 +244,8 @@ mod tests {
             assert!(text.contains("max_connections"), "{text}");
         }
         for number in [0, u64::MAX] {
+            let text = refusal(|config| config["tls"]["check_seconds"] = json!(number));
+            assert!(text.contains("tls.check_seconds"), "{text}");
             let text = refusal(|config| config["cache"]["ttl_seconds"] = json!(number));
             assert!(text.contains("cache.ttl_seconds"), "{text}");
             let token = |config: &mut Value| {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
+use hyper::header::EXPECT;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::time::timeout;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::api::Refusal;
 use crate::crypto;
@@ -19,6 +20,9 @@ use crate::wrapper::{Digest, SigningScheme};
 
 /// Largest body. The largest that clients send is the checksum file of a snapshot, below a kilobyte.
 const BODY: usize = 64 * 1024;
+
+/// Of a body that is too large, this much is read and thrown away: a client that still sends when the connection ends never sees why.
+const DISCARDED: usize = 16 * 1024 * 1024;
 
 /// A body has to arrive in this time.
 const ARRIVAL: Duration = Duration::from_secs(10);
@@ -183,19 +187,50 @@ pub(super) async fn read(
     request: Request<Incoming>,
     size: &mut usize,
 ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let body = Limited::new(request.into_body(), BODY).collect();
-    match timeout(ARRIVAL, body).await {
-        Ok(Ok(body)) => {
-            let body = body.to_bytes();
-            *size = body.len();
-            Ok(Zeroizing::new(body.to_vec()))
-        }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Refusal::new(413, "request body too large"))
-        }
-        Ok(Err(_)) => Err(Refusal::new(400, "the request body cannot be read")),
+    let waits = request.headers().contains_key(EXPECT);
+    let body = request.into_body();
+    if waits && body.size_hint().lower() > BODY as u64 {
+        // Whoever asks before it sends is told before it sends.
+        return Err(too_large());
+    }
+    match timeout(ARRIVAL, collect(body, size)).await {
+        Ok(read) => read,
         Err(_) => Err(Refusal::new(408, "the request body did not arrive in time")),
     }
+}
+
+async fn collect(mut body: Incoming, size: &mut usize) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    // One allocation, so that growing leaves no copy behind unwiped.
+    let told = body
+        .size_hint()
+        .exact()
+        .and_then(|size| usize::try_from(size).ok());
+    let mut kept = Zeroizing::new(Vec::with_capacity(told.unwrap_or(BODY).min(BODY)));
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(Refusal::new(400, "the request body cannot be read"));
+        };
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        *size += data.len();
+        if *size > DISCARDED {
+            return Err(too_large());
+        }
+        if *size <= BODY {
+            kept.extend_from_slice(data);
+        } else {
+            kept.zeroize();
+        }
+    }
+    if *size > BODY {
+        return Err(too_large());
+    }
+    Ok(kept)
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(413, "request body too large").and_close()
 }
 
 /// The parser's own words are kept back: they may repeat a part of the body.

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use super::clients::expiry;
@@ -32,7 +32,7 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let chain = certificates(&files.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
-            .map_err(|_| refuse(&files.key, "holds no private key in PEM"))?;
+            .map_err(|error| unread(&files.key, "private key", error))?;
         let expires = chain.first().and_then(|leaf| expiry(leaf));
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -78,6 +78,11 @@ impl Tls {
         Self::load(&self.files, self.mandatory).map(Some)
     }
 
+    /// How often the files are to be looked at for a change.
+    pub(super) fn check_every(&self) -> Duration {
+        Duration::from_secs(self.files.check_seconds)
+    }
+
     pub(super) fn report(&self, metrics: &Metrics) {
         if let Some(expires) = self.expires {
             metrics.server_certificate(expires);
@@ -105,7 +110,7 @@ fn verifier(
     if let Some(path) = crl {
         let lists = CertificateRevocationListDer::pem_file_iter(path)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|_| refuse(path, "holds no revocation list in PEM"))?;
+            .map_err(|error| unread(path, "revocation list", error))?;
         if lists.is_empty() {
             return Err(refuse(path, "holds no revocation list in PEM"));
         }
@@ -119,7 +124,7 @@ fn verifier(
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let chain = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|_| refuse(path, "holds no certificate in PEM"))?;
+        .map_err(|error| unread(path, "certificate", error))?;
     if chain.is_empty() {
         return Err(refuse(path, "holds no certificate in PEM"));
     }
@@ -137,6 +142,14 @@ fn seen(files: &TlsFiles) -> Vec<Option<SystemTime>> {
             .ok()
     };
     all.map(|path| path.and_then(time)).collect()
+}
+
+/// Tells a file that cannot be read from one that holds something else.
+fn unread(path: &Path, what: &str, error: pem::Error) -> Error {
+    match error {
+        pem::Error::Io(error) => refuse(path, &error.to_string()),
+        _ => refuse(path, &format!("holds no {what} in PEM")),
+    }
 }
 
 fn refuse(path: &Path, reason: &str) -> Error {

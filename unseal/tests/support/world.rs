@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use landfast_unseal::aws::Limits;
@@ -179,6 +180,28 @@ impl World {
 
     pub fn url(&self, path: &str) -> String {
         format!("https://localhost:{}/v1/{path}", self.address.port())
+    }
+
+    /// A bare connection, of a client without a certificate.
+    pub async fn tls(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, ServerName};
+
+        let mut roots = rustls::RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(self.authority.pem().as_bytes()).expect("PEM");
+        roots.add(root).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = tokio::net::TcpStream::connect(self.address).await;
+        let name = ServerName::try_from("localhost").expect("a name");
+        tokio_rustls::TlsConnector::from(Arc::new(config))
+            .connect(name, stream.expect("connects"))
+            .await
+            .expect("a handshake")
     }
 
     pub fn audit(&self) -> Vec<Value> {
