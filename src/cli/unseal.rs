@@ -7,11 +7,12 @@ use clap::{Args, Subcommand};
 use landfast_unseal::aws::Limits;
 use landfast_unseal::local::LocalKey;
 use landfast_unseal::serve::{Options, Server};
-use landfast_unseal::{Class, Environment, ParseOptions, check, inspect, process, stanza};
+use landfast_unseal::{Class, Environment, Error, ParseOptions, check, inspect, process, stanza};
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use super::node::print;
 use crate::roles_anywhere;
 
 /// Unseal servers with AWS KMS, and look into seals
@@ -35,6 +36,11 @@ enum Command {
 ///
 /// SIGHUP reads the configuration anew; renewed TLS files are taken up by themselves.
 #[derive(Args)]
+#[command(after_help = "\
+Exit codes:
+  0  stopped by SIGTERM or SIGINT
+  1  a port cannot be had, or the server failed
+  2  the configuration, or a file that it names, cannot be used")]
 struct Serve {
     /// Configuration file (JSON)
     #[arg(long, value_name = "FILE")]
@@ -43,8 +49,14 @@ struct Serve {
 
 /// Try a seal stanza: credentials, identity, key, and a round trip, without touching a server
 ///
-/// Run it where the server runs, as its user and with its environment.
+/// Run it where the server runs, as its user and with its environment. The stanza comes from --config, from KEY=VALUE arguments, or from both.
 #[derive(Args)]
+#[command(after_help = "\
+Exit codes:
+  0  a server with this stanza would unseal
+  1  it would stay sealed: no credentials, a missing permission, an unusable key
+  2  the stanza, or a file that it names, cannot be used
+  3  AWS cannot be reached or throttles: try again later")]
 struct Check {
     /// The server's configuration file, for its `seal "awskms"` stanza
     #[arg(long, value_name = "FILE", required_unless_present = "values")]
@@ -59,6 +71,10 @@ struct Check {
 
 /// Say which key wrapped the seal's blobs in a copy of raft or file storage; no secret is read
 #[derive(Args)]
+#[command(after_help = "\
+Exit codes:
+  0  told
+  1  that is no storage, or it cannot be read")]
 struct Inspect {
     /// The storage folder, or the file vault.db of raft storage
     storage: PathBuf,
@@ -101,7 +117,11 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
             },
         )
         .await;
-        let server = server.map_err(|error| Failure::Failed(error.to_string()))?;
+        let server = server.map_err(|error| match &error {
+            Error::Listen { .. } => Failure::Failed(error.to_string()),
+            other if other.class() == Class::Config => Failure::Usage(error.to_string()),
+            _ => Failure::Failed(error.to_string()),
+        })?;
         if let Ok(address) = server.address() {
             eprintln!("landfast: listening on {address}");
         }
@@ -147,11 +167,11 @@ fn check(arguments: &Check) -> Result<(), Failure> {
         },
         Limits::default(),
     ))?;
-    if arguments.json {
-        println!("{}", check_json(&report));
+    print(&if arguments.json {
+        format!("{}\n", check_json(&report))
     } else {
-        print_check(&report);
-    }
+        check_text(&report)
+    })?;
     match report.verdict() {
         Ok(()) => Ok(()),
         Err(class) if class.is_transient() => Err(Failure::Unreachable(
@@ -164,18 +184,20 @@ fn check(arguments: &Check) -> Result<(), Failure> {
     }
 }
 
-fn print_check(report: &check::Report) {
+fn check_text(report: &check::Report) -> String {
+    let mut text = String::new();
     for warning in &report.warnings {
-        println!("warning          {warning}");
+        text += &format!("warning          {warning}\n");
     }
     for step in &report.steps {
-        let (mark, text) = match &step.outcome {
-            Ok(text) => ("ok    ", text),
-            Err((_, text)) => ("FAILED", text),
+        let (mark, said) = match &step.outcome {
+            Ok(said) => ("ok    ", said),
+            Err((_, said)) => ("FAILED", said),
         };
         let took = step.took.as_millis();
-        println!("{:<16} {mark} {took:>6} ms  {text}", step.name);
+        text += &format!("{:<16} {mark} {took:>6} ms  {said}\n", step.name);
     }
+    text
 }
 
 fn check_json(report: &check::Report) -> Value {
@@ -212,12 +234,11 @@ fn stanza_of(path: &std::path::Path) -> Result<BTreeMap<String, String>, Failure
 fn inspect(arguments: &Inspect) -> Result<(), Failure> {
     let report =
         inspect::storage(&arguments.storage).map_err(|error| Failure::Failed(error.to_string()))?;
-    if arguments.json {
-        println!("{}", inspect_json(&report));
+    print(&if arguments.json {
+        format!("{}\n", inspect_json(&report))
     } else {
-        print_inspect(&report);
-    }
-    Ok(())
+        inspect_text(&report)
+    })
 }
 
 fn inspect_json(report: &inspect::Report) -> Value {
@@ -237,35 +258,37 @@ fn inspect_json(report: &inspect::Report) -> Value {
     })
 }
 
-fn print_inspect(report: &inspect::Report) {
-    println!(
-        "seal type        {}",
+fn inspect_text(report: &inspect::Report) -> String {
+    let mut text = format!(
+        "seal type        {}\n",
         report.seal_type.as_deref().unwrap_or("none stored")
     );
     if let Some(kind) = &report.recovery_type {
-        println!("recovery type    {kind}");
+        text += &format!("recovery type    {kind}\n");
     }
     for entry in &report.entries {
-        println!("{}", entry.path);
+        text += &format!("{}\n", entry.path);
         match &entry.blob {
             Ok(facts) => {
-                println!(
-                    "  wrapped by     {}",
-                    facts
-                        .key_id
-                        .as_deref()
-                        .unwrap_or("a key that the blob does not name")
+                let key = match facts.key_id.as_deref() {
+                    Some(key) => key,
+                    None if report.is_of_shares() => "the key shares of its operators",
+                    None => "a key that the blob does not name",
+                };
+                text += &format!(
+                    "  wrapped by     {key}\n  layout         {}, {} bytes\n",
+                    facts.layout, facts.size
                 );
-                println!("  layout         {}, {} bytes", facts.layout, facts.size);
             }
-            Err(error) => println!("  cannot be read: {error}"),
+            Err(error) => text += &format!("  cannot be read: {error}\n"),
         }
     }
-    if report.entries.is_empty() {
-        println!(
-            "no entry of a seal: the server is not initialised, or its keys are split among people"
-        );
+    if report.is_of_shares() {
+        text += "no key service opens this server: its key is split among people\n";
+    } else if report.entries.is_empty() {
+        text += "no entry of a seal: the server is not initialised\n";
     }
+    text
 }
 
 fn init_key(arguments: &InitKey) -> Result<(), Failure> {
@@ -280,7 +303,5 @@ fn init_key(arguments: &InitKey) -> Result<(), Failure> {
 fn token() -> Result<(), Failure> {
     let (token, hash) =
         landfast_unseal::serve::new_token().map_err(|error| Failure::Failed(error.to_string()))?;
-    println!("token   {}", token.expose());
-    println!("sha256  {hash}");
-    Ok(())
+    print(&format!("token   {}\nsha256  {hash}\n", token.expose()))
 }

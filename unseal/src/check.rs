@@ -1,13 +1,15 @@
 //! A dry run of a seal: everything that a server would need, tried once and told in words.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::aws::{AwsKms, Limits, Session};
+use crate::aws::{AwsKms, KeyFacts, Limits, Session};
 use crate::config::{AwsConfig, Environment, ParseOptions};
 use crate::envelope::Envelope;
-use crate::error::{Class, Error};
+use crate::error::{Class, Error, ServiceError};
+use crate::local::LocalKey;
 use crate::wrapper::Wrapper;
 
 /// What was tried, and how it went.
@@ -65,7 +67,7 @@ impl Report {
     }
 }
 
-/// Tries an awskms stanza: configuration, credentials, identity, key, Encrypt, Decrypt.
+/// Tries an awskms stanza: configuration, credentials, identity, key, Encrypt, Decrypt. Of one with a key file: the file, and the same round trip.
 pub async fn awskms(
     stanza: &BTreeMap<String, String>,
     environment: &Environment,
@@ -73,6 +75,13 @@ pub async fn awskms(
     limits: Limits,
 ) -> Report {
     let mut report = Report::default();
+    if let Some(file) = LocalKey::of_stanza(stanza).transpose() {
+        let checked = report.run("stanza", async { file }, |_| "can be used".to_owned());
+        if let Some(path) = checked.await {
+            key_file(&mut report, &path).await;
+        }
+        return report;
+    }
     let config = async { AwsConfig::parse(stanza, environment, options) };
     let Some(mut config) = report
         .run("stanza", config, |_| "can be used".to_owned())
@@ -110,7 +119,7 @@ pub async fn awskms(
     }
     let Some(key) = key else { return report };
     let kms = AwsKms::new(session, Some(key));
-    let say = |facts: &crate::aws::KeyFacts| {
+    let say = |facts: &KeyFacts| {
         let regions = if facts.multi_region {
             ", multi-Region"
         } else {
@@ -118,27 +127,75 @@ pub async fn awskms(
         };
         format!("{} is {}{regions}", facts.arn, facts.state)
     };
-    report.run("look up the key", kms.describe(), say).await;
+    let looked_up = async { usable(kms.describe().await?) };
+    report.run("look up the key", looked_up, say).await;
     let seal = Envelope::new(kms, "awskms", BTreeMap::new()).strict_key(strict);
+    round_trip(&mut report, &seal).await;
+    report
+}
+
+async fn key_file(report: &mut Report, path: &Path) {
+    let load = async { Ok(LocalKey::load(path)?.into_seal()) };
+    let say = |seal: &Envelope<LocalKey>| format!("{} holds {}", path.display(), seal.key_id());
+    if let Some(seal) = report.run("key file", load, say).await {
+        report.warnings.push(
+            "the seal's key lies in a file on this machine: that protects against nothing but a lost copy of the storage, and is meant for tests"
+                .to_owned(),
+        );
+        round_trip(report, &seal).await;
+    }
+}
+
+/// Refuses a key that AWS KMS knows and would not use.
+fn usable(facts: KeyFacts) -> Result<KeyFacts, Error> {
+    // While it is updated, a key works.
+    if matches!(facts.state.as_str(), "Enabled" | "Updating") {
+        return Ok(facts);
+    }
+    let due = facts.deletion.map(|at| format!(", due {}", time(at)));
+    let next_step = match facts.state.as_str() {
+        "Disabled" => "enable the key in AWS KMS",
+        "PendingDeletion" | "PendingReplicaDeletion" => {
+            "cancel the deletion and enable the key: what it wrapped is lost otherwise"
+        }
+        "PendingImport" => "import the key material",
+        _ => "look at the key in AWS KMS",
+    };
+    Err(Error::from(ServiceError {
+        class: Class::Refused,
+        operation: "DescribeKey",
+        message: format!(
+            "the key cannot be used in this state{}",
+            due.unwrap_or_default()
+        ),
+        code: facts.state,
+        key: Some(facts.arn),
+        region: None,
+        endpoint: None,
+        principal: None,
+        next_step: Some(next_step.to_owned()),
+        attempts: 1,
+    }))
+}
+
+async fn round_trip(report: &mut Report, seal: &impl Wrapper) {
     let blob = report
         .run("encrypt", seal.encrypt(b"landfast", b""), |blob| {
             format!("by {}", blob.key_id().unwrap_or_default())
         })
         .await;
-    if let Some(blob) = blob {
-        let decrypt = async {
-            let opened = seal.decrypt(&blob, b"").await?;
-            if opened.expose() == b"landfast" {
-                Ok(())
-            } else {
-                Err(Error::Authentication)
-            }
-        };
-        report
-            .run("decrypt", decrypt, |()| "the same came back".to_owned())
-            .await;
-    }
+    let Some(blob) = blob else { return };
+    let decrypt = async {
+        let opened = seal.decrypt(&blob, b"").await?;
+        if opened.expose() == b"landfast" {
+            Ok(())
+        } else {
+            Err(Error::Authentication)
+        }
+    };
     report
+        .run("decrypt", decrypt, |()| "the same came back".to_owned())
+        .await;
 }
 
 fn time(at: std::time::SystemTime) -> String {

@@ -193,6 +193,11 @@ const OF_THE_SERVER: [&str; 6] = [
     "purpose",
 ];
 
+/// Whether the server takes this key out of the stanza before a seal sees it.
+pub(crate) fn is_of_the_server(key: &str) -> bool {
+    OF_THE_SERVER.contains(&key)
+}
+
 impl AwsConfig {
     /// Reads a stanza.
     ///
@@ -300,7 +305,7 @@ impl<'a> Reader<'a> {
     fn warn_about_unknown_keys(&mut self) {
         for key in self.stanza.keys() {
             let mut known = KNOWN.iter().chain(&roles_anywhere::KEYS);
-            if known.any(|known| known == key) || OF_THE_SERVER.contains(&key.as_str()) {
+            if known.any(|known| known == key) || is_of_the_server(key) {
                 continue;
             }
             let known = KNOWN.iter().chain(&roles_anywhere::KEYS);
@@ -527,6 +532,14 @@ fn check_endpoint(key: &str, url: &str, warnings: &mut Vec<String>) -> Result<St
     };
     if authority.as_str().contains('@') {
         return refuse("it must not hold a user or password");
+    }
+    let has_port = !authority.as_str().ends_with(authority.host());
+    if has_port && authority.port_u16().is_none_or(|port| port == 0) {
+        return refuse("its port is not a number from 1 to 65535");
+    }
+    // The parser drops a fragment without a word.
+    if uri.query().is_some() || url.contains('#') {
+        return refuse("it must not have a query or a fragment");
     }
     match uri.scheme_str() {
         Some("https") => {}

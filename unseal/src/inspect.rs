@@ -17,8 +17,17 @@ mod bolt;
 const WRAPPED: [&str; 2] = ["core/hsm/barrier-unseal-keys", "core/recovery-key"];
 const PLAIN: [&str; 2] = ["core/seal-config", "core/recovery-config"];
 
+/// What starts a gzip file (RFC 1952).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The seal type of a server whose key is split among people.
+const SHARES: &str = "shamir";
+
 /// Larger files are no storage entry of a seal.
 const ENTRY_LIMIT: u64 = 1 << 20;
+
+/// The layout of what key shares open.
+const BY_SHARES: &str = "encrypted by the key that the key shares make";
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -43,12 +52,19 @@ pub struct Entry {
 /// What a blob says of itself.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// The key that wrapped it: for AWS KMS its ARN.
+    /// The key that wrapped it: for AWS KMS its ARN. `None` when the blob does not name it, as with key shares.
     pub key_id: Option<String>,
     /// How it was wrapped, in words.
     pub layout: &'static str,
     /// Bytes stored.
     pub size: usize,
+}
+
+impl Report {
+    /// Whether people open the seal with their key shares, and no key service does.
+    pub fn is_of_shares(&self) -> bool {
+        self.seal_type.as_deref() == Some(SHARES)
+    }
 }
 
 /// Looks into a storage: the folder of raft or file storage, or the file `vault.db` of the former.
@@ -98,6 +114,13 @@ pub fn blob(bytes: &[u8]) -> Result<Facts, Error> {
 
 fn raft(path: &Path) -> Result<Report, Error> {
     let bytes = fs::read(path).map_err(|error| refuse(path, &error.to_string()))?;
+    if bytes.starts_with(&GZIP) {
+        return Err(refuse(
+            path,
+            "is compressed, as a raft snapshot is, which is not looked into: give the storage folder of a server, or of one that the snapshot was \
+             restored to",
+        ));
+    }
     let database = bolt::Database::open(&bytes)
         .ok_or_else(|| refuse(path, "is not a raft storage database, or is damaged"))?;
     Ok(report(|name| {
@@ -110,16 +133,25 @@ fn report(read: impl Fn(&str) -> Result<Option<Vec<u8>>, Error>) -> Report {
         let config: Value = serde_json::from_slice(&read(name).ok()??).ok()?;
         Some(config.get("type")?.as_str()?.to_owned())
     };
+    let seal_type = kind(PLAIN[0]);
+    let shares = seal_type.as_deref() == Some(SHARES);
     let entry = |path: &'static str| {
         let found = read(path).map_err(|error| error.to_string()).transpose()?;
-        let facts = |bytes: Vec<u8>| blob(&bytes).map_err(|error| error.to_string());
+        let facts = |bytes: Vec<u8>| {
+            let mut facts = blob(&bytes).map_err(|error| error.to_string())?;
+            // Such a blob looks like one of a key service that was not named.
+            if shares && facts.key_id.is_none() {
+                facts.layout = BY_SHARES;
+            }
+            Ok(facts)
+        };
         Some(Entry {
             path,
             blob: found.and_then(facts),
         })
     };
     Report {
-        seal_type: kind(PLAIN[0]),
+        seal_type,
         recovery_type: kind(PLAIN[1]),
         entries: WRAPPED.into_iter().filter_map(entry).collect(),
     }

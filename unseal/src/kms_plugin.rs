@@ -14,7 +14,6 @@
 //! With `local_key_file` and nothing else in the stanza, the key comes from a file instead ([`crate::local`]).
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -34,9 +33,6 @@ mod external;
 /// Variable by which the operator of a server lets External Keys configurations use the server's own AWS identity. It belongs in
 /// the `env` list of the plugin stanza.
 pub const SHARE_IDENTITY: &str = "LANDFAST_EXTERNAL_KEYS_USE_SERVER_IDENTITY";
-
-/// Stanza key of the local wrapper.
-const LOCAL_KEY_FILE: &str = "local_key_file";
 
 /// The plugin.
 #[derive(Debug)]
@@ -75,17 +71,12 @@ impl KmsPlugin {
         options: &WrapperOptions,
         stanza: &Stanza,
     ) -> Result<Box<dyn Wrapper>, Error> {
-        if let Some(path) = stanza.0.get(LOCAL_KEY_FILE) {
-            if let Some(other) = stanza.0.keys().find(|key| *key != LOCAL_KEY_FILE) {
-                return Err(Error::Config(format!(
-                    "{other} has no meaning together with {LOCAL_KEY_FILE}"
-                )));
-            }
+        if let Some(path) = LocalKey::of_stanza(&stanza.0)? {
             tracing::warn!(
                 "the seal's key lies in a file on this machine: that protects against nothing but a lost copy of the storage, and is meant \
                  for tests"
             );
-            return Ok(Box::new(LocalKey::load(Path::new(path))?.into_seal()));
+            return Ok(Box::new(LocalKey::load(&path)?.into_seal()));
         }
         let author = if options.allow_environment {
             Author::Operator

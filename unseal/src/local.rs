@@ -7,17 +7,21 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::config;
 use crate::crypto;
 use crate::envelope::Envelope;
 use crate::error::{Class, Error, ServiceError};
 use crate::secret::Secret;
 use crate::wrapper::{Context, KeyEncryptionKey, WrappedKey};
+
+/// Stanza key of the local wrapper.
+const STANZA_KEY: &str = "local_key_file";
 
 /// The seal type of the local wrapper.
 pub const KIND: &str = "landfast-local";
@@ -87,6 +91,23 @@ impl LocalKey {
             return Err(refuse("is damaged: its key is not 32 bytes long"));
         }
         Ok(Self::new(material))
+    }
+
+    /// The key file that a stanza names, if it is one of the local wrapper.
+    ///
+    /// # Errors
+    /// The stanza has other keys too, which would have no meaning.
+    pub fn of_stanza(stanza: &BTreeMap<String, String>) -> Result<Option<PathBuf>, Error> {
+        let Some(path) = stanza.get(STANZA_KEY) else {
+            return Ok(None);
+        };
+        let other = |key: &&String| *key != STANZA_KEY && !config::is_of_the_server(key);
+        match stanza.keys().find(other) {
+            Some(other) => Err(Error::Config(format!(
+                "{other} has no meaning together with {STANZA_KEY}"
+            ))),
+            None => Ok(Some(PathBuf::from(path))),
+        }
     }
 
     /// The seal over this key.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::fake_aws::Fault;
-use super::host::fake;
+use super::host::{Host, fake, seal};
 use super::server::UnsealServer;
 use crate::support::{Client, Release, terminate, until};
 
@@ -170,4 +170,62 @@ fn three_nodes_restart_one_by_one_through_an_outage() {
         "shared"
     );
     assert_eq!(fake.take_operations(), [""; 0], "all from the cache");
+}
+
+/// A node that joins proves that it can decrypt what the leader encrypted: both by the plugin.
+#[test]
+fn a_follower_joins_with_the_plugin_as_its_seal() {
+    let fake = fake();
+    let host = Host::new();
+    let stanzas = format!(
+        "plugin_directory = {:?}\n{}{}",
+        host.dir().join("plugins"),
+        host.plugin(""),
+        seal(&fake, "")
+    );
+    let mut nodes = ["one", "two"].map(Node::new);
+    let leader = nodes[0].address();
+    nodes[0].start(&stanzas, &leader);
+    until("the first node answers", LIMIT, || nodes[0].status());
+    let body = json!({"recovery_shares": 1, "recovery_threshold": 1});
+    let reply = Client::new(&leader, "").call("PUT", "sys/init", Some(body));
+    let reply = reply.ok().body;
+    let token = reply["root_token"].as_str().expect("a root token");
+    nodes[0].await_unsealed();
+    let client = Client::new(&leader, token);
+    until("an active node", LIMIT, || {
+        let reply = client.try_call("GET", "sys/health", None).ok()?;
+        (reply.status == 200).then_some(())
+    });
+    client.write("sys/mounts/kv", json!({"type": "kv"})).ok();
+    client.write("kv/secret", json!({"value": "shared"})).ok();
+
+    fake.take_operations();
+    nodes[1].start(&stanzas, &leader);
+    nodes[1].await_unsealed();
+    let calls = fake.take_operations();
+    let count = |name: &str| calls.iter().filter(|call| *call == name).count();
+    assert!(
+        count("Encrypt") >= 1 && count("Decrypt") >= 2,
+        "the challenge and the root key: {calls:?}"
+    );
+    let servers = || {
+        client.read("sys/storage/raft/configuration").ok().body["data"]["config"]["servers"]
+            .as_array()
+            .map(Vec::len)
+    };
+    until("two members", LIMIT, || {
+        (servers() == Some(2)).then_some(())
+    });
+    assert_eq!(nodes[1].status().expect("a status")["type"], "awskms");
+
+    // It has the data, and comes back by its own seal.
+    nodes[1].stop();
+    nodes[1].start(&stanzas, &leader);
+    nodes[1].await_unsealed();
+    let follower = Client::new(&nodes[1].address(), token);
+    until("the secret", LIMIT, || {
+        let reply = follower.try_call("GET", "kv/secret", None).ok()?;
+        (reply.body["data"]["value"] == "shared").then_some(())
+    });
 }

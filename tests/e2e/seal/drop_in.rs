@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fake_aws::{Fault, MULTI_REGION_KEY, OTHER_KEY, REGION, UNSEAL_KEY, arn};
+use super::fake_aws::{Call, Fault, MULTI_REGION_KEY, OTHER_KEY, REGION, UNSEAL_KEY, arn};
 use super::host::{Host, alive, fake, kill, seal, seal_by};
 use crate::support::{Release, until};
 
@@ -107,6 +107,26 @@ fn a_killed_plugin_comes_back_and_a_killed_server_leaves_none() {
     host.crash();
     until("no orphan", Duration::from_secs(10), || {
         (!alive(after[0])).then_some(())
+    });
+}
+
+/// The server waits for the plugin, the plugin for AWS KMS, and the server dies.
+#[test]
+fn a_server_that_is_killed_while_its_seal_opens_leaves_no_plugin() {
+    let fake = fake();
+    let mut host = Host::new();
+    fake.fail("*", Fault::Hang, usize::MAX);
+    host.start_unheard(Release::Current, &(host.plugin("") + &seal(&fake, "")));
+    until("the look-up of the key", Duration::from_secs(20), || {
+        let asked = |call: &Call| call.operation == "DescribeKey";
+        fake.calls().iter().any(asked).then_some(())
+    });
+    let plugins = host.plugins();
+    assert_eq!(plugins.len(), 1, "{plugins:?}");
+    host.crash();
+    // Well before the plugin's own limits would end what it is about.
+    until("no orphan", Duration::from_secs(2), || {
+        (!alive(plugins[0])).then_some(())
     });
 }
 

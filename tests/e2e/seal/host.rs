@@ -1,7 +1,7 @@
 //! A server on raft storage whose seal changes between its starts.
 
 use std::future::Future;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(super) fn fake() -> FakeAws {
 /// Storage, plugin directory, and the server that runs on them at the moment.
 pub(super) struct Host {
     dir: TempDir,
+    /// What the storage stanza says: `raft` or `file`.
+    storage: &'static str,
     child: Option<Child>,
     address: String,
     pub(super) token: String,
@@ -43,11 +45,19 @@ impl Host {
     pub(super) fn new() -> Self {
         Self {
             dir: directory(),
+            storage: "raft",
             child: None,
             address: String::new(),
             token: String::new(),
             recovery_key: String::new(),
         }
+    }
+
+    /// On file storage, which the previous release still has; in the folder `file`.
+    pub(super) fn on_files() -> Self {
+        let mut host = Self::new();
+        host.storage = "file";
+        host
     }
 
     /// The plugin stanza that makes the binary under test the seal `awskms`, with lines to add.
@@ -71,6 +81,20 @@ impl Host {
         let (child, address) = start(&self.dir, |port| self.prepare(release, stanzas, port));
         self.child = Some(child);
         self.address = address;
+    }
+
+    /// Starts a server without waiting for anything; it cannot be asked.
+    pub(super) fn start_unheard(&mut self, release: Release, stanzas: &str) {
+        let (mut command, config) = self.prepare(release, stanzas, 1);
+        std::fs::write(self.dir.path().join("server.hcl"), config)
+            .expect("a file in a folder of ours");
+        let child = command
+            .env("HOME", self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.child = Some(child.expect("the server's binary can be started"));
     }
 
     /// Starts a server that is to refuse, and returns what it said.
@@ -105,10 +129,16 @@ impl Host {
     }
 
     fn prepare(&self, release: Release, stanzas: &str, port: u16) -> (Command, String) {
-        let raft = self.dir.path().join("raft");
-        std::fs::create_dir_all(&raft).expect("a folder of ours");
+        let kind = self.storage;
+        let folder = self.dir.path().join(kind);
+        std::fs::create_dir_all(&folder).expect("a folder of ours");
+        let node = if kind == "raft" {
+            "node_id = \"one\""
+        } else {
+            ""
+        };
         let config = format!(
-            "storage \"raft\" {{\n  path = {raft:?}\n  node_id = \"one\"\n}}\n\
+            "storage {kind:?} {{\n  path = {folder:?}\n  {node}\n}}\n\
              listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}}\n\
              api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"https://127.0.0.1:{}\"\n\
              plugin_directory = {:?}\n{stanzas}\n",

@@ -12,6 +12,8 @@ mod host;
 mod life;
 mod migration;
 mod roles_anywhere;
+mod seal_settings;
 mod sealed_keys;
 mod server;
 mod stand_in;
+mod tools;

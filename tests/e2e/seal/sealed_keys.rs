@@ -21,7 +21,7 @@ const BOUND: Duration = Duration::from_secs(20);
 const RECOVERY: Duration = Duration::from_secs(20);
 
 /// A server with a mount `pki` that knows the way to the stand-in.
-fn server(fake: &FakeAws) -> Server {
+pub(super) fn server(fake: &FakeAws) -> Server {
     let server = Server::raft(Release::Current, "raw_storage_endpoint = true\n");
     server.register(PLUGIN_NAME, "");
     mount(&server, fake, "pki");
@@ -40,13 +40,13 @@ fn connect(client: &Client, fake: &FakeAws, path: &str) {
     client.write(&format!("{path}/config/kms"), settings).ok();
 }
 
-fn seal_by(client: &Client, path: &str, key: &str) {
+pub(super) fn seal_by(client: &Client, path: &str, key: &str) {
     let settings = json!({"type": "awskms", "kms_key_id": key});
     client.write(&format!("{path}/config/seal"), settings).ok();
 }
 
 /// A root and a role that admits every name; answers with the private key in DER and the certificate.
-fn root(client: &Client, path: &str, kind: &str) -> (Vec<u8>, String) {
+pub(super) fn root(client: &Client, path: &str, kind: &str) -> (Vec<u8>, String) {
     let made = client
         .write(
             &format!("{path}/root/generate/exported"),
@@ -69,7 +69,7 @@ fn issue(client: &Client, path: &str) -> crate::support::Reply {
 }
 
 /// Runs a migration to its end.
-fn migrate(client: &Client, path: &str) -> Value {
+pub(super) fn migrate(client: &Client, path: &str) -> Value {
     client
         .write(&format!("{path}/seal/migrate"), json!({}))
         .ok();

@@ -224,6 +224,21 @@ impl UnsealServer {
         )
     }
 
+    /// The certificate that it shows, in PEM.
+    fn shown(&self) -> String {
+        let output = Command::new("openssl")
+            .args(["s_client", "-connect", &format!("127.0.0.1:{}", self.port)])
+            .args(["-cert", &self.file("client.pem")])
+            .args(["-key", &self.file("client.key")])
+            .stdin(Stdio::null())
+            .output()
+            .expect("openssl runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let begin = said.find("-----BEGIN").expect("a certificate");
+        let end = said.find("-----END").expect("a certificate");
+        said[begin..end].to_owned()
+    }
+
     fn audit(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("audit.log")).unwrap_or_default()
     }
@@ -399,64 +414,6 @@ fn stock_openbao_signs_with_aws_keys_through_it() {
     assert!(fake.take_operations().contains(&"Sign".to_owned()));
 }
 
-#[test]
-fn the_tools_tell_what_a_stanza_and_a_storage_are_worth() {
-    let fake = fake();
-    let mut host = Host::new();
-    let stanza = super::host::seal(&fake, "");
-    host.start(Release::Current, &(host.plugin("") + &stanza));
-    host.init();
-    host.stop();
-    let run = |arguments: &[&str]| {
-        let output = Command::new(BINARY)
-            .env_clear()
-            .arg("unseal")
-            .args(arguments)
-            .output()
-            .expect("the binary under test runs");
-        let said = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        (output.status.code(), said)
-    };
-    let path = |name: &str| host.dir().join(name).display().to_string();
-    let (code, said) = run(&["inspect", &path("raft")]);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said.matches(&arn(REGION, UNSEAL_KEY)).count(), 2, "{said}");
-    assert!(said.contains("seal type        awskms"), "{said}");
-
-    let (code, said) = run(&["check", "--config", &path("server.hcl")]);
-    assert!(
-        code == Some(0) && said.contains("the same came back"),
-        "{said}"
-    );
-    fake.deny(ACCESS_KEY, "Decrypt");
-    let (code, said) = run(&["check", "--config", &path("server.hcl")]);
-    assert!(
-        code == Some(1) && said.contains("allow kms:Decrypt"),
-        "{said}"
-    );
-    let (code, _) = run(&[
-        "check",
-        "--config",
-        &path("server.hcl"),
-        "endpoint=http://127.0.0.1:1",
-    ]);
-    assert_eq!(code, Some(3));
-    let (code, said) = run(&["check", "kms_key_id=alias/x", "region=Nowhere!"]);
-    assert!(code == Some(2) && !said.contains("secret_key"), "{said}");
-
-    let key = path("local.key");
-    assert_eq!(run(&["init-key", &key]).0, Some(0));
-    assert_eq!(
-        run(&["init-key", &key]).0,
-        Some(1),
-        "an existing file stays"
-    );
-}
-
 /// Renewed files of the server, its clients' CA and the list of revoked certificates, below a running host.
 #[test]
 fn renewed_tls_files_are_taken_up_without_a_restart() {
@@ -466,32 +423,11 @@ fn renewed_tls_files_are_taken_up_without_a_restart() {
     host.start(Release::Current, &server.by_certificate(""));
     host.init();
     let pid = server.child.as_ref().expect("a running server").id();
-    let shown = |server: &UnsealServer| {
-        let output = Command::new("openssl")
-            .args([
-                "s_client",
-                "-connect",
-                &format!("127.0.0.1:{}", server.port),
-            ])
-            .args([
-                "-cert",
-                &server.file("client.pem"),
-                "-key",
-                &server.file("client.key"),
-            ])
-            .stdin(Stdio::null())
-            .output()
-            .expect("openssl runs");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let begin = said.find("-----BEGIN").expect("a certificate");
-        let end = said.find("-----END").expect("a certificate");
-        said[begin..end].to_owned()
-    };
-    let before = shown(&server);
+    let before = server.shown();
     server.issue("server", SanType::IpAddress([127, 0, 0, 1].into()));
     server.reload();
     until("the new certificate", RECOVERY, || {
-        (shown(&server) != before).then_some(())
+        (server.shown() != before).then_some(())
     });
     assert_eq!(host.client().read("sys/storage/raft/snapshot").status, 200);
 
@@ -506,6 +442,27 @@ fn renewed_tls_files_are_taken_up_without_a_restart() {
         "{said}"
     );
     assert_eq!(server.child.as_ref().expect("a running server").id(), pid);
+}
+
+#[test]
+fn renewed_tls_files_are_taken_up_by_themselves() {
+    let fake = fake();
+    let server = UnsealServer::start_with(&fake, |config| {
+        config["tls"]["check_seconds"] = json!(1);
+    });
+    let first = server.shown();
+    server.issue("server", SanType::IpAddress([127, 0, 0, 1].into()));
+    let second = until("the new certificate", Duration::from_secs(10), || {
+        Some(server.shown()).filter(|shown| *shown != first)
+    });
+    // Files that cannot be used change nothing, and good ones after them do.
+    server.write("server.pem", "not yet written");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(server.shown(), second);
+    server.issue("server", SanType::IpAddress([127, 0, 0, 1].into()));
+    until("the next certificate", Duration::from_secs(10), || {
+        (server.shown() != second).then_some(())
+    });
 }
 
 #[test]

@@ -512,6 +512,12 @@ fn bad_values_are_refused_before_anything_is_called() {
             "https://user:pw@kms.example.com",
             "user or password",
         ),
+        ("endpoint", "https://kms.example.com:99999", "its port"),
+        ("endpoint", "https://kms.example.com:", "its port"),
+        ("endpoint", "https://[::1]:0", "its port"),
+        ("sts_endpoint", "https://kms.example.com:0", "its port"),
+        ("endpoint", "https://kms.example.com/?a=b", "a query"),
+        ("endpoint", "https://kms.example.com/#a", "a fragment"),
         ("strict_key", "maybe", "true or false"),
         ("kms_key_id", "alias/", "does not name"),
     ] {
