@@ -6,14 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use landfast_pki::{Certificate, Name};
+use landfast_pki::Certificate;
+use landfast_pki::anchor::tags::{self, attributes};
 
 /// STS takes at most this many session tags.
 pub const MAX_TAGS: usize = 50;
-/// STS takes tag keys of at most this many characters.
-pub const MAX_KEY: usize = 128;
-/// STS takes tag values of at most this many characters.
-pub const MAX_VALUE: usize = 256;
 
 /// The parts of a certificate that become tags, in certificate order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,19 +112,9 @@ impl Facts {
     /// only the first counts.
     pub fn tags(&self) -> BTreeMap<String, String> {
         let mut tags = BTreeMap::new();
-        let mut add = |prefix: &str, attributes: &[(String, String)]| {
-            for (name, value) in attributes {
-                tags.entry(format!("{prefix}/{name}"))
-                    .and_modify(|joined: &mut String| {
-                        joined.push('/');
-                        joined.push_str(value);
-                    })
-                    .or_insert_with(|| value.clone());
-            }
-        };
-        add("x509Subject", &self.subject);
-        add("x509Issuer", &self.issuer);
-        add("x509SAN/Name", &self.directory_name);
+        tags::add(&mut tags, "x509Subject", &self.subject);
+        tags::add(&mut tags, "x509Issuer", &self.issuer);
+        tags::add(&mut tags, "x509SAN/Name", &self.directory_name);
         for (kind, names) in [("DNS", &self.dns), ("URI", &self.uris)] {
             if let Some(first) = names.first() {
                 tags.insert(format!("x509SAN/{kind}"), first.clone());
@@ -155,15 +142,7 @@ impl Facts {
         let mut bad: Vec<BadTag> = tags
             .iter()
             .filter_map(|(key, value)| {
-                let reason = if key.chars().count() > MAX_KEY {
-                    "the key is longer than 128 characters"
-                } else if value.chars().count() > MAX_VALUE {
-                    "the value is longer than 256 characters"
-                } else if !value.chars().all(allowed_in_tag) {
-                    "the value holds a character other than letters, digits, blanks and _ . : / = + - @"
-                } else {
-                    return None;
-                };
+                let reason = tags::problem(key, value)?;
                 Some(BadTag {
                     key: key.clone(),
                     reason,
@@ -201,44 +180,6 @@ pub fn is_session_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
-}
-
-/// Attribute short names as Roles Anywhere writes them, with values; an
-/// attribute without a short name keeps its OID.
-fn attributes(name: &Name) -> Vec<(String, String)> {
-    name.rdns()
-        .into_iter()
-        .flatten()
-        .map(|attribute| {
-            let oid = attribute.oid.to_string();
-            let short = SHORT_NAMES
-                .iter()
-                .find(|(known, _)| *known == oid)
-                .map_or(oid.as_str(), |(_, short)| short);
-            (short.to_owned(), attribute.value)
-        })
-        .collect()
-}
-
-/// RFC 4519 attribute types by OID.
-const SHORT_NAMES: [(&str, &str); 13] = [
-    ("2.5.4.3", "CN"),
-    ("2.5.4.4", "SN"),
-    ("2.5.4.5", "SERIALNUMBER"),
-    ("2.5.4.6", "C"),
-    ("2.5.4.7", "L"),
-    ("2.5.4.8", "ST"),
-    ("2.5.4.9", "STREET"),
-    ("2.5.4.10", "O"),
-    ("2.5.4.11", "OU"),
-    ("2.5.4.12", "T"),
-    ("2.5.4.42", "GN"),
-    ("0.9.2342.19200300.100.1.1", "UID"),
-    ("0.9.2342.19200300.100.1.25", "DC"),
-];
-
-fn allowed_in_tag(c: char) -> bool {
-    c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)
 }
 
 #[cfg(test)]

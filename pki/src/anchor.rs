@@ -6,6 +6,7 @@
 //! must therefore be in the anchor itself; a root alone does not do.
 
 mod forms;
+pub mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -145,7 +146,7 @@ pub fn check(certificates: &[Certificate], now: Timestamp) -> Report {
     check_against(certificates, Expectations::default(), now)
 }
 
-/// Checks the certificates of an anchor (rules CA-01 to CA-10).
+/// Checks the certificates of an anchor (rules CA-01 to CA-10, and EE-09 as far as it is about the issuer).
 pub fn check_against(
     certificates: &[Certificate],
     expected: Expectations<'_>,
@@ -263,6 +264,12 @@ fn check_one(certificate: &Certificate, now: Timestamp, report: &mut Report) {
             format!("{name}: ends in {days} days; a root generated without ttl gets the mount's default lease, not its maximum"),
         );
     }
+    if let Some((key, reason)) = tags::refused(certificate.subject()) {
+        report.warn(
+            EE_09,
+            format!("the name {name} cannot become the session tag {key}: {reason}; sessions fail unless the profile's attribute mappings leave it out"),
+        );
+    }
 }
 
 /// Reads a PEM bundle as people have it: text around the blocks, CRLF, repetitions and private
@@ -330,3 +337,4 @@ const CA_07: &str = "CA-07";
 const CA_08: &str = "CA-08";
 const CA_09: &str = "CA-09";
 const CA_10: &str = "CA-10";
+const EE_09: &str = "EE-09";

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use landfast_node::tags::Facts;
 use landfast_node::vault::{Config, Vault, VaultError, token_from_environment};
 use landfast_pki::anchor::{
     self, Anchor, Content, Expectations, Form, Notification, Report, SelectError,
@@ -223,9 +222,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         for warning in &report.warnings {
             eprintln!("warning: {}: {}", warning.rule, warning.text);
         }
-        for warning in untaggable(&certificates) {
-            eprintln!("warning: {warning}");
-        }
     }
     match &arguments.output {
         Some(path) => replace(path, &text).map_err(|error| Failure::file(path, &error)),
@@ -341,29 +337,6 @@ fn from_file(path: &Path, which: Which) -> Result<Found, Failure> {
         chain: found,
         report,
     })
-}
-
-/// Names of CAs that no session tag can carry: as issuers they become tags, and
-/// every session under them fails unless the profile's mappings leave them out.
-fn untaggable(certificates: &[Certificate]) -> Vec<String> {
-    let tags = |ca: &Certificate| {
-        let issuer = Facts::of(ca).subject;
-        let facts = Facts {
-            issuer,
-            ..Facts::default()
-        };
-        facts.bad_tags().into_iter().next()
-    };
-    let bad = certificates.iter().filter_map(|ca| Some((ca, tags(ca)?)));
-    bad.map(|(ca, tag)| {
-        format!(
-            "EE-09: the name {} cannot become the session tag {}: {}; sessions fail unless the profile's attribute mappings leave it out",
-            ca.subject(),
-            tag.key,
-            tag.reason
-        )
-    })
-    .collect()
 }
 
 /// One line for each rule that is broken, with what to do.

@@ -315,6 +315,28 @@ fn what_aws_would_refuse_is_refused_first() {
 }
 
 #[test]
+fn a_ca_whose_name_no_session_can_carry_is_warned_of() {
+    let (server, _) = server_with("pki", PLUGIN_NAME, "ec");
+    let root = json!({"common_name": "nodes (2031)", "issuer_name": "odd", "key_type": "ec", "ttl": "87600h"});
+    let client = server.client();
+    client.write("pki/root/generate/internal", root).ok();
+    let told = client.read("pki/issuer/odd/trust-anchor").ok().warnings();
+    let told: Vec<_> = told
+        .iter()
+        .filter(|text| text.starts_with("EE-09: "))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("x509Issuer/CN"), "{told:?}");
+    assert!(client.read("pki/trust-anchor").ok().warnings().is_empty());
+
+    // The command says the same, from the same rule.
+    let output = exported(&server, &["--issuer", "odd"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains(told[0].as_str()));
+    let output = exported(&server, &["--issuer", "odd", "--json"]);
+    assert!(text(&output).contains("\"EE-09\""));
+}
+
+#[test]
 fn a_file_works_without_a_server_and_loses_its_key() {
     let (server, _) = server_with("pki", PLUGIN_NAME, "ec");
     let openssl = Openssl::new();

@@ -63,6 +63,28 @@ fn keys_and_times() {
 }
 
 #[test]
+fn a_name_that_no_session_tag_can_carry() {
+    for name in ["nodes (2031)", "Nodes, 1"] {
+        let root = testing::root(name, "ec", 256).certificate;
+        let report = check(&[root], testing::now());
+        assert!(report.is_usable(), "{name}");
+        let said = report.warnings.iter().find(|one| one.rule == "EE-09");
+        let said = &said.expect("a warning").text;
+        assert!(
+            said.contains("x509Issuer/CN: the value holds a character other than"),
+            "{said}"
+        );
+    }
+    assert_eq!(tags::problem("k", &"n".repeat(256)), None);
+    for (key, value) in [("k", "n".repeat(257)), (&"k".repeat(129), String::new())] {
+        let reason = tags::problem(key, &value).expect("too long");
+        assert!(reason.contains("longer than"), "{reason}");
+    }
+    let root = testing::root("Nodes_1: a/b=c+d-e@f ü", "ec", 256).certificate;
+    assert!(!rules(&check(&[root], testing::now()).warnings).contains(&"EE-09"));
+}
+
+#[test]
 fn how_many_and_how_large() {
     let (a, b, c) = (
         corpus!("rsa-root.crt"),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::super::aws::{self, SYNC_HELP, SyncArguments};
 use super::super::node;
-use super::{Failure, Found, Selection, Which, untaggable, vault_failure};
+use super::{Failure, Found, Selection, Which, vault_failure};
 
 /// Where a node has its own certificate.
 const OWN: &str = "/etc/iam/pki/server.pem";
@@ -259,7 +259,6 @@ fn warnings(held: &HeldAnchor, difference: &Difference, found: &Found) -> Vec<St
     let mut warnings: Vec<String> = findings
         .map(|one| format!("{}: {}", one.rule, one.text))
         .collect();
-    warnings.extend(untaggable(&difference.added));
     if !held.enabled {
         warnings.push("the trust anchor is disabled: no session is opened".into());
     }
