@@ -14,6 +14,7 @@ mod lifecycle;
 mod lint;
 mod node;
 mod ports;
+mod process;
 mod register;
 mod rotation;
 mod seal;

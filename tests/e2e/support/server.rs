@@ -1,6 +1,7 @@
 //! OpenBao servers as child processes, each with a plugin directory that
 //! holds the `landfast` binary under test, gone when the test ends.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -79,13 +80,25 @@ impl Server {
         server
     }
 
+    /// A dev server with these variables, which the plugin gets too.
+    pub(crate) fn dev_with(environment: &[(&str, &OsStr)]) -> Self {
+        let server = Self::bare_dev_with(Release::Current, environment);
+        server.register(PLUGIN_NAME, "");
+        server
+    }
+
     /// A dev server that knows no plugin yet.
     pub(crate) fn bare_dev(release: Release) -> Self {
+        Self::bare_dev_with(release, &[])
+    }
+
+    fn bare_dev_with(release: Release, environment: &[(&str, &OsStr)]) -> Self {
         let dir = directory();
         let (child, address) = start(&dir, |port| {
             let mut command = Command::new(release.binary());
             command
                 .args(["server", "-dev", "-dev-no-store-token"])
+                .envs(environment.iter().copied())
                 .arg(format!("-dev-root-token-id={ROOT_TOKEN}"))
                 .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
                 .arg(format!(
