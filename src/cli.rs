@@ -10,10 +10,12 @@ mod enroll;
 mod generate;
 mod lab;
 mod node;
+mod read_certificate_data;
 mod register;
 mod renew;
 mod serve;
 mod session;
+mod sign_string;
 mod trust_anchor;
 mod unseal;
 mod update;
@@ -71,9 +73,11 @@ enum Command {
     Enroll(Box<enroll::Arguments>),
     Generate(generate::Arguments),
     Lab(lab::Arguments),
+    ReadCertificateData(read_certificate_data::Arguments),
     Register(register::Arguments),
     Renew(Box<renew::Arguments>),
     Serve(Box<serve::Arguments>),
+    SignString(sign_string::Arguments),
     TrustAnchor(trust_anchor::Arguments),
     Unseal(unseal::Arguments),
     Update(Box<update::Arguments>),
@@ -88,9 +92,11 @@ pub(crate) fn run() -> ExitCode {
         Command::Enroll(arguments) => enroll::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
+        Command::ReadCertificateData(arguments) => read_certificate_data::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
         Command::Renew(arguments) => renew::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::SignString(arguments) => sign_string::run(&arguments),
         Command::TrustAnchor(arguments) => trust_anchor::run(&arguments),
         Command::Unseal(arguments) => unseal::run(&arguments),
         Command::Update(arguments) => update::run(&arguments),

@@ -132,6 +132,11 @@ pub enum KeyError {
         "P-384 keys cannot sign here: Roles Anywhere wants ECDSA with SHA-256 on every curve, which the crypto library offers for P-256 and P-521; renew with a P-256 key"
     )]
     P384,
+    /// A digest that this kind of key makes no signature with.
+    #[error(
+        "the crypto library makes no signature with that digest and this key: P-256 signs with SHA256, P-384 with SHA384, P-521 and RSA with each"
+    )]
+    Digest,
     /// The signature could not be made.
     #[error("the private key could not sign")]
     Sign,
@@ -160,16 +165,12 @@ impl SessionKey {
             &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
             &signature::ECDSA_P521_SHA256_ASN1_SIGNING,
         ];
-        let ecdsa = |curve| {
-            EcdsaKeyPair::from_pkcs8(curve, der)
-                .or_else(|_| EcdsaKeyPair::from_private_key_der(curve, der))
-        };
         for curve in curves {
-            if let Ok(pair) = ecdsa(curve) {
+            if let Some(pair) = ecdsa(curve, der) {
                 return Ok(Self(Kind::Ecdsa(pair)));
             }
         }
-        if ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING).is_ok() {
+        if ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING, der).is_some() {
             return Err(KeyError::P384);
         }
         for (signing, _) in ML_DSA {
@@ -233,6 +234,58 @@ impl fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionKey({})", self.algorithm().name())
     }
+}
+
+/// Signs with a digest other than that of sessions, as far as the library has
+/// it for the key; ML-DSA has none and signs the message. RSA signs by PKCS#1
+/// version 1.5.
+///
+/// # Errors
+/// [`KeyError::Digest`], or [`KeyError::Unsupported`] for what is no key.
+pub fn sign_with(der: &[u8], digest: Digest, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let random = SystemRandom::new();
+    match SessionKey::from_der(der) {
+        Ok(SessionKey(Kind::Rsa(pair))) => {
+            let padding = match digest {
+                Digest::Sha256 => &signature::RSA_PKCS1_SHA256,
+                Digest::Sha384 => &signature::RSA_PKCS1_SHA384,
+                Digest::Sha512 => &signature::RSA_PKCS1_SHA512,
+                Digest::Sha1 => return Err(KeyError::Digest),
+            };
+            let mut out = vec![0; pair.public_modulus_len()];
+            pair.sign(padding, &random, message, &mut out)
+                .map_err(|_| KeyError::Sign)?;
+            return Ok(out);
+        }
+        Ok(key @ SessionKey(Kind::MlDsa(_))) => return key.sign(message),
+        Ok(SessionKey(Kind::Ecdsa(_))) | Err(KeyError::P384) => {}
+        Err(error) => return Err(error),
+    }
+    let curves: &[&'static EcdsaSigningAlgorithm] = match digest {
+        Digest::Sha256 => &[
+            &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+            &signature::ECDSA_P521_SHA256_ASN1_SIGNING,
+        ],
+        Digest::Sha384 => &[
+            &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
+            &signature::ECDSA_P521_SHA384_ASN1_SIGNING,
+        ],
+        Digest::Sha512 => &[&signature::ECDSA_P521_SHA512_ASN1_SIGNING],
+        Digest::Sha1 => &[],
+    };
+    let pair = curves
+        .iter()
+        .find_map(|curve| ecdsa(curve, der))
+        .ok_or(KeyError::Digest)?;
+    let signature = pair.sign(&random, message).map_err(|_| KeyError::Sign)?;
+    Ok(signature.as_ref().to_vec())
+}
+
+/// An EC key in PKCS#8 or SEC1, if it is on this curve.
+fn ecdsa(curve: &'static EcdsaSigningAlgorithm, der: &[u8]) -> Option<EcdsaKeyPair> {
+    EcdsaKeyPair::from_pkcs8(curve, der)
+        .or_else(|_| EcdsaKeyPair::from_private_key_der(curve, der))
+        .ok()
 }
 
 /// Verifies a session signature against a `SubjectPublicKeyInfo` in DER.

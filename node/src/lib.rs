@@ -9,6 +9,7 @@ pub mod encrypted;
 pub mod enroll;
 pub mod files;
 pub mod generate;
+pub mod helper;
 pub mod identity;
 pub mod lab;
 pub mod login;

@@ -397,8 +397,13 @@ fn pair_files(enrolment: &Enrolment) -> Vec<Finding> {
 /// Prints to standard output. A reader that has seen enough, such as `head`,
 /// is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    write(text.as_bytes())
+}
+
+/// The same for octets.
+pub(super) fn write(octets: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(octets).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::Failed(format!("standard output: {error}")))
         }

@@ -2,6 +2,7 @@
 //! hand credentials out, and clients that others wrote.
 
 pub(crate) mod exit_codes;
+mod helper;
 mod inputs;
 
 use std::fs;

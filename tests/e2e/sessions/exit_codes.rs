@@ -88,7 +88,7 @@ fn every_code_in_the_help_can_be_had_and_no_other() {
     let dead = ("--endpoint", "http://127.0.0.1:1");
     let process = &["credential-process", "--no-cache"][..];
     let update = &["update", "--once", "--credentials-file", "shared"][..];
-    let anchor = data("pki/rsa-int.crt");
+    let (anchor, key) = (data("pki/rsa-int.crt"), data("pki/rsa-leaf.key"));
     let lab = |anchor: &str, listen: &str, more: &[&str]| {
         [
             words(&["lab", "--trust-anchor", anchor, "--listen", listen]),
@@ -106,7 +106,7 @@ fn every_code_in_the_help_can_be_had_and_no_other() {
         ),
     )
     .expect("our own folder");
-    let cases: [(&str, Vec<Case>); 6] = [
+    let cases: [(&str, Vec<Case>); 8] = [
         (
             "credential-process",
             vec![
@@ -162,6 +162,25 @@ fn every_code_in_the_help_can_be_had_and_no_other() {
                 (2, words(&["doctor", "--online"])),
                 (3, online(&[dead])),
                 (4, online(&[gone])),
+            ],
+        ),
+        (
+            "sign-string",
+            vec![
+                (0, words(&["sign-string", "--private-key", &key])),
+                (1, words(&["sign-string", "--private-key", &anchor])),
+                (2, words(&["sign-string", "--format", "xml"])),
+            ],
+        ),
+        (
+            "read-certificate-data",
+            vec![
+                (
+                    0,
+                    words(&["read-certificate-data", "--certificate", &anchor]),
+                ),
+                (1, words(&["read-certificate-data", "--certificate", &key])),
+                (2, words(&["read-certificate-data", "--certificate"])),
             ],
         ),
     ];
