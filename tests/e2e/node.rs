@@ -566,9 +566,7 @@ fn a_renewal_changes_neither_name_nor_kind_of_key_by_accident() {
 
 #[test]
 fn the_daemon_outlives_a_sealed_server_and_ends_when_told() {
-    let server = Server::raft(Release::Current, "");
-    server.register(PLUGIN_NAME, "");
-    let site = Site::new(server);
+    let site = Site::new(Server::dev());
     site.client.write("sys/seal", json!({})).ok();
     let (code, told) = failure(site.node("enroll").args(["--node-name", NODE]));
     assert_eq!(code, 3, "{told}");

@@ -253,7 +253,15 @@ impl Server {
 
     /// Unseals a raft server that was restarted or sealed.
     pub(crate) fn unseal(&self) {
-        let key = self.unseal_key.as_deref().expect("init answered a key");
+        let key = match &self.unseal_key {
+            Some(key) => key.clone(),
+            // A dev server prints it when it starts.
+            None => self
+                .log()
+                .lines()
+                .find_map(|line| Some(line.trim().strip_prefix("Unseal Key: ")?.to_owned()))
+                .expect("init answered a key, or the dev server printed one"),
+        };
         self.client().write("sys/unseal", json!({"key": key})).ok();
         self.await_health(&[200]);
     }
