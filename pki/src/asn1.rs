@@ -16,6 +16,8 @@ pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const NULL: u8 = 0x05;
+pub(crate) const ENUMERATED: u8 = 0x0a;
 pub(crate) const UTF8_STRING: u8 = 0x0c;
 pub(crate) const PRINTABLE_STRING: u8 = 0x13;
 pub(crate) const IA5_STRING: u8 = 0x16;
@@ -125,7 +127,19 @@ impl Writer {
         }
         let date = TimeZone::UTC.to_datetime(time);
         let year = date.year().unsigned_abs();
-        let short = (1950..2050).contains(&year);
+        self.date(date, (1950..2050).contains(&year));
+    }
+
+    /// GeneralizedTime whatever the year, cut to seconds.
+    pub(crate) fn generalized_time(&mut self, time: Timestamp) {
+        if time.as_second() >= FOREVER.as_second() {
+            return self.tlv(GENERALIZED_TIME, LAST_SECOND);
+        }
+        self.date(TimeZone::UTC.to_datetime(time), false);
+    }
+
+    fn date(&mut self, date: DateTime, short: bool) {
+        let year = date.year().unsigned_abs();
         self.0.push(if short { UTC_TIME } else { GENERALIZED_TIME });
         self.length(if short { 13 } else { 15 });
         if !short {

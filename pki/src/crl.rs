@@ -421,7 +421,7 @@ fn entry<'a>(reader: &mut SliceReader<'a>) -> der::Result<RevokedEntry<'a>> {
         let mut reason = None;
         if !r.is_finished() {
             ext::walk(asn1::raw_sequence(r)?, |oid, _, value| {
-                if let (ext::id::REASON_CODE, [ENUMERATED, 1, code]) = (oid, value) {
+                if let (ext::id::REASON_CODE, [asn1::ENUMERATED, 1, code]) = (oid, value) {
                     reason = Some(*code);
                 }
             })?;
@@ -442,8 +442,6 @@ fn number_extension(oid: Oid, critical: bool, number: u64) -> Extension {
         value: asn1::encode(|w| w.number(number)),
     }
 }
-
-const ENUMERATED: u8 = 0x0a;
 
 #[cfg(test)]
 mod tests;

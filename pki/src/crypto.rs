@@ -29,12 +29,17 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
 ///
 /// None for Ed25519, which signs whole messages.
 pub fn digest_for(algorithm: SignatureAlgorithm, message: &[u8]) -> Option<Vec<u8>> {
-    let hash = match algorithm.hash()? {
+    Some(digest(algorithm.hash()?, message))
+}
+
+/// The digest of `data`.
+pub(crate) fn digest(hash: Hash, data: &[u8]) -> Vec<u8> {
+    let hash = match hash {
         Hash::Sha256 => &digest::SHA256,
         Hash::Sha384 => &digest::SHA384,
         Hash::Sha512 => &digest::SHA512,
     };
-    Some(digest::digest(hash, message).as_ref().to_vec())
+    digest::digest(hash, data).as_ref().to_vec()
 }
 
 /// Fills the buffer with random octets from the library's generator.

@@ -19,6 +19,7 @@ pub mod error;
 pub mod ext;
 pub mod key;
 pub mod name;
+pub mod ocsp;
 pub mod pem;
 pub mod secret;
 pub mod serial;
@@ -57,6 +58,7 @@ pub use crate::ext::{
 pub use crate::identity::Identity;
 pub use crate::key::{Curve, KeyEncoding, KeySpec, KeyType, PrivateKey, PublicKey};
 pub use crate::name::{Name, Subject};
+pub use crate::ocsp::{CertStatus, OcspFailure, OcspRequest, OcspTemplate, PreparedOcsp};
 pub use crate::profile::{Profile, Settings};
 pub use crate::refusal::Refusal;
 pub use crate::secret::Secret;

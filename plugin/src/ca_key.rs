@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use landfast_pki::{Certificate, Crl, Csr, Prepared, PreparedCrl, PreparedCsr};
+use landfast_pki::{Certificate, Crl, Csr, Prepared, PreparedCrl, PreparedCsr, PreparedOcsp};
 use landfast_pki::{Error as PkiError, PrivateKey, PublicKey, SignatureAlgorithm, Signer};
 use landfast_sdk::logical::Error;
 
@@ -42,7 +42,7 @@ impl CaKey {
         }
     }
 
-    /// Signs a certificate, a request or a CRL. With a local key nothing is waited for.
+    /// Signs a certificate, a request, a CRL or an OCSP answer. With a local key nothing is waited for.
     ///
     /// # Errors
     /// When the key cannot sign so, or AWS KMS cannot be used.
@@ -124,5 +124,21 @@ impl Unsigned for PreparedCsr {
 
     fn finish(self, signature: &[u8]) -> Result<Csr, PkiError> {
         self.finish(signature)
+    }
+}
+
+impl Unsigned for PreparedOcsp {
+    type Signed = Vec<u8>;
+
+    fn tbs(&self) -> &[u8] {
+        self.tbs()
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.algorithm()
+    }
+
+    fn finish(self, signature: &[u8]) -> Result<Vec<u8>, PkiError> {
+        Ok(self.finish(signature))
     }
 }

@@ -19,6 +19,8 @@ use crate::entry::revoked::RevokedEntry;
 use crate::mount::{Entry, Mount, Shared, internal};
 use crate::{issuers, keys};
 
+pub(crate) use build::algorithm;
+
 mod build;
 mod index;
 #[cfg(test)]
@@ -258,6 +260,6 @@ fn serials(bytes: &CrlBytes) -> Result<HashSet<Vec<u8>>, Error> {
 }
 
 /// A stored duration; they were checked when they were written.
-fn length(text: &str) -> SignedDuration {
+pub(crate) fn length(text: &str) -> SignedDuration {
     SignedDuration::from_nanos(parse_duration_nanos(text).unwrap_or_default())
 }

@@ -31,8 +31,13 @@ use sessions::Sessions;
 /// One signature with all its retries, once it is its turn. More than the session's own limit, which leaves out finding credentials.
 const SIGNING: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 15_000 });
 
-/// How long a signature waits for its turn.
+/// How long a signature waits for its turn, and how many may wait.
 const PATIENCE: Duration = Duration::from_secs(10);
+const WAITING: usize = 1000;
+
+/// The same for answers to those who only ask, whom nothing identifies.
+const ASKING: Duration = Duration::from_secs(2);
+const ASKERS: usize = 64;
 
 /// See [`lend_roles_anywhere`].
 static ROLES_ANYWHERE: OnceLock<OpenRolesAnywhere> = OnceLock::new();
@@ -57,6 +62,18 @@ struct Connection {
     /// By Region; the empty name is for the Region that the configuration settles.
     sessions: Mutex<Sessions<Arc<Session>>>,
     gate: Gate,
+    /// Before the gate, for OCSP answers by [`Asker`]: whatever is asked, most of the signatures are left for issuing.
+    known: Gate,
+    strangers: Gate,
+}
+
+/// What an OCSP client asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A certificate that is on record.
+    Known,
+    /// Any other serial number, such as one that was made up.
+    Stranger,
 }
 
 /// Finds keys that sign outside of the process: in AWS KMS, unless [`Mount::use_key_service`] says otherwise.
@@ -116,7 +133,9 @@ impl Mount {
             return Ok(known);
         }
         let made = Arc::new(Connection {
-            gate: Gate::new(config.signatures(), PATIENCE),
+            gate: Gate::new(config.signatures(), WAITING, PATIENCE),
+            known: Gate::new(config.signatures() / 4, ASKERS, ASKING),
+            strangers: Gate::new(config.signatures() / 16, ASKERS, ASKING),
             config,
             sessions: Mutex::default(),
         });
@@ -231,6 +250,25 @@ pub(crate) async fn adopt(
     })
 }
 
+/// Does `work`, the signing of an OCSP answer, when it is the asker's turn. Answers get a quarter of the mount's signatures at the most, and
+/// those about serial numbers that are not on record a sixteenth.
+///
+/// # Errors
+/// 503 when too many wait, or when the turn does not come in time; those of `work`.
+pub(crate) async fn in_turn<T>(
+    mount: &Mount,
+    asker: Asker,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let connection = mount.kms_connection().await?;
+    let gate = match asker {
+        Asker::Known => &connection.known,
+        Asker::Stranger => &connection.strangers,
+    };
+    let _turn = gate.pass().await?;
+    work.await
+}
+
 /// Has AWS KMS sign, within the mount's limit, and holds the answer against the public key.
 ///
 /// # Errors
@@ -325,7 +363,8 @@ pub(crate) fn passes(error: &Error) -> bool {
     matches!(error, Error::Status { code: 503, .. })
 }
 
-fn unavailable(message: String) -> Error {
+/// 503.
+pub(crate) fn unavailable(message: String) -> Error {
     Error::Status { code: 503, message }
 }
 

@@ -18,6 +18,7 @@ mod issuers;
 mod keys;
 mod kms;
 mod mount;
+mod ocsp;
 mod paths;
 mod pki;
 mod role;

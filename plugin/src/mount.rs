@@ -15,6 +15,7 @@ use crate::cache::{Cache, Ticket};
 use crate::clock::{Clock, SystemClock};
 use crate::crl::{self, CrlState};
 use crate::kms::{KeyService, Kms};
+use crate::ocsp::Answers;
 use crate::paths::leaf::SERIAL_NUMBER;
 use crate::paths::revoke;
 use crate::seal::{self, Seal};
@@ -38,6 +39,8 @@ pub struct Mount {
     pub(crate) crl: CrlState,
     /// The way to AWS KMS.
     pub(crate) kms: Kms,
+    /// OCSP answers that AWS KMS signed.
+    pub(crate) ocsp: Arc<Answers>,
     /// Opened sealed keys, and how far their migration is.
     pub(crate) seal: Seal,
 }
@@ -159,10 +162,14 @@ impl Mount {
     /// When storage fails; the writes may then have taken effect or not.
     pub(crate) async fn save(&self, writes: Vec<Write>) -> Result<(), Error> {
         let (storage, cache) = (Arc::clone(&self.storage), Arc::clone(&self.cache));
+        let answers = Arc::clone(&self.ocsp);
         let saved = tokio::spawn(async move {
             let keys: Vec<_> = writes.iter().map(key_of).collect();
             let saved = storage.apply(writes).await;
-            keys.iter().for_each(|key| cache.invalidate(key));
+            for key in &keys {
+                cache.invalidate(key);
+                answers.invalidate(key);
+            }
             saved
         });
         match saved.await {
@@ -237,6 +244,7 @@ impl Backend for Mount {
             crl: CrlState::default(),
             seal: Seal::default(),
             kms: Kms::default(),
+            ocsp: Arc::default(),
             key_service: OnceLock::new(),
         })
     }
@@ -288,11 +296,13 @@ impl Backend for Mount {
     fn invalidate(&self, key: &str) {
         self.crl.invalidate(key);
         self.cache.invalidate(key);
+        self.ocsp.invalidate(key);
     }
 
     fn cleanup(&self) {
         self.seal.close();
         self.cache.clear();
+        self.ocsp.clear();
     }
 }
 

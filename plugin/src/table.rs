@@ -7,7 +7,7 @@ use landfast_sdk::logical::{Path, Table, path, rule};
 use crate::Mount;
 use crate::paths::{
     cluster, crl, defaults, fetch, hybrid_role, import, intermediate, issue, issuers, keys, kms,
-    revoke, roles, root, seal, settings, sign, trust_anchor, urls,
+    ocsp, revoke, roles, root, seal, settings, sign, trust_anchor, urls,
 };
 
 /// The whole table.
@@ -312,6 +312,11 @@ fn seal_rows() -> Vec<Path<Mount>> {
 }
 
 fn revocation_rows() -> Vec<Path<Mount>> {
+    const OCSP: &str = "Ask whether a certificate is revoked, by OCSP.";
+    const OCSP_GET: &str = "The path ends in a request in DER as base64; write its slashes and plus signs as %2F and %2B, or take the URL-safe alphabet. \
+                            The answer is DER, signed by the issuer. config/crl has the settings.";
+    const OCSP_POST: &str = "The server gives no plugin the body of such a request: ask by GET, at ocsp/REQUEST. What is posted here is answered \
+                             as malformed.";
     vec![
         path("revoke", "Revoke a certificate.")
             .describe(
@@ -339,6 +344,8 @@ fn revocation_rows() -> Vec<Path<Mount>> {
         path("issuer/{issuer_ref}/crl/delta/pem", "Fetch an issuer's delta CRL as PEM.")
             .read(crl::issuer_delta_pem)
             .unauthenticated(),
+        path("ocsp", OCSP).describe(OCSP_POST).update(ocsp::post).unauthenticated(),
+        path("ocsp/{*req}", OCSP).describe(OCSP_GET).name_rule("req", rule::maybe).read(ocsp::get).unauthenticated(),
     ]
 }
 

@@ -66,7 +66,7 @@ fn entries_of_another_list_are_copied_with_their_extensions() {
             let reason = Extension {
                 oid: ext::id::REASON_CODE,
                 critical: false,
-                value: vec![ENUMERATED, 1, 4],
+                value: vec![asn1::ENUMERATED, 1, 4],
             };
             Extension::write_list(w, &[reason]);
         });

@@ -6,7 +6,7 @@ use proptest::sample::Index;
 use super::*;
 use crate::ext::{self, BasicConstraints, NameConstraints};
 use crate::key::KeyEncoding;
-use crate::{Crl, CrlTemplate, Csr, Name, RevokedEntries, pem};
+use crate::{Crl, CrlTemplate, Csr, Name, OcspRequest, RevokedEntries, ocsp, pem};
 
 /// One good example of everything that is read, made once.
 fn samples() -> &'static [Vec<u8>] {
@@ -33,6 +33,7 @@ fn samples() -> &'static [Vec<u8>] {
             root.certificate.der().to_vec(),
             leaf.der().to_vec(),
             crl.der().to_vec(),
+            ocsp::tests::request(&root.certificate, leaf.serial().as_bytes()),
             root.key.public_key().spki_der().to_vec(),
             root.key
                 .to_der(KeyEncoding::Pkcs8)
@@ -145,6 +146,9 @@ fn read_as_everything(der: &[u8]) {
             listed.len()
         );
     }
+    if let Ok(request) = OcspRequest::from_der(der) {
+        ocsp::tests::answer_to(&request);
+    }
     if let Ok(key) = PublicKey::from_spki_der(der) {
         let _ = (
             key.ski(),
@@ -256,6 +260,7 @@ fn every_sample_is_read_by_its_reader() {
         let good = Certificate::from_der(der).is_ok()
             || Csr::from_der(der).is_ok()
             || Crl::from_der(der).is_ok()
+            || OcspRequest::from_der(der).is_ok()
             || PublicKey::from_spki_der(der).is_ok()
             || PrivateKey::from_der(der).is_ok();
         assert!(good, "{:02x?}", &der[..16]);

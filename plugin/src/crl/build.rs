@@ -339,7 +339,10 @@ fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revo
 }
 
 /// The algorithm that the issuer is told to sign CRLs with, else the natural one of its key.
-fn algorithm(issuer: &LoadedIssuer, key: &PublicKey) -> Result<SignatureAlgorithm, Error> {
+pub(crate) fn algorithm(
+    issuer: &LoadedIssuer,
+    key: &PublicKey,
+) -> Result<SignatureAlgorithm, Error> {
     let stored = u32::try_from(issuer.entry.revocation_signature_algorithm).unwrap_or(0);
     let told = SignatureAlgorithm::from_storage_number(stored);
     match told.filter(|algorithm| algorithm.fits(key).is_ok()) {

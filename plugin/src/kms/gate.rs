@@ -8,15 +8,14 @@ use tokio::time::timeout;
 
 use super::unavailable;
 
-/// Requests that may wait beside those that are being served. More would hold memory for an answer that comes too late.
-const WAITING: usize = 1000;
-
 /// Lets so many through at a time. Who comes later waits in order of arrival, but not for ever, and not behind too many.
 pub(super) struct Gate {
     open: Semaphore,
     /// Places at the gate and before it.
     places: Semaphore,
     width: usize,
+    /// How many may wait beside those that are being served. More would hold memory for an answer that comes too late.
+    waiting: usize,
     /// How long a request waits for its turn.
     patience: Duration,
 }
@@ -29,12 +28,13 @@ pub(super) struct Pass<'a> {
 }
 
 impl Gate {
-    pub(super) fn new(width: u32, patience: Duration) -> Self {
+    pub(super) fn new(width: u32, waiting: usize, patience: Duration) -> Self {
         let width = width.max(1) as usize;
         Self {
             open: Semaphore::new(width),
-            places: Semaphore::new(width + WAITING),
+            places: Semaphore::new(width + waiting),
             width,
+            waiting,
             patience,
         }
     }
@@ -46,7 +46,8 @@ impl Gate {
     pub(super) async fn pass(&self) -> Result<Pass<'_>, Error> {
         let place = self.places.try_acquire().map_err(|_| {
             unavailable(format!(
-                "AWS KMS cannot be used at the moment, try again later: {WAITING} signatures wait for their turn already. {}",
+                "AWS KMS cannot be used at the moment, try again later: {} signatures wait for their turn already. {}",
+                self.waiting,
                 self.advice()
             ))
         })?;
@@ -76,9 +77,11 @@ mod tests {
     use super::super::passes;
     use super::*;
 
+    const WAITING: usize = 1000;
+
     #[tokio::test]
     async fn turns_come_in_order_of_arrival_and_run_out() {
-        let gate = Gate::new(1, Duration::from_millis(200));
+        let gate = Gate::new(1, WAITING, Duration::from_millis(200));
         let first = gate.pass().await.expect("nobody is there yet");
         let turns = std::sync::Mutex::new(Vec::new());
         let wait = async |name: u32| {
@@ -99,7 +102,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_queue_is_bounded_and_who_gives_up_leaves_it() {
-        let gate = Gate::new(2, Duration::from_secs(60));
+        let gate = Gate::new(2, WAITING, Duration::from_secs(60));
         let _held = (gate.pass().await.ok(), gate.pass().await.ok());
         let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(gate.pass())).collect();
         assert!(waiting.iter_mut().all(|one| !is_ready(one.as_mut())));

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod ocsp;
+
 /// What the service does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mood {
@@ -19,6 +21,7 @@ enum Mood {
     Throttles,
     Refuses,
     Hangs,
+    Slow,
     Lies,
 }
 
@@ -52,6 +55,10 @@ impl Service {
         let mood = *self.mood.lock().unwrap();
         let (class, code) = match mood {
             Mood::Well | Mood::Lies => return Ok(mood),
+            Mood::Slow => {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                return Ok(mood);
+            }
             Mood::Throttles => (Class::Throttled, "ThrottlingException"),
             Mood::Refuses => (Class::Refused, "AccessDeniedException"),
             Mood::Hangs => std::future::pending().await,

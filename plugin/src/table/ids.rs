@@ -113,6 +113,8 @@ pub(crate) const IDS: &[(&str, Operation, &str)] = &[
     ("keys/generate/internal", Update, "generate-internal-key"),
     ("keys/generate/kms", Update, "generate-kms-key"),
     ("keys/import", Update, "import-key"),
+    ("ocsp", Update, "query-ocsp"),
+    ("ocsp/{*req}", Read, "query-ocsp-with-get-req"),
     ("revoke", Update, "revoke"),
     ("revoke-with-key", Update, "revoke-with-key"),
     ("roles", List, "list-roles"),

@@ -9,6 +9,7 @@ mod differences;
 mod fetch;
 mod issuers;
 mod leaves;
+mod ocsp;
 mod order;
 mod random;
 mod revocation;

@@ -10,7 +10,7 @@ use super::host::{fake, kill};
 use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Reply, Server, until};
 
 /// The stand-in's key `alias/ca-p256`.
-const P256: &str = "00000000-0000-4000-8000-000000000000";
+pub(super) const P256: &str = "00000000-0000-4000-8000-000000000000";
 
 fn connect(client: &Client, mount: &str, fake: &FakeAws) {
     let connection = json!({
@@ -22,7 +22,7 @@ fn connect(client: &Client, mount: &str, fake: &FakeAws) {
 }
 
 /// A server with the engine at `pki`, a role `web`, and the way to the stand-in.
-fn server(fake: &FakeAws) -> Server {
+pub(super) fn server(fake: &FakeAws) -> Server {
     let server = Server::raft(Release::Current, "");
     server.register(PLUGIN_NAME, "");
     server.mount("pki", PLUGIN_NAME);
@@ -33,7 +33,7 @@ fn server(fake: &FakeAws) -> Server {
     server
 }
 
-fn root(client: &Client, name: &str, key: &str, more: &Value) -> Reply {
+pub(super) fn root(client: &Client, name: &str, key: &str, more: &Value) -> Reply {
     let mut body = json!({"common_name": format!("Root {name}"), "issuer_name": name, "kms_key_id": key, "ttl": "8760h"});
     for (field, value) in more.as_object().expect("an object") {
         body[field] = value.clone();
@@ -41,7 +41,7 @@ fn root(client: &Client, name: &str, key: &str, more: &Value) -> Reply {
     client.write("pki/issuers/generate/root/kms", body)
 }
 
-fn issue(client: &Client) -> Reply {
+pub(super) fn issue(client: &Client) -> Reply {
     client.write("pki/issue/web", json!({"common_name": "node.example"}))
 }
 

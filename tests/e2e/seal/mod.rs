@@ -1,6 +1,7 @@
 //! Auto-unseal, External Keys and CA keys in AWS KMS on real servers, with a stand-in for AWS KMS.
 
 mod ca_kms;
+mod ca_ocsp;
 mod cluster;
 mod credentials;
 mod drop_in;

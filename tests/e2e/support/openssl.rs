@@ -131,6 +131,58 @@ impl Openssl {
         }
     }
 
+    /// An OCSP request in DER, without a nonce unless asked for, about what `arguments` of `openssl ocsp` say of certificates of `issuer`.
+    pub(crate) fn ocsp_request(&self, issuer: &str, arguments: &[&str]) -> Vec<u8> {
+        let issuer = self.file("ocsp-issuer.pem", issuer);
+        let mut command = Command::new("openssl");
+        // A hash counts for the certificates after it.
+        let (hashes, rest): (Vec<&str>, Vec<&str>) =
+            arguments.iter().partition(|word| word.starts_with("-sha"));
+        command.arg("ocsp").args(hashes).arg("-issuer").arg(issuer);
+        let output = run(command.arg("-no_nonce").args(rest).args(["-reqout", "-"]));
+        assert!(output.status.success(), "openssl ocsp: {}", said(&output));
+        output.stdout
+    }
+
+    /// Checks an OCSP response as a client does that trusts `root` alone, and says what it says about `certificate`, such as `good`.
+    ///
+    /// # Errors
+    ///
+    /// What openssl said against it.
+    pub(crate) fn ocsp_status(
+        &self,
+        root: &str,
+        certificate: &str,
+        response: &[u8],
+    ) -> Result<String, String> {
+        let root = self.file("ocsp-root.pem", root);
+        let output = run(Command::new("openssl")
+            .args(["ocsp", "-respin"])
+            .arg(self.file("response.der", response))
+            .arg("-CAfile")
+            .arg(&root)
+            .arg("-issuer")
+            .arg(&root)
+            .arg("-cert")
+            .arg(self.file("ocsp-leaf.pem", certificate)));
+        let said = said(&output);
+        let status = said
+            .lines()
+            .find_map(|line| line.split_once("ocsp-leaf.pem: "));
+        match status {
+            Some((_, status)) if said.contains("Response verify OK") => Ok(status.to_owned()),
+            _ => Err(said),
+        }
+    }
+
+    /// openssl's rendering of an OCSP response.
+    pub(crate) fn ocsp_text(&self, response: &[u8]) -> String {
+        let output = run(Command::new("openssl")
+            .args(["ocsp", "-resp_text", "-noverify", "-respin"])
+            .arg(self.file("response.der", response)));
+        said(&output)
+    }
+
     /// openssl's rendering of a certificate, CRL or request.
     pub(crate) fn text(&self, command: &str, pem: &str) -> String {
         let file = self.file("shown.pem", pem);

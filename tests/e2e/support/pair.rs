@@ -79,6 +79,31 @@ impl Pair {
         both
     }
 
+    /// Sends each mount an OCSP request of its own by GET, and the built-in one the same by POST.
+    pub(crate) fn ocsp(&self, requests: &[Vec<u8>; 2]) -> (Both, Reply) {
+        let both = Both {
+            theirs: self.client.ocsp(THEIRS, &requests[0]),
+            ours: self.client.ocsp(OURS, &requests[1]),
+        };
+        let posted = self.post_ocsp(THEIRS, &requests[0]);
+        (both, posted)
+    }
+
+    /// Sends both mounts an OCSP request by POST.
+    pub(crate) fn ocsp_by_post(&self, request: &[u8]) -> Both {
+        Both {
+            theirs: self.post_ocsp(THEIRS, request),
+            ours: self.post_ocsp(OURS, request),
+        }
+    }
+
+    fn post_ocsp(&self, mount: &str, request: &[u8]) -> Reply {
+        let anybody = self.client.with_token("");
+        anybody
+            .try_call("POST", &format!("{mount}/ocsp"), Some(request.to_vec()))
+            .expect("an answer")
+    }
+
     /// Notes a difference unless the two values are equal.
     pub(crate) fn equal(&mut self, what: &str, theirs: &str, ours: &str) {
         if theirs != ours {

@@ -1,0 +1,198 @@
+//! Answers to OCSP requests: which issuer signs, what it says, and for how long an answer is kept.
+//!
+//! Anybody may ask, and a key in AWS KMS makes each answer cost a call. So the answers of such keys are kept for a few minutes and given again
+//! until anything changes that they could depend on, and only a part of the mount's signatures is for them: see [`kms::in_turn`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use landfast_pki::{
+    CertStatus, Certificate, OcspFailure, OcspRequest, OcspTemplate, SerialNumber, ocsp,
+};
+use landfast_sdk::logical::Error;
+use tokio::time::timeout;
+
+use crate::authority::certificate_key;
+use crate::ca_key::CaKey;
+use crate::entry::issuer::Usage;
+use crate::entry::revoked::{self, RevokedEntry};
+use crate::issuers::{self, DEFAULT, Issuers, LoadedIssuer};
+use crate::kms::{self, Asker};
+use crate::mount::{Mount, Shared, finish, internal};
+use crate::{crl, keys};
+
+mod answers;
+
+pub(crate) use answers::Answers;
+
+/// How long a client waits for a signature of AWS KMS; it gives up by itself soon after.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a client gets no answer.
+pub(crate) enum Refusal {
+    /// As the protocol has it.
+    Failure(OcspFailure),
+    /// What the log gets to read; the client learns that something broke, or that it may try later.
+    Error(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<OcspFailure> for Refusal {
+    fn from(failure: OcspFailure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// The signed answer to a request in DER.
+///
+/// # Errors
+/// The responder is off, the request cannot be read, no issuer may sign the answer, or its key cannot be used now.
+pub(crate) async fn answer(mount: &Shared, request: &[u8]) -> Result<Arc<[u8]>, Refusal> {
+    let ticket = mount.ocsp.ticket();
+    let config = crl::config(mount).await?;
+    if config.ocsp_disable {
+        return Err(OcspFailure::Unauthorized.into());
+    }
+    let request = OcspRequest::from_der(request).map_err(|_| OcspFailure::MalformedRequest)?;
+    let now = mount.now();
+    if let Some(kept) = mount.ocsp.find(&request, now) {
+        return Ok(kept);
+    }
+
+    let (issuer, status) = decide(mount, &request).await?;
+    let key = keys::signer(mount, &issuer.entry.key_id).await?;
+    let validity = crl::length(&config.ocsp_expiry);
+    let template = OcspTemplate {
+        request: &request,
+        responder: &issuer.certificate,
+        status,
+        this_update: now,
+        next_update: (!validity.is_zero())
+            .then(|| now.checked_add(validity).unwrap_or(Timestamp::MAX)),
+    };
+    let algorithm = crl::algorithm(&issuer, key.public_key())?;
+    if let CaKey::Local(_) = key {
+        let prepared = template.prepare(ocsp::without_pss(algorithm));
+        return Ok(key.sign(mount, prepared).await?.into());
+    }
+    // The policy of a key in AWS KMS may allow the algorithm of its CRLs and no other.
+    let prepared = template.prepare(algorithm);
+    let asker = asker(mount, &request, status).await?;
+    let until = now.checked_add(life(validity)).unwrap_or(now);
+    let mount = Arc::clone(mount);
+    // To its end, even when the client goes away: who hangs up at once shall not get more signatures than who waits.
+    let signed = finish(async move {
+        let work = async {
+            // Another client may have asked the same meanwhile.
+            if let Some(kept) = mount.ocsp.find(&request, now) {
+                return Ok(kept);
+            }
+            let signed: Arc<[u8]> = key.sign(&mount, prepared).await?.into();
+            mount.ocsp.keep(ticket, asker, request, until, &signed);
+            Ok(signed)
+        };
+        match timeout(PATIENCE, kms::in_turn(&mount, asker, work)).await {
+            Ok(signed) => signed,
+            Err(_) => Err(kms::unavailable(format!(
+                "AWS KMS did not sign an OCSP answer within {PATIENCE:?}"
+            ))),
+        }
+    });
+    Ok(signed.await?)
+}
+
+/// Who signs the answer, and what it says.
+async fn decide(
+    mount: &Mount,
+    request: &OcspRequest,
+) -> Result<(Arc<LoadedIssuer>, CertStatus), Refusal> {
+    let issuers = issuers::all(mount).await?;
+    let revoked = match request.serial() {
+        Some(serial) => revocation(mount, &serial).await?,
+        None => None,
+    };
+    let mut forbidden = false;
+    for issuer in issuers.iter().filter(|issuer| has_key(issuer)) {
+        let listed = revoked
+            .as_ref()
+            .is_none_or(|entry| is_of(&issuers, issuer, entry));
+        if !listed || !request.is_about(&issuer.certificate) {
+            continue;
+        }
+        // Another certificate of the same CA may be allowed to.
+        if !issuer.entry.usage.allows(Usage::OCSP_SIGNING) {
+            forbidden = true;
+            continue;
+        }
+        let status = match &revoked {
+            Some(entry) => CertStatus::Revoked(entry.time()),
+            None => CertStatus::Good,
+        };
+        return Ok((Arc::clone(issuer), status));
+    }
+    let default = issuers::find(mount, DEFAULT).await?;
+    let usable = default.filter(|issuer| {
+        !forbidden && has_key(issuer) && issuer.entry.usage.allows(Usage::OCSP_SIGNING)
+    });
+    let default = usable.ok_or(OcspFailure::Unauthorized)?;
+    Ok((default, CertStatus::Unknown))
+}
+
+fn has_key(issuer: &LoadedIssuer) -> bool {
+    !issuer.entry.key_id.is_empty()
+}
+
+async fn revocation(mount: &Mount, serial: &SerialNumber) -> Result<Option<RevokedEntry>, Error> {
+    let key = revoked::key(serial);
+    let Some(bytes) = mount.storage().get(&key).await? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|cause| {
+        internal(
+            "a stored revocation could not be read",
+            format_args!("{key}: {cause}"),
+        )
+    })
+}
+
+/// Whether `issuer` is the one whose certificate was revoked. One that was deleted and imported again has a new id: then the signature tells.
+fn is_of(issuers: &Issuers, issuer: &LoadedIssuer, entry: &RevokedEntry) -> bool {
+    if let Some(recorded) = issuers.by_id(&entry.issuer_id) {
+        return recorded.certificate.subject() == issuer.certificate.subject()
+            && recorded.certificate.public_key().spki_der()
+                == issuer.certificate.public_key().spki_der();
+    }
+    match Certificate::from_der(&entry.certificate_bytes) {
+        Ok(certificate) => issuers::signed_by(&certificate, &issuer.certificate),
+        // Better revoked once too often.
+        Err(_) => true,
+    }
+}
+
+/// Whether the client asks about a certificate that is on record here.
+async fn asker(mount: &Mount, request: &OcspRequest, status: CertStatus) -> Result<Asker, Error> {
+    let known = match (status, request.serial()) {
+        (CertStatus::Revoked(_), _) => true,
+        (CertStatus::Good, Some(serial)) => {
+            let key = certificate_key(&serial);
+            mount.storage().get(&key).await?.is_some()
+        }
+        _ => false,
+    };
+    Ok(if known { Asker::Known } else { Asker::Stranger })
+}
+
+/// How long an answer is given again.
+fn life(validity: SignedDuration) -> SignedDuration {
+    const LONGEST: SignedDuration = SignedDuration::from_mins(5);
+    if validity.is_zero() {
+        return LONGEST;
+    }
+    (validity / 4).min(LONGEST)
+}
