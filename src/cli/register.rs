@@ -233,17 +233,20 @@ fn page(file: &Plugin, plugin_dir: &Path, entries: &[Entry<'_>]) -> String {
     let dir = plugin_dir.to_string_lossy();
     let target = format!("{}/{}", dir.trim_end_matches('/'), file.command);
     let binary = file.binary.to_string_lossy();
+    // To install a file over itself fails.
+    let install = if file.binary == Path::new(&target) {
+        "# Here it is there already.".to_owned()
+    } else {
+        format!("install -m 0755 {} {}", quoted(&binary), quoted(&target))
+    };
     // Writing to a String cannot fail.
     let _ = writeln!(
         page,
         "# landfast {}\n# file    {binary}\n# sha256  {}\n\n\
          # Put the file into the plugin_directory of every server node. Check that the\n\
          # server's user may run it, and that nobody else may write it or the directory.\n\
-         install -m 0755 {} {}",
-        file.version,
-        file.sha256,
-        quoted(&binary),
-        quoted(&target)
+         {install}",
+        file.version, file.sha256,
     );
     for entry in entries {
         let title = entry.server.title();
@@ -385,6 +388,8 @@ mod tests {
             );
         }
         assert!(page.contains("install -m 0755 '/tmp/with blank/landfast' /opt/plugins/landfast"));
+        let page = super::page(&file, Path::new("/tmp/with blank"), &entries);
+        assert!(!page.contains("install ") && page.contains("it is there already"));
     }
 
     #[test]
