@@ -62,7 +62,8 @@ struct Moto {
 impl Moto {
     fn start() -> Self {
         let port = free_port();
-        let child = Command::new(Python::program("moto_server"))
+        let child = Command::new(Python::program("python"))
+            .args(["-m", "moto.server"])
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
