@@ -241,6 +241,14 @@ pub(crate) fn bit_octets<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u
         .ok_or_else(|| reader.error(der::ErrorKind::Failed))
 }
 
+/// The parts of what RFC 5280 calls SIGNED: what is signed and the algorithm, both still encoded, and the signature.
+pub(crate) fn signed(der: &[u8]) -> der::Result<(&[u8], &[u8], &[u8])> {
+    let body = decode(der, |r| value(r, SEQUENCE))?;
+    decode(body, |r| {
+        Ok((raw_sequence(r)?, raw_sequence(r)?, bit_octets(r)?))
+    })
+}
+
 /// The octets of a non-negative INTEGER, without the sign octet. Zero is one zero octet.
 pub(crate) fn unsigned<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
     let bytes = value(reader, INTEGER)?;

@@ -142,13 +142,7 @@ impl Certificate {
     /// two signature algorithms that differ, a public key that is none, or bytes after the end.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         let broken = |why: der::Error| Error::malformed("certificate", why);
-        let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE)).map_err(broken)?;
-        let parts = asn1::decode(body, |r| {
-            let tbs = asn1::raw_sequence(r)?;
-            let algorithm = asn1::raw_sequence(r)?;
-            Ok((tbs, algorithm, asn1::bit_octets(r)?))
-        });
-        let (tbs, algorithm, signature) = parts.map_err(broken)?;
+        let (tbs, algorithm, signature) = asn1::signed(der).map_err(broken)?;
         let parsed = Parsed::read(tbs, None)?;
         if tbs[parsed.algorithm.clone()] != *algorithm {
             return Err(Error::malformed(
@@ -156,7 +150,7 @@ impl Certificate {
                 "inner and outer signature algorithms differ",
             ));
         }
-        let start = der.len() - body.len();
+        let start = range_in(der, tbs).start;
         Ok(Self {
             tbs: start..start + tbs.len(),
             signature: der.len() - signature.len()..der.len(),

@@ -187,13 +187,7 @@ impl Crl {
     /// Broken structure, also of an entry.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         let broken = |why: der::Error| Error::malformed("CRL", why);
-        let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE)).map_err(broken)?;
-        let parts = asn1::decode(body, |r| {
-            let tbs = asn1::raw_sequence(r)?;
-            let algorithm = asn1::raw_sequence(r)?;
-            Ok((tbs, algorithm, asn1::bit_octets(r)?))
-        });
-        let (tbs, algorithm, signature) = parts.map_err(broken)?;
+        let (tbs, algorithm, signature) = asn1::signed(der).map_err(broken)?;
         let (parsed, entries) = Parsed::read(tbs)?;
         if parsed.algorithm != algorithm {
             return Err(Error::malformed(
@@ -205,7 +199,7 @@ impl Crl {
         while !reader.is_finished() {
             entry(&mut reader).map_err(broken)?;
         }
-        let start = der.len() - body.len();
+        let start = range_in(der, tbs).start;
         Ok(Self {
             tbs: start..start + tbs.len(),
             signature: der.len() - signature.len()..der.len(),

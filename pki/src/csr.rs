@@ -7,7 +7,7 @@ use std::sync::Arc;
 use der::{Reader, SliceReader};
 
 use crate::asn1::{self, Writer};
-use crate::cert::sign_and_wrap;
+use crate::cert::{range_in, sign_and_wrap};
 use crate::ext::{self, BasicConstraints, Extension, GeneralNames};
 use crate::key::PublicKey;
 use crate::name::Name;
@@ -106,15 +106,9 @@ impl Csr {
     /// Broken structure, a broken alternative name, an extension asked for twice, a public key that is none.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         let broken = |why: der::Error| Error::malformed(WHAT, why);
-        let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE)).map_err(broken)?;
-        let parts = asn1::decode(body, |r| {
-            let info = asn1::raw_sequence(r)?;
-            let algorithm = asn1::raw_sequence(r)?;
-            Ok((info, algorithm, asn1::bit_octets(r)?))
-        });
-        let (info, algorithm, signature) = parts.map_err(broken)?;
+        let (info, algorithm, signature) = asn1::signed(der).map_err(broken)?;
         let parsed = Parsed::read(info)?;
-        let start = der.len() - body.len();
+        let start = range_in(der, info).start;
         let middle = start + info.len();
         Ok(Self {
             info: start..middle,
