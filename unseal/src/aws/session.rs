@@ -9,7 +9,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
-use aws_sdk_kms::config::{BehaviorVersion, IdentityCache, Region};
+use aws_sdk_kms::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::types::KeyUsageType;
 use tokio::time::{Instant, sleep, timeout};
@@ -335,6 +335,8 @@ fn client(
                 .operation_timeout(limits.attempt)
                 .build(),
         )
+        // The limit of an attempt ends whatever stalls; the SDK's own watch would cost each call two wrapped bodies and their timers.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(LimitAnswer)
         .use_fips(use_fips);
     config.set_endpoint_url(endpoint.map(str::to_owned));
