@@ -1,6 +1,6 @@
 # The front door. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build tools demo test unit lint doc deny bench fuzz
+.PHONY: help build tools demo test unit lint doc deny bench profile fuzz
 
 CARGO ?= cargo
 
@@ -37,6 +37,11 @@ bench: build ## measure against the built-in engine and the budgets; writes docs
 	scripts/tools.sh servers
 	scripts/tools.sh kms
 	failed=0; for what in run node seal; do python3 bench/$$what.py || failed=1; done; exit $$failed
+
+profile: ## what the engine's time consists of, by Linux perf; writes docs/performance-profile.md
+	CARGO_PROFILE_RELEASE_STRIP=none $(CARGO) build --release --locked --target-dir target/profile
+	scripts/tools.sh servers
+	python3 bench/profile.py --binary target/profile/release/landfast
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (default 10); needs a nightly toolchain
 	scripts/fuzz.sh
