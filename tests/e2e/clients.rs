@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Openssl, Release, Server, until};
-
-const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
+use crate::support::{Client, Openssl, Release, Server, VERSION, until};
 
 /// Two mounts of type `pki`: the built-in engine, and ours in its place.
 fn stand_in() -> Server {

@@ -2,12 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::{Client, PLUGIN_NAME, Release, Server, until};
+use crate::support::{Client, PLUGIN_NAME, Release, Server, TakeOver, VERSION, until};
 
 use std::time::Duration;
-
-/// The version that the plugin reports.
-const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 fn root(client: &Client, mount: &str, name: &str) -> String {
     client
@@ -110,27 +107,10 @@ fn it_stands_in_for_pki_on_the_previous_release() {
     stand_in_for_pki(Release::Previous);
 }
 
-/// Points a mount at another version of its plugin, as an operator does.
-pub(crate) fn switch(server: &Server, mount: &str, version: &str) {
-    let client = server.client();
-    client
-        .write(
-            &format!("sys/mounts/{mount}/tune"),
-            json!({"plugin_version": version}),
-        )
-        .ok();
-    client
-        .write(
-            "sys/plugins/reload/backend",
-            json!({"mounts": [format!("{mount}/")]}),
-        )
-        .ok();
-}
-
 #[test]
 fn a_mount_of_the_built_in_is_taken_over_and_given_back() {
     let server = Server::bare_dev(Release::Current);
-    server.mount("pki", "pki");
+    let mount = TakeOver::mount(&server);
     let client = server.client();
     let ca = root(&client, "pki", "Root");
     role(&client, "pki");
@@ -140,10 +120,6 @@ fn a_mount_of_the_built_in_is_taken_over_and_given_back() {
             json!({"ocsp_servers": "http://example.com/ocsp"}),
         )
         .ok();
-    let built_in = client
-        .read("sys/mounts/pki")
-        .ok()
-        .text("running_plugin_version");
     let theirs = issue(&client, "pki");
     let revoked = issue(&client, "pki");
     client
@@ -156,8 +132,7 @@ fn a_mount_of_the_built_in_is_taken_over_and_given_back() {
         client.read("pki/issuer/default").ok().body["data"].clone(),
     ];
 
-    server.register("pki", VERSION);
-    switch(&server, "pki", VERSION);
+    mount.to_ours(&server);
     assert_eq!(
         client.read("pki/cert/ca").ok().text("certificate").trim(),
         ca.trim()
@@ -177,7 +152,7 @@ fn a_mount_of_the_built_in_is_taken_over_and_given_back() {
         .ok();
     assert_eq!(server.plugins().len(), 1);
 
-    switch(&server, "pki", &built_in);
+    mount.back(&server);
     until("the plugin's process ends", Duration::from_secs(10), || {
         server.plugins().is_empty().then_some(())
     });

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::fake_aws::{ACCESS_KEY, FakeAws, Fault, REGION, arn};
 use super::host::{fake, kill};
-use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Reply, Server, until};
+use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Reply, Server, TakeOver, until};
 
 /// The stand-in's key `alias/ca-p256`.
 pub(super) const P256: &str = "00000000-0000-4000-8000-000000000000";
@@ -424,23 +424,11 @@ fn without_credentials_of_its_own_a_mount_uses_the_servers_identity_at_aws_only(
 
 #[test]
 fn the_built_in_engine_refuses_such_a_key_and_reads_the_rest() {
-    const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
     let fake = fake();
     let server = Server::bare_dev(Release::Current);
-    server.mount("pki", "pki");
+    let mount = TakeOver::mount(&server);
+    mount.to_ours(&server);
     let client = server.client();
-    let built_in = client
-        .read("sys/mounts/pki")
-        .ok()
-        .text("running_plugin_version");
-    server.register("pki", VERSION);
-    let switch = |version: &str| {
-        let body = json!({"plugin_version": version});
-        client.write("sys/mounts/pki/tune", body).ok();
-        let body = json!({"mounts": ["pki/"]});
-        client.write("sys/plugins/reload/backend", body).ok();
-    };
-    switch(VERSION);
     connect(&client, "pki", &fake);
     let body =
         json!({"common_name": "Local", "issuer_name": "local", "key_type": "ec", "ttl": "8760h"});
@@ -457,7 +445,7 @@ fn the_built_in_engine_refuses_such_a_key_and_reads_the_rest() {
     issue(&client).ok();
     fake.take_operations();
 
-    switch(&built_in);
+    mount.back(&server);
     let refused = |reply: Reply, words: &str| {
         let said = reply.errors().join(" ");
         assert!(reply.status == 500 && said.contains(words), "{said}");
@@ -488,6 +476,6 @@ fn the_built_in_engine_refuses_such_a_key_and_reads_the_rest() {
     assert_eq!(fake.take_operations(), [""; 0]);
 
     // And back again nothing is lost.
-    switch(VERSION);
+    mount.to_ours(&server);
     issue(&client).ok();
 }

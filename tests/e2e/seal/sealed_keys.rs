@@ -11,8 +11,7 @@ use super::fake_aws::{
     ACCESS_KEY, FakeAws, Fault, MULTI_REGION_KEY, OTHER_KEY, REGION, UNSEAL_KEY, arn,
 };
 use super::host::fake;
-use crate::lifecycle::switch;
-use crate::support::{Client, PLUGIN_NAME, Release, Server, until};
+use crate::support::{Client, PLUGIN_NAME, Release, Server, TakeOver, until};
 
 /// A request may take this long while AWS KMS is away; the limits of one attempt and of a server under load are in it.
 const BOUND: Duration = Duration::from_secs(20);
@@ -463,24 +462,18 @@ fn a_server_that_dies_while_keys_are_sealed_loses_none_and_goes_on() {
 
 #[test]
 fn the_built_in_engine_refuses_a_sealed_key_and_takes_it_when_it_is_unsealed() {
-    const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
     let fake = fake();
     let server = Server::raft(Release::Current, "raw_storage_endpoint = true\n");
-    server.mount("pki", "pki");
+    let mount = TakeOver::mount(&server);
     let client = server.client();
-    let built_in = client
-        .read("sys/mounts/pki")
-        .ok()
-        .text("running_plugin_version");
     let (key, certificate) = root(&client, "pki", "ec");
-    server.register("pki", VERSION);
-    switch(&server, "pki", VERSION);
+    mount.to_ours(&server);
     connect(&client, &fake, "pki");
     let (_, in_clear) = stored_key(&client, "pki");
     seal_by(&client, "pki", "alias/bao-unseal");
     assert_eq!(migrate(&client, "pki")["keys_sealed"], 1);
 
-    switch(&server, "pki", &built_in);
+    mount.back(&server);
     issue(&client, "pki").refused(500, "rror decoding private key");
     client
         .read("pki/cert/ca")
@@ -494,7 +487,7 @@ fn the_built_in_engine_refuses_a_sealed_key_and_takes_it_when_it_is_unsealed() {
     let (_, after) = stored_key(&client, "pki");
     assert_eq!(before["private_key"], after["private_key"]);
 
-    switch(&server, "pki", VERSION);
+    mount.to_ours(&server);
     issue(&client, "pki").ok();
     client
         .write("pki/config/seal", json!({"type": "none"}))
@@ -503,6 +496,6 @@ fn the_built_in_engine_refuses_a_sealed_key_and_takes_it_when_it_is_unsealed() {
     let (_, given_back) = stored_key(&client, "pki");
     assert_eq!(given_back["private_key"], in_clear["private_key"]);
     assert_eq!(shows(&behind_the_barrier(&client), &key).len(), 1);
-    switch(&server, "pki", &built_in);
+    mount.back(&server);
     issue(&client, "pki").ok();
 }

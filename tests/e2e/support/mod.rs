@@ -6,6 +6,7 @@ mod page;
 mod pair;
 mod running;
 mod server;
+mod take_over;
 mod tools;
 
 pub(crate) use self::client::{Client, Reply};
@@ -16,6 +17,7 @@ pub(crate) use self::running::Running;
 pub(crate) use self::server::{
     PLUGIN_NAME, Release, Server, directory, plugins_below, start, terminate,
 };
+pub(crate) use self::take_over::{TakeOver, VERSION};
 pub(crate) use self::tools::Python;
 
 use std::time::{Duration, Instant};
