@@ -44,19 +44,6 @@ CASES = [
 ]
 
 
-def plugins(server):
-    """The pids of the server's plugin processes."""
-    found = []
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            head, rest = (entry / "stat").read_text().rsplit(")", 1)
-        except OSError:
-            continue
-        if int(rest.split()[1]) == server.process.pid and head.endswith("landfast"):
-            found.append(int(entry.name))
-    return found
-
-
 def switches(pid):
     """How often the threads of a process waited so far."""
     total = 0
@@ -85,7 +72,7 @@ def shares(data):
 
 
 def profile(server, mount, op, clients, requests):
-    [plugin] = plugins(server)
+    [plugin] = server.plugins()
     run_load(server, mount, op, clients, 200)
     with tempfile.TemporaryDirectory() as folder:
         data = f"{folder}/perf.data"
@@ -106,7 +93,7 @@ def profile(server, mount, op, clients, requests):
 def wakes(server, mount, requests):
     """Waits per request of one client: the server's, and the plugins'."""
     run_load(server, mount, "issue", 1, 100)
-    pids = [server.process.pid, *plugins(server)]
+    pids = [server.process.pid, *server.plugins()]
     before = [switches(pid) for pid in pids]
     run_load(server, mount, "issue", 1, requests)
     counts = [(switches(pid) - was) / (requests + 50) for pid, was in zip(pids, before)]

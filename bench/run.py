@@ -119,14 +119,24 @@ class Server:
     def url(self, path):
         return f"http://127.0.0.1:{self.port}/v1/{path}"
 
-    def plugin_rss(self):
-        """MiB of the plugin's processes."""
-        total = 0.0
+    def plugins(self):
+        """The pids of the plugin's processes."""
+        found = []
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 head, rest = (entry / "stat").read_text().rsplit(")", 1)
-                if int(rest.split()[1]) == self.process.pid and head.endswith("landfast"):
-                    total += rss(entry.name)
+            except OSError:
+                continue
+            if int(rest.split()[1]) == self.process.pid and head.endswith("landfast"):
+                found.append(int(entry.name))
+        return found
+
+    def plugin_rss(self):
+        """MiB of the plugin's processes."""
+        total = 0.0
+        for pid in self.plugins():
+            try:
+                total += rss(pid)
             except (OSError, StopIteration):
                 pass
         return total
