@@ -106,6 +106,18 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// Has openssl make a node's key on P-384 and a certificate for it.
+fn p384_pair(key: &str, certificate: &str) {
+    let output = run(Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=node-1"])
+        .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"])
+        .args(["-addext", "keyUsage=critical,digitalSignature"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", key, "-out", certificate]));
+    assert!(output.status.success(), "{}", said(&output));
+}
+
 /// AWS's own Python client for Roles Anywhere: its signature is accepted, and
 /// refused once a header or the body is touched behind it.
 #[test]

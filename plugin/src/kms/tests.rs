@@ -226,6 +226,15 @@ async fn root(mount: &Harness<Mount>) -> Certificate {
     Certificate::from_pem(reply.data["certificate"].as_str().unwrap().as_bytes()).unwrap()
 }
 
+/// A root that signs with RSA-PSS and SHA-384.
+async fn pss_root(mount: &Harness<Mount>) -> Certificate {
+    let mut request = root_request();
+    request["use_pss"] = json!(true);
+    request["signature_bits"] = json!(384);
+    let reply = ok(mount.update("root/generate/kms", request).await);
+    Certificate::from_pem(reply.data["certificate"].as_str().unwrap().as_bytes()).unwrap()
+}
+
 async fn leaf(mount: &Harness<Mount>) -> HttpReply {
     mount
         .update("issue/any", json!({ "common_name": "leaf" }))
@@ -286,12 +295,7 @@ async fn a_ca_in_the_service_signs_everything_with_one_call_each() {
 async fn pss_and_hash_of_a_root_hold_for_its_crls() {
     let service = service("rsa", 2048);
     let mount = mount(&service).await;
-    let mut request = root_request();
-    request["use_pss"] = json!(true);
-    request["signature_bits"] = json!(384);
-    let reply = ok(mount.update("root/generate/kms", request).await);
-    let root =
-        Certificate::from_pem(reply.data["certificate"].as_str().unwrap().as_bytes()).unwrap();
+    let root = pss_root(&mount).await;
     let pss = Ok(SignatureAlgorithm::RsaPss(landfast_pki::Hash::Sha384));
     assert_eq!(root.signature_algorithm(), pss);
     for path in ["crl", "crl/delta"] {

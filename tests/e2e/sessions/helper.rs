@@ -34,19 +34,7 @@ print('right')
 ";
     let dir = tempfile::tempdir().expect("a folder");
     let path = |name: &str| dir.path().join(name).display().to_string();
-    let output = run(Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=node-1",
-        ])
-        .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"])
-        .args(["-keyout", &path("p384.key"), "-out", &path("p384.pem")]));
-    assert!(output.status.success(), "{}", said(&output));
+    p384_pair(&path("p384.key"), &path("p384.pem"));
     let rsa = (data("pki/rsa-leaf.crt"), data("pki/rsa-leaf.key"));
     let ec = (data("pki/ec-leaf.crt"), data("pki/ec-leaf.key"));
     let p384 = (path("p384.pem"), path("p384.key"));

@@ -414,22 +414,7 @@ fn doctor_tells_a_p384_key_from_a_stranger() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = |name: &str| dir.path().join(name).display().to_string();
     for name in ["own", "other"] {
-        let output = run(Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=node-1",
-            ])
-            .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"])
-            .args(["-addext", "keyUsage=critical,digitalSignature"])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .args(["-keyout", &path(&format!("{name}.key"))])
-            .args(["-out", &path(&format!("{name}.pem"))]));
-        assert!(output.status.success(), "{}", said(&output));
+        p384_pair(&path(&format!("{name}.key")), &path(&format!("{name}.pem")));
     }
     let doctor = |key: &str| {
         run(Command::new(BINARY)

@@ -126,11 +126,7 @@ async fn an_answer_costs_one_signature_until_something_changes() {
 async fn a_key_that_signs_its_crls_with_pss_signs_answers_so() {
     let service = service("rsa", 2048);
     let mount = mount(&service).await;
-    let mut request = root_request();
-    request["use_pss"] = json!(true);
-    request["signature_bits"] = json!(384);
-    let reply = ok(mount.update("root/generate/kms", request).await);
-    let ca = Certificate::from_pem(reply.data["certificate"].as_str().unwrap().as_bytes()).unwrap();
+    let ca = pss_root(&mount).await;
     let question = question(&ca, &SerialNumber::from_bytes(&[5]));
     let reply = ask(&mount, &question).await;
     let pss = SignatureAlgorithm::RsaPss(landfast_pki::Hash::Sha384).identifier();
