@@ -1,0 +1,59 @@
+//! HTTP/1.1 listeners that strangers cannot hold up.
+//!
+//! Whoever connects and then says nothing, or a byte at a time, costs a socket. A fixed limit of sockets does not help against
+//! that: it lets the silent lock out the others. Here a place is taken from whoever waits longest and from where most wait, so
+//! that a newcomer always finds one:
+//!
+//! - [`Room`] is a bounded number of places, with a smaller bound for each group, such as the connections of one address. A full
+//!   room gives up the place of an idle guest, the oldest of the largest group; guests whose request is being answered stay.
+//! - [`converse`] speaks HTTP on one connection with a limit for the time of a request's head and for the connection's life, and
+//!   ends it when its place is taken or when its owner says so.
+//! - [`serve`] is all of it for a listener whose requests need no more than a handler: it accepts, opens (TLS, or nothing), and
+//!   serves until it is told to stop. The handler is a function of a request, for which an `axum::Router` serves as well:
+//!
+//! ```text
+//! let handle = move |request| {
+//!     let router = router.clone();
+//!     async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }
+//! };
+//! landfast_listen::serve(listener, &Limits::default(), plain, stopped, handle).await;
+//! ```
+//!
+//! A listener that knows its clients has two rooms: a small one for strangers, and one that a connection enters once it is known.
+//!
+//! Nothing here depends on another crate of landfast, so every one that listens can use it.
+
+use std::time::Duration;
+
+mod connection;
+mod room;
+mod server;
+
+pub use connection::{Times, converse};
+pub use room::{Busy, Full, Place, Room, neighbourhood};
+pub use server::{Accept, plain, serve};
+
+/// What the connections of one listener may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at one time.
+    pub connections: usize,
+    /// Connections at one time from one address; those of a Unix socket count as from one.
+    pub per_address: usize,
+    /// A connection has to be opened in this time: the TLS handshake, mostly.
+    pub handshake: Duration,
+    /// Times of an open connection.
+    pub times: Times,
+}
+
+impl Default for Limits {
+    /// For a service of this machine: 256 connections, all of which may be of one address, 5 s for a handshake.
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            per_address: 256,
+            handshake: Duration::from_secs(5),
+            times: Times::default(),
+        }
+    }
+}
