@@ -34,6 +34,8 @@ pub(crate) struct Coalesced<S> {
     put_off: u8,
     /// Flushes since the last one that found more than before.
     quiet: u8,
+    /// The stream below was given something and has not said since that all of it is out.
+    flushing: bool,
 }
 
 impl<S> Coalesced<S> {
@@ -46,13 +48,16 @@ impl<S> Coalesced<S> {
             // The first flush is the one of the connection's preface, after which it waits for the peer without flushing.
             put_off: PATIENCE,
             quiet: 0,
+            flushing: false,
         }
     }
 }
 
 impl<S: AsyncWrite + Unpin> Coalesced<S> {
+    /// Hands everything to the stream below.
     fn drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.out.len() {
+            self.flushing = true;
             let rest = &self.out[self.sent..];
             match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -62,7 +67,17 @@ impl<S: AsyncWrite + Unpin> Coalesced<S> {
         self.out.clear();
         self.out.shrink_to(KEPT);
         (self.sent, self.seen, self.put_off, self.quiet) = (0, 0, 0, 0);
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands everything to the stream below, and ends the flush of that.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.drain(cx))?;
+        if self.flushing {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.flushing = false;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn make_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -114,8 +129,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let length = self.out.len();
-        if length == 0 {
-            return Poll::Ready(Ok(()));
+        // Nothing is put off behind a flush that is under way: the peer waits already.
+        if length == 0 || self.flushing {
+            return self.flush(cx);
         }
         self.quiet = if length > self.seen {
             0
@@ -130,14 +146,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
             cx.waker().wake_by_ref();
             return Poll::Ready(Ok(()));
         }
-        self.drain(cx)
+        self.flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.drain(cx))?;
+        ready!(self.flush(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod sockets;
 
 #[cfg(test)]
 mod tests {

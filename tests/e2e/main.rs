@@ -10,6 +10,7 @@ mod generate;
 mod hybrid_node;
 mod kill;
 mod lab;
+mod large_answers;
 mod lifecycle;
 mod lint;
 mod node;

@@ -82,17 +82,24 @@ impl Server {
 
     /// A dev server with these variables, which the plugin gets too.
     pub(crate) fn dev_with(environment: &[(&str, &OsStr)]) -> Self {
-        let server = Self::bare_dev_with(Release::Current, environment);
+        let server = Self::bare_dev_with(Release::Current, environment, "");
+        server.register(PLUGIN_NAME, "");
+        server
+    }
+
+    /// A dev server with `settings` in its configuration.
+    pub(crate) fn dev_on(settings: &str) -> Self {
+        let server = Self::bare_dev_with(Release::Current, &[], settings);
         server.register(PLUGIN_NAME, "");
         server
     }
 
     /// A dev server that knows no plugin yet.
     pub(crate) fn bare_dev(release: Release) -> Self {
-        Self::bare_dev_with(release, &[])
+        Self::bare_dev_with(release, &[], "")
     }
 
-    fn bare_dev_with(release: Release, environment: &[(&str, &OsStr)]) -> Self {
+    fn bare_dev_with(release: Release, environment: &[(&str, &OsStr)], settings: &str) -> Self {
         let dir = directory();
         let (child, address) = start(&dir, |port| {
             let mut command = Command::new(release.binary());
@@ -105,7 +112,8 @@ impl Server {
                     "-config={}",
                     dir.path().join("server.hcl").display()
                 ));
-            let config = format!("plugin_directory = {:?}\n", dir.path().join("plugins"));
+            let plugins = dir.path().join("plugins");
+            let config = format!("plugin_directory = {plugins:?}\n{settings}");
             (command, config)
         });
         let server = Self {

@@ -1,0 +1,79 @@
+//! A CRL of several MB through a real server: the whole of it, each time, at once.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use landfast_pki::crl::{CrlTemplate, RevokedEntries};
+use landfast_pki::{Certificate, KeySpec, PrivateKey, SerialNumber, SignatureAlgorithm};
+use serde_json::json;
+
+use crate::support::{PLUGIN_NAME, Server};
+
+/// How often the CRL is read. The environment variable `LANDFAST_ROUNDS` has another number.
+const ROUNDS: usize = 20;
+/// An answer that hangs comes when something else is written on its connection, after most of a minute. One that is only slow comes before this.
+const LATE: Duration = Duration::from_secs(20);
+/// Revocations, of which each takes some 38 bytes of a CRL.
+const REVOKED: u64 = 140_000;
+
+#[test]
+fn a_crl_of_five_megabytes_comes_each_time() {
+    let rounds = std::env::var("LANDFAST_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let server = Server::dev_on("raw_storage_endpoint = true\n");
+    server.mount("pki", PLUGIN_NAME);
+    let client = server.client();
+    let root = json!({"common_name": "Root", "key_type": "ec", "ttl": "8760h"});
+    let root = client.write("pki/root/generate/internal", root).ok();
+    let crl = large_crl(&root.text("certificate"));
+    assert!(crl.len() > 5_000_000, "{}", crl.len());
+
+    // To revoke as many would take minutes; the plugin reads what lies there when it starts anew.
+    let uuid = client.read("sys/mounts/pki").ok().text("uuid");
+    let folder = format!("sys/raw/logical/{uuid}/crls/");
+    let names = client.list(&folder).ok().texts("keys");
+    let id = names
+        .iter()
+        .find(|name| *name != "config" && !name.ends_with("-delta"))
+        .expect("a root has a CRL");
+    let stored = json!({"value": STANDARD.encode(&crl), "encoding": "base64"});
+    client.write(&format!("{folder}{id}"), stored).ok();
+    client
+        .write("sys/plugins/reload/backend", json!({"mounts": ["pki/"]}))
+        .ok();
+
+    let anybody = client.with_token("");
+    for round in 0..rounds {
+        let asked = Instant::now();
+        let reply = anybody.read("pki/crl").ok();
+        let took = asked.elapsed();
+        assert!(took < LATE, "round {round} took {took:?}");
+        assert!(reply.bytes == crl, "round {round} brought something else");
+    }
+}
+
+/// A CRL of the CA, as far as a reader of bytes can tell.
+fn large_crl(root: &str) -> Vec<u8> {
+    let root = Certificate::from_pem(root.as_bytes()).expect("a certificate");
+    let key = PrivateKey::generate(KeySpec::parse("ec", 256).expect("offered")).expect("a key");
+    let now = Timestamp::now();
+    let mut entries = RevokedEntries::new();
+    for number in 0..REVOKED {
+        let mut serial = [0x11; 20];
+        serial[12..].copy_from_slice(&number.to_be_bytes());
+        entries.push(&SerialNumber::from_bytes(&serial), now);
+    }
+    let template = CrlTemplate {
+        issuer: root.subject().clone(),
+        authority_key_id: root.ski().expect("a root has one").to_vec(),
+        number: 2,
+        this_update: now,
+        next_update: now + SignedDuration::from_hours(72),
+        delta_base: None,
+        freshest: Vec::new(),
+    };
+    let algorithm = SignatureAlgorithm::choose(key.public_key(), 0, false).expect("one fits");
+    let signed = template.prepare(&entries, algorithm.algorithm).sign(&key);
+    signed.expect("a local key signs").der().to_vec()
+}
