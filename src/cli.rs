@@ -8,7 +8,9 @@ mod doctor;
 mod emit;
 mod enroll;
 mod generate;
+mod help;
 mod lab;
+mod log;
 mod node;
 mod read_certificate_data;
 mod register;
@@ -23,20 +25,21 @@ mod update;
 use std::fmt;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// What each exit code means, the same for every command.
 const EXIT_CODES: [&str; 6] = [
     "done",
-    "failed: a file cannot be used, or the server or AWS answered with an error",
+    "failed: a file cannot be used, or the server or AWS answered an error",
     "wrong usage",
-    "the server or AWS cannot be reached, or the server is sealed: try again later",
+    "no answer of the server or of AWS, or it is sealed: try again later",
     "refused: a rule says no, and the text names it",
-    "trust-anchor sync, crl sync: AWS holds something else, and --apply was not given",
+    "AWS holds something else, and --apply was not given (sync commands)",
 ];
 
 /// The help below a command's flags: its examples, then the exit codes that it
-/// has beside 0, 1 and 2, which every command has.
+/// has beside 0, 1 and 2, which every command has. No line is longer than
+/// [`help::WIDTH`].
 fn help(examples: &str, more: &[usize]) -> String {
     let mut text = examples.to_owned();
     if !text.is_empty() {
@@ -49,13 +52,21 @@ fn help(examples: &str, more: &[usize]) -> String {
     text
 }
 
+/// The version that the plugin reports to a server, and the commit that it was built from.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("LANDFAST_COMMIT"),
+    ")"
+);
+
 #[derive(Parser)]
 #[command(
     name = "landfast",
-    version,
-    about = "Machines outside AWS as citizens of an EKS cluster, with Vault or OpenBao as their root of trust",
-    long_about = "Machines outside AWS as citizens of an EKS cluster, with Vault or OpenBao as their root of trust.\n\n\
-        A server that has this file in its plugin directory starts it as a secrets engine; \
+    version = VERSION,
+    about = "A certificate authority and a seal for Vault and OpenBao, and AWS credentials for machines outside of AWS",
+    long_about = "A certificate authority and a seal for Vault and OpenBao, and AWS credentials for machines outside of AWS.\n\n\
+        A server that has this file in its plugin directory starts it as a secrets engine or as its seal; \
         `landfast register` prints how. Everything below is for people.",
     after_help = help("", &[3, 4, 5]),
     arg_required_else_help = true
@@ -85,7 +96,9 @@ enum Command {
 
 /// Runs the command that the arguments name.
 pub(crate) fn run() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let matches = help::by_job(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let outcome = match arguments.command {
         Command::CredentialProcess(arguments) => credential_process::run(&arguments),
         Command::Crl(arguments) => crl::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
@@ -169,43 +182,6 @@ fn address(text: &str) -> Result<String, String> {
 fn listener(text: &str) -> Result<std::net::SocketAddr, String> {
     text.parse()
         .map_err(|_| "an IP address and a port, such as 127.0.0.1:9911 or [::1]:9911".to_owned())
-}
-
-/// How much is told on standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Detail {
-    /// What somebody should see to.
-    Warnings,
-    /// What goes well, too.
-    Steps,
-    /// What helps to find a fault.
-    All,
-}
-
-/// Sends what the crates below tell to standard error. `LANDFAST_LOG`
-/// overrides `detail`.
-fn log_to_stderr(detail: Detail) {
-    use tracing_subscriber::EnvFilter;
-
-    let usual = match detail {
-        // What the AWS libraries warn of comes back as an error, in our words.
-        Detail::Warnings => "warn,aws_config=error",
-        Detail::Steps => "landfast_node=info,warn,aws_config=error",
-        Detail::All => "landfast_node=debug,hyper_util=debug,aws_config=debug,warn",
-    };
-    let filter = EnvFilter::try_from_env("LANDFAST_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let format = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false);
-    // The journal has the time already. A second call has nothing to do.
-    let _ = if journal {
-        format.without_time().try_init()
-    } else {
-        format.try_init()
-    };
 }
 
 /// Why a command failed. The text is for the person who ran it.

@@ -8,9 +8,10 @@ use super::Failure;
 
 /// The words on credentials and exit codes below the help of both commands.
 pub(super) const SYNC_HELP: &str = "\
-AWS credentials come from where the aws command finds them: AWS_PROFILE, AWS_ACCESS_KEY_ID and its
-like, the shared files with their credential_process (`aws configure export-credentials` lends those
-of a single sign-on), web identity, container and instance metadata.
+AWS credentials come from where the aws command finds them: AWS_PROFILE,
+AWS_ACCESS_KEY_ID and its like, the shared files with their credential_process
+(`aws configure export-credentials` lends those of a single sign-on), web
+identity, container and instance metadata.
 
 Exit codes:
   0  in sync, or brought in sync by --apply

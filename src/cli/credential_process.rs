@@ -7,14 +7,19 @@ use landfast_node::provider::Provider;
 
 use super::{Failure, session};
 
-const EXAMPLES: &str = "\
+/// The example. It is no text below the flags, because those are broken at the
+/// terminal's width, and a profile has the whole call in one line.
+pub(super) const PROFILE: &str = "\
 Example, in ~/.aws/config:
   [default]
   region = us-west-2
-  credential_process = landfast credential-process --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN
+  credential_process = landfast credential-process --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN --role-session-name NODE
+";
 
-The flags are those of aws_signing_helper where both have them. Unlike it, sessions are kept
-in ~/.cache/landfast (mode 0600) until five minutes before their end.";
+const EXAMPLES: &str = "\
+The flags are those of aws_signing_helper where both have them. Unlike it,
+sessions are kept in ~/.cache/landfast (mode 0600) until shortly before their
+end. The whole call is one line of the profile, however long it is.";
 
 /// Print temporary AWS credentials, from the cache or from IAM Roles Anywhere
 ///
@@ -22,7 +27,13 @@ in ~/.cache/landfast (mode 0600) until five minutes before their end.";
 /// JSON that AWS SDKs and the AWS CLI expect of a credential process.
 /// Nothing else goes to standard output.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[3]))]
+#[command(
+    help_template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{{all-args}}\n\n{}{{after-help}}",
+        PROFILE.trim_end(),
+    ),
+    after_help = super::help(EXAMPLES, &[3])
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     session: session::SessionArguments,

@@ -15,10 +15,15 @@ use super::aws::{self, SYNC_HELP, SyncArguments};
 use super::{Failure, node, trust_anchor};
 
 const EXAMPLES: &str = "\
-Roles Anywhere fetches no list by itself. After each revocation, and at half of a list's life:
+Examples:
+  # what differs; nothing is changed
+  landfast crl sync --trust-anchor-arn ARN
+
+  # after each revocation, and at half of a list's life: Roles Anywhere
+  # fetches no list by itself
   landfast crl sync --trust-anchor-arn ARN --apply
 
-The anchor's certificates come from two mounts:
+  # the anchor's certificates come from two mounts
   landfast crl sync --trust-anchor-arn ARN --mount pki --mount pki-new --apply
 ";
 

@@ -28,15 +28,18 @@ Examples:
   aws rolesanywhere get-trust-anchor --trust-anchor-id ID > anchor.json
   aws rolesanywhere get-profile --profile-id ID > profile.json
   aws iam get-role --role-name NAME > role.json
-  landfast doctor --trust-anchor anchor.json --profile profile.json --role role.json
+  landfast doctor --trust-anchor anchor.json --profile profile.json \\
+    --role role.json
 
   # ask AWS as well, for one session that is thrown away
-  landfast doctor --online --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN
+  landfast doctor --online --trust-anchor-arn ARN --profile-arn ARN \\
+    --role-arn ARN
 
   # what AWS's words mean
   landfast doctor --error \"Untrusted signing certificate\"
 
-Nothing that stops the node is exit code 0; --online has 3 when nobody answers and nothing else is wrong.";
+Nothing that stops the node is exit code 0; --online has 3 when nobody answers
+and nothing else is wrong.";
 
 /// Explain why AWS or the cluster refuses a node
 ///
@@ -142,7 +145,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    super::log_to_stderr(super::Detail::Warnings);
+    super::log::to_stderr(super::log::Detail::Warnings);
     let mut question = arguments.question();
     let answer = arguments.ask(&question)?;
     if question.error.is_none() {

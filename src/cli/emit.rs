@@ -74,6 +74,20 @@ impl Job<'_> {
         }
     }
 
+    /// The same as files: name, permissions, content.
+    pub(super) fn files(&self, kind: Kind) -> Vec<(&'static str, u32, String)> {
+        let service = "landfast-renew.service";
+        match kind {
+            Kind::Systemd => vec![
+                (service, 0o644, self.oneshot()),
+                ("landfast-renew.timer", 0o644, timer()),
+            ],
+            Kind::SystemdDaemon => vec![(service, 0o644, self.daemon())],
+            Kind::CloudInit => vec![("user-data", 0o644, self.cloud_init())],
+            Kind::Init => vec![("landfast-renew", 0o755, self.init())],
+        }
+    }
+
     fn oneshot(&self) -> String {
         format!(
             "[Unit]\n\
@@ -309,7 +323,7 @@ pub(super) fn split(arguments: impl Iterator<Item = String>) -> Result<Parts, Fa
         };
         match flag.as_str() {
             "--rotate-key" => continue,
-            "--emit" | "--program" => {
+            "--emit" | "--emit-to" | "--program" => {
                 if value.is_none() {
                     arguments.next();
                 }
@@ -401,12 +415,22 @@ mod tests {
             "https://v:8200",
             "--auth=approle",
             "--emit=init",
+            "--emit-to",
+            "units",
         ]);
         assert_eq!(
             job.arguments,
             ["--address", "https://v:8200", "--auth", "approle"]
         );
         let unit = job.render(Kind::Systemd);
+        let files = job.files(Kind::Systemd);
+        for (name, _, content) in &files {
+            assert!(
+                unit.contains(&format!("# /etc/systemd/system/{name}\n{content}")),
+                "{name}: {unit}"
+            );
+        }
+        assert_eq!(files.len(), 2);
         assert!(
             unit.contains(
                 "ExecStart=/usr/local/bin/landfast renew --address https://v:8200 --auth approle\n"

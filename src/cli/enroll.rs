@@ -14,23 +14,29 @@ use super::{Failure, emit, node, renew};
 const EXAMPLES: &str = "\
 Examples:
   # with an AppRole; the files hold the role id and the secret id
-  landfast enroll --address https://vault.example:8200 --ca-cert /etc/ssl/vault-ca.pem \\
-    --auth approle --role-id-file /etc/landfast/role-id --secret-id-file /etc/landfast/secret-id
+  landfast enroll --address https://vault.example:8200 \\
+    --ca-cert /etc/landfast/vault-ca.pem --auth approle \\
+    --role-id-file /etc/landfast/role-id \\
+    --secret-id-file /etc/landfast/secret-id
 
   # with a token that was wrapped for this machine and works once
-  landfast enroll --auth wrapped --token-file /run/landfast/wrapped --node-name node-1
+  landfast enroll --auth wrapped --token-file /run/landfast/wrapped \\
+    --node-name node-1
 
-  # the same for the years to come: a service and its timer; or user data, or an init script
-  landfast enroll --address https://vault.example:8200 --auth cert --emit systemd
+  # for the years to come: a service and its timer that renew by the
+  # certificate in place
+  landfast enroll --emit systemd --address https://vault.example:8200 \\
+    --auth cert --emit-to /etc/systemd/system
 
-  # and the NodeConfig for nodeadm, from the description that `landfast generate` takes
-  landfast enroll --auth approle ... --description hybrid.json --node-config /etc/eks/nodeconfig.yaml
+  # and the NodeConfig for nodeadm, from what `landfast generate` takes
+  landfast enroll --auth cert --description hybrid.json \\
+    --node-config /etc/eks/nodeconfig.yaml
 
   # for a script: one JSON object
   landfast enroll --json | jq -r .renewalDue
 
-Run again, it leaves a good certificate alone. The key is made here and never leaves the
-machine; `landfast renew` keeps it unless told otherwise.";
+Run again, it leaves a good certificate alone. The key is made here and never
+leaves the machine; `landfast renew` keeps it unless told otherwise.";
 
 /// Get this machine the certificate that makes it a hybrid node
 ///
@@ -74,13 +80,18 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, value_name = "KIND", requires = "address")]
     emit: Option<emit::Kind>,
 
+    /// With --emit: write the files into this directory, each under its name,
+    /// in place of printing them
+    #[arg(long, value_name = "DIR", requires = "emit")]
+    emit_to: Option<PathBuf>,
+
     /// With --emit: where this program lies on the node
     #[arg(long, value_name = "FILE", default_value = "/usr/local/bin/landfast", value_parser = emit::program)]
     program: PathBuf,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    super::log_to_stderr(super::Detail::Warnings);
+    super::log::to_stderr(super::log::Detail::Warnings);
     if let Some(kind) = arguments.emit {
         return print(arguments, kind);
     }
@@ -193,5 +204,15 @@ fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
             .parent()
             .unwrap_or_else(|| std::path::Path::new("/")),
     };
-    node::print(&job.render(kind))
+    let Some(directory) = &arguments.emit_to else {
+        return node::print(&job.render(kind));
+    };
+    std::fs::create_dir_all(directory).map_err(|error| Failure::file(directory, &error))?;
+    for (name, mode, content) in job.files(kind) {
+        let file = directory.join(name);
+        files::write_atomic(&file, content.as_bytes(), mode)
+            .map_err(|error| Failure::Failed(error.to_string()))?;
+        node::print(&format!("{}\n", file.display()))?;
+    }
+    Ok(())
 }

@@ -13,32 +13,41 @@ const EXAMPLES: &str = "\
 The description, in JSON:
   {
     \"cluster\": \"prod\", \"region\": \"us-west-2\", \"account\": \"111122223333\",
-    \"trust_anchor\": \"arn:aws:rolesanywhere:us-west-2:111122223333:trust-anchor/ID\",
+    \"trust_anchor\":
+      \"arn:aws:rolesanywhere:us-west-2:111122223333:trust-anchor/ID\",
     \"nodes\": \"node-*.example\"
   }
-Optional: role and profile (names), session_seconds (900 to 43200; 3600), seal (which servers
-may unseal with a KMS key, such as \"vault-*\"; they get a role and a profile of their own, named
-by seal_role and seal_profile), and profile_arn once the nodes' profile is there.
+Optional: role and profile (names), session_seconds (900 to 43200; 3600), seal
+(which servers may unseal with a KMS key, such as \"vault-*\"; they get a role and
+a profile of their own, named by seal_role and seal_profile), and profile_arn
+once the nodes' profile is there.
 
-For pods of EKS Anywhere, two more parts (paths of files are relative to the description):
+For pods of EKS Anywhere, two more parts (paths are relative to the file):
   \"service_accounts\": {
     \"issuer\": \"https://oidc.example/prod\", \"public_keys\": [\"sa.pub\"],
     \"endpoint_chain\": \"chain.pem\", \"subjects\": [\"default/app\"],
-    \"webhook\": {\"certificate\": \"webhook.pem\", \"private_key\": \"webhook.key\", \"ca\": \"ca.pem\"}
+    \"webhook\": {
+      \"certificate\": \"webhook.pem\", \"private_key\": \"webhook.key\",
+      \"ca\": \"ca.pem\"
+    }
   }
   \"csi\": {
-    \"vault_address\": \"https://vault.example:8200\", \"auth_role\": \"app\", \"role\": \"pods\",
-    \"common_name\": \"app.default.svc\", \"name\": \"app\", \"image\": \"registry.example/app:1\"
+    \"vault_address\": \"https://vault.example:8200\", \"auth_role\": \"app\",
+    \"role\": \"pods\", \"common_name\": \"app.default.svc\", \"name\": \"app\",
+    \"image\": \"registry.example/app:1\"
   }
 
 Examples:
-  landfast generate hybrid.json --output-dir aws
-  aws iam create-role --cli-input-json file://aws/aws/1-iam-create-role.json
-  aws cloudformation deploy --template-file aws/cloudformation.json --stack-name hybrid \\
-      --capabilities CAPABILITY_NAMED_IAM
+  # everything, below the folder \"hybrid\"
+  landfast generate hybrid.json --output-dir hybrid
+  aws iam create-role --cli-input-json file://hybrid/aws/1-iam-create-role.json
+
+  # or the same as a stack
+  aws cloudformation deploy --template-file hybrid/cloudformation.json \\
+    --stack-name hybrid --capabilities CAPABILITY_NAMED_IAM
 
   # for each node, once profile_arn is in the description
-  landfast generate hybrid.json --output-dir aws --node node-1.example";
+  landfast generate hybrid.json --output-dir hybrid --node node-1.example";
 
 /// Write the role, profile, access entry and key policy that hybrid nodes need
 ///

@@ -25,18 +25,22 @@ Examples:
   # a lab that trusts one CA; prints the ARNs and the endpoint as one JSON line
   landfast lab --trust-anchor ca.pem --listen 127.0.0.1:9912
 
-  # a session from it
-  landfast credential-process --endpoint http://127.0.0.1:9912 --no-cache ...
+  # a session from it, with the ARNs that it printed
+  landfast credential-process --endpoint http://127.0.0.1:9912 --no-cache \\
+    --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN \\
+    --role-session-name node-1
 
   # with the trust policy and the ARNs of the real account
-  landfast lab --trust-anchor ca.pem --trust-policy trust.json --trust-anchor-arn ARN
+  landfast lab --trust-anchor ca.pem --trust-policy trust.json \\
+    --trust-anchor-arn ARN
 
   # for clients that speak HTTPS only
   landfast lab --trust-anchor ca.pem --tls --ca-out lab-ca.pem
 
-  # its control plane takes the key that it prints, signed as AWS wants it
-  AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... aws rolesanywhere list-crls \\
-      --endpoint-url http://127.0.0.1:9912 --region us-west-2
+  # its control plane takes the key that it printed, and wants requests signed
+  # by it, as the aws command does
+  aws rolesanywhere list-crls --endpoint-url http://127.0.0.1:9912 \\
+    --region us-west-2
 
   # what it was asked, and trouble to come: for sessions, or by plane
   curl http://127.0.0.1:9912/lab/calls

@@ -1,5 +1,7 @@
 //! `landfast register`: how to make a server know this very file.
 
+mod place;
+
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -15,13 +17,26 @@ use super::Failure;
 /// for the built-in `pki`.
 const OWN_NAME: &str = "landfast";
 
+/// What an operator of Vault should know before a mount is moved: docs/vault.md.
+const VAULT_WAY_BACK: &str = "\
+# Before such a mount is given back: Vault's own pki does not know the role fields
+# not_after_bound, not_before_bound and allowed_ip_sans_cidr, so roles that use
+# them get wider there. docs/vault.md has the way back.
+";
+
 const EXAMPLES: &str = "\
 Examples:
   # everything, to read and to copy from
   landfast register
 
+  # only for Vault, with what to do before and after it
+  landfast register --server vault
+
   # only OpenBao, in place of its built-in pki engine
   landfast register --server openbao --name pki
+
+  # run it: the lines that begin with # are comments
+  landfast register --server openbao --name landfast | sh -e
 
   # for a script: the SHA-256 that the server must be told
   landfast register --json | jq -r .sha256";
@@ -30,9 +45,11 @@ Examples:
 ///
 /// A server starts a plugin only out of its plugin_directory, and only while
 /// the file has the SHA-256 that was registered. So register the very file
-/// that will lie there: a rebuilt or re-stripped one has another sum.
+/// that will lie there: a rebuilt or re-stripped one has another sum. The
+/// plugin_directory is looked at, if it is there: who else may write it, and
+/// what lies under the name. Nothing is changed.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = super::help(EXAMPLES, &[]))]
 pub(super) struct Arguments {
     /// Print for one server only
     #[arg(long, value_enum)]
@@ -106,8 +123,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             mount: arguments.mount.trim_matches('/'),
         })
         .collect();
+    let target = arguments.plugin_dir.join(&file.command);
+    let warnings = place::warnings(&arguments.plugin_dir, &target, &file.sha256);
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
     let text = if arguments.json {
-        format!("{:#}\n", document(&file, &entries))
+        let mut document = document(&file, &entries);
+        document["warnings"] = json!(warnings);
+        format!("{document:#}\n")
     } else {
         page(&file, &arguments.plugin_dir, &entries)
     };
@@ -237,7 +261,8 @@ fn page(file: &Plugin, plugin_dir: &Path, entries: &[Entry<'_>]) -> String {
     let install = if file.binary == Path::new(&target) {
         "# Here it is there already.".to_owned()
     } else {
-        format!("install -m 0755 {} {}", quoted(&binary), quoted(&target))
+        // `-D` makes the directory, which is often not there yet.
+        format!("install -D -m 0755 {} {}", quoted(&binary), quoted(&target))
     };
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -271,6 +296,9 @@ fn page(file: &Plugin, plugin_dir: &Path, entries: &[Entry<'_>]) -> String {
                 "# A pki mount that is there already keeps the built-in until it is told:\n\
                  # {tune}\n# {reload}"
             );
+            if entry.server == Server::Vault {
+                page.push_str(VAULT_WAY_BACK);
+            }
         }
         if let Some(stanza) = entry.stanza() {
             let _ = write!(
@@ -387,7 +415,9 @@ mod tests {
                 "{line}"
             );
         }
-        assert!(page.contains("install -m 0755 '/tmp/with blank/landfast' /opt/plugins/landfast"));
+        assert!(
+            page.contains("install -D -m 0755 '/tmp/with blank/landfast' /opt/plugins/landfast")
+        );
         let page = super::page(&file, Path::new("/tmp/with blank"), &entries);
         assert!(!page.contains("install ") && page.contains("it is there already"));
     }

@@ -17,19 +17,22 @@ use super::{Failure, node};
 const EXAMPLES: &str = "\
 Examples:
   # once, if the certificate is due; for a timer or cron
-  landfast renew --auth approle --role-id-file FILE --secret-id-file FILE
+  landfast renew --auth approle --role-id-file /etc/landfast/role-id \\
+    --secret-id-file /etc/landfast/secret-id
 
-  # for years, between two and five in the night (UTC), with numbers for node_exporter
-  landfast renew --daemon --window 02:00-05:00 --jitter 1h \\
-    --textfile /var/lib/node_exporter/landfast.prom --auth approle ...
+  # for years, between two and five in the night (UTC), with numbers for
+  # node_exporter; the login is the certificate in place
+  landfast renew --daemon --window 02:00-05:00 --jitter 1h --auth cert \\
+    --textfile /var/lib/node_exporter/landfast.prom
 
-  # let a service take the new pair; if it will not, the former pair comes back
-  landfast renew --now --hook 'nginx -t && systemctl reload nginx' ...
+  # let a service take the new pair; if it will not, the former one comes back
+  landfast renew --now --auth cert \\
+    --hook 'nginx -t && systemctl reload nginx'
 
-`landfast enroll --emit systemd` prints the units. The daemon renews at SIGHUP and ends at
-SIGTERM. A hook finds LANDFAST_EVENT (renewed, or rolled-back), LANDFAST_CERTIFICATE,
-LANDFAST_PRIVATE_KEY, LANDFAST_NODE_NAME, LANDFAST_SERIAL_NUMBER and LANDFAST_NEW_KEY in its
-environment.";
+`landfast enroll --emit systemd` prints the units. The daemon renews at SIGHUP
+and ends at SIGTERM. A hook finds LANDFAST_EVENT (renewed, or rolled-back),
+LANDFAST_CERTIFICATE, LANDFAST_PRIVATE_KEY, LANDFAST_NODE_NAME,
+LANDFAST_SERIAL_NUMBER and LANDFAST_NEW_KEY in its environment.";
 
 /// Renew this node's certificate when it is due
 ///
@@ -110,10 +113,10 @@ impl RenewalArguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    super::log_to_stderr(if arguments.daemon {
-        super::Detail::Steps
+    super::log::to_stderr(if arguments.daemon {
+        super::log::Detail::Steps
     } else {
-        super::Detail::Warnings
+        super::log::Detail::Warnings
     });
     let renewal = &arguments.renewal;
     let enrolment = arguments.certificate.renewal()?;

@@ -22,21 +22,26 @@ const EXAMPLES: &str = "\
 Examples:
   # for every SDK, as the instance metadata service
   landfast serve --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN
-  AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9911 aws sts get-caller-identity
+  AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9911/ \\
+    aws sts get-caller-identity
 
   # as the container credentials endpoint, for those who may read the token
-  landfast serve --token-file /run/landfast/token ...
+  landfast serve --token-file /run/landfast/token --no-metadata \\
+    --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN
   AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/credentials \\
-  AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/landfast/token aws sts get-caller-identity
+    AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/landfast/token \\
+    aws sts get-caller-identity
 
   # on a unix socket, for those who may write to it
-  landfast serve --unix-socket /run/landfast/socket --socket-mode 660 ...
+  landfast serve --unix-socket /run/landfast/socket --socket-mode 660 \\
+    --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN
   curl --unix-socket /run/landfast/socket http://localhost/credentials
 
-Once it listens, one JSON line on standard output says where. On an address, every user of the
-machine may ask the metadata service, and those who may read the token file ask /credentials;
---no-metadata leaves only these. A unix socket serves both to those who may write to it, and
-/credentials wants the token as well once there is a --token-file.";
+Once it listens, one JSON line on standard output says where. On an address,
+every user of the machine may ask the metadata service, and those who may read
+the token file ask /credentials; --no-metadata leaves only these. A unix socket
+serves both to those who may write to it, and /credentials wants the token as
+well once there is a --token-file.";
 
 /// Serve temporary AWS credentials on this machine
 ///

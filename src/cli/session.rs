@@ -100,10 +100,10 @@ impl SessionArguments {
     /// Sends to standard error what `--debug` asks for. To be called before
     /// anything is done.
     pub(super) fn log(&self) {
-        super::log_to_stderr(if self.debug {
-            super::Detail::All
+        super::log::to_stderr(if self.debug {
+            super::log::Detail::All
         } else {
-            super::Detail::Warnings
+            super::log::Detail::Warnings
         });
     }
 

@@ -13,8 +13,9 @@ const EXAMPLES: &str = "\
 Example:
   landfast sign-string --private-key server.key --digest SHA256 --format text
 
-The text is \"AWS Roles Anywhere Credential Helper Signing Test\", the version 1, and for RSA and
-EC keys the SHA-256 of \"IAM RA\" with the public key (the point, or the RSAPublicKey of PKCS#1).";
+The text is \"AWS Roles Anywhere Credential Helper Signing Test\", the version 1,
+and for RSA and EC keys the SHA-256 of \"IAM RA\" with the public key (the point,
+or the RSAPublicKey of PKCS#1).";
 
 /// Sign a fixed text with a private key, as aws_signing_helper does
 ///
@@ -66,7 +67,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    super::log_to_stderr(super::Detail::Warnings);
+    super::log::to_stderr(super::log::Detail::Warnings);
     let path = &arguments.private_key;
     let key = identity::key_der(path, arguments.pkcs8_password_file.as_deref())
         .map_err(|error| Failure::Failed(error.to_string()))?;

@@ -25,21 +25,25 @@ Examples:
   aws rolesanywhere create-trust-anchor --cli-input-json file://anchor.json
 
   # old and new CA together, while nodes move to the new one
-  landfast trust-anchor --also old-ca --format cli --trust-anchor-id ID > anchor.json
+  landfast trust-anchor --also old-ca --format cli --trust-anchor-id ID \\
+    > anchor.json
   aws rolesanywhere update-trust-anchor --cli-input-json file://anchor.json
 
   # what AWS holds beside what the engine says; --apply changes AWS
   landfast trust-anchor sync --trust-anchor-arn ARN
 
   # from a file, without a server
-  landfast trust-anchor --pem ca.pem --format cloudformation --output anchor.yaml
+  landfast trust-anchor --pem ca.pem --format cloudformation \\
+    --output anchor.yaml
 
 Environment (BAO_X is read before VAULT_X):
   ADDR                      the server; https://127.0.0.1:8200 if unset
-  TOKEN                     the token; else ~/.bao-token, else ~/.vault-token. A CA is public,
-                            so none is needed where the mount is reachable without
+  TOKEN                     the token; else ~/.bao-token, else ~/.vault-token. A
+                            CA is public, so none is needed where the mount is
+                            reachable without
   NAMESPACE                 the namespace
-  CACERT, CAPATH            file or folder of CAs that the server's certificate chains to
+  CACERT, CAPATH            file or folder of CAs that the server's certificate
+                            chains to
   CLIENT_CERT, CLIENT_KEY   what to show to the server
   SKIP_VERIFY               true trusts any server: for laboratories only
 A token is never an argument: every user of a machine can read all arguments.

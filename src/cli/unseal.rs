@@ -9,9 +9,9 @@ use landfast_unseal::local::LocalKey;
 use landfast_unseal::serve::{Options, Server};
 use landfast_unseal::{Class, Environment, Error, ParseOptions, check, inspect, process, stanza};
 use serde_json::{Value, json};
-use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use super::log::{self, Detail};
 use super::node::print;
 use crate::roles_anywhere;
 
@@ -37,6 +37,9 @@ enum Command {
 /// SIGHUP reads the configuration anew; renewed TLS files are taken up by themselves.
 #[derive(Args)]
 #[command(after_help = "\
+Example:
+  landfast unseal serve --config /etc/landfast/unseal.json
+
 Exit codes:
   0  stopped by SIGTERM or SIGINT
   1  a port cannot be had, or the server failed
@@ -52,6 +55,17 @@ struct Serve {
 /// Run it where the server runs, as its user and with its environment. The stanza comes from --config, from KEY=VALUE arguments, or from both.
 #[derive(Args)]
 #[command(after_help = "\
+Examples:
+  # the stanza of a server, with its user's environment
+  landfast unseal check --config /etc/openbao/server.hcl
+
+  # another key in its place, before the stanza is changed
+  landfast unseal check --config /etc/openbao/server.hcl \\
+    kms_key_id=alias/bao-unseal-2
+
+  # without a file
+  landfast unseal check region=eu-central-1 kms_key_id=alias/bao-unseal
+
 Exit codes:
   0  a server with this stanza would unseal
   1  it would stay sealed: no credentials, a missing permission, an unusable key
@@ -72,6 +86,9 @@ struct Check {
 /// Say which key wrapped the seal's blobs in a copy of raft or file storage; no secret is read
 #[derive(Args)]
 #[command(after_help = "\
+Example:
+  landfast unseal inspect /var/lib/openbao
+
 Exit codes:
   0  told
   1  that is no storage, or it cannot be read")]
@@ -85,6 +102,10 @@ struct Inspect {
 
 /// Make a key file for the local wrapper, which is for tests
 #[derive(Args)]
+#[command(after_help = "\
+Example:
+  landfast unseal init-key seal.key
+  landfast unseal check local_key_file=seal.key")]
 struct InitKey {
     /// The file to make; it must not exist
     file: PathBuf,
@@ -101,7 +122,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn serve(arguments: &Serve) -> Result<(), Failure> {
-    log_to_stderr();
+    log::to_stderr(Detail::Steps);
     process::protect_memory();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -133,18 +154,6 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
             .await
             .map_err(|error| Failure::Failed(error.to_string()))
     })
-}
-
-/// The journal adds times, and the audit log has standard output.
-fn log_to_stderr() {
-    let quiet = "info,aws_config=warn,aws_runtime=warn,aws_smithy_runtime=warn";
-    let filter = EnvFilter::try_from_env("LANDFAST_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .without_time()
-        .init();
 }
 
 fn check(arguments: &Check) -> Result<(), Failure> {

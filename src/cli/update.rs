@@ -13,10 +13,12 @@ use super::{Failure, session};
 
 const EXAMPLES: &str = "\
 Example, as a service that keeps the profile \"hybrid\" fresh:
-  landfast update --profile hybrid --trust-anchor-arn ARN --profile-arn ARN --role-arn ARN
+  landfast update --profile hybrid --trust-anchor-arn ARN \\
+    --profile-arn ARN --role-arn ARN
 
-The session is renewed at half of its life. A failure is told on standard error and tried
-again after 5 seconds to 5 minutes; it never ends the command. SIGTERM does.";
+The session is renewed at half of its life. A failure is told on standard error
+and tried again after 5 seconds to 5 minutes; it never ends the command.
+SIGTERM does.";
 
 /// Keep temporary AWS credentials in the shared credentials file
 ///

@@ -22,4 +22,5 @@ mod seal;
 mod sessions;
 mod support;
 mod trust_anchor;
+mod version;
 mod walk_through;

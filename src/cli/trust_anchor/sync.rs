@@ -21,7 +21,9 @@ const OWN: &str = "/etc/iam/pki/server.pem";
 const EXAMPLES: &str = "\
 A rotation, in which no node is refused at any moment:
   # the new CA beside the old one
-  landfast trust-anchor sync --trust-anchor-arn ARN --issuer new --also old --apply
+  landfast trust-anchor sync --trust-anchor-arn ARN --issuer new \\
+    --also old --apply
+
   # make it the default, and wait until every node has renewed; then
   landfast trust-anchor sync --trust-anchor-arn ARN --issuer new --apply
 ";
