@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Python, Running, free_port, script_of, shell, terminate, until};
+use crate::support::{Python, Running, terminate, until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_landfast");
 /// The common name of the vectors' RSA leaf.
@@ -437,45 +437,6 @@ fn a_socket_has_its_permissions_and_goes_with_the_command() {
         "{}",
         said(&portless)
     );
-}
-
-/// Every `sh` block of the page on credentials, in its order, in one shell.
-#[test]
-fn the_page_on_credentials_runs_as_written() {
-    // The page's ports may be taken here.
-    let (lab, endpoint) = (free_port().to_string(), free_port().to_string());
-    let script = script_of("roles-anywhere.md")
-        .replace("9912", &lab)
-        .replace("9911", &endpoint)
-        .replace(
-            "landfast serve",
-            &format!("landfast serve --port {endpoint}"),
-        );
-    let dir = tempfile::tempdir().expect("a folder");
-    for (name, source) in [
-        ("ca.pem", "pki/rsa-int.crt"),
-        ("server.pem", "pki/rsa-leaf.crt"),
-        ("server.key", "pki/rsa-leaf.key"),
-    ] {
-        fs::copy(data(source), dir.path().join(name)).expect("a file in a fresh folder");
-    }
-    let output = run(&mut shell(&script, dir.path(), &[]));
-    let printed = text(&output);
-    for part in [
-        "\"AccessKeyId\":\"ASIALAB",
-        "\"RoleArn\":\"arn:aws:iam::111122223333:role/hybrid-node\"",
-        "the CA that issued the certificate is in the trust anchor",
-        "AWS means: no path leads",
-        "aws/nodeconfig-node-1.example.yaml",
-    ] {
-        assert!(
-            printed.contains(part),
-            "{part}\n{printed}\n{}",
-            said(&output)
-        );
-    }
-    let shared = fs::read_to_string(dir.path().join("shared")).expect("the shared file");
-    assert!(shared.starts_with("[hybrid]"), "the profile of the page");
 }
 
 #[test]

@@ -16,5 +16,5 @@ mod roles_anywhere;
 mod seal_settings;
 mod sealed_keys;
 mod server;
-mod stand_in;
+pub(crate) mod stand_in;
 mod tools;

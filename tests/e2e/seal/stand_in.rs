@@ -12,14 +12,15 @@ use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Server, terminate, u
 
 const REGION: &str = "eu-central-1";
 
-struct Ministack {
+/// A server of ministack's, which plays AWS KMS.
+pub(crate) struct Ministack {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     _directory: TempDir,
 }
 
 impl Ministack {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/kms/bin/ministack");
         assert!(
             std::path::Path::new(program).is_file(),

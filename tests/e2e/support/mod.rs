@@ -11,7 +11,7 @@ mod tools;
 
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::openssl::Openssl;
-pub(crate) use self::page::{free_port, script_of, shell};
+pub(crate) use self::page::{Page, commands, free_port, ran, replaced, shell};
 pub(crate) use self::pair::{Both, Pair};
 pub(crate) use self::running::Running;
 pub(crate) use self::server::{

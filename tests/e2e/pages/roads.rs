@@ -1,0 +1,180 @@
+//! The pages for operators and nodes, and on the way from an empty server to a node's end.
+
+use std::fs;
+
+use super::{on, with};
+use crate::support::{Page, Release, Running, Server, free_port, ran, replaced, shell};
+
+/// The sections of operators.md that nodes.md begins after.
+const BEFORE_NODES: [&str; 3] = [
+    "Install and register",
+    "Mount and tune",
+    "One name per node",
+];
+
+#[test]
+fn operators_md() {
+    let server = Server::bare_dev(Release::Current);
+    let dir = tempfile::tempdir().expect("a folder");
+    // AWS is there already: a lab that trusts some other CA.
+    let data = format!(
+        "{}/node/tests/data/pki/rsa-int.crt",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let mut lab = server.landfast();
+    let lab = Running::start(lab.args(["lab", "--listen", "127.0.0.1:0", "--trust-anchor", &data]));
+    let (printed, said) = ran(on(
+        &server,
+        &Page::read("docs/operators.md").script(),
+        dir.path(),
+    )
+    .env("AWS_ENDPOINT_URL_ROLESANYWHERE", lab.text("endpoint"))
+    .env("AWS_DEFAULT_REGION", "us-west-2")
+    .env("AWS_ACCESS_KEY_ID", lab.text("accessKeyId"))
+    .env("AWS_SECRET_ACCESS_KEY", lab.text("secretAccessKey")));
+    for part in [
+        // The node has its own name.
+        "subject=CN = node-1\n",
+        // AWS has the trust anchor.
+        "\"trustAnchorId\"",
+        // OCSP answers.
+        "node-1.pem: good\n",
+        // The mount was moved.
+        concat!("v", env!("CARGO_PKG_VERSION"), "\n"),
+    ] {
+        assert!(printed.contains(part), "{part}\n{printed}\n{said}");
+    }
+    let anchor = fs::read_to_string(dir.path().join("anchor.yaml")).expect("the page writes it");
+    assert!(
+        anchor.contains("AWS::RolesAnywhere::TrustAnchor"),
+        "{anchor}"
+    );
+    let back = server
+        .client()
+        .read("sys/mounts/old")
+        .ok()
+        .text("running_plugin_version");
+    assert!(back.contains("builtin"), "{back}");
+}
+
+#[test]
+fn nodes_md() {
+    let server = Server::bare_dev(Release::Current);
+    let dir = tempfile::tempdir().expect("a folder");
+    let port = free_port().to_string();
+    let page = replaced(&Page::read("docs/nodes.md").script(), &[("9912", &port)]);
+    let script = Page::read("docs/operators.md").sections(&BEFORE_NODES) + &page;
+    let (printed, said) = ran(&mut on(&server, &script, dir.path()));
+    assert!(
+        printed.contains("node-1: new key and certificate"),
+        "{printed}\n{said}"
+    );
+    assert_eq!(
+        printed.matches("\"AccessKeyId\":\"ASIALAB").count(),
+        1,
+        "{printed}\n{said}"
+    );
+    assert!(said.contains("Certificate revoked"), "{said}");
+    // Nothing that the page makes is warned of by what it runs next.
+    assert!(
+        !said.contains("every user of this machine can read"),
+        "{said}"
+    );
+    for unit in ["service", "timer"] {
+        assert!(
+            dir.path()
+                .join(format!("units/landfast-renew.{unit}"))
+                .is_file()
+        );
+    }
+}
+
+#[test]
+fn roles_anywhere_md() {
+    // The page's ports may be taken here.
+    let (lab, endpoint) = (free_port().to_string(), free_port().to_string());
+    let serve = format!("landfast serve --port {endpoint}");
+    let script = replaced(
+        &Page::read("docs/roles-anywhere.md").script(),
+        &[
+            ("9912", &lab),
+            ("9911", &endpoint),
+            ("landfast serve", &serve),
+        ],
+    );
+    let dir = tempfile::tempdir().expect("a folder");
+    for (name, source) in [
+        ("ca.pem", "rsa-int.crt"),
+        ("server.pem", "rsa-leaf.crt"),
+        ("server.key", "rsa-leaf.key"),
+    ] {
+        let source = format!(
+            "{}/node/tests/data/pki/{source}",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        fs::copy(source, dir.path().join(name)).expect("a file in a fresh folder");
+    }
+    let (printed, said) = ran(&mut shell(&script, dir.path(), &[]));
+    for part in [
+        "\"AccessKeyId\":\"ASIALAB",
+        "\"RoleArn\":\"arn:aws:iam::111122223333:role/hybrid-node\"",
+        "the CA that issued the certificate is in the trust anchor",
+        "AWS means: no path leads",
+        "hybrid/nodeconfig-node-1.example.yaml",
+    ] {
+        assert!(printed.contains(part), "{part}\n{printed}\n{said}");
+    }
+    let shared = fs::read_to_string(dir.path().join("shared")).expect("the shared file");
+    assert!(shared.starts_with("[hybrid]"), "the profile of the page");
+}
+
+#[test]
+fn walk_through_md() {
+    let server = Server::bare_dev(Release::Current);
+    // The page's port may be taken here.
+    let port = free_port().to_string();
+    let script = replaced(
+        &Page::read("docs/walk-through.md").script(),
+        &[("9912", &port)],
+    );
+    let dir = tempfile::tempdir().expect("a folder");
+    // The lab has ended when the page has.
+    let script = format!("{script}\nwait \"$LAB\" || true\necho \"left: $(jobs -p)\"\n");
+    let (printed, said) = ran(&mut on(&server, &script, dir.path()));
+    // Four sessions were opened, in every state of the anchor; the last one
+    // was refused.
+    assert_eq!(
+        printed.matches("\"AccessKeyId\":\"ASIALAB").count(),
+        4,
+        "{printed}"
+    );
+    assert!(printed.contains("nodeconfig-node-1.yaml"), "{printed}");
+    assert_eq!(printed.matches(": applied\n").count(), 4, "{printed}");
+    assert!(printed.contains("left: \n"), "{printed}");
+    assert!(said.contains("unexpired and unrevoked"), "{said}");
+    assert!(said.contains("Certificate revoked"), "{said}");
+    assert!(said.contains("if the node is to come back"), "{said}");
+    assert!(
+        !said.contains("every user of this machine can read"),
+        "{said}"
+    );
+}
+
+/// The page on Vault, with the server that is at hand under the name of Vault's command. OpenBao's takes the same
+/// words; with `VAULT_BIN` it is Vault itself.
+#[test]
+fn vault_md() {
+    let server = Server::bare_dev(Release::Current);
+    let dir = tempfile::tempdir().expect("a folder");
+    let script = Page::read("docs/vault.md").script();
+    let (printed, said) = ran(&mut with(&server, "vault", &script, dir.path()));
+    assert!(printed.contains("site.pem: good\n"), "{printed}\n{said}");
+    let back = server
+        .client()
+        .read("sys/mounts/old")
+        .ok()
+        .text("running_plugin_version");
+    assert!(back.contains("builtin"), "{back}");
+    let health = fs::read_to_string(dir.path().join("health.txt")).expect("the page writes it");
+    assert!(health.contains("ca_validity_period"), "{health}");
+}
