@@ -18,7 +18,7 @@ demo: build ## a hybrid node gets its certificate, on a real server, in a minute
 	scripts/demo.sh
 
 test: tools ## every test: rules, wire, and end to end on real servers
-	$(CARGO) test --locked --workspace
+	CARGO="$(CARGO)" scripts/test.sh
 
 unit: ## only the tests that need no server
 	$(CARGO) test --locked --workspace --lib

@@ -7,7 +7,7 @@
 #
 #   BAO_BIN=/path/to/bao    another server than the one `make tools` fetched
 #   LANDFAST=/path/to/it    another binary than target/release/landfast
-#   DEMO_KEEP=1             leave the server running and say where it is
+#   DEMO_KEEP=1             leave the server and the lab running, and say how to end them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +23,7 @@ say() { step=$((step + 1)); printf '\n%s%d. %s%s\n' "$bold" "$step" "$1" "$off";
 run() {
     local word shown=''
     for word in "$@"; do
-        [[ $word == "$bao" ]] && word=bao
+        [[ $word == "$bao" ]] && word=$client
         word=${word//$dir\/plugins\//}
         word=${word//$dir\//}
         [[ $word == *[\ {]* ]] && word="'$word'"
@@ -43,7 +43,9 @@ lab=
 finish() {
     local status=$?
     if [[ -n ${DEMO_KEEP:-} && $status -eq 0 ]]; then
-        printf '\nStill running: export BAO_ADDR=%s BAO_TOKEN=%s   (end it with: kill %s; files in %s)\n' "$BAO_ADDR" "$BAO_TOKEN" "$server" "$dir"
+        printf '\nStill running: the server, and the lab at %s. To look around:\n' "$(lab_says endpoint)"
+        printf '  export %s_ADDR=%s %s_TOKEN=%s\n' "${client^^}" "$BAO_ADDR" "${client^^}" "$BAO_TOKEN"
+        printf 'To end both and remove their files:\n  kill %s %s && rm -r %s\n' "$server" "$lab" "$dir"
         return
     fi
     if [[ -n $lab ]]; then kill "$lab" 2>/dev/null || true; wait "$lab" 2>/dev/null || true; fi
@@ -65,8 +67,8 @@ export HOME=$dir
 unset BAO_NAMESPACE VAULT_NAMESPACE BAO_CACERT VAULT_CACERT
 
 # Vault has no KMS plugins: there the server keeps everything in memory, and the steps about the seal are left out.
-seals=
-if "$bao" version | grep -q OpenBao; then seals=1; fi
+seals='' client=vault product=vault
+if "$bao" version | grep -q OpenBao; then seals=1 client=bao product=openbao; fi
 
 start() {
     local arguments=()
@@ -128,7 +130,7 @@ else
 fi
 
 say "The plugin is registered with its SHA-256, and mounted"
-register=$("$dir/plugins/landfast" register --server openbao --name landfast | grep '^bao plugin register')
+register=$("$dir/plugins/landfast" register --server "$product" --name landfast --plugin-dir "$dir/plugins" | grep "^$client plugin register")
 read -ra words <<<"$register"
 run "$bao" "${words[@]:1}"
 run "$bao" secrets enable -path=pki -max-lease-ttl=87600h landfast

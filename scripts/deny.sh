@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks licences, sources and banned crates against deny.toml. cargo-deny is
 # built into .tools/ once, from its own lock file, when it is not there.
-# The advisory database is not fetched: watching it belongs to a job of its own.
+# It looks for no advisories: see SECURITY.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=0.20.2

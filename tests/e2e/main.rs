@@ -14,6 +14,7 @@ mod large_answers;
 mod lifecycle;
 mod lint;
 mod node;
+mod own_server;
 mod pages;
 mod ports;
 mod process;

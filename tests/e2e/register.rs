@@ -17,13 +17,14 @@ fn printed(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("--json prints JSON")
 }
 
-/// Runs a printed line in a shell that finds the server's client as `bao`.
+/// Runs a printed line in a shell that finds the server's client under its own name.
 fn run(server: &Server, line: &Value) {
     let line = line.as_str().expect("a command is text");
     let bin = server.dir().join("bin");
     if !bin.exists() {
         std::fs::create_dir(&bin).expect("a fresh folder");
-        symlink(Release::Current.binary(), bin.join("bao")).expect("a fresh folder");
+        let name = Release::Current.program().command();
+        symlink(Release::Current.binary(), bin.join(name)).expect("a fresh folder");
     }
     let client = server.client();
     let path = std::env::var("PATH").unwrap_or_default();
@@ -33,6 +34,8 @@ fn run(server: &Server, line: &Value) {
         .env("HOME", server.dir())
         .env("BAO_ADDR", client.address())
         .env("BAO_TOKEN", client.token())
+        .env("VAULT_ADDR", client.address())
+        .env("VAULT_TOKEN", client.token())
         .stdin(Stdio::null())
         .output()
         .expect("a shell runs");
@@ -50,7 +53,8 @@ fn running(server: &Server, mount: &str) -> String {
 #[test]
 fn the_api_request_registers_this_very_file() {
     let server = Server::bare_dev(Release::Current);
-    let printed = printed(&["--server", "openbao", "--name", "landfast"]);
+    let program = Release::Current.program().name();
+    let printed = printed(&["--server", program, "--name", "landfast"]);
     assert_eq!(printed["sha256"], json!(server.sha256()));
 
     let api = &printed["entries"][0]["api"];
@@ -71,8 +75,9 @@ fn the_api_request_registers_this_very_file() {
 #[test]
 fn the_commands_register_and_mount() {
     let server = Server::bare_dev(Release::Current);
+    let program = Release::Current.program().name();
     let printed = printed(&[
-        "--server", "openbao", "--name", "landfast", "--mount", "nodes",
+        "--server", program, "--name", "landfast", "--mount", "nodes",
     ]);
     let entry = &printed["entries"][0];
     run(&server, &entry["register"]);
@@ -91,7 +96,8 @@ fn the_commands_take_a_mount_of_the_built_in_over() {
             json!({"common_name": "Root", "key_type": "ec"}),
         )
         .ok();
-    let printed = printed(&["--server", "openbao", "--name", "pki"]);
+    let program = Release::Current.program().name();
+    let printed = printed(&["--server", program, "--name", "pki"]);
     assert_ne!(json!(running(&server, "pki")), printed["version"]);
     let entry = &printed["entries"][0];
     run(&server, &entry["register"]);

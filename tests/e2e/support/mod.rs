@@ -4,6 +4,7 @@ mod client;
 mod openssl;
 mod page;
 mod pair;
+mod program;
 mod running;
 mod server;
 mod take_over;
@@ -13,6 +14,7 @@ pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::openssl::Openssl;
 pub(crate) use self::page::{Page, commands, free_port, ran, replaced, shell};
 pub(crate) use self::pair::{Both, Pair};
+pub(crate) use self::program::Program;
 pub(crate) use self::running::Running;
 pub(crate) use self::server::{
     PLUGIN_NAME, Release, Server, directory, plugins_below, start, terminate,

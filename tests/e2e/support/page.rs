@@ -110,9 +110,18 @@ pub(crate) fn shell(script: &str, home: &Path, folders: &[&Path]) -> Command {
     let usual = std::env::var_os("PATH").expect("a PATH");
     path.extend(std::env::split_paths(&usual));
     let script = format!("trap 'kill $(jobs -p) 2>/dev/null || true; wait || true' EXIT\n{script}");
-    let mut command = Command::new("bash");
+    // A page waits for what it has started, which may never come.
+    let mut command = Command::new("timeout");
     command
-        .args(["-euo", "pipefail", "-c", &script])
+        .args([
+            "--kill-after=5",
+            "300",
+            "bash",
+            "-euo",
+            "pipefail",
+            "-c",
+            &script,
+        ])
         .env_clear()
         .env("HOME", home)
         .env("PATH", std::env::join_paths(path).expect("plain paths"))

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::Client;
+use super::{Client, Program};
 
 /// The name that the plugin has in the catalogue and as a mount type.
 pub(crate) const PLUGIN_NAME: &str = "landfast";
@@ -53,6 +53,13 @@ impl Release {
             path.display()
         );
         path
+    }
+}
+
+impl Release {
+    /// Which of the two servers it is.
+    pub(crate) fn program(self) -> Program {
+        Program::of(&self.binary())
     }
 }
 
@@ -393,12 +400,13 @@ pub(crate) fn start(dir: &TempDir, prepare: impl Fn(u16) -> (Command, String)) -
         let mut child = command
             .env("HOME", dir.path())
             .env("BAO_LOG_LEVEL", "debug")
+            .env("VAULT_LOG_LEVEL", "debug")
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file handle can be cloned"))
             .stderr(log)
             .spawn()
-            .expect("the server's binary can be started");
+            .unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
         let end = Instant::now() + Duration::from_secs(30);
         while Instant::now() < end {
             if child.try_wait().expect("our own child").is_some() {
