@@ -12,7 +12,7 @@ use landfast_pki::{
 use serde_json::{Value, json};
 
 use crate::crypto::SessionKey;
-use crate::files::FileError;
+use crate::files::{FileError, Opened};
 use crate::identity::{self, Files, IdentityError};
 use crate::pair::Pair;
 use crate::rules::{self, Finding, Severity};
@@ -117,6 +117,16 @@ pub enum EnrolError {
         /// The type that was asked for.
         wanted: String,
     },
+    /// The key in place is another user's, who knows it.
+    #[error(
+        "{path}: the key in place belongs to user {owner}, who knows it, and a certificate for it would be that user's (EE-06); chown it to the user who runs this, or give --rotate-key for a new one"
+    )]
+    ForeignKey {
+        /// The key's file.
+        path: String,
+        /// Its owner.
+        owner: u32,
+    },
     /// What the server issued breaks a rule; the pair in place is untouched.
     #[error(
         "the server issued a certificate that AWS or the cluster would refuse ({rule}): {problem}; {remedy}"
@@ -152,15 +162,41 @@ pub fn name_in_place(pair: &Pair) -> Option<String> {
 }
 
 impl Enrolment {
-    /// Refuses to keep a key of another type than was asked for.
+    /// Refuses what a renewal would refuse, before a login is spent on it: a
+    /// place that another user controls, or a key to keep (without `rotate`)
+    /// that is another user's or of another type than was asked for.
     ///
     /// # Errors
-    /// [`EnrolError::KeyType`], or [`EnrolError::File`] for a key that can't be read.
-    pub fn check_key_type(&self) -> Result<(), EnrolError> {
+    /// [`EnrolError::File`], [`EnrolError::ForeignKey`], [`EnrolError::KeyType`].
+    pub fn check(&self, rotate: bool) -> Result<(), EnrolError> {
+        self.pair.check()?;
+        if rotate {
+            return Ok(());
+        }
+        self.own_key()?;
         let (Some(wanted), Some(key)) = (self.key, self.key_in_place()?) else {
             return Ok(());
         };
         self.same_type(wanted, kind(&key))
+    }
+
+    /// A key that another user made is not certified: the certificate would be
+    /// that user's. One that was given away after it had been made here, to a
+    /// service most often, is (EE-06 warns of it).
+    fn own_key(&self) -> Result<(), EnrolError> {
+        let path = self.pair.key_path();
+        let owner = match Opened::open(&path) {
+            Ok(opened) => opened.foreign_owner(),
+            // Absent, or told when it is read.
+            Err(_) => None,
+        };
+        match owner.filter(|_| !self.pair.is_ours()) {
+            None => Ok(()),
+            Some(owner) => Err(EnrolError::ForeignKey {
+                path: path.display().to_string(),
+                owner,
+            }),
+        }
     }
 
     fn same_type(&self, wanted: KeySpec, found: KeySpec) -> Result<(), EnrolError> {
@@ -229,6 +265,7 @@ impl Enrolment {
         if !rotate && let Standing::Good(certificate) = self.standing(due, now) {
             return Ok(Outcome::Kept(certificate));
         }
+        self.check(rotate)?;
         let old = self.key_in_place()?;
         let old_kind = old.as_ref().map(kind);
         if let (false, Some(wanted), Some(found)) = (rotate, self.key, old_kind) {

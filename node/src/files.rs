@@ -1,18 +1,17 @@
 //! Files that appear whole or not at all.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use landfast_pki::Secret;
 
-use crate::crypto;
-use crate::sigv4::hex;
+use crate::directory::Directory;
 
 /// No file that this crate reads is longer; a longer one is refused before it
 /// fills the memory.
-const MAX_BYTES: u64 = 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 1024 * 1024;
 
 /// A file operation that failed, with the path that it was about.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +25,7 @@ pub struct FileError {
 
 impl FileError {
     /// Ties a system error to a path.
-    pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |cause| Self { path, cause }
     }
@@ -43,26 +42,13 @@ impl FileError {
 /// # Errors
 /// [`FileError`]; the old file is untouched then, and the new one removed.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
-    let directory = parent(path);
     let name = path.file_name().ok_or_else(|| FileError {
         path: path.to_owned(),
         cause: io::Error::from(io::ErrorKind::InvalidInput),
     })?;
-    let suffix = crypto::random::<8>().map_err(|error| FileError {
-        path: path.to_owned(),
-        cause: io::Error::other(error),
-    })?;
-    let mut temporary = name.to_owned();
-    temporary.push(format!(".{}.new", hex(&suffix)));
-    let temporary = directory.join(temporary);
-    let written = write_new(&temporary, content, mode)
-        .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| sync_directory(directory));
-    if written.is_err() {
-        // Gone already when the rename went through; nothing else to do if it fails.
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(FileError::at(path))
+    Directory::open(parent(path))?
+        .replace(name, content, mode)
+        .map_err(FileError::at(path))
 }
 
 /// Creates a file that must not exist yet, with exactly `mode`, and syncs it.
@@ -81,12 +67,89 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes a rename or a new entry durable.
-///
-/// # Errors
-/// The system's.
-pub fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+/// A file that was opened once: what is said of its owner and its mode is said
+/// of the very file that is read, whatever its path leads to meanwhile.
+#[derive(Debug)]
+pub struct Opened {
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+}
+
+impl Opened {
+    /// Opens a file to read.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let file = File::open(path).map_err(FileError::at(path))?;
+        let metadata = file.metadata().map_err(FileError::at(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            metadata,
+        })
+    }
+
+    /// The owner, if that is neither this user nor root.
+    pub fn foreign_owner(&self) -> Option<u32> {
+        Some(self.metadata.uid()).filter(|owner| is_foreign(*owner))
+    }
+
+    /// Whether others than the owner may read or write it.
+    pub fn is_open_to_others(&self) -> bool {
+        self.metadata.mode() & 0o077 != 0
+    }
+
+    /// Refuses a secret of another user, who knows it and may put another one
+    /// in its place.
+    ///
+    /// # Errors
+    /// [`FileError`] that names the owner.
+    pub fn refuse_foreign(self) -> Result<Self, FileError> {
+        let Some(owner) = self.foreign_owner() else {
+            return Ok(self);
+        };
+        Err(FileError {
+            path: self.path,
+            cause: io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!(
+                    "belongs to user {owner}, who may put another secret in its place; chown it to the user who runs this, or to root"
+                ),
+            ),
+        })
+    }
+
+    /// Tells of a secret that every user can read or write.
+    pub fn tell_if_open(&self) {
+        if self.metadata.mode() & 0o006 != 0 {
+            tracing::warn!(
+                path = %self.path.display(),
+                "every user of this machine can read this secret: chmod 600"
+            );
+        }
+    }
+
+    /// The content.
+    ///
+    /// # Errors
+    /// [`FileError`], also for a file of more than 1 MiB.
+    pub fn read(self) -> Result<Secret<Vec<u8>>, FileError> {
+        let mut content = Vec::new();
+        self.file
+            .take(MAX_BYTES + 1)
+            .read_to_end(&mut content)
+            .map_err(FileError::at(&self.path))?;
+        let content = Secret::new(content);
+        if content.expose().len() as u64 > MAX_BYTES {
+            return Err(FileError {
+                path: self.path,
+                cause: too_large(),
+            });
+        }
+        Ok(content)
+    }
 }
 
 /// Reads a file that may hold a secret.
@@ -94,18 +157,27 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 /// # Errors
 /// [`FileError`], also for a file of more than 1 MiB.
 pub fn read_secret(path: &Path) -> Result<Secret<Vec<u8>>, FileError> {
-    let mut content = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut content))
-        .map_err(FileError::at(path))?;
-    let content = Secret::new(content);
-    if content.expose().len() as u64 > MAX_BYTES {
-        return Err(FileError {
-            path: path.to_owned(),
-            cause: io::Error::new(io::ErrorKind::FileTooLarge, "more than 1 MiB"),
-        });
-    }
-    Ok(content)
+    Opened::open(path)?.read()
+}
+
+/// Reads a secret by which we log in: one of another user is refused, one that
+/// every user can read is told.
+///
+/// # Errors
+/// [`FileError`].
+pub fn read_private(path: &Path) -> Result<Secret<Vec<u8>>, FileError> {
+    let opened = Opened::open(path)?.refuse_foreign()?;
+    opened.tell_if_open();
+    opened.read()
+}
+
+pub(crate) fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "more than 1 MiB")
+}
+
+/// Whether a user is neither the one who runs this nor root.
+pub fn is_foreign(owner: u32) -> bool {
+    owner != 0 && owner != rustix::process::geteuid().as_raw()
 }
 
 /// Whether others than the owner may read or write the file.
@@ -115,15 +187,6 @@ pub fn read_secret(path: &Path) -> Result<Secret<Vec<u8>>, FileError> {
 pub fn is_open_to_others(path: &Path) -> Result<bool, FileError> {
     let metadata = fs::metadata(path).map_err(FileError::at(path))?;
     Ok(metadata.mode() & 0o077 != 0)
-}
-
-/// Whether every user may read or write the file.
-///
-/// # Errors
-/// [`FileError`] when the file can't be looked at.
-pub fn is_open_to_all(path: &Path) -> Result<bool, FileError> {
-    let metadata = fs::metadata(path).map_err(FileError::at(path))?;
-    Ok(metadata.mode() & 0o006 != 0)
 }
 
 /// Whether others than the owner may write the file, or put files into the
@@ -145,22 +208,7 @@ pub fn is_writable_by_others(path: &Path) -> Result<bool, FileError> {
 /// [`FileError`] when the file can't be looked at.
 pub fn foreign_owner(path: &Path) -> Result<Option<u32>, FileError> {
     let owner = fs::metadata(path).map_err(FileError::at(path))?.uid();
-    let own = rustix::process::geteuid().as_raw();
-    Ok(Some(owner).filter(|owner| *owner != 0 && *owner != own))
-}
-
-/// Tells of a secret that every user can read or write.
-///
-/// # Errors
-/// [`FileError`] when the file can't be looked at.
-pub fn tell_if_open(path: &Path) -> Result<(), FileError> {
-    if is_open_to_all(path)? {
-        tracing::warn!(
-            path = %path.display(),
-            "every user of this machine can read this secret: chmod 600"
-        );
-    }
-    Ok(())
+    Ok(Some(owner).filter(|owner| is_foreign(*owner)))
 }
 
 /// The directory that a path lies in.
@@ -196,6 +244,30 @@ mod tests {
         assert_eq!(error.path, path);
         assert!(path.is_dir());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    /// Two users: a secret of another one is not taken, however it is reached.
+    #[test]
+    fn a_secret_of_another_user_is_refused() {
+        use std::os::unix::fs::{chown, symlink};
+
+        crate::testing::needs_root();
+        let directory = tempfile::tempdir().unwrap();
+        let (token, link) = (
+            directory.path().join("token"),
+            directory.path().join("link"),
+        );
+        fs::write(&token, "s.foreign").unwrap();
+        symlink(&token, &link).unwrap();
+        assert_eq!(read_private(&token).unwrap().expose(), b"s.foreign");
+        chown(&token, Some(crate::testing::OTHER), None).unwrap();
+        for path in [&token, &link] {
+            let error = read_private(path).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("belongs to user 65534"), "{text}");
+            assert!(!text.contains("s.foreign"), "{text}");
+        }
+        assert!(read_secret(&token).is_ok(), "what is no login is only read");
     }
 
     #[test]

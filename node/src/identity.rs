@@ -6,7 +6,7 @@ use landfast_pki::{Certificate, Secret, pem};
 
 use crate::crypto::{KeyError, SessionKey};
 use crate::encrypted::{self, OpenError};
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Opened};
 use crate::pair;
 use crate::session::Identity;
 
@@ -219,8 +219,9 @@ fn key_of(
         return Ok(Secret::new(block.contents.to_vec()));
     }
     let passphrase = passphrase.ok_or_else(|| IdentityError::Encrypted { path: shown() })?;
-    files::tell_if_open(passphrase)?;
-    let passphrase = files::read_secret(passphrase)?;
+    let passphrase = Opened::open(passphrase)?;
+    passphrase.tell_if_open();
+    let passphrase = passphrase.read()?;
     let line = passphrase.expose();
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);

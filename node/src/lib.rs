@@ -4,6 +4,7 @@ pub mod arn;
 pub mod cache;
 pub mod causes;
 pub mod crypto;
+mod directory;
 pub mod doctor;
 pub mod encrypted;
 pub mod enroll;
@@ -25,5 +26,7 @@ pub mod shared_file;
 pub mod sigv4;
 pub mod sync;
 pub mod tags;
+#[cfg(test)]
+mod testing;
 pub mod trust;
 pub mod vault;

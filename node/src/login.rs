@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use landfast_pki::Secret;
 use serde_json::{Value, json};
 
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Opened};
 use crate::vault::{self, Vault, VaultError};
 
 /// Where the secrets of a login lie. They are read anew for every login: a
@@ -101,7 +101,7 @@ impl Source {
                 mount: mount.clone(),
                 role_id: match role_id {
                     RoleId::Given(id) => id.clone(),
-                    RoleId::File(file) => vault::read_token(file)?.expose().clone(),
+                    RoleId::File(file) => own(file)?.expose().clone(),
                 },
                 secret_id: match secret_id {
                     None => None,
@@ -119,7 +119,7 @@ impl Source {
             Self::Jwt { mount, role, file } => Login::Jwt {
                 mount: mount.clone(),
                 role: role.clone(),
-                jwt: vault::read_token(file)?,
+                jwt: own(file)?,
             },
             Self::Aws {
                 mount,
@@ -146,10 +146,15 @@ impl Source {
     }
 }
 
-/// Reads a secret that is ours alone; one that every user can read is read, and told.
+/// Reads a secret that is ours alone: one of another user is refused, one that
+/// every user can read is told.
 fn private(path: &Path) -> Result<Secret<String>, FileError> {
-    files::tell_if_open(path)?;
-    vault::read_token(path)
+    vault::only_text(path, &files::read_private(path)?)
+}
+
+/// Reads what says who we are. Everybody may know it, but nobody else may choose it.
+fn own(path: &Path) -> Result<Secret<String>, FileError> {
+    vault::only_text(path, &Opened::open(path)?.refuse_foreign()?.read()?)
 }
 
 /// A way to a token.

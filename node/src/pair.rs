@@ -12,17 +12,22 @@
 //! .landfast/0000000000000002/{server.pem,server.key}
 //! ```
 //!
+//! Whoever owns the directory may be another user than the one who renews, root
+//! most often. So the store is this user's own, links are taken by their text
+//! and only in this form, and nothing is done by a path twice.
+//!
 //! A program that opens the two names one after the other may still straddle a
 //! replacement. A renewal therefore keeps the key unless told otherwise: then
 //! every certificate goes with every key.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, symlink};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use landfast_pki::Secret;
 
+use crate::directory::Directory;
 use crate::files::{self, FileError};
 
 const STORE: &str = ".landfast";
@@ -89,6 +94,43 @@ impl Pair {
         self.install_watched(certificate, key, &mut |_| Ok(()))
     }
 
+    /// Refuses early what [`install`](Self::install) would refuse, before
+    /// anything is asked of a server.
+    ///
+    /// # Errors
+    /// [`FileError`]: the store is another user's, is not one of ours, or one
+    /// of the two names is a mount of its own.
+    pub fn check(&self) -> Result<(), FileError> {
+        let directory = match Directory::open(&self.directory) {
+            Ok(directory) => directory,
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for name in [&self.certificate, &self.key] {
+            if directory.is_mount(name) {
+                return Err(refused(
+                    &self.directory.join(name),
+                    "is mounted by itself, so that no other file can take its place: mount its directory instead",
+                ));
+            }
+        }
+        match Store::open(&directory) {
+            Ok(store) => store.current().map(drop),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the key in place lies in a version that this user or root made.
+    /// Its owner may be another one all the same: whoever made it may have
+    /// given it to a service.
+    pub fn is_ours(&self) -> bool {
+        self.linked().is_some_and(|version| {
+            let trusted = |path: &Path| matches!(files::foreign_owner(path), Ok(None));
+            trusted(&version) && trusted(&self.directory.join(STORE))
+        })
+    }
+
     /// Puts the pair before the current one back, for a renewal that a hook
     /// found bad, and removes the bad one: it must never be the former pair of
     /// the next renewal. Says whether there was one to go back to.
@@ -96,18 +138,19 @@ impl Pair {
     /// # Errors
     /// [`FileError`]; the pair in place is then one of the two.
     pub fn roll_back(&self) -> Result<bool, FileError> {
-        let store = self.directory.join(STORE);
-        let current = self.current()?;
-        let former = self
+        let directory = Directory::open(&self.directory)?;
+        let store = Store::open(&directory)?;
+        let current = store.current()?;
+        let former = store
             .versions()?
             .into_iter()
             .rfind(|version| Some(version) < current.as_ref());
         let Some(former) = former else {
             return Ok(false);
         };
-        flip(&store, &former).map_err(FileError::at(&store))?;
-        if let Some(bad) = current.map(|current| store.join(current)) {
-            fs::remove_dir_all(&bad).map_err(FileError::at(&bad))?;
+        store.flip(&former)?;
+        if let Some(bad) = current {
+            store.remove(&bad)?;
         }
         Ok(true)
     }
@@ -120,29 +163,25 @@ impl Pair {
         key: &Secret<String>,
         step: &mut dyn FnMut(&'static str) -> io::Result<()>,
     ) -> Result<(), FileError> {
-        let store = self.directory.join(STORE);
-        let at = || FileError::at(&store);
+        let at = || FileError::at(&self.directory);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
             .create(&self.directory)
-            .and_then(|()| {
-                fs::DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o755)
-                    .create(&store)
-            })
             .map_err(at())?;
+        let directory = Directory::open(&self.directory)?;
+        directory.make(STORE, 0o755).map_err(at())?;
+        let store = Store::open(&directory)?;
         step("store made").map_err(at())?;
 
-        if self.current()?.is_none() && self.is_whole() {
+        if store.current()?.is_none() && self.is_whole() {
             // A pair that somebody put here by hand: the links must first lead to that one.
-            let old_certificate = files::read_secret(&self.certificate_path())?;
-            let old_key = files::read_secret(&self.key_path())?;
+            let old_certificate = self.by_hand(&directory, &self.certificate)?;
+            let old_key = self.by_hand(&directory, &self.key)?;
             let version = self.add(&store, old_certificate.expose(), old_key.expose(), step)?;
-            flip(&store, &version).map_err(at())?;
+            store.flip(&version)?;
             step("old pair adopted").map_err(at())?;
-            self.link(step)?;
+            self.link(&directory, step)?;
         }
         let version = self.add(
             &store,
@@ -150,98 +189,83 @@ impl Pair {
             key.expose().as_bytes(),
             step,
         )?;
-        flip(&store, &version).map_err(at())?;
+        store.flip(&version)?;
         step("flipped").map_err(at())?;
-        self.link(step)?;
-        self.tidy(&store)
+        self.link(&directory, step)?;
+        store.tidy()
+    }
+
+    /// A file that was here before us. The certificate's copy is for everybody
+    /// to read, so a link of another user's must not choose what is copied.
+    fn by_hand(&self, directory: &Directory, name: &str) -> Result<Secret<Vec<u8>>, FileError> {
+        let path = self.directory.join(name);
+        let foreign = directory.foreign_owner().map_err(FileError::at(&path))?;
+        if let Some(owner) = foreign.filter(|_| directory.is_link(name)) {
+            return Err(refused(
+                &path,
+                &format!("a link in a directory of user {owner} is not followed: remove it"),
+            ));
+        }
+        let follow = foreign.is_none();
+        directory.read(name, follow).map_err(FileError::at(&path))
     }
 
     /// Writes a new version directory; it appears with both files in it or not at all.
     fn add(
         &self,
-        store: &Path,
+        store: &Store,
         certificate: &[u8],
         key: &[u8],
         step: &mut dyn FnMut(&'static str) -> io::Result<()>,
     ) -> Result<String, FileError> {
-        let last = self
+        let last = store
             .versions()?
             .last()
             .and_then(|name| name.parse::<u64>().ok());
         let version = format!("{:016}", last.unwrap_or(0) + 1);
-        let unfinished = store.join(format!("{version}.new"));
+        let unfinished = format!("{version}.new");
+        let at = || FileError::at(store.0.path());
         let write = || -> io::Result<()> {
-            if unfinished.exists() {
-                fs::remove_dir_all(&unfinished)?;
+            match store.0.remove_flat(&unfinished) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
-            fs::DirBuilder::new().mode(0o755).create(&unfinished)?;
-            files::write_new(&unfinished.join(&self.key), key, KEY_MODE)?;
-            files::write_new(
-                &unfinished.join(&self.certificate),
-                certificate,
-                CERTIFICATE_MODE,
-            )?;
-            files::sync_directory(&unfinished)
+            store.0.make(&unfinished, 0o755)?;
+            let new = store.0.child(&unfinished)?;
+            new.write_new(self.key.as_str(), key, KEY_MODE)?;
+            new.write_new(self.certificate.as_str(), certificate, CERTIFICATE_MODE)?;
+            new.sync()
         };
-        write().map_err(FileError::at(&unfinished))?;
-        step("files written").map_err(FileError::at(store))?;
-        fs::rename(&unfinished, store.join(&version))
-            .and_then(|()| files::sync_directory(store))
-            .map_err(FileError::at(store))?;
-        step("version in place").map_err(FileError::at(store))?;
+        write().map_err(FileError::at(&store.0.path().join(&unfinished)))?;
+        step("files written").map_err(at())?;
+        store
+            .0
+            .rename(unfinished.as_str(), version.as_str())
+            .and_then(|()| store.0.sync())
+            .map_err(at())?;
+        step("version in place").map_err(at())?;
         Ok(version)
     }
 
     /// Makes the two names lead through `current`.
-    fn link(&self, step: &mut dyn FnMut(&'static str) -> io::Result<()>) -> Result<(), FileError> {
+    fn link(
+        &self,
+        directory: &Directory,
+        step: &mut dyn FnMut(&'static str) -> io::Result<()>,
+    ) -> Result<(), FileError> {
         for name in [&self.key, &self.certificate] {
-            let path = self.directory.join(name);
-            let target = Path::new(STORE).join(CURRENT).join(name);
-            if fs::read_link(&path).is_ok_and(|found| found == target) {
+            let at = || FileError::at(&self.directory.join(name));
+            let target = format!("{STORE}/{CURRENT}/{name}");
+            if directory
+                .link_text(name)
+                .is_ok_and(|found| found.as_ref() == Some(&target))
+            {
                 continue;
             }
-            replace_link(&target, &path).map_err(FileError::at(&path))?;
-            step("name linked").map_err(FileError::at(&path))?;
+            directory.replace_link(&target, name).map_err(at())?;
+            step("name linked").map_err(at())?;
         }
-        files::sync_directory(&self.directory).map_err(FileError::at(&self.directory))
-    }
-
-    fn tidy(&self, store: &Path) -> Result<(), FileError> {
-        let current = self.current()?;
-        let versions = self.versions()?;
-        let old = versions
-            .iter()
-            .filter(|version| Some(*version) < current.as_ref())
-            .rev()
-            .skip(KEEP);
-        for version in old {
-            let path = store.join(version);
-            fs::remove_dir_all(&path).map_err(FileError::at(&path))?;
-        }
-        Ok(())
-    }
-
-    fn current(&self) -> Result<Option<String>, FileError> {
-        let path = self.directory.join(STORE).join(CURRENT);
-        match fs::read_link(&path) {
-            Ok(target) => Ok(target.to_str().map(str::to_owned)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(FileError::at(&path)(error)),
-        }
-    }
-
-    /// The finished versions, oldest first.
-    fn versions(&self) -> Result<Vec<String>, FileError> {
-        let store = self.directory.join(STORE);
-        let names = fs::read_dir(&store).and_then(|entries| {
-            entries
-                .map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default()))
-                .collect::<io::Result<Vec<String>>>()
-        });
-        let mut names = names.map_err(FileError::at(&store))?;
-        names.retain(|name| name.len() == 16 && name.bytes().all(|b| b.is_ascii_digit()));
-        names.sort_unstable();
-        Ok(names)
+        directory.sync().map_err(FileError::at(&self.directory))
     }
 
     /// The directory of the current version, if both names lead there.
@@ -251,9 +275,12 @@ impl Pair {
             let link = fs::read_link(self.directory.join(name));
             link.is_ok_and(|target| target == current.join(name))
         };
-        (leads(&self.certificate) && leads(&self.key))
-            .then(|| fs::canonicalize(self.directory.join(current)).ok())
-            .flatten()
+        if !(leads(&self.certificate) && leads(&self.key)) {
+            return None;
+        }
+        let version = fs::read_link(self.directory.join(current)).ok()?;
+        let version = version.to_str().filter(|version| is_version(version))?;
+        fs::canonicalize(self.directory.join(STORE).join(version)).ok()
     }
 
     fn is_whole(&self) -> bool {
@@ -261,22 +288,99 @@ impl Pair {
     }
 }
 
-fn flip(store: &Path, version: &str) -> io::Result<()> {
-    replace_link(Path::new(version), &store.join(CURRENT))?;
-    files::sync_directory(store)
+/// The open directory of the versions.
+struct Store(Directory);
+
+impl Store {
+    /// Opens the store, which nobody but this user and root may change.
+    fn open(directory: &Directory) -> Result<Self, FileError> {
+        let path = directory.path().join(STORE);
+        let at = || FileError::at(&path);
+        let store = match directory.child(STORE) {
+            Ok(store) => store,
+            Err(_) if directory.is_link(STORE) => {
+                return Err(refused(
+                    &path,
+                    "is a link, which is not followed: remove it",
+                ));
+            }
+            Err(error) => return Err(at()(error)),
+        };
+        if let Some(owner) = store.foreign_owner().map_err(at())? {
+            return Err(refused(
+                &path,
+                &format!(
+                    "belongs to user {owner}, who may change what is in it: run this as that user, or remove it"
+                ),
+            ));
+        }
+        if store.is_writable_by_others().map_err(at())? {
+            return Err(refused(
+                &path,
+                "others than the owner may write to it: chmod 755, then look at what is in it",
+            ));
+        }
+        Ok(Self(store))
+    }
+
+    /// The version that is in place.
+    fn current(&self) -> Result<Option<String>, FileError> {
+        let path = self.0.path().join(CURRENT);
+        match self.0.link_text(CURRENT).map_err(FileError::at(&path))? {
+            Some(text) if !is_version(&text) => Err(refused(
+                &path,
+                "leads to no version of this pair, so somebody else made it: remove it, then enrol anew",
+            )),
+            text => Ok(text),
+        }
+    }
+
+    /// The finished versions, oldest first.
+    fn versions(&self) -> Result<Vec<String>, FileError> {
+        let mut names = self.0.names().map_err(FileError::at(self.0.path()))?;
+        names.retain(|name| is_version(name));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn flip(&self, version: &str) -> Result<(), FileError> {
+        self.0
+            .replace_link(version, CURRENT)
+            .and_then(|()| self.0.sync())
+            .map_err(FileError::at(self.0.path()))
+    }
+
+    fn remove(&self, version: &str) -> Result<(), FileError> {
+        self.0
+            .remove_flat(version)
+            .map_err(FileError::at(&self.0.path().join(version)))
+    }
+
+    fn tidy(&self) -> Result<(), FileError> {
+        let current = self.current()?;
+        let versions = self.versions()?;
+        let old = versions
+            .iter()
+            .filter(|version| Some(*version) < current.as_ref())
+            .rev()
+            .skip(KEEP);
+        for version in old {
+            self.remove(version)?;
+        }
+        Ok(())
+    }
 }
 
-/// Makes `path` a link to `target` in one step, whatever is there.
-fn replace_link(target: &Path, path: &Path) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// Whether a text is the name of a version, and so leads nowhere else.
+fn is_version(name: &str) -> bool {
+    name.len() == 16 && name.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn refused(path: &Path, why: &str) -> FileError {
+    FileError {
+        path: path.to_owned(),
+        cause: io::Error::new(io::ErrorKind::PermissionDenied, why),
     }
-    symlink(target, &new)?;
-    fs::rename(&new, path)
 }
 
 /// What certificate and key hold, in this order.
@@ -303,7 +407,7 @@ pub fn read_both(certificate: &Path, key: &Path) -> Result<Texts, FileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::fs::{MetadataExt as _, chown, symlink};
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
@@ -332,7 +436,8 @@ mod tests {
         let mode = |path: PathBuf| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(mode(pair.key_path()), 0o600);
         assert_eq!(mode(pair.certificate_path()), 0o644);
-        assert_eq!(pair.versions().unwrap().len(), 1 + KEEP);
+        let store = Store::open(&Directory::open(&pair.directory).unwrap()).unwrap();
+        assert_eq!(store.versions().unwrap().len(), 1 + KEEP);
     }
 
     #[test]
@@ -348,6 +453,128 @@ mod tests {
         }
         install(&pair, "better").unwrap();
         assert_eq!(read(&pair).unwrap().0, "better");
+    }
+
+    /// A tree of somebody else's, and a pair whose link text leads there.
+    fn with_link(text: &Path) -> (tempfile::TempDir, Pair) {
+        let directory = tempfile::tempdir().unwrap();
+        let pair = pair(directory.path());
+        install(&pair, "one").unwrap();
+        install(&pair, "two").unwrap();
+        let current = directory.path().join(STORE).join(CURRENT);
+        fs::remove_file(&current).unwrap();
+        symlink(text, &current).unwrap();
+        (directory, pair)
+    }
+
+    #[test]
+    fn a_link_of_another_form_is_not_followed_and_no_foreign_tree_is_removed() {
+        let foreign = tempfile::tempdir().unwrap();
+        let kept = foreign.path().join("kept");
+        fs::write(&kept, "precious").unwrap();
+        let name = foreign.path().file_name().unwrap();
+        for text in [foreign.path().to_owned(), Path::new("../..").join(name)] {
+            let (_directory, pair) = with_link(&text);
+            for outcome in [
+                pair.check(),
+                pair.roll_back().map(drop),
+                install(&pair, "three"),
+            ] {
+                let error = outcome.unwrap_err().to_string();
+                assert!(error.contains("no version of this pair"), "{error}");
+            }
+            assert_eq!(fs::read_to_string(&kept).unwrap(), "precious");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_version_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let foreign = tempfile::tempdir().unwrap();
+        let pair = pair(directory.path());
+        install(&pair, "one").unwrap();
+        let store = directory.path().join(STORE);
+        // A later version by its name, that is a link to elsewhere.
+        symlink(foreign.path(), store.join("0000000000000009")).unwrap();
+        fs::write(foreign.path().join("server.pem"), "kept").unwrap();
+        flip_to(&store, "0000000000000009");
+        assert!(pair.roll_back().is_err());
+        assert!(foreign.path().join("server.pem").exists());
+        // A directory within a version is none of ours.
+        let (_directory, pair) = with_link(Path::new("0000000000000002"));
+        let deep = pair.directory.join(STORE).join("0000000000000002/deep");
+        fs::create_dir(&deep).unwrap();
+        fs::write(deep.join("kept"), "kept").unwrap();
+        assert!(pair.roll_back().is_err());
+        assert!(deep.join("kept").exists());
+        assert_eq!(read(&pair).unwrap().0, "one", "the former pair is back");
+    }
+
+    fn flip_to(store: &Path, version: &str) {
+        fs::remove_file(store.join(CURRENT)).unwrap();
+        symlink(version, store.join(CURRENT)).unwrap();
+    }
+
+    /// Two users: root renews in a directory of another one.
+    #[test]
+    fn root_works_in_a_directory_of_another_user_and_is_not_led_out_of_it() {
+        crate::testing::needs_root();
+        let other = || Some(crate::testing::OTHER);
+        let mine = tempfile::tempdir().unwrap();
+        let secret = mine.path().join("secret");
+        fs::write(&secret, "root's own").unwrap();
+        let theirs = || {
+            let directory = tempfile::tempdir().unwrap();
+            chown(directory.path(), other(), None).unwrap();
+            directory
+        };
+
+        // An honest one is served, and what root makes stays root's.
+        let directory = theirs();
+        let honest = pair(directory.path());
+        install(&honest, "one").unwrap();
+        install(&honest, "two").unwrap();
+        assert!(honest.roll_back().unwrap() && honest.is_ours());
+        let store = directory.path().join(STORE);
+        assert_eq!(fs::metadata(&store).unwrap().uid(), 0);
+
+        // The store is theirs, or a link to ours: neither is used.
+        let directory = theirs();
+        fs::create_dir(directory.path().join(STORE)).unwrap();
+        chown(directory.path().join(STORE), other(), None).unwrap();
+        let error = install(&pair(directory.path()), "x").unwrap_err();
+        assert!(error.to_string().contains("user 65534"), "{error}");
+        let directory = theirs();
+        symlink(mine.path(), directory.path().join(STORE)).unwrap();
+        for outcome in [
+            install(&pair(directory.path()), "x"),
+            pair(directory.path()).check(),
+            pair(directory.path()).roll_back().map(drop),
+        ] {
+            let error = outcome.unwrap_err();
+            assert!(error.to_string().contains("is a link"), "{error}");
+        }
+
+        // A link in place of the certificate would have root's file copied for all to read.
+        let directory = theirs();
+        let led = pair(directory.path());
+        symlink(&secret, led.certificate_path()).unwrap();
+        symlink(&secret, led.key_path()).unwrap();
+        let error = install(&led, "x").unwrap_err();
+        assert!(error.to_string().contains("not followed"), "{error}");
+        assert_eq!(fs::read_dir(mine.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "root's own");
+    }
+
+    #[test]
+    fn a_file_that_is_a_mount_is_told_before_anything_is_asked() {
+        // Files that every Linux mounts by themselves are rare: /proc is one directory that is.
+        let root = Directory::open(Path::new("/")).unwrap();
+        assert!(root.is_mount("proc"));
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("file"), "").unwrap();
+        let plain = Directory::open(directory.path()).unwrap();
+        assert!(!plain.is_mount("file") && !plain.is_mount("none"));
     }
 
     /// Runs an installation that ends after the given number of steps.

@@ -17,7 +17,7 @@ use crate::login::Source;
 use crate::rules::Finding;
 use crate::vault::{Config, Vault, VaultError};
 
-use self::hook::{Event, Hook, HookError};
+use self::hook::{Event, ForeignProgram, Hook, HookError};
 
 /// The unit that nodeadm writes for the shared credentials file. It chooses
 /// its signing algorithm once, at its start.
@@ -70,6 +70,9 @@ pub enum RenewError {
         /// none, or none that is still good.
         rolled_back: bool,
     },
+    /// The hook is a program that another user may change; nothing was renewed.
+    #[error(transparent)]
+    ForeignHook(ForeignProgram),
     /// The former pair could not be put back.
     #[error("the former certificate could not be put back: {0}")]
     RollBack(FileError),
@@ -110,6 +113,10 @@ impl Renewer {
         {
             return Ok(Outcome::Kept(certificate));
         }
+        if let Some(hook) = &self.hook {
+            hook.check().map_err(RenewError::ForeignHook)?;
+        }
+        self.enrolment.check(when == When::NewKey)?;
         let former = identity::certificates(&self.enrolment.pair.certificate_path());
         let former_is_good = former.is_ok_and(|(leaf, _)| now <= leaf.not_after());
 

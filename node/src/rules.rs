@@ -5,7 +5,7 @@
 //! "Prepare credentials for hybrid nodes".
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -135,45 +135,69 @@ pub fn pair_files(certificate: &Path, key: &Path) -> Vec<Finding> {
     found
 }
 
-/// EE-06: the certificate's file is written by its owner only.
-pub fn certificate_file(path: &Path) -> Option<Finding> {
-    let open = files::is_writable_by_others(path).unwrap_or(false);
-    open.then(|| {
-        Finding::warning(
+/// EE-06: the certificate's file is written by its owner only, who is this
+/// user or root.
+pub fn certificate_file(path: &Path) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if files::is_writable_by_others(path).unwrap_or(false) {
+        found.push(Finding::warning(
             "EE-06",
             format!(
                 "{}: others than the owner may write the certificate",
                 path.display()
             ),
             "chmod 644",
-        )
-    })
+        ));
+    }
+    if let Ok(Some(owner)) = files::foreign_owner(path) {
+        found.push(Finding::warning(
+            "EE-06",
+            format!(
+                "{}: the certificate belongs to user {owner}, who may replace it",
+                path.display()
+            ),
+            "chown it to the user who runs this, or to root",
+        ));
+    }
+    found
 }
 
-/// EE-06: nobody but the owner can put other files into the directories of a
-/// pair, which are those of the names and those that links lead to.
+/// EE-06: nobody but this user and root can put other files into the
+/// directories of a pair, or other directories in their place: those of the
+/// names, those that links lead to, and all above them.
 pub fn directories(certificate: &Path, key: &Path) -> Vec<Finding> {
     let mut all = BTreeSet::new();
     for path in [certificate, key] {
-        all.insert(files::parent(path).to_owned());
-        if let Ok(real) = path.canonicalize() {
-            all.insert(files::parent(&real).to_owned());
+        let named = std::path::absolute(path).ok();
+        for path in [named, path.canonicalize().ok()].into_iter().flatten() {
+            all.extend(path.ancestors().skip(1).map(Path::to_owned));
         }
     }
-    let open = |path: &PathBuf| files::is_writable_by_others(path).unwrap_or(false);
-    all.into_iter()
-        .filter(open)
-        .map(|path| {
-            Finding::warning(
-                "EE-06",
-                format!(
-                    "{}: others than the owner may write to this directory, and so replace certificate and key",
-                    path.display()
-                ),
-                "chmod 755",
-            )
-        })
-        .collect()
+    all.iter().flat_map(|path| directory(path)).collect()
+}
+
+fn directory(path: &Path) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let shown = path.display();
+    if files::is_writable_by_others(path).unwrap_or(false) {
+        found.push(Finding::warning(
+            "EE-06",
+            format!(
+                "{shown}: others than the owner may write to this directory, and so replace certificate and key"
+            ),
+            "chmod 755",
+        ));
+    }
+    if let Ok(Some(owner)) = files::foreign_owner(path) {
+        found.push(Finding::warning(
+            "EE-06",
+            format!(
+                "{shown}: this directory belongs to user {owner}, who may replace certificate and key"
+            ),
+            "chown it to the user who runs this, or to root, or keep the pair elsewhere, such as in /etc/iam/pki",
+        ));
+    }
+    found
 }
 
 fn key_access(path: &Path, open: bool, foreign_owner: Option<u32>) -> Vec<Finding> {
@@ -384,6 +408,31 @@ mod tests {
         assert_eq!(told(0o1777, 0o644), 0, "sticky");
         assert_eq!(told(0o755, 0o666), 1);
         assert_eq!(told(0o777, 0o666), 2);
+    }
+
+    /// Two users: whoever owns a directory above the pair can replace the pair.
+    #[test]
+    fn a_foreign_owner_is_told_up_to_the_root() {
+        use std::os::unix::fs::chown;
+
+        crate::testing::needs_root();
+        let top = tempfile::tempdir().unwrap();
+        let directory = top.path().join("a/b");
+        std::fs::create_dir_all(&directory).unwrap();
+        let (certificate, key) = (directory.join("server.pem"), directory.join("server.key"));
+        for path in [&certificate, &key] {
+            std::fs::write(path, "").unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        assert_eq!(pair_files(&certificate, &key), []);
+        for path in [top.path(), &directory, &certificate, &key] {
+            chown(path, Some(crate::testing::OTHER), None).unwrap();
+            let found = pair_files(&certificate, &key);
+            assert_eq!(found.len(), 1, "{path:?}: {found:?}");
+            assert_eq!(found[0].rule, "EE-06");
+            assert!(found[0].problem.contains("65534"), "{found:?}");
+            chown(path, Some(0), None).unwrap();
+        }
     }
 
     fn read(name: &str) -> Certificate {

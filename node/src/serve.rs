@@ -194,13 +194,15 @@ pub fn bearer(path: &std::path::Path) -> Result<Secret<String>, FileError> {
         path: path.to_owned(),
         cause: io::Error::new(io::ErrorKind::InvalidData, why),
     };
-    match files::read_secret(path) {
-        Ok(content) => {
-            if files::is_open_to_others(path)? {
+    match files::Opened::open(path) {
+        Ok(opened) => {
+            let opened = opened.refuse_foreign()?;
+            if opened.is_open_to_others() {
                 return Err(refuse(
                     "others than the owner may read the token; chmod 600",
                 ));
             }
+            let content = opened.read()?;
             let text = std::str::from_utf8(content.expose()).map_err(|_| refuse("not text"))?;
             let text = text.trim();
             if text.len() < 16 {

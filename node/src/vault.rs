@@ -238,7 +238,14 @@ pub fn token_from_environment(
 /// # Errors
 /// [`FileError`] when the file can't be read, is empty or is not text.
 pub fn read_token(path: &Path) -> Result<Secret<String>, FileError> {
-    let content = files::read_secret(path)?;
+    only_text(path, &files::read_secret(path)?)
+}
+
+/// The text of a file's content, without the blanks around it.
+pub(crate) fn only_text(
+    path: &Path,
+    content: &Secret<Vec<u8>>,
+) -> Result<Secret<String>, FileError> {
     match std::str::from_utf8(content.expose()).map(str::trim) {
         Ok(text) if !text.is_empty() => Ok(Secret::new(text.to_owned())),
         _ => Err(FileError {

@@ -103,12 +103,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let enrolment = arguments.certificate.enrolment()?;
     let due = arguments.certificate.due();
     let source = arguments.login.source()?;
-    if !arguments.rotate_key {
-        enrolment
-            .check_key_type()
-            .map_err(|error| node::explain_enrolment(&error))?;
-    }
-    // Before the login: a wrapped token is not spent on a wrong description.
+    // Before the login: a wrapped token is not spent on what is refused afterwards.
+    enrolment
+        .check(arguments.rotate_key)
+        .map_err(|error| node::explain_enrolment(&error))?;
     let config = arguments.node_config(&enrolment)?;
     let now = Timestamp::now();
     // A good certificate needs no server, and no login.

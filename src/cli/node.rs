@@ -483,7 +483,9 @@ pub(super) fn explain_enrolment(error: &EnrolError) -> Failure {
     match error {
         EnrolError::Vault(error) => explain(error),
         EnrolError::NodeName(_) | EnrolError::KeyType { .. } => Failure::Usage(error.to_string()),
-        EnrolError::Unusable { .. } => Failure::Refused(error.to_string()),
+        EnrolError::Unusable { .. } | EnrolError::ForeignKey { .. } => {
+            Failure::Refused(error.to_string())
+        }
         other => Failure::Failed(other.to_string()),
     }
 }

@@ -120,11 +120,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     let renewal = &arguments.renewal;
     let enrolment = arguments.certificate.renewal()?;
-    if !arguments.rotate_key {
-        enrolment
-            .check_key_type()
-            .map_err(|error| node::explain_enrolment(&error))?;
-    }
+    enrolment
+        .check(arguments.rotate_key)
+        .map_err(|error| node::explain_enrolment(&error))?;
     let login = arguments.login.source()?;
     if arguments.daemon && login.is_single_use() {
         return Err(Failure::Usage(
@@ -143,6 +141,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }),
         helper: Some(renewal.restart_unit.clone()).filter(|unit| !unit.is_empty()),
     };
+    if let Some(hook) = &renewer.hook {
+        hook.check()
+            .map_err(|error| Failure::Refused(error.to_string()))?;
+    }
     let mut schedule = Schedule::new(renewer.due);
     schedule.window = renewal.window;
     if arguments.daemon {
@@ -202,6 +204,7 @@ fn explain(error: &RenewError) -> Failure {
     match error {
         RenewError::Login(error) => node::explain_login(error),
         RenewError::Enrol(error) => node::explain_enrolment(error),
+        RenewError::ForeignHook(error) => Failure::Refused(error.to_string()),
         other => Failure::Failed(other.to_string()),
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use landfast_node::files;
 use landfast_node::vault::{Config, Vault, VaultError, token_from_environment};
 use landfast_pki::anchor::{
     self, Anchor, Content, Expectations, Form, Notification, Report, SelectError,
@@ -228,7 +229,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     match &arguments.output {
-        Some(path) => replace(path, &text).map_err(|error| Failure::file(path, &error)),
+        Some(path) => files::write_atomic(path, text.as_bytes(), 0o644)
+            .map_err(|error| Failure::Failed(error.to_string())),
         None => io::stdout()
             .write_all(text.as_bytes())
             .map_err(|error| Failure::Failed(format!("stdout: {error}"))),
@@ -434,17 +436,4 @@ fn read(path: &Path) -> io::Result<String> {
         // Whatever is not text around the blocks does not matter.
         Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
     }
-}
-
-/// Writes beside the file and renames, so that a reader never sees half.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }
