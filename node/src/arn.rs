@@ -33,6 +33,8 @@ pub enum ArnKind {
     TrustAnchor,
     /// `arn:…:rolesanywhere:REGION:ACCOUNT:crl/UUID`
     Crl,
+    /// `arn:…:iam::ACCOUNT:policy/PATH/NAME`; those that AWS manages have `aws` for an account.
+    Policy,
 }
 
 /// Why a text is not the ARN that was asked for.
@@ -88,7 +90,11 @@ impl Arn {
         if !word(&arn.region) {
             return Err(ArnError::Part("Region"));
         }
-        if arn.account.len() != 12 || !arn.account.bytes().all(|b| b.is_ascii_digit()) {
+        let number = arn.account.len() == 12 && arn.account.bytes().all(|b| b.is_ascii_digit());
+        // Managed policies of AWS itself.
+        let managed =
+            arn.account == "aws" && arn.service == "iam" && arn.resource.starts_with("policy/");
+        if !number && !managed {
             return Err(ArnError::Account);
         }
         if arn.resource.is_empty() || arn.resource.bytes().any(|b| b <= b' ' || b == 0x7f) {
@@ -108,6 +114,7 @@ impl Arn {
             ArnKind::Profile => ("rolesanywhere", "profile/", true),
             ArnKind::TrustAnchor => ("rolesanywhere", "trust-anchor/", true),
             ArnKind::Crl => ("rolesanywhere", "crl/", true),
+            ArnKind::Policy => ("iam", "policy/", false),
         };
         let named = arn
             .resource
@@ -125,15 +132,80 @@ impl Arn {
     }
 
     /// The domain under which the partition's service endpoints live.
-    ///
-    /// Source: AWS general reference, "Service endpoints".
     pub fn dns_suffix(&self) -> &'static str {
-        match self.partition.as_str() {
-            "aws-cn" => "amazonaws.com.cn",
-            "aws-eusc" => "amazonaws.eu",
-            _ => "amazonaws.com",
-        }
+        dns_suffix(&self.partition)
     }
+}
+
+/// AWS's partitions: name, the beginnings of the names of its Regions, the domain of its service endpoints, and that of
+/// endpoints with IPv4 and IPv6.
+///
+/// Source: `partitions.json` of the AWS SDKs.
+const PARTITIONS: [(&str, &[&str], &str, &str); 8] = [
+    ("aws", &[""], "amazonaws.com", "api.aws"),
+    (
+        "aws-cn",
+        &["cn-"],
+        "amazonaws.com.cn",
+        "api.amazonwebservices.com.cn",
+    ),
+    ("aws-us-gov", &["us-gov-"], "amazonaws.com", "api.aws"),
+    ("aws-iso", &["us-iso-"], "c2s.ic.gov", "api.aws.ic.gov"),
+    (
+        "aws-iso-b",
+        &["us-isob-"],
+        "sc2s.sgov.gov",
+        "api.aws.scloud",
+    ),
+    (
+        "aws-iso-e",
+        &["eu-isoe-"],
+        "cloud.adc-e.uk",
+        "api.cloud-aws.adc-e.uk",
+    ),
+    (
+        "aws-iso-f",
+        &["us-isof-", "eu-isof-"],
+        "csp.hci.ic.gov",
+        "api.aws.hci.ic.gov",
+    ),
+    (
+        "aws-eusc",
+        &["eusc-"],
+        "amazonaws.eu",
+        "api.amazonwebservices.eu",
+    ),
+];
+
+/// The domain of a partition's service endpoints; that of `aws` for one that is not known.
+pub fn dns_suffix(partition: &str) -> &'static str {
+    known(partition).2
+}
+
+/// The domain of a partition's service endpoints with IPv4 and IPv6.
+pub fn dual_stack_suffix(partition: &str) -> &'static str {
+    known(partition).3
+}
+
+fn known(
+    partition: &str,
+) -> &'static (
+    &'static str,
+    &'static [&'static str],
+    &'static str,
+    &'static str,
+) {
+    let found = PARTITIONS.iter().find(|(name, ..)| *name == partition);
+    found.unwrap_or(&PARTITIONS[0])
+}
+
+/// The partition that a Region belongs to, by the Region's name.
+pub fn partition_of(region: &str) -> &'static str {
+    let begins = |one: &&str| !one.is_empty() && region.starts_with(*one);
+    let found = PARTITIONS
+        .iter()
+        .find(|(_, beginnings, ..)| beginnings.iter().any(begins));
+    found.map_or("aws", |(name, ..)| name)
 }
 
 /// Whether a text has the form of a Region's name, such as `us-gov-west-1`.
@@ -168,6 +240,7 @@ impl ArnKind {
                 "Roles Anywhere CRL",
                 "arn:aws:rolesanywhere:us-west-2:111122223333:crl/22222222-3333-4444-8555-666666666666",
             ),
+            Self::Policy => ("managed policy", "arn:aws:iam::aws:policy/ReadOnlyAccess"),
         };
         ArnError::Kind { expected, example }
     }
@@ -254,6 +327,46 @@ mod tests {
             "-west-2",
         ] {
             assert!(!is_region(bad), "{bad}");
+        }
+    }
+
+    /// The suffixes of all eight partitions, as AWS's SDKs list them.
+    #[test]
+    fn each_partition_has_its_domain_and_its_regions() {
+        for (partition, region, suffix) in [
+            ("aws", "us-west-2", "amazonaws.com"),
+            ("aws-cn", "cn-north-1", "amazonaws.com.cn"),
+            ("aws-us-gov", "us-gov-east-1", "amazonaws.com"),
+            ("aws-iso", "us-iso-east-1", "c2s.ic.gov"),
+            ("aws-iso-b", "us-isob-east-1", "sc2s.sgov.gov"),
+            ("aws-iso-e", "eu-isoe-west-1", "cloud.adc-e.uk"),
+            ("aws-iso-f", "us-isof-south-1", "csp.hci.ic.gov"),
+            ("aws-iso-f", "eu-isof-north-1", "csp.hci.ic.gov"),
+            ("aws-eusc", "eusc-de-east-1", "amazonaws.eu"),
+        ] {
+            assert_eq!(dns_suffix(partition), suffix, "{partition}");
+            assert_eq!(partition_of(region), partition, "{region}");
+        }
+        assert_eq!(dns_suffix("aws-new"), "amazonaws.com");
+        assert_eq!(partition_of("eu-central-1"), "aws");
+    }
+
+    #[test]
+    fn a_policy_may_be_one_that_aws_manages() {
+        for good in [
+            "arn:aws:iam::aws:policy/ReadOnlyAccess",
+            "arn:aws-cn:iam::aws:policy/service-role/X",
+            "arn:aws:iam::111122223333:policy/own",
+        ] {
+            assert!(Arn::parse_as(good, ArnKind::Policy).is_ok(), "{good}");
+        }
+        for bad in [
+            "arn:aws:iam::aws:role/x",
+            "arn:aws:iam::AWS:policy/x",
+            "arn:aws:kms::aws:policy/x",
+            "arn:aws:iam::111122223333:role/x",
+        ] {
+            assert!(Arn::parse_as(bad, ArnKind::Policy).is_err(), "{bad}");
         }
     }
 

@@ -3,9 +3,10 @@
 //! It is no mock that says yes. It rebuilds the canonical request from the
 //! wire, verifies the signature, the certificate path, dates, key usage,
 //! revocation, the profile's and the trust policy's rules, and only then makes
-//! up credentials. It serves loopback addresses only and says that it is not
-//! AWS.
+//! up credentials. It serves loopback addresses only, programs and no web pages,
+//! and says that it is not AWS.
 
+mod calls;
 mod control;
 pub mod faults;
 mod profiles;
@@ -15,6 +16,7 @@ pub mod state;
 pub mod tls;
 pub mod verify;
 
+pub use self::calls::Call;
 pub use self::faults::Fault;
-pub use self::state::{Anchor, Crl, Profile, Role, State, Subject};
+pub use self::state::{Anchor, Crl, Profile, Role, State, Subject, Times};
 pub use self::verify::{Granted, Refusal, Request};

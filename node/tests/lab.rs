@@ -6,7 +6,7 @@ mod support;
 
 use jiff::SignedDuration;
 use landfast_node::crypto::SessionKey;
-use landfast_node::lab::{Crl, Refusal, Request, State};
+use landfast_node::lab::{Crl, Refusal, Request, State, Times};
 use landfast_node::policy::TrustPolicy;
 use landfast_pki::pem;
 use serde_json::json;
@@ -77,6 +77,7 @@ fn crl(state: &State, file: &str) -> Crl {
         enabled: true,
         anchor: state.anchors[0].arn.clone(),
         list: landfast_pki::Crl::from_pem(&data(file)).unwrap(),
+        times: Times::default(),
     }
 }
 
@@ -218,6 +219,48 @@ fn a_replayed_request_is_good_only_within_the_window() {
     ));
 }
 
+/// The length of a session: what is no number of the range is told as such, the
+/// shorter of request and profile counts, and the role's limit refuses.
+#[test]
+fn a_session_has_a_length_that_the_service_takes() {
+    let base = case("rsa-body-nochain");
+    let mut state = account(&base);
+    let decide = |state: &State, seconds: u32| {
+        let mut asked = session_request();
+        asked.duration = Some(seconds);
+        let signed = asked
+            .sign(
+                &identity("pki/rsa-leaf.crt", "pki/rsa-leaf.key"),
+                "lab",
+                "us-west-2",
+                now(),
+            )
+            .unwrap();
+        let request = Request {
+            method: "POST".into(),
+            path: "/sessions".into(),
+            query: String::new(),
+            headers: signed.headers,
+            body: signed.body,
+        };
+        state.decide(&request, now())
+    };
+    state.profiles[0].duration = 3600;
+    for bad in [0, 899, 43_201, u32::MAX] {
+        let refusal = decide(&state, bad).unwrap_err();
+        assert_eq!(refusal.status(), (400, "ValidationException"), "{bad}");
+        assert!(
+            refusal.to_string().contains("900 to 43200"),
+            "{bad}: {refusal}"
+        );
+    }
+    assert_eq!(decide(&state, 900).unwrap().duration, 900);
+    assert_eq!(decide(&state, 43_200).unwrap().duration, 3600);
+    state.profiles[0].duration = 43_200;
+    state.roles[0].max_duration = 3600;
+    assert_eq!(decide(&state, 7200), Err(Refusal::Duration));
+}
+
 #[test]
 fn another_nodes_name_is_refused_by_the_eks_trust_policy() {
     let base = case("rsa-body-chain-session");
@@ -288,18 +331,28 @@ fn a_crl_is_imported_for_its_own_anchor_and_twice_at_most() {
         .clone();
     let own = data("crl/rsa-int-empty.crl.pem");
     let foreign = data("crl/rsa-root-empty.crl.pem");
-    assert!(state.import_crl("c", &foreign, &anchor, true).is_err());
+    assert!(
+        state
+            .import_crl("c", &foreign, &anchor, true, now())
+            .is_err()
+    );
     let id = state
-        .import_crl("c", &own, &anchor, true)
+        .import_crl("c", &own, &anchor, true, now())
         .unwrap()
         .arn
         .name()
         .to_owned();
     state
-        .import_crl("c", &data("crl/rsa-int-empty.crl.der"), &anchor, true)
+        .import_crl(
+            "c",
+            &data("crl/rsa-int-empty.crl.der"),
+            &anchor,
+            true,
+            now(),
+        )
         .unwrap();
     assert!(
-        state.import_crl("c", &own, &anchor, true).is_err(),
+        state.import_crl("c", &own, &anchor, true, now()).is_err(),
         "a third CRL"
     );
     assert!(state.update_crl(&id, &foreign).is_err());

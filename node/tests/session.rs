@@ -27,7 +27,10 @@ impl Rig {
             url: format!("http://{}", listener.local_addr().unwrap()),
             region: "us-west-2".into(),
         };
-        tokio::spawn(lab.clone().serve(listener, std::future::pending()));
+        tokio::spawn(
+            lab.clone()
+                .serve(listener, landfast_listen::plain, std::future::pending()),
+        );
         let http = reqwest::Client::builder()
             .http1_only()
             .timeout(Duration::from_secs(2))
@@ -173,4 +176,99 @@ async fn an_unsigned_call_changes_nothing() {
     }
     let state = rig.lab.state();
     assert_eq!((state.anchors.len(), state.profiles.len()), (1, 1));
+}
+
+/// What a lab answers to these octets, up to its end or the next pause.
+async fn answer_to(url: &str, octets: &[u8]) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    // It may be refused and closed before all is written.
+    let _ = stream.write_all(octets).await;
+    let mut answer = vec![0; 4096];
+    let read = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut answer));
+    let read = read.await.expect("an answer").unwrap_or(0);
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+/// A browser sends whatever a page wants to loopback addresses as well.
+#[tokio::test]
+async fn a_web_page_does_not_get_at_the_lab() {
+    let rig = Rig::start().await;
+    let own = rig.url.strip_prefix("http://").unwrap();
+    let post = |host: &str, more: &str| {
+        let body = r#"["drop"]"#;
+        format!(
+            "POST /lab/faults HTTP/1.1\r\nhost: {host}\r\n{more}content-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    for (host, more, status) in [
+        (own, "", 200),
+        (own, &*format!("origin: http://{own}\r\n"), 200),
+        ("evil.example", "", 403),
+        ("127.0.0.1.evil.example", "", 403),
+        (own, "origin: https://evil.example\r\n", 403),
+        (own, "sec-fetch-site: cross-site\r\n", 403),
+    ] {
+        let answer = answer_to(&rig.url, post(host, more).as_bytes()).await;
+        let wanted = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&wanted), "{host} {more}: {answer}");
+    }
+    assert_eq!(rig.lab.clear_faults(), (2, 0), "two were heard");
+}
+
+/// Strangers who say nothing, half of something or too much cost a bounded
+/// number of sockets, and nobody waits for them.
+#[tokio::test]
+async fn strangers_hold_nobody_up() {
+    use tokio::io::AsyncWriteExt as _;
+
+    let rig = Rig::start().await;
+    let address = rig.url.strip_prefix("http://").unwrap();
+    let mut strangers = Vec::new();
+    for number in 0..600 {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        if number % 2 == 0 {
+            let _ = stream
+                .write_all(b"POST /sessions HTTP/1.1\r\nhost: 127.0.0.1\r\n")
+                .await;
+        }
+        strangers.push(stream);
+    }
+    rig.session().await.unwrap();
+    drop(strangers);
+
+    let long = format!("host: 127.0.0.1\r\nx: {}\r\n", "x".repeat(64 * 1024));
+    let answer = answer_to(
+        &rig.url,
+        format!("GET /crls HTTP/1.1\r\n{long}\r\n").as_bytes(),
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let much = "POST /sessions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 600000\r\n\r\n";
+    let much = [much.as_bytes(), &[b' '; 600_000]].concat();
+    let answer = answer_to(&rig.url, &much).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    // A body that does not come ends its request, too.
+    let half = "POST /sessions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 10\r\n\r\nx";
+    let answer = answer_to(&rig.url, half.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    // Nothing of a stranger's is kept beyond a bound.
+    for _ in 0..150 {
+        let unsigned = b"GET /crls HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+        assert!(
+            answer_to(&rig.url, unsigned)
+                .await
+                .starts_with("HTTP/1.1 403 ")
+        );
+    }
+    let calls = rig.lab.calls();
+    assert_eq!(
+        calls.len(),
+        101,
+        "the session, and the last hundred of the strangers'"
+    );
+    assert_eq!(calls[0].status, 201);
 }

@@ -1,6 +1,7 @@
 //! `landfast lab`: IAM Roles Anywhere without AWS.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,11 @@ use landfast_pki::Certificate;
 use serde_json::json;
 
 use super::{Failure, node, session};
+
+/// What a role's longest session may be.
+///
+/// Source: IAM API reference, CreateRole, `MaxSessionDuration`.
+const MAX_SESSION: RangeInclusive<u32> = 3600..=43_200;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -104,12 +110,22 @@ pub(super) struct Arguments {
     /// The profile's session length in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     duration: u32,
+
+    /// The role's longest session in seconds, 3600 to 43200: AWS refuses
+    /// longer ones, and gives a role 3600 if nobody says otherwise
+    #[arg(long, value_name = "SECONDS", default_value_t = *DURATIONS.end())]
+    max_session_duration: u32,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !DURATIONS.contains(&arguments.duration) {
         return Err(Failure::Usage(
             "--duration takes 900 to 43200 seconds".into(),
+        ));
+    }
+    if !MAX_SESSION.contains(&arguments.max_session_duration) {
+        return Err(Failure::Usage(
+            "--max-session-duration takes 3600 to 43200 seconds".into(),
         ));
     }
     for (flag, arn) in [
@@ -165,7 +181,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     state.roles.push(Role {
         arn: role.clone(),
-        max_duration: *DURATIONS.end(),
+        max_duration: arguments.max_session_duration,
         trust,
     });
     let tls = arguments
@@ -200,10 +216,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let stopped = super::stopped();
         node::print(&format!("{ready}\n"))?;
         let lab = Lab::new(state, Arc::new(Timestamp::now));
-        let served = match tls {
-            Some(tls) => lab.serve(tls.listener(listener), stopped).await,
-            None => lab.serve(listener, stopped).await,
-        };
-        served.map_err(|error| failed(&error))
+        match tls {
+            Some(tls) => {
+                lab.serve(listener, move |stream| tls.open(stream), stopped)
+                    .await
+            }
+            None => lab.serve(listener, landfast_listen::plain, stopped).await,
+        }
+        Ok(())
     })?
 }

@@ -44,7 +44,12 @@ refused('ValidationException', aws.put_notification_settings, trustAnchorId=two,
     notificationSettings=[{'enabled': True, 'event': 'CA_CERTIFICATE_EXPIRY', 'threshold': 360, 'channel': 'NONE'}])
 aws.put_notification_settings(trustAnchorId=two, notificationSettings=[{'enabled': False, 'event': 'END_ENTITY_CERTIFICATE_EXPIRY'}])
 kept = aws.reset_notification_settings(trustAnchorId=two, notificationSettingKeys=[{'event': 'CA_CERTIFICATE_EXPIRY'}])
-assert [one['event'] for one in kept['trustAnchor']['notificationSettings']] == ['END_ENTITY_CERTIFICATE_EXPIRY']
+ca, leafs = kept['trustAnchor']['notificationSettings']
+assert ca['threshold'] == 45 and ca['configuredBy'] == 'rolesanywhere.amazonaws.com', ca
+assert not leafs['enabled'] and leafs['configuredBy'] == '111122223333', leafs
+names = {aws.list_crls()['ResponseMetadata']['RequestId'] for _ in range(3)}
+assert len(names) == 3, names
+assert kept['trustAnchor']['createdAt'] <= kept['trustAnchor']['updatedAt']
 assert aws.update_trust_anchor(trustAnchorId=two, name='renamed', source=bundle(second))['trustAnchor']['name'] == 'renamed'
 assert not aws.disable_trust_anchor(trustAnchorId=two)['trustAnchor']['enabled']
 assert aws.enable_trust_anchor(trustAnchorId=two)['trustAnchor']['enabled']
@@ -70,6 +75,9 @@ refused('ResourceNotFoundException', aws.get_crl, crlId=imported['crlId'])
 profile = aws.create_profile(name='p', roleArns=[ready['roleArn']], durationSeconds=900, acceptRoleSessionName=True, enabled=True)['profile']
 id = profile['profileId']
 assert {m['certificateField'] for m in profile['attributeMappings']} == {'x509Subject', 'x509Issuer', 'x509SAN'}
+refused('ValidationException', aws.update_profile, profileId=id, sessionPolicy='no JSON')
+managed = aws.update_profile(profileId=id, managedPolicyArns=['arn:aws:iam::aws:policy/ReadOnlyAccess'])['profile']
+assert managed['managedPolicyArns'] == ['arn:aws:iam::aws:policy/ReadOnlyAccess'] and managed['createdBy'] == '111122223333'
 refused('ValidationException', aws.update_profile, profileId=id, durationSeconds=43200, roleArns=['arn:aws:iam::999999999999:role/x'])
 assert aws.get_profile(profileId=id)['profile']['durationSeconds'] == 900, 'all or nothing'
 assert aws.update_profile(profileId=id, durationSeconds=43200)['profile']['durationSeconds'] == 43200

@@ -21,6 +21,10 @@ use crate::sigv4::decimal;
 
 /// Settings of an anchor's notifications.
 const MAX_NOTIFICATIONS: usize = 50;
+/// What an anchor can tell of.
+const EVENTS: [&str; 2] = ["CA_CERTIFICATE_EXPIRY", "END_ENTITY_CERTIFICATE_EXPIRY"];
+/// So many days ahead does AWS tell when nobody says otherwise.
+const THRESHOLD: u64 = 45;
 /// A page, when the request does not say.
 const PAGE: usize = 50;
 
@@ -43,8 +47,12 @@ pub(super) fn call(state: &mut State, request: &Request, now: Timestamp) -> Answ
             let all = state.anchors.iter().map(anchor_body).collect();
             page(request, "trustAnchors", all)
         }
-        ("PATCH", ["put-notifications-settings"]) => put_notifications(state, &input(request)?),
-        ("PATCH", ["reset-notifications-settings"]) => reset_notifications(state, &input(request)?),
+        ("PATCH", ["put-notifications-settings"]) => {
+            put_notifications(state, &input(request)?, now)
+        }
+        ("PATCH", ["reset-notifications-settings"]) => {
+            reset_notifications(state, &input(request)?, now)
+        }
         (_, ["trustanchor", id, rest @ ..]) => {
             let index = find(&state.anchors, |one| &one.arn, id, "the trust anchor")?;
             match (method, rest) {
@@ -73,6 +81,9 @@ pub(super) fn call(state: &mut State, request: &Request, now: Timestamp) -> Answ
                 }
                 _ => return Err(ControlError::Operation),
             }
+            if method != "GET" {
+                state.anchors[index].times.updated = now;
+            }
             let body = anchor_body(&state.anchors[index]);
             Ok((200, json!({ "trustAnchor": body })))
         }
@@ -87,7 +98,7 @@ pub(super) fn call(state: &mut State, request: &Request, now: Timestamp) -> Answ
             let anchor = Arn::parse_as(anchor, ArnKind::TrustAnchor)
                 .map_err(|error| invalid(&format!("trustAnchorArn: {error}")))?;
             let enabled = given.enabled.unwrap_or(false);
-            let made = state.import_crl(name, &blob(data)?, &anchor, enabled)?;
+            let made = state.import_crl(name, &blob(data)?, &anchor, enabled, now)?;
             Ok((201, json!({ "crl": crl_body(made) })))
         }
         ("GET", ["crls"]) => page(request, "crls", state.crls.iter().map(crl_body).collect()),
@@ -118,6 +129,9 @@ pub(super) fn call(state: &mut State, request: &Request, now: Timestamp) -> Answ
                 }
                 _ => return Err(ControlError::Operation),
             }
+            if method != "GET" {
+                state.crls[index].times.updated = now;
+            }
             Ok((200, json!({ "crl": crl_body(&state.crls[index]) })))
         }
         ("GET", ["subjects"]) => {
@@ -129,13 +143,13 @@ pub(super) fn call(state: &mut State, request: &Request, now: Timestamp) -> Answ
             let body = subject_body(&state.subjects[index], true);
             Ok((200, json!({ "subject": body })))
         }
-        (_, ["profiles" | "profile", ..]) => profiles::call(state, request, &segments),
+        (_, ["profiles" | "profile", ..]) => profiles::call(state, request, &segments, now),
         _ => Err(ControlError::Operation),
     }
 }
 
 /// `GetCallerIdentity` of STS, for whoever signed.
-pub(super) fn identity(request: &Request, arn: &str) -> Result<String, ControlError> {
+pub(super) fn identity(request: &Request, arn: &str, id: &str) -> Result<String, ControlError> {
     let form = String::from_utf8_lossy(&request.body).into_owned();
     let form = decode_query(&form).unwrap_or_default();
     let asks = |name: &str, value: &str| form.iter().any(|(n, v)| n == name && v == value);
@@ -147,7 +161,7 @@ pub(super) fn identity(request: &Request, arn: &str) -> Result<String, ControlEr
         "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
          <GetCallerIdentityResult><Arn>{arn}</Arn><UserId>AROALANDFASTLAB</UserId>\
          <Account>{account}</Account></GetCallerIdentityResult>\
-         <ResponseMetadata><RequestId>lab</RequestId></ResponseMetadata>\
+         <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata>\
          </GetCallerIdentityResponse>"
     ))
 }
@@ -229,7 +243,7 @@ fn create_anchor(state: &mut State, given: &AnchorInput, now: Timestamp) -> Answ
     Ok((201, json!({ "trustAnchor": anchor_body(made) })))
 }
 
-fn put_notifications(state: &mut State, given: &NotificationInput) -> Answer {
+fn put_notifications(state: &mut State, given: &NotificationInput, now: Timestamp) -> Answer {
     check_notifications(&given.notification_settings)?;
     let id = &given.trust_anchor_id;
     let index = find(&state.anchors, |one| &one.arn, id, "the trust anchor")?;
@@ -239,16 +253,18 @@ fn put_notifications(state: &mut State, given: &NotificationInput) -> Answer {
         anchor.notifications.retain(|one| !same(one));
         anchor.notifications.push(setting.clone());
     }
+    anchor.times.updated = now;
     Ok((200, json!({ "trustAnchor": anchor_body(anchor) })))
 }
 
-fn reset_notifications(state: &mut State, given: &NotificationInput) -> Answer {
+fn reset_notifications(state: &mut State, given: &NotificationInput, now: Timestamp) -> Answer {
     let id = &given.trust_anchor_id;
     let index = find(&state.anchors, |one| &one.arn, id, "the trust anchor")?;
     let anchor = &mut state.anchors[index];
     let keys = &given.notification_setting_keys;
     let named = |one: &Value| keys.iter().any(|key| key["event"] == one["event"]);
     anchor.notifications.retain(|one| !named(one));
+    anchor.times.updated = now;
     Ok((200, json!({ "trustAnchor": anchor_body(anchor) })))
 }
 
@@ -258,7 +274,7 @@ fn check_notifications(settings: &[Value]) -> Result<(), ControlError> {
     }
     for setting in settings {
         let event = setting["event"].as_str().unwrap_or_default();
-        if !["CA_CERTIFICATE_EXPIRY", "END_ENTITY_CERTIFICATE_EXPIRY"].contains(&event) {
+        if !EVENTS.contains(&event) {
             return Err(invalid("notificationSettings.event is no known event"));
         }
         if !setting["enabled"].is_boolean() {
@@ -328,6 +344,11 @@ pub(super) fn page(request: &Request, member: &str, all: Vec<Value>) -> Answer {
     Ok((200, body))
 }
 
+/// A moment as the API writes it.
+pub(super) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 pub(super) fn invalid(text: &str) -> ControlError {
     ControlError::Validation(text.to_owned())
 }
@@ -349,8 +370,36 @@ fn anchor_body(anchor: &Anchor) -> Value {
             "sourceType": "CERTIFICATE_BUNDLE",
             "sourceData": {"x509CertificateData": bundle},
         },
-        "notificationSettings": anchor.notifications,
+        "notificationSettings": notifications(anchor),
+        "createdAt": time(anchor.times.created),
+        "updatedAt": time(anchor.times.updated),
     })
+}
+
+/// One setting for each event: the anchor's own, or AWS's.
+///
+/// Source: IAM Roles Anywhere user guide, "Customize notification settings".
+fn notifications(anchor: &Anchor) -> Vec<Value> {
+    let of = |event: &&str| {
+        let own = anchor
+            .notifications
+            .iter()
+            .find(|one| one["event"] == *event);
+        let mut setting = own
+            .cloned()
+            .unwrap_or_else(|| json!({ "event": event, "enabled": true }));
+        for (member, usual) in [("threshold", json!(THRESHOLD)), ("channel", json!("ALL"))] {
+            if setting[member].is_null() {
+                setting[member] = usual;
+            }
+        }
+        setting["configuredBy"] = match own {
+            Some(_) => anchor.arn.account.as_str().into(),
+            None => crate::policy::PRINCIPAL.into(),
+        };
+        setting
+    };
+    EVENTS.iter().map(of).collect()
 }
 
 fn crl_body(crl: &Crl) -> Value {
@@ -361,24 +410,27 @@ fn crl_body(crl: &Crl) -> Value {
         "enabled": crl.enabled,
         "trustAnchorArn": crl.anchor,
         "crlData": STANDARD.encode(crl.list.pem()),
+        "createdAt": time(crl.times.created),
+        "updatedAt": time(crl.times.updated),
     })
 }
 
 /// A subject; with its certificates in the detail only.
 fn subject_body(subject: &Subject, detail: bool) -> Value {
-    let time = |at: &Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let last = subject.seen.iter().map(|(_, at)| at).max().map(time);
+    let last = subject.seen.iter().map(|(_, at)| *at).max();
     let mut body = json!({
         "subjectId": subject.arn.name(),
         "subjectArn": subject.arn,
         "enabled": true,
         "x509Subject": subject.name,
-        "lastSeenAt": last,
+        "createdAt": time(subject.created),
+        "updatedAt": last.map(time),
+        "lastSeenAt": last.map(time),
     });
     if detail {
         let credentials = subject.seen.iter().map(|(certificate, at)| {
             json!({
-                "seenAt": time(at),
+                "seenAt": time(*at),
                 "serialNumber": decimal(certificate.serial().as_bytes()),
                 "issuer": certificate.issuer().to_string(),
                 "enabled": true,
@@ -412,6 +464,114 @@ mod tests {
         "put-notifications-settings",
         "%41",
     ];
+
+    const NOW: &str = "2026-09-01T12:00:00Z";
+
+    fn asked(method: &str, path: &str, body: &Value) -> Request {
+        Request {
+            method: method.into(),
+            path: path.into(),
+            query: String::new(),
+            headers: Vec::new(),
+            body: body.to_string().into_bytes(),
+        }
+    }
+
+    #[test]
+    fn an_anchor_tells_of_both_ends_unless_told_otherwise() {
+        let mut state = State::new("111122223333", "us-west-2");
+        let pem = std::fs::read_to_string("tests/data/pki/rsa-int.crt").unwrap();
+        let source =
+            json!({"sourceType": "CERTIFICATE_BUNDLE", "sourceData": {"x509CertificateData": pem}});
+        let mut call = |method: &str, path: &str, body: Value, now: &str| {
+            let request = asked(method, path, &body);
+            super::call(&mut state, &request, now.parse().unwrap())
+                .unwrap()
+                .1["trustAnchor"]
+                .take()
+        };
+        let made = call(
+            "POST",
+            "/trustanchors",
+            json!({"name": "a", "source": source}),
+            NOW,
+        );
+        let usual = |event: &str| {
+            json!({
+                "event": event, "enabled": true, "threshold": 45, "channel": "ALL",
+                "configuredBy": "rolesanywhere.amazonaws.com",
+            })
+        };
+        assert_eq!(made["notificationSettings"], json!(EVENTS.map(usual)));
+        assert_eq!(
+            (&made["createdAt"], &made["updatedAt"]),
+            (&json!(NOW), &json!(NOW))
+        );
+
+        let id = made["trustAnchorId"].as_str().unwrap();
+        let later = "2026-09-01T13:00:00Z";
+        let own = json!({
+            "trustAnchorId": id,
+            "notificationSettings": [{"event": EVENTS[0], "enabled": true, "threshold": 90}],
+        });
+        let put = call("PATCH", "/put-notifications-settings", own, later);
+        let settings = &put["notificationSettings"];
+        assert_eq!(settings[0]["threshold"], 90);
+        assert_eq!(settings[0]["channel"], "ALL");
+        assert_eq!(settings[0]["configuredBy"], "111122223333");
+        assert_eq!(settings[1], usual(EVENTS[1]));
+        assert_eq!(
+            (&put["createdAt"], &put["updatedAt"]),
+            (&json!(NOW), &json!(later))
+        );
+        let keys = json!({"trustAnchorId": id, "notificationSettingKeys": [{"event": EVENTS[0]}]});
+        let reset = call("PATCH", "/reset-notifications-settings", keys, later);
+        assert_eq!(reset["notificationSettings"], made["notificationSettings"]);
+    }
+
+    #[test]
+    fn a_profile_takes_policies_that_are_policies() {
+        let mut state = State::new("111122223333", "us-west-2");
+        let mut make = |more: &Value| {
+            let mut body = json!({"name": "p", "roleArns": ["arn:aws:iam::111122223333:role/x"]});
+            for (member, value) in more.as_object().unwrap() {
+                body[member] = value.clone();
+            }
+            super::call(
+                &mut state,
+                &asked("POST", "/profiles", &body),
+                NOW.parse().unwrap(),
+            )
+        };
+        for good in [
+            json!({"managedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}),
+            json!({"managedPolicyArns": ["arn:aws:iam::111122223333:policy/own"]}),
+            json!({"sessionPolicy": "{\"Version\": \"2012-10-17\", \"Statement\": []}"}),
+        ] {
+            let made = make(&good).unwrap().1;
+            assert_eq!(made["profile"]["createdAt"], NOW);
+            for (member, value) in good.as_object().unwrap() {
+                assert_eq!(made["profile"][member], *value);
+            }
+        }
+        for bad in [
+            json!({"managedPolicyArns": ["arn:aws:iam::aws:role/x"]}),
+            json!({"managedPolicyArns": ["arn:aws:s3:::bucket"]}),
+            json!({"sessionPolicy": "no JSON"}),
+            json!({"sessionPolicy": "[]"}),
+            json!({"sessionPolicy": ""}),
+            json!({"durationSeconds": -1}),
+            json!({"durationSeconds": 43_201}),
+        ] {
+            let refusal = make(&bad).unwrap_err();
+            assert_eq!(refusal.status().0, 400, "{bad}");
+            let member = bad.as_object().unwrap().keys().next().unwrap();
+            assert!(
+                refusal.to_string().contains(member.as_str()),
+                "{bad}: {refusal}"
+            );
+        }
+    }
 
     proptest! {
         #[test]

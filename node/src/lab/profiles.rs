@@ -2,14 +2,14 @@
 //!
 //! Source: the Roles Anywhere API model of 2018-05-10.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::control::{find, input, invalid, page, refuse_extras};
-use super::state::{ControlError, MAX_PROFILES, Profile, State, check_name};
-use super::verify::{Request, decode_query};
+use super::control::{find, input, invalid, page, refuse_extras, time};
+use super::state::{ControlError, MAX_PROFILES, Profile, State, Times, check_name};
+use super::verify::{self, Request, decode_query};
 use crate::arn::{Arn, ArnKind};
-use crate::session::DURATIONS;
 
 const MAX_ROLES: usize = 250;
 const MAX_POLICIES: usize = 50;
@@ -23,7 +23,8 @@ struct Input {
     name: Option<String>,
     enabled: Option<bool>,
     role_arns: Option<Vec<String>>,
-    duration_seconds: Option<u32>,
+    /// Any number, so that one out of range is told as such.
+    duration_seconds: Option<serde_json::Number>,
     accept_role_session_name: Option<bool>,
     session_policy: Option<String>,
     managed_policy_arns: Option<Vec<String>>,
@@ -48,6 +49,7 @@ pub(super) fn call(
     state: &mut State,
     request: &Request,
     segments: &[&str],
+    now: Timestamp,
 ) -> Result<(u16, Value), ControlError> {
     let method = request.method.as_str();
     let index = match (method, segments) {
@@ -60,6 +62,7 @@ pub(super) fn call(
                 return Err(invalid("the account has 250 profiles already"));
             }
             let mut profile = Profile::new(state.new_arn("profile")?, name, Vec::new());
+            profile.times = Times::at(now);
             profile.enabled = given.enabled.unwrap_or(false);
             change(&mut profile, given, &state.account)?;
             state.profiles.push(profile);
@@ -93,6 +96,9 @@ pub(super) fn call(
         ("DELETE", [_, _, "mappings"]) => delete_mapping(profile, &request.query)?,
         _ => return Err(ControlError::Operation),
     }
+    if method != "GET" {
+        profile.times.updated = now;
+    }
     Ok((200, json!({ "profile": body(profile) })))
 }
 
@@ -121,11 +127,8 @@ fn change(profile: &mut Profile, given: Input, account: &str) -> Result<(), Cont
             })
             .collect::<Result<_, _>>()?;
     }
-    if let Some(seconds) = given.duration_seconds {
-        if !DURATIONS.contains(&seconds) {
-            return Err(invalid("durationSeconds must be 900 to 43200"));
-        }
-        next.duration = seconds;
+    if let Some(given) = &given.duration_seconds {
+        next.duration = verify::duration(given).map_err(invalid)?;
     }
     if let Some(accept) = given.accept_role_session_name {
         next.accept_session_name = accept;
@@ -133,6 +136,11 @@ fn change(profile: &mut Profile, given: Input, account: &str) -> Result<(), Cont
     if let Some(policy) = given.session_policy {
         if policy.len() > MAX_POLICY {
             return Err(invalid("sessionPolicy: more than 100000 characters"));
+        }
+        if !serde_json::from_str::<Value>(&policy).is_ok_and(|policy| policy.is_object()) {
+            return Err(invalid(
+                "sessionPolicy: not a policy, which is a JSON object",
+            ));
         }
         next.session_policy = Some(policy);
     }
@@ -142,7 +150,7 @@ fn change(profile: &mut Profile, given: Input, account: &str) -> Result<(), Cont
         }
         next.managed_policies = policies
             .iter()
-            .map(|text| Arn::parse(text))
+            .map(|text| Arn::parse_as(text, ArnKind::Policy))
             .collect::<Result<_, _>>()
             .map_err(|error| invalid(&format!("managedPolicyArns: {error}")))?;
     }
@@ -221,5 +229,9 @@ fn body(profile: &Profile) -> Value {
         "sessionPolicy": profile.session_policy,
         "managedPolicyArns": profile.managed_policies,
         "attributeMappings": mappings,
+        "requireInstanceProperties": false,
+        "createdBy": profile.arn.account,
+        "createdAt": time(profile.times.created),
+        "updatedAt": time(profile.times.updated),
     })
 }

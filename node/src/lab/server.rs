@@ -1,9 +1,14 @@
 //! The lab over HTTP, on loopback.
+//!
+//! Programs of this machine may call it, web pages may not: a browser sends
+//! whatever a page tells it to loopback addresses too, so requests of other
+//! origins and for other hosts' names are refused before anything is read.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -12,22 +17,33 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
+use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
+use landfast_listen::{Accept, Limits};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
 
+use super::calls::{Call, Calls};
 use super::control;
 use super::faults::Fault;
 use super::signer::{self, Caller, Expected, Issued};
 use super::state::{ControlError, State};
-use super::verify::{Granted, Request};
+use super::verify::{Granted, Refusal, Request};
 use crate::arn::Arn;
+use crate::crypto;
+use crate::sigv4::hex;
 
 /// What every answer says of itself.
 const SERVER: &str = "landfast-lab (this is not AWS)";
 /// A request body is a CRL in base64 at most, or a bundle.
 const MAX_BODY: usize = 512 * 1024;
+/// A body has to arrive in this time: its sender keeps a connection meanwhile.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// Faults to come, of each plane.
+const MAX_FAULTS: usize = 1000;
 
 /// Where the lab gets the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -40,24 +56,8 @@ struct Inner {
     state: Mutex<State>,
     faults: Mutex<VecDeque<Fault>>,
     control_faults: Mutex<VecDeque<Fault>>,
-    calls: Mutex<Vec<Call>>,
+    calls: Mutex<Calls>,
     clock: Clock,
-}
-
-/// One call of the service's API that the lab saw.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Call {
-    /// Method and path.
-    pub operation: String,
-    /// The status of the answer.
-    pub status: u16,
-    /// The session's name, who called, or the refusal.
-    pub outcome: String,
-    /// The canonical request as the lab rebuilt it, of a `CreateSession` whose
-    /// signature could be checked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub canonical_request: Option<String>,
 }
 
 /// Why a lab does not start.
@@ -112,9 +112,9 @@ impl Lab {
         (drain(&self.0.faults), drain(&self.0.control_faults))
     }
 
-    /// The calls so far, sessions and control plane.
+    /// The latest calls, sessions and control plane.
     pub fn calls(&self) -> Vec<Call> {
-        lock(&self.0.calls).clone()
+        lock(&self.0.calls).list()
     }
 
     /// Listens on a loopback address; port 0 takes a free one.
@@ -130,35 +130,143 @@ impl Lab {
             .map_err(|cause| BindError::Listen { address, cause })
     }
 
-    /// Serves until `stop` is ready.
-    ///
-    /// # Errors
-    /// The system's, when the listener breaks.
-    pub async fn serve<L>(
+    /// Serves until `stop` is ready. `open` makes a stream of requests of a
+    /// connection: a TLS handshake, or [`landfast_listen::plain`].
+    pub async fn serve<L, O, OF, S>(
         self,
         listener: L,
+        open: O,
         stop: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()>
-    where
-        L: axum::serve::Listener,
-        L::Addr: std::fmt::Debug,
+    ) where
+        L: Accept,
+        O: Fn(L::Io) -> OF + Send + Sync + 'static,
+        OF: Future<Output = io::Result<S>> + Send + 'static,
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
+        let (end, stopped) = watch::channel(false);
         let router = Router::new()
             .route("/sessions", post(session))
             .route("/lab/calls", get(calls))
             .route("/lab/faults", post(faults).delete(no_faults))
             .fallback(control)
-            .layer(DefaultBodyLimit::max(MAX_BODY))
+            // The body is bounded before the router sees it.
+            .layer(DefaultBodyLimit::disable())
             .layer(middleware::map_response_with_state(self.clone(), date))
-            .with_state(self);
-        axum::serve(listener, router)
-            .with_graceful_shutdown(stop)
-            .await
+            .with_state(self.clone());
+        let handle = move |request: axum::http::Request<hyper::body::Incoming>| {
+            let (router, lab) = (router.clone(), self.clone());
+            async move {
+                let answer = match whole(request).await {
+                    Ok(request) => router.oneshot(request).await,
+                    Err(refusal) => Ok(date(Shared(lab), refusal).await),
+                };
+                answer.unwrap_or_else(|never| match never {})
+            }
+        };
+        let limits = Limits::default();
+        let serve = landfast_listen::serve(listener, &limits, open, stopped, handle);
+        let stop = async {
+            stop.await;
+            // Nobody listens any more if this fails.
+            let _ = end.send(true);
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            () = serve => {}
+            () = stop => {}
+        }
     }
 
     fn now(&self) -> Timestamp {
         (self.0.clock)()
     }
+}
+
+/// A request with its body, if it comes from a program of this machine, is of
+/// a bounded size, and arrives in time.
+async fn whole(
+    request: axum::http::Request<hyper::body::Incoming>,
+) -> Result<axum::http::Request<Body>, Response> {
+    let (parts, body) = request.into_parts();
+    if let Err(text) = from_here(&parts.uri, &parts.headers) {
+        return Err(error(403, "AccessDeniedException", text, None));
+    }
+    match tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => Ok(axum::http::Request::from_parts(
+            parts,
+            body.to_bytes().into(),
+        )),
+        Ok(Err(problem)) if problem.is::<http_body_util::LengthLimitError>() => Err(error(
+            413,
+            "ValidationException",
+            "the body is longer than 524288 octets",
+            None,
+        )),
+        Ok(Err(_)) => Err(validation("the body broke off")),
+        Err(_) => Err(error(
+            408,
+            "RequestTimeoutException",
+            "the body did not arrive within 10 seconds",
+            None,
+        )),
+    }
+}
+
+/// Whether a request was sent by a program of this machine on its own account,
+/// and not by a browser for a page of somebody else's: it is for an address or
+/// `localhost`, and of no other origin.
+///
+/// Source: Fetch standard, "`Origin` header"; Fetch metadata request headers.
+fn from_here(uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
+    const HOST: &str =
+        "the Host header must be a loopback address or localhost: a name could be anybody's";
+    const ORIGIN: &str = "requests of web pages are refused";
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts
+        .next()
+        .and_then(|host| host.to_str().ok())
+        .ok_or(HOST)?;
+    let absolute = uri.authority().map_or(host, |authority| authority.as_str());
+    if hosts.next().is_some() || !is_this_machine(host) || !is_this_machine(absolute) {
+        return Err(HOST);
+    }
+    let own = |origin: &HeaderValue| {
+        let origin = origin.to_str().unwrap_or_default();
+        let place = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        place.is_some_and(|place| place.eq_ignore_ascii_case(host))
+    };
+    if !headers.get_all(header::ORIGIN).iter().all(own) {
+        return Err(ORIGIN);
+    }
+    let site = headers.get("sec-fetch-site");
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return Err(ORIGIN);
+    }
+    Ok(())
+}
+
+/// A loopback address or `localhost`, with or without a port, and nothing else.
+fn is_this_machine(host: &str) -> bool {
+    let port = |text: &str| {
+        text.is_empty()
+            || text
+                .strip_prefix(':')
+                .is_some_and(|port| port.parse::<u16>().is_ok())
+    };
+    if let Some(rest) = host.strip_prefix('[') {
+        let Some((address, rest)) = rest.split_once(']') else {
+            return false;
+        };
+        let address = address.parse::<std::net::Ipv6Addr>();
+        return port(rest) && address.is_ok_and(|address| address.is_loopback());
+    }
+    let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+    let address = name.parse::<IpAddr>();
+    port(rest)
+        && (name.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|address| address.is_loopback()))
 }
 
 /// A panic elsewhere does not make plain data wrong.
@@ -179,9 +287,11 @@ async fn session(
     }
     let request = request(&method, &uri, &headers, &body);
     let now = lab.now();
-    let (status, outcome, response) = {
+    let (status, outcome, response, known) = {
         let mut state = lab.state();
-        let opened = match state.decide(&request, now) {
+        let decided = state.decide(&request, now);
+        let known = decided.as_ref().err().is_none_or(Refusal::is_of_a_holder);
+        let opened = match decided {
             Ok(granted) => state
                 .open(&granted, now)
                 .map(|opened| (granted, opened))
@@ -195,21 +305,23 @@ async fn session(
             Ok((granted, opened)) => {
                 let body = granted_body(&granted, &opened).to_string();
                 let response = respond(201, cut(body, fault), None);
-                (201, granted.session_name, response)
+                (201, granted.session_name, response, known)
             }
             Err((status, kind, text)) => {
                 let response = error(status, kind, &text, None);
-                (status, text, response)
+                (status, text, response, known)
             }
         }
     };
-    tracing::info!(status, %outcome, "CreateSession");
-    lock(&lab.0.calls).push(Call {
-        operation: "POST /sessions".into(),
-        status,
-        outcome,
-        canonical_request: request.canonical(),
-    });
+    lock(&lab.0.calls).add(
+        known,
+        Call {
+            operation: "POST /sessions".into(),
+            status,
+            outcome,
+            canonical_request: request.canonical(),
+        },
+    );
     response
 }
 
@@ -227,7 +339,7 @@ async fn control(
     }
     let request = request(&method, &uri, &headers, &body);
     let now = lab.now();
-    let (status, outcome, response) = {
+    let (status, outcome, response, known) = {
         let mut state = lab.state();
         let identity = request.path == "/";
         let region = state.region.clone();
@@ -245,7 +357,8 @@ async fn control(
         let decided = caller.map_err(ControlError::Signature).and_then(|caller| {
             let name = who(&caller, &state.account);
             if identity {
-                return control::identity(&request, &name).map(|xml| (200, xml, name));
+                let id = request_id();
+                return control::identity(&request, &name, &id).map(|xml| (200, xml, name));
             }
             if caller != Caller::Administrator {
                 return Err(ControlError::Denied(name));
@@ -254,23 +367,27 @@ async fn control(
             Ok((status, body.to_string(), name))
         });
         match decided {
-            Ok((status, text, name)) => (status, name, respond(status, cut(text, fault), None)),
+            Ok((status, text, name)) => {
+                (status, name, respond(status, cut(text, fault), None), true)
+            }
             Err(refusal) => {
                 let (status, kind) = refusal.status();
+                let known = !matches!(refusal, ControlError::Signature(_));
                 let text = refusal.to_string();
                 let response = error(status, kind, &text, None);
-                (status, text, response)
+                (status, text, response, known)
             }
         }
     };
-    let operation = format!("{method} {}", uri.path());
-    tracing::info!(status, %outcome, operation);
-    lock(&lab.0.calls).push(Call {
-        operation,
-        status,
-        outcome,
-        canonical_request: None,
-    });
+    lock(&lab.0.calls).add(
+        known,
+        Call {
+            operation: format!("{method} {}", uri.path()),
+            status,
+            outcome,
+            canonical_request: None,
+        },
+    );
     response
 }
 
@@ -404,6 +521,12 @@ async fn faults(Shared(lab): Shared<Lab>, body: Bytes) -> Response {
             .collect::<Result<Vec<Fault>, String>>()
     };
     match read(&sessions).and_then(|sessions| Ok((sessions, read(&control)?))) {
+        Ok((sessions, control))
+            if sessions.len() + lock(&lab.0.faults).len() > MAX_FAULTS
+                || control.len() + lock(&lab.0.control_faults).len() > MAX_FAULTS =>
+        {
+            validation("more than 1000 faults to come")
+        }
         Ok((sessions, control)) if !sessions.is_empty() || !control.is_empty() => {
             lab.inject(sessions);
             lab.inject_control(control);
@@ -445,6 +568,7 @@ fn respond(status: u16, body: String, kind: Option<&'static str>) -> Response {
     let mut response = Response::builder()
         .status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
         .header(header::SERVER, SERVER)
+        .header("x-amzn-RequestId", request_id())
         .header(header::CONTENT_TYPE, "application/json");
     if let Some(kind) = kind {
         response = response.header("x-amzn-ErrorType", kind);
@@ -452,4 +576,105 @@ fn respond(status: u16, body: String, kind: Option<&'static str>) -> Response {
     response
         .body(Body::from(body))
         .expect("constant headers make a response")
+}
+
+/// The name of an answer, which is new each time, as AWS's are.
+fn request_id() -> String {
+    // Without randomness nothing else here works either.
+    let mut id = crypto::random::<16>().unwrap_or_default();
+    id[6] = id[6] & 0x0f | 0x40;
+    id[8] = id[8] & 0x3f | 0x80;
+    let digits = hex(&id);
+    let [a, b, c, d] = [8, 12, 16, 20];
+    format!(
+        "{}-{}-{}-{}-{}",
+        &digits[..a],
+        &digits[a..b],
+        &digits[b..c],
+        &digits[c..d],
+        &digits[d..]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_programs_of_this_machine_are_heard() {
+        let judged = |uri: &str, given: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.append(*name, value.parse().unwrap());
+            }
+            from_here(&uri.parse().unwrap(), &headers).is_ok()
+        };
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:9912",
+            "localhost:9912",
+            "LOCALHOST",
+            "[::1]:9912",
+            "[::1]",
+            "127.1.2.3:1",
+        ] {
+            assert!(judged("/sessions", &[("host", host)]), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1:x",
+            "127.0.0.1:99999",
+            "[::1",
+            "[::1].evil.example",
+            "[::1]x",
+            "192.0.2.1",
+            "[2001:db8::1]",
+            "::1",
+            "127.0.0.1:1:2",
+            "localhost:1@evil.example",
+        ] {
+            assert!(!judged("/sessions", &[("host", host)]), "{host}");
+        }
+        assert!(!judged("/sessions", &[]), "no Host at all");
+        assert!(!judged(
+            "/sessions",
+            &[("host", "127.0.0.1"), ("host", "127.0.0.1")]
+        ));
+        assert!(!judged(
+            "http://evil.example/sessions",
+            &[("host", "127.0.0.1")]
+        ));
+
+        let host = ("host", "127.0.0.1:9912");
+        for (header, value, heard) in [
+            ("origin", "http://127.0.0.1:9912", true),
+            ("origin", "http://127.0.0.1:8080", false),
+            ("origin", "https://evil.example", false),
+            ("origin", "null", false),
+            ("sec-fetch-site", "same-origin", true),
+            ("sec-fetch-site", "none", true),
+            ("sec-fetch-site", "cross-site", false),
+            ("sec-fetch-site", "same-site", false),
+        ] {
+            assert_eq!(
+                judged("/lab/faults", &[host, (header, value)]),
+                heard,
+                "{header}: {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_answer_has_a_name_of_its_own() {
+        let name = |response: Response| {
+            let name = response.headers().get("x-amzn-requestid").cloned();
+            name.unwrap().to_str().unwrap().to_owned()
+        };
+        let (one, two) = (name(validation("x")), name(answer(200, &json!({}))));
+        assert_ne!(one, two);
+        assert_eq!(one.len(), 36);
+    }
 }

@@ -54,6 +54,32 @@ pub struct State {
     pub(super) sessions: BTreeMap<String, Issued>,
 }
 
+/// When something was made, and when it was changed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// `createdAt`.
+    pub created: Timestamp,
+    /// `updatedAt`.
+    pub updated: Timestamp,
+}
+
+impl Times {
+    /// Made now.
+    pub const fn at(now: Timestamp) -> Self {
+        Self {
+            created: now,
+            updated: now,
+        }
+    }
+}
+
+impl Default for Times {
+    /// The beginning of time, for what was not made by a call.
+    fn default() -> Self {
+        Self::at(Timestamp::UNIX_EPOCH)
+    }
+}
+
 /// A trust anchor.
 #[derive(Clone, Debug)]
 pub struct Anchor {
@@ -65,8 +91,10 @@ pub struct Anchor {
     pub enabled: bool,
     /// Its certificates.
     pub certificates: Vec<Certificate>,
-    /// Its notification settings, as they were given.
+    /// Its own notification settings, as they were given; AWS's stand beside them.
     pub notifications: Vec<Value>,
+    /// Since when it is there.
+    pub times: Times,
 }
 
 impl Anchor {
@@ -78,6 +106,7 @@ impl Anchor {
             enabled: true,
             certificates,
             notifications: Vec::new(),
+            times: Times::default(),
         }
     }
 }
@@ -95,6 +124,8 @@ pub struct Crl {
     pub anchor: Arn,
     /// The list.
     pub list: RevocationList,
+    /// Since when it is there.
+    pub times: Times,
 }
 
 /// A profile.
@@ -118,6 +149,8 @@ pub struct Profile {
     pub session_policy: Option<String>,
     /// Managed policies that narrow sessions; kept only, as the session policy.
     pub managed_policies: Vec<Arn>,
+    /// Since when it is there.
+    pub times: Times,
 }
 
 impl Profile {
@@ -133,6 +166,7 @@ impl Profile {
             mappings: Mappings::default(),
             session_policy: None,
             managed_policies: Vec::new(),
+            times: Times::default(),
         }
     }
 }
@@ -144,6 +178,8 @@ pub struct Subject {
     pub arn: Arn,
     /// The subject's distinguished name.
     pub name: String,
+    /// When it first opened a session.
+    pub created: Timestamp,
     /// The certificates that it showed, and when last.
     pub seen: Vec<(Certificate, Timestamp)>,
 }
@@ -248,6 +284,7 @@ impl State {
             self.subjects.push(Subject {
                 arn,
                 name,
+                created: now,
                 seen: Vec::new(),
             });
             self.subjects.len() - 1
@@ -279,6 +316,7 @@ impl State {
         let arn = self.new_arn("trust-anchor")?;
         self.anchors.push(Anchor {
             enabled,
+            times: Times::at(now),
             ..Anchor::new(arn, name, certificates)
         });
         Ok(self.anchors.last().expect("just pushed"))
@@ -301,6 +339,7 @@ impl State {
             .find(|anchor| anchor.arn.name() == id)
             .ok_or(ControlError::NotFound("the trust anchor"))?;
         anchor.certificates = certificates;
+        anchor.times.updated = now;
         Ok(anchor)
     }
 
@@ -314,6 +353,7 @@ impl State {
         data: &[u8],
         anchor: &Arn,
         enabled: bool,
+        now: Timestamp,
     ) -> Result<&Crl, ControlError> {
         check_name(name)?;
         let list = self.check_crl(data, anchor)?;
@@ -328,6 +368,7 @@ impl State {
             enabled,
             anchor: anchor.clone(),
             list,
+            times: Times::at(now),
         });
         Ok(self.crls.last().expect("just pushed"))
     }

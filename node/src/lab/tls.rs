@@ -5,23 +5,18 @@
 //! a certificate that is its own issuer and no CA.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::serve::Listener;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// A client that does not finish its handshake must not stop the others.
-const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Names by which clients on this machine call it.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
@@ -87,37 +82,12 @@ impl Tls {
         &self.authority
     }
 
-    /// Speaks TLS on what `listener` accepts.
-    pub fn listener(self, listener: TcpListener) -> TlsListener {
-        TlsListener {
-            listener,
-            acceptor: self.acceptor,
-        }
-    }
-}
-
-/// A listener whose connections are TLS.
-pub struct TlsListener {
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-}
-
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (stream, address) = Listener::accept(&mut self.listener).await;
-            match tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => return (stream, address),
-                Ok(Err(error)) => tracing::info!(%error, "a TLS handshake failed"),
-                Err(_) => tracing::info!("a TLS handshake took too long"),
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
+    /// Opens a connection: its handshake. Others wait for none of it.
+    pub fn open(
+        &self,
+        stream: TcpStream,
+    ) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> + Send + 'static {
+        let acceptor = self.acceptor.clone();
+        async move { acceptor.accept(stream).await }
     }
 }

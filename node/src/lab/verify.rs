@@ -124,6 +124,20 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the holder of a certificate of the trust anchor sent the request.
+    /// What was refused before that was known may come from anybody.
+    pub(super) const fn is_of_a_holder(&self) -> bool {
+        matches!(
+            self,
+            Self::Insufficient(_)
+                | Self::Revoked
+                | Self::SessionName
+                | Self::Duration
+                | Self::Tags(_)
+                | Self::Role { .. }
+        )
+    }
+
     /// The HTTP status and the error type of the answer.
     pub const fn status(&self) -> (u16, &'static str) {
         match self {
@@ -137,7 +151,8 @@ impl Refusal {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
-    duration_seconds: Option<u32>,
+    /// Any number, so that one out of range is told as such.
+    duration_seconds: Option<serde_json::Number>,
     profile_arn: Option<String>,
     role_arn: Option<String>,
     trust_anchor_arn: Option<String>,
@@ -165,8 +180,9 @@ impl State {
         let (leaf, chain) = self.authenticate(request, &query, now)?;
         let body: Body = match request.body.as_slice() {
             [] => Body::default(),
-            body => serde_json::from_slice(body)
-                .map_err(|_| invalid("the body must be a JSON object"))?,
+            body => serde_json::from_slice(body).map_err(|error| {
+                invalid(&format!("the body is not that of CreateSession: {error}"))
+            })?,
         };
         let named = arns(&query, &body)?;
         if named.anchor.region != self.region || named.profile.region != self.region {
@@ -351,10 +367,10 @@ impl State {
                 ));
             }
         };
-        let asked = body.duration_seconds.unwrap_or(profile.duration);
-        if !DURATIONS.contains(&asked) {
-            return Err(invalid("durationSeconds must be 900 to 43200"));
-        }
+        let asked = match &body.duration_seconds {
+            None => profile.duration,
+            Some(given) => duration(given).map_err(invalid)?,
+        };
         let duration = asked.min(profile.duration);
         if duration > role.max_duration {
             return Err(Refusal::Duration);
@@ -389,6 +405,17 @@ impl State {
             leaf: leaf.clone(),
         })
     }
+}
+
+/// A session's length, where it is one that the service takes.
+///
+/// Source: IAM Roles Anywhere user guide, "CreateSession API".
+pub(super) fn duration(given: &serde_json::Number) -> Result<u32, &'static str> {
+    given
+        .as_u64()
+        .and_then(|seconds| u32::try_from(seconds).ok())
+        .filter(|seconds| DURATIONS.contains(seconds))
+        .ok_or("durationSeconds must be a whole number from 900 to 43200")
 }
 
 /// The canonical request over the headers that are said to be signed.
@@ -516,4 +543,28 @@ pub(super) fn percent_decode(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_out_of_range_is_told_as_such_whatever_number_it_is() {
+        for (text, seconds) in [
+            ("900", Some(900)),
+            ("43200", Some(43_200)),
+            ("899", None),
+            ("43201", None),
+            ("-900", None),
+            ("900.5", None),
+            ("1e12", None),
+            ("99999999999999999999", None),
+        ] {
+            let body: Body =
+                serde_json::from_str(&format!("{{\"durationSeconds\": {text}}}")).unwrap();
+            let found = duration(&body.duration_seconds.unwrap());
+            assert_eq!(found.ok(), seconds, "{text}");
+        }
+    }
 }

@@ -21,6 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use crate::arn;
 use crate::vault::{VaultError, causes};
 
 const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
@@ -119,13 +120,7 @@ impl Identity {
 ///
 /// Source: AWS general reference, "AWS Security Token Service endpoints".
 fn endpoint(region: &str) -> String {
-    let suffix = if region.starts_with("cn-") {
-        "amazonaws.com.cn"
-    } else if region.starts_with("eusc-") {
-        "amazonaws.eu"
-    } else {
-        "amazonaws.com"
-    };
+    let suffix = arn::dns_suffix(arn::partition_of(region));
     format!("https://sts.{region}.{suffix}/")
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::arn::Arn;
+use crate::arn::{self, Arn};
 
 /// The beginnings of the Regions that have a FIPS endpoint of Roles Anywhere.
 ///
@@ -50,11 +50,10 @@ impl Endpoint {
         } else {
             "rolesanywhere"
         };
-        let suffix = match (kind.dual_stack, anchor.partition.as_str()) {
-            (true, "aws-cn") => "api.amazonwebservices.com.cn",
-            (true, "aws-eusc") => "api.amazonwebservices.eu",
-            (true, _) => "api.aws",
-            (false, _) => anchor.dns_suffix(),
+        let suffix = if kind.dual_stack {
+            arn::dual_stack_suffix(&anchor.partition)
+        } else {
+            anchor.dns_suffix()
         };
         Ok(Self {
             url: format!("https://{service}.{region}.{suffix}"),
