@@ -12,6 +12,7 @@ mod help;
 mod lab;
 mod log;
 mod node;
+mod progress;
 mod read_certificate_data;
 mod register;
 mod renew;

@@ -295,6 +295,7 @@ impl Enrolment {
         let issued = Issued::read(&answer, &self.mount)?;
         let mut warnings = self.accept(&issued, &key, now)?;
         warnings.extend(lease(&answer));
+        warnings.extend(said(&answer));
         warnings.extend(told);
         self.pair
             .install(&issued.file(), &key.to_pem(KeyEncoding::Pkcs8)?)?;
@@ -430,6 +431,21 @@ fn lease(answer: &Value) -> Option<Finding> {
     })
 }
 
+/// What the server warns of itself, such as a lifetime that it cut.
+fn said(answer: &Value) -> Vec<Finding> {
+    let texts = answer["warnings"].as_array().into_iter().flatten();
+    let texts = texts.filter_map(Value::as_str);
+    texts
+        .map(|text| {
+            Finding::warning(
+                "SV-01",
+                format!("the server says: {text}"),
+                "ask for what the role allows, or change the role",
+            )
+        })
+        .collect()
+}
+
 /// What the engine answered.
 struct Issued {
     leaf: Certificate,
@@ -559,6 +575,19 @@ mod tests {
                 assert!(error.contains(&part), "{part}: {error}");
             }
         }
+    }
+
+    #[test]
+    fn what_the_server_warns_of_is_told() {
+        let cut = "TTL \"1000h\" is longer than permitted maxTTL \"72h\", so maxTTL is being used";
+        let found = said(&json!({"warnings": [cut, 5]}));
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].rule, found[0].severity),
+            ("SV-01", Severity::Warning)
+        );
+        assert!(found[0].problem.contains(cut), "{found:?}");
+        assert!(said(&json!({"warnings": null})).is_empty());
     }
 
     #[test]

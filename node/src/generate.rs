@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use landfast_pki::Secret;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use self::csi::Csi;
 use self::issuer::ServiceAccounts;
@@ -33,6 +33,12 @@ use crate::session::DURATIONS;
 const USUAL_PAIR: [&str; 2] = ["/etc/iam/pki/server.pem", "/etc/iam/pki/server.key"];
 /// Managed policy that lets a node pull images.
 const PULL_IMAGES: &str = "policy/AmazonEC2ContainerRegistryPullOnly";
+/// What the seal asks of KMS.
+const SEAL_ACTIONS: [&str; 3] = ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"];
+/// STS takes no longer policy for a session.
+///
+/// Source: STS API reference, AssumeRole, `Policy`.
+const MAX_SESSION_POLICY: usize = 2048;
 /// The condition value that ties a session to the name in the certificate.
 const OWN_NAME: &str = "${aws:PrincipalTag/x509Subject/CN}";
 
@@ -63,6 +69,10 @@ pub struct Description {
     /// and so long does a session outlive a revocation.
     #[serde(default = "one_hour")]
     pub session_seconds: u32,
+    /// What sessions may do at most, whatever the roles get later: the policies that are made here if it is absent or
+    /// `true`, another policy, or `false` for all that the role may do.
+    #[serde(default)]
+    pub session_policy: SessionPolicy,
     /// The servers that may unseal with the KMS key, as in `nodes`; without it,
     /// no key is made, and no role and profile for them.
     #[serde(default)]
@@ -80,6 +90,30 @@ pub struct Description {
     /// Certificates of this engine in pods, by the Secrets Store CSI driver.
     #[serde(default)]
     pub csi: Option<Csi>,
+}
+
+/// The policy in a profile, which bounds what its sessions may do.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum SessionPolicy {
+    /// That of the documents, or none.
+    Switch(bool),
+    /// This one, for the nodes' profile.
+    Own(Map<String, Value>),
+}
+
+impl Default for SessionPolicy {
+    fn default() -> Self {
+        Self::Switch(true)
+    }
+}
+
+/// What bounds the sessions of one profile.
+#[derive(Default)]
+struct Bounds {
+    policy: Option<Value>,
+    /// Managed policies beside it: together they are the bound.
+    managed: Vec<String>,
 }
 
 /// A document, and where it belongs below the output directory.
@@ -335,6 +369,16 @@ impl Description {
         if self.seal.is_some() && self.seal_role.eq_ignore_ascii_case(&self.role) {
             return refuse("seal_role", "the nodes' role has this name; take another");
         }
+        if let SessionPolicy::Own(policy) = &self.session_policy {
+            let length = Value::Object(policy.clone()).to_string().len();
+            if !policy.get("Statement").is_some_and(Value::is_array) || length > MAX_SESSION_POLICY
+            {
+                return refuse(
+                    "session_policy",
+                    "true, false, or a policy with a list of statements, of at most 2048 characters",
+                );
+            }
+        }
         if !DURATIONS.contains(&self.session_seconds) {
             return refuse("session_seconds", "900 to 43200");
         }
@@ -377,6 +421,42 @@ impl Description {
         })
     }
 
+    /// What sessions of nodes may do at most.
+    ///
+    /// Source: IAM Roles Anywhere user guide, "Trust model", on profiles; IAM user guide, "Session policies".
+    fn node_bounds(&self) -> Bounds {
+        match &self.session_policy {
+            SessionPolicy::Switch(false) => Bounds::default(),
+            SessionPolicy::Switch(true) => Bounds {
+                policy: Some(self.permissions()),
+                managed: vec![self.pull_images()],
+            },
+            SessionPolicy::Own(policy) => Bounds {
+                policy: Some(Value::Object(policy.clone())),
+                managed: Vec::new(),
+            },
+        }
+    }
+
+    /// What sessions of servers that unseal may do at most. A bound that was given is meant for nodes, and would keep
+    /// the seal closed.
+    fn seal_bounds(&self) -> Bounds {
+        if matches!(self.session_policy, SessionPolicy::Switch(false)) {
+            return Bounds::default();
+        }
+        let keys = format!(
+            "arn:{}:kms:{}:{}:key/*",
+            self.trust_anchor.partition, self.region, self.account
+        );
+        Bounds {
+            policy: Some(json!({
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Action": SEAL_ACTIONS, "Resource": keys}],
+            })),
+            managed: Vec::new(),
+        }
+    }
+
     /// The policy of the seal's key: the account administers it, and a session
     /// of the servers' role uses it only under a certificate of a server.
     fn key_policy(&self, servers: &str) -> Value {
@@ -398,7 +478,7 @@ impl Description {
                     "Sid": "Unseal",
                     "Effect": "Allow",
                     "Principal": {"AWS": self.seal_role_arn()},
-                    "Action": ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"],
+                    "Action": SEAL_ACTIONS,
                     "Resource": "*",
                     "Condition": {"StringLike": {"aws:PrincipalTag/x509Subject/CN": servers}},
                 },

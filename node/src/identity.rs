@@ -16,6 +16,14 @@ pub enum IdentityError {
     /// It can't be read.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The node has none yet.
+    #[error(
+        "{path}: not there; this machine has no certificate and key yet: get them by `landfast enroll`, or name them by --certificate and --private-key"
+    )]
+    Missing {
+        /// The file.
+        path: String,
+    },
     /// No certificate in it, or a broken one.
     #[error("{path}: {cause}; expected the node's certificate in PEM")]
     Certificate {
@@ -245,7 +253,13 @@ pub fn load(files: &Files<'_>) -> Result<(Identity, Certificate), IdentityError>
             path: key.display().to_string(),
         });
     }
-    let (certificate_text, key_text) = pair::read_both(certificate, key)?;
+    let (certificate_text, key_text) =
+        pair::read_both(certificate, key).map_err(|error| match error {
+            error if error.is_not_found() => IdentityError::Missing {
+                path: error.path.display().to_string(),
+            },
+            error => error.into(),
+        })?;
     let (leaf, mut chain) = certificates_of(certificate, &certificate_text)?;
     if leaf.is_ca() {
         return Err(IdentityError::Authority {
@@ -285,6 +299,17 @@ mod tests {
 
     fn data(name: &str) -> PathBuf {
         Path::new("tests/data/pki").join(name)
+    }
+
+    #[test]
+    fn a_machine_without_a_certificate_is_told_how_to_get_one() {
+        let none = data("none.pem");
+        let error = load(&Files::pair(&none, &data("rsa-leaf.key"))).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("none.pem") && text.contains("landfast enroll"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Config {
     pub client: Option<(PathBuf, PathBuf)>,
     /// Accept any server certificate. For laboratories only.
     pub skip_verify: bool,
+    /// Nobody gave an address: it is the one that the servers' own commands try.
+    pub address_is_usual: bool,
 }
 
 /// Why a call to the server gave nothing.
@@ -53,14 +55,22 @@ pub enum VaultError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The server was not reached.
-    #[error(
-        "no answer from {address}: {cause}; check the address, the network and the server's CA"
-    )]
+    #[error("no answer from {address}: {cause}; {advice}")]
     Transport {
         /// The server's address.
         address: String,
         /// What went wrong below.
         cause: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A call that needs a token, and there is none.
+    #[error(
+        "{path}: permission denied (403), and no token was sent; set BAO_TOKEN or VAULT_TOKEN, or log in with the server's own command, such as `bao login`"
+    )]
+    NoToken {
+        /// The path.
+        path: String,
     },
     /// The server is sealed or on its way up or down.
     #[error("the server is sealed or not ready (503){0}")]
@@ -174,6 +184,7 @@ impl Config {
             }
         };
         let config = Self {
+            address_is_usual: get("ADDR").is_none(),
             address: get("ADDR").unwrap_or_else(|| DEFAULT_ADDRESS.to_owned()),
             namespace: get("NAMESPACE"),
             authorities: ["CACERT", "CAPATH"]
@@ -383,9 +394,13 @@ impl Vault {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let transport = |error: reqwest::Error| VaultError::Transport {
-            address: self.config.address.clone(),
-            cause: causes(&error.without_url()),
+        let transport = |error: reqwest::Error| {
+            let cause = causes(&error.without_url());
+            VaultError::Transport {
+                advice: advice(&cause, self.config.address_is_usual),
+                address: self.config.address.clone(),
+                cause,
+            }
         };
         let mut response = request.send().await.map_err(transport)?;
         let status = response.status();
@@ -409,7 +424,30 @@ impl Vault {
                 missing: "a JSON body",
             });
         }
+        // A login is refused for what it shows.
+        let anonymous = self.token.is_none() && !path.starts_with("auth/");
+        if anonymous && status == StatusCode::FORBIDDEN && !path.starts_with("sys/wrapping/") {
+            return Err(VaultError::NoToken {
+                path: path.to_owned(),
+            });
+        }
         Err(refusal(status, path, operation, bytes.expose()))
+    }
+}
+
+/// What to do about a server that was not reached.
+fn advice(cause: &str, address_is_usual: bool) -> &'static str {
+    // The texts of rustls.
+    if cause.contains("InvalidContentType") {
+        "it speaks plain HTTP: if that is right, as it is for a server in dev mode, give its address as http://"
+    } else if cause.contains("UnknownIssuer") {
+        "its certificate is of a CA that this machine does not know: name the CA by --ca-cert, BAO_CACERT or VAULT_CACERT"
+    } else if cause.contains("NotValidForName") || cause.contains("not valid for name") {
+        "its certificate has another name: give the address by a name that the certificate has"
+    } else if address_is_usual {
+        "no address was given, so this one was tried: set BAO_ADDR or VAULT_ADDR, or give --address"
+    } else {
+        "check the address, the network and the server's CA"
     }
 }
 
@@ -428,6 +466,14 @@ fn refusal(status: StatusCode, path: &str, operation: &'static str, body: &[u8])
         format!(": {texts}")
     };
     let path = path.to_owned();
+    // Go's answer to plain HTTP on a port of TLS is no JSON.
+    if status == StatusCode::BAD_REQUEST && texts.is_empty() && is_tls(body) {
+        return VaultError::Refused {
+            path,
+            status: status.as_u16(),
+            message: "the server speaks HTTPS: give its address as https://".into(),
+        };
+    }
     match status {
         StatusCode::SERVICE_UNAVAILABLE => VaultError::Sealed(detail),
         StatusCode::FORBIDDEN => VaultError::Denied { path, operation },
@@ -438,6 +484,10 @@ fn refusal(status: StatusCode, path: &str, operation: &'static str, body: &[u8])
             message: texts,
         },
     }
+}
+
+fn is_tls(body: &[u8]) -> bool {
+    String::from_utf8_lossy(body).contains("HTTP request to an HTTPS server")
 }
 
 /// Certificates from a PEM file, or from every file of a directory.
@@ -541,6 +591,40 @@ mod tests {
         assert!(text(500, "").is_temporary());
         let ended = r#"{"errors":["failed to verify client's certificate: x509: certificate has expired"]}"#;
         assert!(!text(500, ended).is_temporary());
+    }
+
+    #[test]
+    fn an_address_that_does_not_answer_says_what_to_do() {
+        for (cause, usual, part) in [
+            (
+                "received corrupt message of type InvalidContentType",
+                false,
+                "give its address as http://",
+            ),
+            (
+                "invalid peer certificate: UnknownIssuer",
+                false,
+                "--ca-cert",
+            ),
+            (
+                "invalid peer certificate: certificate not valid for name \"a\"",
+                false,
+                "another name",
+            ),
+            ("Connection refused", true, "BAO_ADDR"),
+            ("Connection refused", false, "check the address"),
+        ] {
+            assert!(advice(cause, usual).contains(part), "{cause}");
+        }
+        assert!(config(&[]).unwrap().address_is_usual);
+        assert!(
+            !config(&[("VAULT_ADDR", "https://v:1")])
+                .unwrap()
+                .address_is_usual
+        );
+        let body = b"Client sent an HTTP request to an HTTPS server.\n";
+        let error = refusal(StatusCode::BAD_REQUEST, "pki/x", "read", body);
+        assert!(error.to_string().contains("as https://"), "{error}");
     }
 
     #[test]

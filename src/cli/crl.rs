@@ -12,6 +12,7 @@ use landfast_pki::{Certificate, Crl};
 use serde_json::{Value, json};
 
 use super::aws::{self, SYNC_HELP, SyncArguments};
+use super::progress::Bar;
 use super::{Failure, node, trust_anchor};
 
 const EXAMPLES: &str = "\
@@ -107,9 +108,10 @@ impl Sync {
         }
         let server = trust_anchor::server(self.address.as_deref(), self.namespace.as_deref())?;
         let mut lists = Vec::new();
+        let mut bar = Bar::new();
         for mount in &self.mount {
             let engine = Engine::new(&server, mount);
-            let issuers = engine.issuers().await;
+            let issuers = engine.issuers(&mut bar).await;
             for (id, certificate) in issuers.map_err(trust_anchor::vault_failure)? {
                 // A CA that was renewed with its key has the same list.
                 let same = |ca: &Certificate| {

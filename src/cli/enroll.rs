@@ -178,10 +178,10 @@ fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
         ));
     }
     if arguments.login.lacks_a_file() {
-        return Err(Failure::Usage(
-            "--auth token without --token-file takes the token of whoever calls, and a service is called by nobody: name a file, or use --auth approle, cert, kubernetes or jwt"
-                .into(),
-        ));
+        return Err(Failure::Usage(format!(
+            "--auth token without --token-file takes the token of whoever calls, and a service is called by nobody: name a file, or use --auth {}",
+            node::Method::for_services()
+        )));
     }
     // The first two are this program and `enroll`.
     let mut parts = emit::split(std::env::args().skip(2))?;

@@ -122,6 +122,30 @@ pub(super) enum Method {
     Aws,
 }
 
+impl Method {
+    /// Whether it works again and again without a person: what a service needs.
+    const fn is_for_services(self) -> bool {
+        match self {
+            // The token is that of who calls, unless a file is named; a wrapped one works once.
+            Self::Token | Self::Wrapped => false,
+            Self::Approle | Self::Cert | Self::Kubernetes | Self::Jwt | Self::Aws => true,
+        }
+    }
+
+    /// The methods that a service can use, in words.
+    pub(super) fn for_services() -> String {
+        let methods = Self::value_variants().iter();
+        let methods = methods.filter(|method| method.is_for_services());
+        let names: Vec<String> = methods
+            .filter_map(|method| Some(method.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        match names.split_last() {
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        }
+    }
+}
+
 /// What to ask for, and where it goes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Certificate")]
@@ -471,6 +495,24 @@ pub(super) fn explain_login(error: &VaultError) -> Failure {
         } if path.starts_with("sys/wrapping/") => Failure::Failed(format!(
             "the wrapped token is not good: {message}; it works once and ends soon. If this machine did not use it, somebody else did: have it revoked, then get a new one"
         )),
+        VaultError::Refused {
+            path,
+            status: 400,
+            message,
+        } if message.contains("missing secret_id") => Failure::Failed(format!(
+            "{path}: the role wants a secret id; give the file that holds it by --secret-id-file"
+        )),
+        VaultError::Refused {
+            path,
+            status: 400,
+            message,
+        } if message.contains("invalid role or secret ID")
+            || message.contains("invalid secret id") =>
+        {
+            Failure::Failed(format!(
+                "{path}: {message}; look at the role id, and get a new secret id if this one has ended or was used up: bao write -f auth/MOUNT/role/NAME/secret-id"
+            ))
+        }
         _ if error.is_about_a_certificate() => Failure::Failed(format!(
             "{error}; a certificate that has ended, or that the method does not know, logs nobody in: enrol by another --auth"
         )),
@@ -481,6 +523,14 @@ pub(super) fn explain_login(error: &VaultError) -> Failure {
 /// The exit code and text of a failed enrolment.
 pub(super) fn explain_enrolment(error: &EnrolError) -> Failure {
     match error {
+        // The role's own words name what it does not allow, and so the rule.
+        EnrolError::Vault(VaultError::Refused {
+            path,
+            status: 400,
+            message,
+        }) if message.contains("not allowed by this role") => Failure::Refused(format!(
+            "{path}: {message}; give the name that this login may have by --node-name, or allow this one on the role (allowed_domains, allow_bare_domains)"
+        )),
         EnrolError::Vault(error) => explain(error),
         EnrolError::NodeName(_) | EnrolError::KeyType { .. } => Failure::Usage(error.to_string()),
         EnrolError::Unusable { .. } | EnrolError::ForeignKey { .. } => {
@@ -608,6 +658,17 @@ mod tests {
         assert!(flags(&said, &variables).unwrap().is_empty());
         let error = flags(&[], &[("BAO_CACERT", "ca.pem")]).unwrap_err();
         assert!(error.to_string().contains("absolute"), "{error}");
+    }
+
+    #[test]
+    fn every_method_of_services_is_in_the_hint() {
+        let hint = Method::for_services();
+        assert_eq!(hint, "approle, cert, kubernetes, jwt or aws");
+        for method in Method::value_variants() {
+            let name = method.to_possible_value().unwrap();
+            let named = hint.split([',', ' ']).any(|word| word == name.get_name());
+            assert_eq!(named, method.is_for_services(), "{method:?}");
+        }
     }
 
     #[test]

@@ -125,10 +125,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .map_err(|error| node::explain_enrolment(&error))?;
     let login = arguments.login.source()?;
     if arguments.daemon && login.is_single_use() {
-        return Err(Failure::Usage(
-            "a wrapped token works once, and the daemon logs in at every renewal: use --auth approle, cert, kubernetes or jwt"
-                .into(),
-        ));
+        return Err(Failure::Usage(format!(
+            "a wrapped token works once, and the daemon logs in at every renewal: use --auth {}",
+            node::Method::for_services()
+        )));
     }
     let renewer = Renewer {
         server: arguments.server.config(&arguments.login, &enrolment.pair)?,

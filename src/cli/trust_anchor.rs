@@ -79,7 +79,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "landfast")]
     name: String,
 
-    /// Id of an existing anchor: the form cli becomes an update of it
+    /// Id of an existing anchor: the form cli becomes an update of it, and the
+    /// terraform forms take it over by an import block
     #[arg(long, value_name = "ID")]
     trust_anchor_id: Option<String>,
 
@@ -216,6 +217,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         anchor.notifications = Notification::for_leaves_of(arguments.leaf_days).to_vec();
     }
     let form = Form::from(arguments.format);
+    if let (Some(_), Err(what)) = (&anchor.trust_anchor_id, form.takes_over()) {
+        eprintln!("warning: {what}");
+    }
     let mut text =
         anchor::render(form, &anchor).map_err(|error| Failure::Usage(error.to_string()))?;
     if !text.ends_with('\n') {
@@ -315,6 +319,7 @@ pub(super) fn server(address: Option<&str>, namespace: Option<&str>) -> Result<V
     let mut config = Config::from_environment(lookup).map_err(vault_failure)?;
     if let Some(address) = address {
         address.clone_into(&mut config.address);
+        config.address_is_usual = false;
     }
     if namespace.is_some() {
         config.namespace = namespace.map(str::to_owned);

@@ -220,7 +220,7 @@ for name in sys.argv[1:]:
     text = open(name).read()
     if name.endswith('.json'):
         parsed = json.loads(text)
-        assert set(parsed) <= {'resource', 'output'}, parsed
+        assert set(parsed) <= {'resource', 'output', 'terraform'}, parsed
         print(name, walk(parsed), 'templates')
     else:
         print(name, sorted(hcl2.loads(text)))";

@@ -4,6 +4,7 @@
 mod emitted;
 mod inputs;
 mod logins;
+mod owners;
 mod trouble;
 
 use std::fs;
@@ -285,6 +286,17 @@ fn an_empty_machine_becomes_a_node_until_it_is_revoked() {
     assert_eq!(credentials["Version"], 1);
     assert!(credentials["SessionToken"].is_string());
 
+    // What the server cut is told, in its words.
+    let long = site.enroll(&["--rotate-key", "--ttl", "1000h"]);
+    let told = &long["warnings"][0];
+    assert_eq!(told["rule"], "SV-01", "{long}");
+    assert!(
+        told["problem"]
+            .as_str()
+            .is_some_and(|text| text.contains("maxTTL")),
+        "{told}"
+    );
+
     // A new key on request, of the same kind; the session still works.
     let key = site.key();
     let rotated = site.enroll(&["--rotate-key"]);
@@ -369,8 +381,16 @@ fn failures_have_their_codes(site: &Site) {
     assert!(told.contains("ec-521"), "{told}");
 
     let (code, told) = fails_as("node-2", &[]);
-    assert_eq!(code, 1, "{told}");
-    assert!(told.contains("not allowed by this role"), "{told}");
+    assert_eq!(code, 4, "{told}");
+    for part in ["not allowed by this role", "--node-name", "allowed_domains"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+
+    // Each end of the wrong scheme says which is right.
+    let secure = site.server.address().replace("http://", "https://");
+    let (code, told) = fails(&["--address", &secure]);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("give its address as http://"), "{told}");
 
     let (code, told) = fails(&["--mount", "elsewhere"]);
     assert_eq!(code, 1, "{told}");
@@ -393,6 +413,22 @@ fn failures_have_their_codes(site: &Site) {
     assert_eq!(code, 1, "{told}");
     assert!(told.contains("auth/approle/login"), "{told}");
     assert!(!told.contains("wrong"), "no secret is echoed: {told}");
+
+    let mut without = site.server.landfast();
+    let role_id = fs::read_to_string(site.path("role-id")).expect("it was written");
+    without
+        .env_remove("VAULT_TOKEN")
+        .args(["enroll", "--node-name", "node-3"]);
+    without.args(["--auth", "approle", "--role-id", role_id.trim()]);
+    without
+        .arg("--certificate")
+        .arg(site.path("new/server.pem"));
+    without
+        .arg("--private-key")
+        .arg(site.path("new/server.key"));
+    let (code, told) = failure(&mut without);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("--secret-id-file"), "{told}");
 
     assert_eq!(site.certificate(), file, "a failure changes nothing");
 

@@ -136,7 +136,9 @@ fn p384(certificate: &Path, key: &Path, passphrase: Option<&Path>) -> Finding {
 
 fn unreadable(rule: &'static str, error: &IdentityError) -> Finding {
     let remedy = match error {
-        IdentityError::File(_) => "enrol the node (`landfast enroll`), or name the right file",
+        IdentityError::File(_) | IdentityError::Missing { .. } => {
+            "enrol the node (`landfast enroll`), or name the right file"
+        }
         IdentityError::Mismatch { .. } => "enrol the node anew: a key cannot be made to fit",
         IdentityError::Encrypted { .. }
         | IdentityError::Closed { .. }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Description, Document};
+use super::{Bounds, Description, Document};
 
 /// Requests for `aws SERVICE OPERATION --cli-input-json file://…`, numbered in
 /// the order in which they are made.
@@ -32,7 +32,12 @@ pub(super) fn command_line(description: &Description) -> Vec<Document> {
         ),
         (
             "rolesanywhere-create-profile",
-            create_profile(description, &description.profile, &role),
+            create_profile(
+                description,
+                &description.profile,
+                &role,
+                description.node_bounds(),
+            ),
         ),
         (
             "eks-create-access-entry",
@@ -53,7 +58,12 @@ pub(super) fn command_line(description: &Description) -> Vec<Document> {
             ),
             (
                 "rolesanywhere-create-profile",
-                create_profile(description, &description.seal_profile, &arn),
+                create_profile(
+                    description,
+                    &description.seal_profile,
+                    &arn,
+                    description.seal_bounds(),
+                ),
             ),
             (
                 "kms-create-key",
@@ -82,14 +92,32 @@ fn create_role(description: &Description, name: &str, purpose: &str, trust: &Val
     })
 }
 
-fn create_profile(description: &Description, name: &str, role: &str) -> Value {
-    json!({
+fn create_profile(description: &Description, name: &str, role: &str, bounds: Bounds) -> Value {
+    let mut profile = json!({
         "name": name,
         "roleArns": [role],
         "durationSeconds": description.session_seconds,
         "acceptRoleSessionName": true,
         "enabled": true,
-    })
+    });
+    bounds.add(
+        &mut profile,
+        ["sessionPolicy", "managedPolicyArns"],
+        Value::to_string,
+    );
+    profile
+}
+
+impl Bounds {
+    /// Adds what there is under these names; `text` writes the policy as the language wants it.
+    fn add(self, profile: &mut Value, names: [&str; 2], text: fn(&Value) -> String) {
+        if let Some(policy) = self.policy {
+            profile[names[0]] = text(&policy).into();
+        }
+        if !self.managed.is_empty() {
+            profile[names[1]] = self.managed.into();
+        }
+    }
 }
 
 /// A CloudFormation template in JSON.
@@ -109,7 +137,12 @@ pub(super) fn cloud_formation(description: &Description) -> Document {
                 }],
             },
         },
-        "HybridNodeProfile": stack_profile(description, &description.profile, "HybridNodeRole"),
+        "HybridNodeProfile": stack_profile(
+            description,
+            &description.profile,
+            "HybridNodeRole",
+            description.node_bounds(),
+        ),
         "HybridNodeAccessEntry": {
             "Type": "AWS::EKS::AccessEntry",
             "Properties": {
@@ -133,8 +166,12 @@ pub(super) fn cloud_formation(description: &Description) -> Document {
                 "AssumeRolePolicyDocument": description.seal_trust(servers),
             },
         });
-        resources["SealProfile"] =
-            stack_profile(description, &description.seal_profile, "SealRole");
+        resources["SealProfile"] = stack_profile(
+            description,
+            &description.seal_profile,
+            "SealRole",
+            description.seal_bounds(),
+        );
         // The policy names the role, which must be there when KMS checks it.
         resources["SealKey"] = json!({
             "Type": "AWS::KMS::Key",
@@ -160,17 +197,20 @@ pub(super) fn cloud_formation(description: &Description) -> Document {
     Document::json("cloudformation.json", &template)
 }
 
-fn stack_profile(description: &Description, name: &str, role: &str) -> Value {
-    json!({
-        "Type": "AWS::RolesAnywhere::Profile",
-        "Properties": {
-            "Name": name,
-            "Enabled": true,
-            "RoleArns": [{"Fn::GetAtt": [role, "Arn"]}],
-            "DurationSeconds": description.session_seconds,
-            "AcceptRoleSessionName": true,
-        },
-    })
+fn stack_profile(description: &Description, name: &str, role: &str, bounds: Bounds) -> Value {
+    let mut properties = json!({
+        "Name": name,
+        "Enabled": true,
+        "RoleArns": [{"Fn::GetAtt": [role, "Arn"]}],
+        "DurationSeconds": description.session_seconds,
+        "AcceptRoleSessionName": true,
+    });
+    bounds.add(
+        &mut properties,
+        ["SessionPolicy", "ManagedPolicyArns"],
+        Value::to_string,
+    );
+    json!({"Type": "AWS::RolesAnywhere::Profile", "Properties": properties})
 }
 
 /// Terraform configuration in JSON, for the `aws` provider.
@@ -195,7 +235,7 @@ pub(super) fn terraform(description: &Description) -> Document {
         })),
         "aws_rolesanywhere_profile": one(
             "hybrid_nodes",
-            terraform_profile(description, &description.profile, role),
+            terraform_profile(description, &description.profile, role, description.node_bounds()),
         ),
         "aws_eks_access_entry": one("hybrid_nodes", json!({
             "cluster_name": description.cluster,
@@ -215,8 +255,12 @@ pub(super) fn terraform(description: &Description) -> Document {
             SERVERS,
             &description.seal_trust(servers),
         );
-        resources["aws_rolesanywhere_profile"]["seal"] =
-            terraform_profile(description, &description.seal_profile, seal_role);
+        resources["aws_rolesanywhere_profile"]["seal"] = terraform_profile(
+            description,
+            &description.seal_profile,
+            seal_role,
+            description.seal_bounds(),
+        );
         resources["aws_kms_key"] = one(
             "seal",
             json!({
@@ -232,7 +276,16 @@ pub(super) fn terraform(description: &Description) -> Document {
     }
     Document::json(
         "main.tf.json",
-        &json!({"resource": resources, "output": outputs}),
+        &json!({
+            "terraform": {
+                "required_version": ">= 1.0",
+                "required_providers": {
+                    "aws": {"source": "hashicorp/aws", "version": AWS_PROVIDER},
+                },
+            },
+            "resource": resources,
+            "output": outputs,
+        }),
     )
 }
 
@@ -245,15 +298,24 @@ fn terraform_role(description: &Description, name: &str, purpose: &str, trust: &
     })
 }
 
-fn terraform_profile(description: &Description, name: &str, role: &str) -> Value {
-    json!({
+fn terraform_profile(description: &Description, name: &str, role: &str, bounds: Bounds) -> Value {
+    let mut profile = json!({
         "name": name,
         "enabled": true,
         "role_arns": [role],
         "duration_seconds": description.session_seconds,
         "accept_role_session_name": true,
-    })
+    });
+    bounds.add(
+        &mut profile,
+        ["session_policy", "managed_policy_arns"],
+        literal,
+    );
+    profile
 }
+
+/// The first versions of the provider that know `accept_role_session_name`.
+const AWS_PROVIDER: &str = ">= 6.25.0";
 
 const NODES: &str = "EKS hybrid nodes, by IAM Roles Anywhere";
 const SERVERS: &str = "Servers that unseal with AWS KMS, by IAM Roles Anywhere";

@@ -203,6 +203,81 @@ fn a_node_config_is_for_a_node_of_the_pattern() {
     assert!(error.to_string().starts_with("profile_arn:"), "{error}");
 }
 
+/// In each language: sessions are bounded by what the documents give, however
+/// much the role gets later.
+#[test]
+fn a_profile_bounds_its_sessions() {
+    let of = |session_policy: Option<Value>| {
+        let mut given = description();
+        if let Some(policy) = session_policy {
+            given["session_policy"] = policy;
+        }
+        let description = read(&given).unwrap();
+        let request = |name: &str| {
+            json_of(
+                &description,
+                &format!("aws/{name}-rolesanywhere-create-profile.json"),
+            )
+        };
+        let template = json_of(&description, "cloudformation.json")["Resources"].take();
+        let terraform =
+            json_of(&description, "main.tf.json")["resource"]["aws_rolesanywhere_profile"].take();
+        let policy = |text: &Value| {
+            text.as_str()
+                .map(|text| serde_json::from_str::<Value>(&text.replace("$${", "${")).unwrap())
+        };
+        let three = |request: Value, resource: &str, block: &str| {
+            let stack = &template[resource]["Properties"];
+            let block = &terraform[block];
+            let found = policy(&request["sessionPolicy"]);
+            assert_eq!(policy(&stack["SessionPolicy"]), found);
+            assert_eq!(policy(&block["session_policy"]), found);
+            assert_eq!(stack["ManagedPolicyArns"], request["managedPolicyArns"]);
+            assert_eq!(block["managed_policy_arns"], request["managedPolicyArns"]);
+            let managed = request["managedPolicyArns"].clone();
+            assert!(
+                found
+                    .as_ref()
+                    .is_none_or(|policy| policy.to_string().len() <= MAX_SESSION_POLICY)
+            );
+            (found, managed)
+        };
+        let nodes = three(request("4"), "HybridNodeProfile", "hybrid_nodes");
+        let seal = three(request("7"), "SealProfile", "seal");
+        (nodes, seal)
+    };
+    let (nodes, seal) = of(None);
+    let description = read(&description()).unwrap();
+    assert_eq!(nodes.0, Some(description.permissions()));
+    assert_eq!(
+        nodes.1,
+        json!(["arn:aws:iam::aws:policy/AmazonEC2ContainerRegistryPullOnly"])
+    );
+    let statement = &seal.0.as_ref().unwrap()["Statement"][0];
+    assert_eq!(statement["Action"], json!(SEAL_ACTIONS));
+    assert_eq!(
+        statement["Resource"],
+        "arn:aws:kms:us-west-2:111122223333:key/*"
+    );
+    assert_eq!(of(Some(json!(true))), (nodes, seal.clone()));
+    assert_eq!(
+        of(Some(json!(false))),
+        ((None, Value::Null), (None, Value::Null))
+    );
+    let own = json!({"Version": "2012-10-17", "Statement": []});
+    assert_eq!(of(Some(own.clone())), ((Some(own), Value::Null), seal));
+}
+
+/// An older provider would stop at a name that it does not know.
+#[test]
+fn terraform_is_told_which_provider_knows_the_names() {
+    let description = read(&description()).unwrap();
+    let terraform = json_of(&description, "main.tf.json");
+    let provider = &terraform["terraform"]["required_providers"]["aws"];
+    assert_eq!(provider["source"], "hashicorp/aws");
+    assert_eq!(provider["version"], ">= 6.25.0");
+}
+
 #[test]
 fn a_wrong_field_is_named() {
     for (field, value) in [
@@ -217,6 +292,8 @@ fn a_wrong_field_is_named() {
         ("seal_role", json!("a/b")),
         ("seal_role", json!("Landfast-Hybrid-Node")),
         ("seal_profile", json!("")),
+        ("session_policy", json!({"Version": "2012-10-17"})),
+        ("session_policy", json!({"Statement": ["x".repeat(2100)]})),
     ] {
         let mut wrong = description();
         wrong[field] = value;

@@ -21,6 +21,7 @@ use aws_sdk_rolesanywhere::types::{
 };
 use landfast_pki::{Certificate, Crl};
 
+use super::Progress;
 use super::crl::Held;
 use crate::arn::Arn;
 use crate::vault::causes;
@@ -208,12 +209,17 @@ impl Account {
     ///
     /// # Errors
     /// [`AwsError`].
-    pub async fn seen(&self) -> Result<Vec<Certificate>, AwsError> {
-        let pages = self.client.list_subjects().into_paginator().items().send();
-        let subjects = pages.collect::<Result<Vec<_>, _>>().await;
-        let subjects = subjects.map_err(|error| read("ListSubjects", &error))?;
+    pub async fn seen(&self, progress: &mut dyn Progress) -> Result<Vec<Certificate>, AwsError> {
+        let mut pages = self.client.list_subjects().into_paginator().items().send();
+        let mut subjects = Vec::new();
+        while let Some(subject) = pages.next().await {
+            subjects.push(subject.map_err(|error| read("ListSubjects", &error))?);
+            progress.at("subjects listed by AWS", subjects.len(), None);
+        }
+        let all = subjects.len();
         let mut certificates = Vec::new();
-        for subject in subjects {
+        for (done, subject) in subjects.into_iter().enumerate() {
+            progress.at("subjects of AWS read", done, Some(all));
             let id = subject.subject_id.unwrap_or_default();
             let answer = self.client.get_subject().subject_id(id).send().await;
             let answer = answer.map_err(|error| read("GetSubject", &error))?;

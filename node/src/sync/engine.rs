@@ -3,6 +3,7 @@
 use landfast_pki::{Certificate, Crl};
 use serde_json::Value;
 
+use super::Progress;
 use crate::vault::{Vault, VaultError};
 
 /// A mount of the secrets engine, ours or the built-in one.
@@ -33,9 +34,15 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub async fn issuers(&self) -> Result<Vec<(String, Certificate)>, VaultError> {
+    pub async fn issuers(
+        &self,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<(String, Certificate)>, VaultError> {
         let mut issuers = Vec::new();
-        for id in self.keys("issuers").await? {
+        let ids = self.keys("issuers").await?;
+        let all = ids.len();
+        for (done, id) in ids.into_iter().enumerate() {
+            progress.at("issuers of the engine read", done, Some(all));
             let path = self.path(&format!("issuer/{id}/json"));
             let answer = self.vault.read(&path, &[]).await?;
             issuers.push((id, certificate(&path, &answer)?));
@@ -62,9 +69,11 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub async fn leaves(&self) -> Result<Vec<Leaf>, VaultError> {
+    pub async fn leaves(&self, progress: &mut dyn Progress) -> Result<Vec<Leaf>, VaultError> {
         let mut leaves = Vec::new();
-        for serial in self.keys("certs").await? {
+        let serials = self.keys("certs").await?;
+        for (done, serial) in serials.iter().enumerate() {
+            progress.at("certificates of the engine read", done, Some(serials.len()));
             let path = self.path(&format!("cert/{serial}"));
             let answer = match self.vault.read(&path, &[]).await {
                 Ok(answer) => answer,

@@ -63,6 +63,23 @@ impl Form {
         }
     }
 
+    /// Whether the text takes an anchor over that exists ([`Anchor::trust_anchor_id`]), by the line to the reader of
+    /// one that does not.
+    ///
+    /// # Errors
+    /// What to do instead.
+    pub const fn takes_over(self) -> Result<(), &'static str> {
+        match self {
+            Self::Cli | Self::Terraform | Self::TerraformJson => Ok(()),
+            Self::CloudFormation => Err(
+                "the id of the trust anchor is not in this template, which makes a new anchor: import the one that exists into the stack (aws cloudformation create-change-set --change-set-type IMPORT), or take the form cli",
+            ),
+            Self::Pem | Self::PemLine | Self::PemBody | Self::EksParameters => Err(
+                "the id of the trust anchor is not in this form, which holds certificates only: take the form cli or terraform to change an anchor that exists",
+            ),
+        }
+    }
+
     /// The media type of the text.
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -122,8 +139,8 @@ pub struct Anchor {
     pub name: String,
     /// One PEM block for each certificate.
     pub certificates: Vec<String>,
-    /// The id of an existing anchor: the form updates it, which keeps the ARN that trust policies
-    /// and nodes hold.
+    /// The id of an existing anchor: the form updates it or takes it over, where it can
+    /// ([`Form::takes_over`]), which keeps the ARN that trust policies and nodes hold.
     pub trust_anchor_id: Option<String>,
     /// When AWS speaks up. An update leaves them as they are.
     pub notifications: Vec<Notification>,
@@ -357,7 +374,17 @@ fn cloudformation(anchor: &Anchor) -> String {
 }
 
 fn terraform(anchor: &Anchor) -> String {
-    let mut out = format!(
+    let mut out = anchor
+        .trust_anchor_id
+        .as_ref()
+        .map_or_else(String::new, |id| {
+            format!(
+                "import {{\n  to = {RESOURCE}\n  id = {}\n}}\n\n",
+                quoted(id)
+            )
+        });
+    let _ = write!(
+        out,
         "resource \"aws_rolesanywhere_trust_anchor\" \"hybrid\" {{\n  name    = {}\n  enabled = true\n\n  source {{\n    source_type = \"{CERTIFICATE_BUNDLE}\"\n    source_data {{\n      x509_certificate_data = chomp(<<-PEM\n",
         quoted(&anchor.name)
     );
@@ -412,12 +439,17 @@ fn terraform_json(anchor: &Anchor) -> Value {
             .map(|(key, value)| (key.clone(), json!(value)));
         resource["tags"] = Value::Object(tags.collect());
     }
-    json!({
+    let mut document = json!({
         "resource": { "aws_rolesanywhere_trust_anchor": { "hybrid": resource } },
         "output": {
             "trust_anchor_arn": { "value": "${aws_rolesanywhere_trust_anchor.hybrid.arn}" },
         },
-    })
+    });
+    // From version 1.5 on, Terraform takes over what exists by the plan; so does OpenTofu.
+    if let Some(id) = &anchor.trust_anchor_id {
+        document["import"] = json!([{ "to": RESOURCE, "id": id }]);
+    }
+    document
 }
 
 /// Room for the suffix within the 255 characters of a name.
@@ -440,6 +472,9 @@ fn pretty(value: &Value) -> String {
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
+
+/// The anchor's address in Terraform configuration.
+const RESOURCE: &str = "aws_rolesanywhere_trust_anchor.hybrid";
 
 const CERTIFICATE_BUNDLE: &str = "CERTIFICATE_BUNDLE";
 

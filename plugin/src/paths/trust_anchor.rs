@@ -176,6 +176,9 @@ async fn export(
         },
         ..Anchor::new(name, certificates.iter().map(Certificate::pem).collect())
     };
+    if let (Some(_), Err(what)) = (&anchor.trust_anchor_id, form.takes_over()) {
+        warnings.push(what.to_owned());
+    }
     let text =
         anchor::render(form, &anchor).map_err(|cause| Error::bad_request(cause.to_string()))?;
     Ok(Export {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use landfast_node::identity;
+use landfast_node::sync::Progress;
 use landfast_node::sync::anchor::{Bundles, Difference, Refusal};
 use landfast_node::sync::aws::{Account, HeldAnchor};
 use landfast_node::sync::engine::Engine;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::super::aws::{self, SYNC_HELP, SyncArguments};
 use super::super::node;
+use super::super::progress::Bar;
 use super::{Failure, Found, Selection, Which, vault_failure};
 
 /// Where a node has its own certificate.
@@ -123,11 +125,13 @@ impl Outcome<'_> {
         if self.arguments.strand_leaves {
             return Ok(());
         }
-        match self.leaves(account).await {
+        let mut bar = Bar::new();
+        match self.leaves(account, &mut bar).await {
             Ok((leaves, crls)) => {
                 let mut stranded: Vec<&Certificate> = Vec::new();
                 let mut renewed = Vec::new();
-                for leaf in &leaves {
+                for (done, leaf) in leaves.iter().enumerate() {
+                    bar.at("certificates compared", done, Some(leaves.len()));
                     if bundles.is_revoked(leaf, &crls) || stranded.contains(&leaf) {
                         continue;
                     }
@@ -146,13 +150,19 @@ impl Outcome<'_> {
 
     /// The certificates that the engine issued and has not revoked, those that
     /// AWS saw, and AWS's CRLs.
-    async fn leaves(&self, account: &Account) -> Result<(Vec<Certificate>, Vec<Crl>), String> {
+    async fn leaves(
+        &self,
+        account: &Account,
+        progress: &mut dyn Progress,
+    ) -> Result<(Vec<Certificate>, Vec<Crl>), String> {
         let selection = &self.arguments.selection;
         let mut leaves = Vec::new();
         let mut revoked = Vec::new();
         if selection.pem.is_none() {
             let server = selection.server().map_err(|failure| failure.to_string())?;
-            let stored = Engine::new(&server, &selection.mount).leaves().await;
+            let stored = Engine::new(&server, &selection.mount)
+                .leaves(progress)
+                .await;
             for leaf in stored.map_err(|error| vault_failure(error).to_string())? {
                 if leaf.revoked {
                     revoked.push(leaf.certificate);
@@ -161,7 +171,10 @@ impl Outcome<'_> {
                 }
             }
         }
-        let seen = account.seen().await.map_err(|error| error.to_string())?;
+        let seen = account
+            .seen(progress)
+            .await
+            .map_err(|error| error.to_string())?;
         leaves.extend(seen.into_iter().filter(|one| !revoked.contains(one)));
         let arn = &self.arguments.sync.trust_anchor_arn;
         let crls = account.crls(arn).await.map_err(|error| error.to_string())?;

@@ -222,6 +222,11 @@ impl Server {
             .to_owned()
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The server's own command line client, with address and token set.
     pub(crate) fn cli(&self) -> Command {
         let mut command = Command::new(self.release.binary());

@@ -240,6 +240,35 @@ fn what_the_service_would_refuse() {
     }
 }
 
+/// An anchor that exists is taken over, or the reader is told that it is not.
+#[test]
+fn an_id_is_used_or_told() {
+    let id = "11111111-2222-4333-8444-555555555555";
+    let existing = Anchor {
+        trust_anchor_id: Some(id.into()),
+        certificates: certificates()[..1].to_vec(),
+        ..sample_anchor()
+    };
+    let import = json!([{"to": "aws_rolesanywhere_trust_anchor.hybrid", "id": id}]);
+    assert_eq!(
+        json(&render(Form::TerraformJson, &existing).unwrap())["import"],
+        import
+    );
+    let text = render(Form::Terraform, &existing).unwrap();
+    let block =
+        format!("import {{\n  to = aws_rolesanywhere_trust_anchor.hybrid\n  id = \"{id}\"\n}}\n");
+    assert!(text.starts_with(&block), "{text}");
+    for form in Form::ALL {
+        let text = render(form, &existing).unwrap();
+        assert_eq!(
+            text.contains(id),
+            form.takes_over().is_ok(),
+            "{}",
+            form.name()
+        );
+    }
+}
+
 #[test]
 fn notifications_fit_the_life_of_leaves() {
     let of = |days| Notification::for_leaves_of(days)[1];
