@@ -18,7 +18,7 @@ pub enum IdentityError {
     File(#[from] FileError),
     /// The node has none yet.
     #[error(
-        "{path}: not there; this machine has no certificate and key yet: get them by `landfast enroll`, or name them by --certificate and --private-key"
+        "{path}: No such file; this machine has no certificate and key yet: get them by `landfast enroll`, or name them by --certificate and --private-key"
     )]
     Missing {
         /// The file.

@@ -86,7 +86,7 @@ impl Tls {
     pub fn open(
         &self,
         stream: TcpStream,
-    ) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> + Send + 'static {
+    ) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> + Send + use<> {
         let acceptor = self.acceptor.clone();
         async move { acceptor.accept(stream).await }
     }
