@@ -7,11 +7,14 @@
 //!
 //! Rules that the user guides state have the numbers of the other commands
 //! (CA, EE, PF, TP, AR, CR); PF-03, TP-05 and CR-02 are about this very node,
-//! ON-01 to ON-03 about what AWS answers.
+//! ON-01 to ON-03 about what AWS answers, NC-01 and NC-02 about NodeConfig, and
+//! ND-01 to ND-04 about the machine that NodeConfig is for.
 
 mod access;
 mod arns;
 mod documents;
+mod machine;
+mod node_config;
 pub mod online;
 mod pair;
 mod path;
@@ -30,7 +33,9 @@ use crate::rules::{Finding, Severity};
 use crate::session::DURATIONS;
 
 use self::arns::Arns;
-use self::documents::{AnchorDocument, ProfileDocument, RoleDocument};
+use self::documents::{AnchorDocument, ClusterDocument, ProfileDocument, RoleDocument};
+pub use self::machine::Machine;
+use self::node_config::NodeConfig;
 
 /// What is looked at. Whatever is absent is not checked, and the report says so.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +58,12 @@ pub struct Question {
     pub trust_policy: Option<PathBuf>,
     /// Revocation lists, PEM or DER.
     pub crls: Vec<PathBuf>,
+    /// The `NodeConfig` of this machine, which names most of the rest.
+    pub node_config: Option<PathBuf>,
+    /// The JSON that `aws eks describe-cluster` prints.
+    pub cluster: Option<PathBuf>,
+    /// What this machine says of itself, to be held against `NodeConfig`.
+    pub machine: Option<Machine>,
     /// The node name that `NodeConfig` gives.
     pub node_name: Option<String>,
     /// The cluster's Region.
@@ -121,6 +132,16 @@ pub enum DoctorError {
 /// can't be read is a finding: a node is refused for less.
 pub fn examine(question: &Question, now: Timestamp) -> Result<Report, DoctorError> {
     let mut report = Report::default();
+    let mut question = question.clone();
+    let config = read(question.node_config.as_deref(), NodeConfig::read)?;
+    let cluster = read(question.cluster.as_deref(), ClusterDocument::read)?;
+    if let Some(config) = &config {
+        config.join(&mut question, &mut report);
+        if let Some(machine) = &question.machine {
+            machine.check(config, cluster.as_ref(), &mut report);
+        }
+    }
+    let question = &question;
     let anchor = read(question.trust_anchor.as_deref(), AnchorDocument::read)?;
     let profile = read(question.profile.as_deref(), ProfileDocument::read)?;
     let role = read(question.role.as_deref(), RoleDocument::read)?;

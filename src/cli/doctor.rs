@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use landfast_node::arn::Arn;
 use landfast_node::doctor::online::{self, Answer};
-use landfast_node::doctor::{self, DoctorError, Question, Report};
+use landfast_node::doctor::{self, DoctorError, Machine, Question, Report};
 use landfast_node::identity;
 use landfast_node::provider::Options;
 use landfast_node::rules::Severity;
@@ -30,6 +30,9 @@ Examples:
   aws iam get-role --role-name NAME > role.json
   landfast doctor --trust-anchor anchor.json --profile profile.json \\
     --role role.json
+
+  # before nodeadm makes the node: its NodeConfig, and this machine
+  landfast doctor --node-config nodeconfig.yaml --trust-anchor ca.pem
 
   # ask AWS as well, for one session that is thrown away
   landfast doctor --online --trust-anchor-arn ARN --profile-arn ARN \\
@@ -84,6 +87,15 @@ pub(super) struct Arguments {
     /// A revocation list, PEM or DER; may be repeated
     #[arg(long, value_name = "FILE")]
     crl: Vec<PathBuf>,
+
+    /// The NodeConfig of this machine: it names files, ARNs, node name and
+    /// Region, and this machine's clock, swap and proxy are looked at as well
+    #[arg(long, value_name = "FILE", conflicts_with = "not_hybrid")]
+    node_config: Option<PathBuf>,
+
+    /// What `aws eks describe-cluster` prints, for the remote networks
+    #[arg(long, value_name = "FILE", requires = "node_config")]
+    cluster: Option<PathBuf>,
 
     /// The node name in NodeConfig
     #[arg(long, value_name = "NAME")]
@@ -260,6 +272,9 @@ impl Arguments {
             role: self.role.clone(),
             trust_policy: self.trust_policy.clone(),
             crls: self.crl.clone(),
+            node_config: self.node_config.clone(),
+            cluster: self.cluster.clone(),
+            machine: self.node_config.as_ref().map(|_| Machine::look()),
             node_name: self.node_name.clone(),
             region: self.region.clone(),
             trust_anchor_arn: self.trust_anchor_arn.clone(),

@@ -99,6 +99,31 @@ impl RoleDocument {
     }
 }
 
+/// A cluster: the output of `aws eks describe-cluster`.
+#[derive(Debug)]
+pub(super) struct ClusterDocument {
+    pub(super) name: String,
+    /// The networks of hybrid nodes, as `10.0.0.0/8`.
+    pub(super) node_networks: Vec<String>,
+}
+
+impl ClusterDocument {
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let document = object(text, "cluster")?;
+        let name = document["name"].as_str();
+        let name = name.ok_or("no name: not a cluster of EKS")?.to_owned();
+        let networks = document.pointer("/remoteNetworkConfig/remoteNodeNetworks");
+        let networks = networks.and_then(Value::as_array).into_iter().flatten();
+        let cidrs = networks.filter_map(|one| one["cidrs"].as_array()).flatten();
+        Ok(Self {
+            name,
+            node_networks: cidrs
+                .filter_map(|one| one.as_str().map(str::to_owned))
+                .collect(),
+        })
+    }
+}
+
 pub(super) fn trust_policy(text: &str) -> Result<TrustPolicy, String> {
     TrustPolicy::parse(text).map_err(|error| error.to_string())
 }

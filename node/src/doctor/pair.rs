@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use landfast_pki::{Certificate, PrivateKey};
+use landfast_pki::{Certificate, PrivateKey, pem};
 
 use super::{Question, Report};
 use crate::crypto::KeyError;
+use crate::files;
 use crate::identity::{self, Files, IdentityError};
 use crate::rules::{self, Finding};
 
@@ -29,11 +30,12 @@ pub(super) fn check(
             return None;
         }
     };
-    report.passed.push(format!(
+    let first = format!(
         "{}: the first certificate is {}",
         path.display(),
         leaf.subject()
-    ));
+    );
+    report.add(first, key_first(question, path));
     if let Some(key) = &question.private_key {
         key_file(path, key, question.passphrase.as_deref(), report);
     }
@@ -76,6 +78,26 @@ pub(super) fn check(
         rules::session_tags(&leaf),
     );
     Some((leaf, chain))
+}
+
+/// EE-07: nodeadm reads the first block of the file, whatever it is, and
+/// expects a certificate.
+fn key_first(question: &Question, path: &Path) -> Option<Finding> {
+    if question.not_hybrid {
+        return None;
+    }
+    let text = files::read_secret(path).ok()?;
+    let label = pem::blocks(text.expose()).first()?.label.clone();
+    (label != "CERTIFICATE").then(|| {
+        Finding::error(
+            "EE-07",
+            format!(
+                "{}: the file begins with {label}, and nodeadm takes the first block for the certificate",
+                path.display()
+            ),
+            "put the node's certificate first; the private key belongs into a file of its own, with mode 600",
+        )
+    })
 }
 
 /// EE-06: the key is there, private, and the certificate's.

@@ -348,3 +348,50 @@ fn no_key_is_ever_in_the_report() {
     assert!(text.contains("EE-07"));
     assert!(body.iter().all(|line| !text.contains(line)));
 }
+
+/// nodeadm takes the first block of the file for the certificate.
+#[test]
+fn a_key_before_the_certificate_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = |name: &str| std::fs::read_to_string(data(name)).unwrap();
+    let (leaf, key) = (text("pki/rsa-leaf.crt"), text("pki/rsa-leaf.key"));
+    let judged = |content: String, not_hybrid| {
+        let path = directory.path().join("server.pem");
+        std::fs::write(&path, content).unwrap();
+        errors(&Question {
+            certificate: Some(path),
+            not_hybrid,
+            ..node()
+        })
+    };
+    assert_eq!(judged(format!("{key}{leaf}"), false), ["EE-07"]);
+    assert_eq!(judged(format!("{leaf}{key}"), false), [""; 0]);
+    assert_eq!(judged(format!("{key}{leaf}"), true), [""; 0]);
+}
+
+#[test]
+fn node_config_says_what_is_looked_at() {
+    let documents = Documents::new();
+    let path = documents.0.path().join("node.yaml");
+    let config = |name: &str| {
+        let text = format!(
+            "apiVersion: node.eks.aws/v1alpha1\nkind: NodeConfig\nspec:\n  cluster: {{name: prod, region: us-west-2}}\n  hybrid:\n    iamRolesAnywhere:\n      nodeName: {name}\n      trustAnchorArn: {ANCHOR}\n      profileArn: {PROFILE}\n      roleArn: {ROLE}\n      certificatePath: tests/data/pki/rsa-leaf.crt\n      privateKeyPath: tests/data/pki/rsa-leaf.key\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        Question {
+            certificate: None,
+            private_key: None,
+            node_config: Some(path.clone()),
+            ..node()
+        }
+    };
+    assert_eq!(errors(&config("hybrid-node-01.example.internal")), [""; 0]);
+    assert_eq!(errors(&config("another")), ["EE-08"]);
+    std::fs::write(&path, "spec:\n\tcluster: {}\n").unwrap();
+    let question = Question {
+        node_config: Some(path.clone()),
+        ..node()
+    };
+    let error = examine(&question, now()).unwrap_err().to_string();
+    assert!(error.contains("tabs"), "{error}");
+}
