@@ -40,6 +40,15 @@ impl Default for Times {
     }
 }
 
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// By the client, by a limit of time, or because it was over.
+    Ended,
+    /// Somebody else got its place.
+    Displaced,
+}
+
 /// Answers the requests of a connection until the client goes, `times` are over, somebody else gets its place, or `over` is done.
 ///
 /// While `handle` works on a request, the place is kept. When `over` is done or the connection has lived long enough, the request
@@ -50,7 +59,8 @@ pub async fn converse<S, G, B, H, F>(
     place: &Place<G>,
     over: impl Future<Output = ()>,
     handle: H,
-) where
+) -> Ending
+where
     S: AsyncRead + AsyncWrite + Unpin,
     G: Eq + Hash,
     B: Body + 'static,
@@ -78,16 +88,17 @@ pub async fn converse<S, G, B, H, F>(
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = place.taken() => return,
+        () = place.taken() => return Ending::Displaced,
         () = async { tokio::select! { () = over => {}, () = sleep_until(end) => {} } } => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = timeout(times.farewell, connection) => ended.unwrap_or(Ok(())),
-                () = place.taken() => return,
+                () = place.taken() => return Ending::Displaced,
             }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }
+    Ending::Ended
 }

@@ -19,7 +19,8 @@
 //! landfast_listen::serve(listener, &Limits::default(), plain, stopped, handle).await;
 //! ```
 //!
-//! A listener that knows its clients has two rooms: a small one for strangers, and one that a connection enters once it is known.
+//! A listener that knows its clients has two rooms: a small one for strangers, and one that a connection moves to once it is known
+//! ([`Place::move_to`]).
 //!
 //! Nothing here depends on another crate of landfast, so every one that listens can use it.
 
@@ -29,7 +30,7 @@ mod connection;
 mod room;
 mod server;
 
-pub use connection::{Times, converse};
+pub use connection::{Ending, Times, converse};
 pub use room::{Busy, Full, Place, Room, neighbourhood};
 pub use server::{Accept, plain, serve};
 

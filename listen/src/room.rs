@@ -80,12 +80,18 @@ impl<G: Clone + Eq + Hash + Debug> Room<G> {
     /// # Errors
     /// [`Full`]: all who could lose their place are being answered.
     pub fn enter(&self, group: G) -> Result<Place<G>, Full> {
+        let seat = Arc::<Seat>::default();
+        let number = self.seat(group, seat.clone())?;
+        Ok(Place {
+            at: Mutex::new((self.clone(), number)),
+            seat,
+        })
+    }
+
+    fn seat(&self, group: G, seat: Arc<Seat>) -> Result<u64, Full> {
         let mut guests = self.0.lock();
-        if guests
-            .sizes
-            .get(&group)
-            .is_some_and(|size| *size >= self.0.per_group)
-        {
+        let size = guests.sizes.get(&group).copied().unwrap_or_default();
+        if size >= self.0.per_group {
             let oldest = guests.idle().find(|(_, guest)| guest.group == group);
             let oldest = oldest.map(|(number, _)| number).ok_or(Full)?;
             guests.put_out(oldest);
@@ -104,19 +110,8 @@ impl<G: Clone + Eq + Hash + Debug> Room<G> {
         let number = guests.next;
         guests.next += 1;
         *guests.sizes.entry(group.clone()).or_default() += 1;
-        let seat = Arc::<Seat>::default();
-        guests.all.insert(
-            number,
-            Guest {
-                group,
-                seat: seat.clone(),
-            },
-        );
-        Ok(Place {
-            room: self.clone(),
-            number,
-            seat,
-        })
+        guests.all.insert(number, Guest { group, seat });
+        Ok(number)
     }
 
     /// How many places are taken.
@@ -162,8 +157,8 @@ impl<G: Eq + Hash> Guests<G> {
 /// A guest's place, given back when it is dropped.
 #[derive(Debug)]
 pub struct Place<G: Eq + Hash> {
-    room: Room<G>,
-    number: u64,
+    /// Locked before the room's own lock, never after it.
+    at: Mutex<(Room<G>, u64)>,
     seat: Arc<Seat>,
 }
 
@@ -178,19 +173,40 @@ impl<G: Eq + Hash> Place<G> {
     /// # Errors
     /// [`Full`], if the place was given away already.
     pub fn busy(&self) -> Result<Busy, Full> {
+        let at = self.at();
         // Under the lock, so that nobody is put out between the question and the mark.
-        let guests = self.room.0.lock();
-        if !guests.all.contains_key(&self.number) {
+        let guests = at.0.0.lock();
+        if !guests.all.contains_key(&at.1) {
             return Err(Full);
         }
         self.seat.busy.fetch_add(1, Ordering::Relaxed);
         Ok(Busy(self.seat.clone()))
     }
+
+    fn at(&self) -> MutexGuard<'_, (Room<G>, u64)> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<G: Clone + Eq + Hash + Debug> Place<G> {
+    /// Takes a place in another room, as [`Room::enter`] does, and gives up the one in this room: for a stranger who turns out to be
+    /// known.
+    ///
+    /// # Errors
+    /// [`Full`], as for [`Room::enter`]; the old place is kept.
+    pub fn move_to(&self, room: &Room<G>, group: G) -> Result<(), Full> {
+        let mut at = self.at();
+        let number = room.seat(group, self.seat.clone())?;
+        let (old, former) = std::mem::replace(&mut *at, (room.clone(), number));
+        old.0.lock().remove(former);
+        Ok(())
+    }
 }
 
 impl<G: Eq + Hash> Drop for Place<G> {
     fn drop(&mut self) {
-        self.room.0.lock().remove(self.number);
+        let at = self.at();
+        at.0.0.lock().remove(at.1);
     }
 }
 
@@ -222,7 +238,8 @@ mod tests {
     use super::*;
 
     fn is_taken<G: Eq + Hash>(place: &Place<G>) -> bool {
-        !place.room.0.lock().all.contains_key(&place.number)
+        let at = place.at();
+        !at.0.0.lock().all.contains_key(&at.1)
     }
 
     #[test]
@@ -272,6 +289,24 @@ mod tests {
         assert!(is_taken(&first) && !is_taken(&third));
         drop((also, third));
         assert_eq!(room.guests(), 1);
+    }
+
+    #[test]
+    fn who_turns_out_to_be_known_leaves_the_strangers() {
+        let (strangers, known) = (Room::new(1, 1), Room::new(1, 1));
+        let place = strangers.enter("192.0.2.1").expect("free");
+        place.move_to(&known, "berlin").expect("free");
+        assert_eq!((strangers.guests(), known.guests()), (0, 1));
+        let stranger = strangers.enter("192.0.2.1").expect("free again");
+        assert!(!is_taken(&place));
+        let busy = place.busy().expect("there");
+        assert_eq!(stranger.move_to(&known, "paris"), Err(Full));
+        assert!(!is_taken(&stranger) && !is_taken(&place));
+        drop(busy);
+        stranger.move_to(&known, "paris").expect("berlin is idle");
+        assert!(is_taken(&place) && strangers.guests() == 0);
+        drop((place, stranger));
+        assert_eq!((strangers.guests(), known.guests()), (0, 0));
     }
 
     #[test]

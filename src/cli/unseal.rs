@@ -75,7 +75,7 @@ struct Check {
     /// The server's configuration file, for its `seal "awskms"` stanza
     #[arg(long, value_name = "FILE", required_unless_present = "values")]
     config: Option<PathBuf>,
-    /// Keys of the stanza, over those of the file
+    /// Keys of the stanza, over those of the file; a secret as KEY=file:///PATH or KEY=env://NAME
     #[arg(value_name = "KEY=VALUE")]
     values: Vec<String>,
     /// Print one JSON document
@@ -157,6 +157,7 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
 }
 
 fn check(arguments: &Check) -> Result<(), Failure> {
+    refuse_secrets(&arguments.values)?;
     let mut values = match &arguments.config {
         Some(path) => stanza_of(path)?,
         None => BTreeMap::new(),
@@ -227,17 +228,28 @@ fn check_json(report: &check::Report) -> Value {
 }
 
 fn stanza_of(path: &std::path::Path) -> Result<BTreeMap<String, String>, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
-    let seals = stanza::seals(&text)
-        .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    let wrong = |what: &str| Failure::Usage(format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
+    let seals = stanza::seals(&text).map_err(|error| wrong(&error.to_string()))?;
     let found = seals.into_iter().find(|(kind, _)| kind == "awskms");
-    let none = || {
-        Failure::Failed(format!(
-            "{} has no seal \"awskms\" stanza that is not disabled",
-            path.display()
-        ))
-    };
-    found.map(|(_, values)| values).ok_or_else(none)
+    found
+        .map(|(_, values)| values)
+        .ok_or_else(|| wrong("there is no seal \"awskms\" stanza in it that is not disabled"))
+}
+
+/// Every user of a machine can read the arguments of its processes, and a shell keeps them.
+fn refuse_secrets(arguments: &[String]) -> Result<(), Failure> {
+    for pair in arguments {
+        let (key, value) = pair.split_once('=').unwrap_or_default();
+        let value = value.trim();
+        let refers = value.starts_with("file://") || value.starts_with("env://");
+        if ["secret_key", "session_token"].contains(&key.trim()) && !value.is_empty() && !refers {
+            return Err(Failure::Usage(format!(
+                "{key} does not belong on a command line, which every user of this machine can read: write it to a file of your own and give {key}=file:///PATH, or {key}=env://NAME, or --config"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn inspect(arguments: &Inspect) -> Result<(), Failure> {

@@ -3,26 +3,23 @@
 //! A stock Vault or OpenBao with `seal "transit"` unseals through it, and a stock OpenBao 2.7 signs with AWS KMS keys through it, with no AWS
 //! credentials of their own. A client is known by its TLS certificate, by a token, or by both; what it is decides which keys it can reach, and its name is
 //! bound to everything that is wrapped for it. Nothing secret is kept, unless a cache of data keys is configured.
+//!
+//! Whoever is not known has a small budget of sockets, of lines in the logs, and of time; what clients have is their own.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use landfast_listen::{Ending, Times, converse, plain};
+use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -36,6 +33,7 @@ use crate::wrapper::Digest;
 
 mod api;
 mod audit;
+mod budget;
 mod cache;
 mod clients;
 mod config;
@@ -46,20 +44,34 @@ mod messages;
 mod metrics;
 mod route;
 mod tls;
+mod visit;
 
 use audit::Audit;
-use clients::{Clients, Peer};
+use budget::{Budget, Decision, Unwritten};
+use clients::Clients;
 pub use desk::Desk;
 use metrics::Metrics;
+use visit::{Places, Visit};
 
 /// A connection has to finish its handshake in this time.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// A request's head has to arrive in this time.
-const HEAD: Duration = Duration::from_secs(10);
+/// Times of a connection, also of a client's.
+const TIMES: Times = Times {
+    head: Duration::from_secs(10),
+    life: Duration::from_secs(3600),
+    farewell: Duration::from_secs(15),
+};
 
-/// How long requests under way may take when the server is told to stop.
-const FAREWELL: Duration = Duration::from_secs(15);
+/// Connections to the port of metrics.
+const OBSERVERS: usize = 16;
+
+/// How often what strangers did beyond their budget is summed up.
+const SUM_EVERY: Duration = Duration::from_secs(60);
+
+/// Lines about failed handshakes at once, and a minute on.
+const HANDSHAKES_AT_ONCE: u32 = 20;
+const HANDSHAKES_PER_MINUTE: u32 = 5;
 
 /// Where the server runs, besides its configuration file.
 #[derive(Debug, Default)]
@@ -75,7 +87,22 @@ pub struct Server {
     shared: Arc<Shared>,
     listener: TcpListener,
     metrics: Option<TcpListener>,
-    connections: Arc<Semaphore>,
+}
+
+/// Has a server read its files anew.
+#[derive(Clone)]
+pub struct Control(Arc<Shared>);
+
+impl Control {
+    /// Reads everything anew, as SIGHUP has it done. What cannot be used leaves everything as it was.
+    pub async fn reload(&self) {
+        self.0.reload().await;
+    }
+
+    /// Takes up TLS files that changed, as happens by itself from time to time.
+    pub fn refresh_tls(&self) {
+        self.0.refresh_tls();
+    }
 }
 
 /// What all connections share.
@@ -87,6 +114,10 @@ struct Shared {
     tls: ArcSwap<tls::Tls>,
     audit: Audit,
     metrics: Metrics,
+    places: Places,
+    handshakes: Budget,
+    /// Counts what connections have to end for: other TLS files, other clients.
+    changed: watch::Sender<u64>,
 }
 
 /// A new token for a client, and its SHA-256 in hex for the configuration.
@@ -142,13 +173,15 @@ impl Server {
             tls: ArcSwap::from_pointee(tls),
             audit,
             metrics,
+            places: Places::new(file.max_connections),
+            handshakes: Budget::new(HANDSHAKES_AT_ONCE, HANDSHAKES_PER_MINUTE, Instant::now()),
+            changed: watch::Sender::new(0),
         };
         shared.tls.load().report(&shared.metrics);
         Ok(Self {
             shared: Arc::new(shared),
             listener,
             metrics: metrics_listener,
-            connections: Arc::new(Semaphore::new(file.max_connections)),
         })
     }
 
@@ -165,6 +198,11 @@ impl Server {
         self.metrics
             .as_ref()
             .and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// What reads files anew without a signal.
+    pub fn control(&self) -> Control {
+        Control(self.shared.clone())
     }
 
     /// Serves until SIGTERM or SIGINT, and reads the configuration anew on SIGHUP. Tells systemd about it.
@@ -207,15 +245,19 @@ impl Server {
             shared,
             listener,
             metrics,
-            connections,
         } = self;
         let mut open = JoinSet::new();
         if let Some(listener) = metrics {
             open.spawn(serve_metrics(shared.clone(), listener, stopped.clone()));
         }
+        let mut sums = interval(SUM_EVERY);
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
+                _ = sums.tick() => {
+                    shared.sum_up();
+                    continue;
+                }
                 () = until_stopped(&mut stopped) => break,
             };
             let Ok((stream, remote)) = accepted else {
@@ -223,22 +265,20 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let Ok(permit) = connections.clone().try_acquire_owned() else {
-                shared.metrics.refused_connection();
-                continue;
-            };
-            let (shared, stopped) = (shared.clone(), stopped.clone());
-            open.spawn(async move {
-                serve_client(shared, stream, remote, stopped).await;
-                drop(permit);
-            });
+            open.spawn(serve_client(
+                shared.clone(),
+                stream,
+                remote,
+                stopped.clone(),
+            ));
             while open.try_join_next().is_some() {}
         }
         drop(listener);
-        let _ = timeout(FAREWELL, async {
+        let _ = timeout(TIMES.farewell, async {
             while open.join_next().await.is_some() {}
         })
         .await;
+        shared.sum_up();
     }
 }
 
@@ -258,6 +298,7 @@ impl Shared {
                 tls.report(&self.metrics);
                 self.tls.store(Arc::new(tls));
                 self.clients.store(Arc::new(clients));
+                self.end_connections();
                 tracing::info!("the configuration was read anew");
             }
             Err(error) => {
@@ -274,6 +315,7 @@ impl Shared {
             Ok(Some(fresh)) => {
                 fresh.report(&self.metrics);
                 self.tls.store(Arc::new(fresh));
+                self.end_connections();
                 tracing::info!("renewed TLS files are in use");
             }
             Err(error) => {
@@ -281,92 +323,99 @@ impl Shared {
             }
         }
     }
+
+    /// Lets every connection end after the request under way: what it was accepted by may hold no more.
+    fn end_connections(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Writes what strangers did beyond their budget.
+    fn sum_up(&self) {
+        if let Err(error) = self.audit.settle() {
+            tracing::error!(%error, "the audit log cannot be written");
+        }
+        report_handshakes(self.handshakes.settle());
+    }
+
+    fn failed_handshake(&self, remote: SocketAddr, reason: &str) {
+        self.metrics.failed_handshake();
+        if let Decision::Write(unwritten) = self.handshakes.spend(remote.ip(), Instant::now()) {
+            report_handshakes(unwritten);
+            tracing::info!(%remote, reason, "TLS handshake failed");
+        }
+    }
+}
+
+fn report_handshakes(unwritten: Option<Unwritten>) {
+    if let Some(unwritten) = unwritten {
+        tracing::info!(
+            count = unwritten.count,
+            addresses = unwritten.addresses(),
+            since = %unwritten.since,
+            "more TLS handshakes failed"
+        );
+    }
 }
 
 async fn serve_client(
     shared: Arc<Shared>,
     stream: TcpStream,
     remote: SocketAddr,
-    stopped: watch::Receiver<bool>,
-) {
-    let acceptor = TlsAcceptor::from(shared.tls.load().server.clone());
-    let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            shared.metrics.failed_handshake();
-            tracing::info!(%remote, %error, "TLS handshake failed");
-            return;
-        }
-        Err(_) => {
-            shared.metrics.failed_handshake();
-            return;
-        }
-    };
-    let certificate = stream
-        .get_ref()
-        .1
-        .peer_certificates()
-        .and_then(|chain| chain.first());
-    let peer = Arc::new(Peer::new(remote, certificate.map(|der| der.as_ref())));
-    serve_http(stream, stopped, move |request| {
-        api::handle(shared.clone(), peer.clone(), request)
-    })
-    .await;
-}
-
-async fn serve_metrics(
-    shared: Arc<Shared>,
-    listener: TcpListener,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut open = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = until_stopped(&mut stopped) => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        while open.try_join_next().is_some() {}
-        if open.len() >= 16 {
-            continue;
+    let Ok(place) = shared.places.stranger(remote) else {
+        shared.metrics.refused_connection();
+        return;
+    };
+    // Before anything is loaded, so that no change is missed.
+    let mut changed = shared.changed.subscribe();
+    let tls = shared.tls.load_full();
+    let acceptor = TlsAcceptor::from(tls.server.clone());
+    let accepted = tokio::select! {
+        accepted = timeout(HANDSHAKE, acceptor.accept(stream)) => accepted,
+        () = place.taken() => return shared.metrics.refused_connection(),
+        () = until_stopped(&mut stopped) => return,
+    };
+    let stream = match accepted {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return shared.failed_handshake(remote, &error.to_string()),
+        Err(_) => return shared.failed_handshake(remote, "it took too long"),
+    };
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let chain = chain.iter().cloned().map(CertificateDer::into_owned);
+    let visit = Arc::new(Visit::new(remote, place, chain.collect(), tls));
+    let clients = shared.clients.load_full();
+    if let Some(client) = clients.by_certificate(&visit.peer)
+        && visit.admit(&client.name, &shared.places).is_err()
+    {
+        return shared.metrics.refused_connection();
+    }
+    let over = async {
+        tokio::select! {
+            () = until_stopped(&mut stopped) => {}
+            _ = changed.changed() => {}
         }
-        let (shared, stopped) = (shared.clone(), stopped.clone());
-        open.spawn(serve_http(stream, stopped, move |request| {
-            let shared = shared.clone();
-            async move { api::observe(&shared, &request).await }
-        }));
+    };
+    let ending = converse(stream, &TIMES, &visit.place, over, |request| {
+        api::handle(shared.clone(), visit.clone(), request)
+    });
+    if ending.await == Ending::Displaced {
+        shared.metrics.refused_connection();
     }
 }
 
-async fn serve_http<S, H, F>(stream: S, mut stopped: watch::Receiver<bool>, handle: H)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<Full<Bytes>>>,
-{
-    let service = service_fn(|request| {
-        let response = handle(request);
-        async move { Ok::<_, Infallible>(response.await) }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(32 * 1024)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = until_stopped(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+async fn serve_metrics(shared: Arc<Shared>, listener: TcpListener, stopped: watch::Receiver<bool>) {
+    let limits = landfast_listen::Limits {
+        connections: OBSERVERS,
+        per_address: OBSERVERS,
+        handshake: HANDSHAKE,
+        times: TIMES,
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
-    }
+    landfast_listen::serve(listener, &limits, plain, stopped, move |request| {
+        let shared = shared.clone();
+        async move { api::observe(&shared, request).await }
+    })
+    .await;
 }
 
 async fn until_stopped(stopped: &mut watch::Receiver<bool>) {

@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 mod fake_aws;
 #[path = "serve/mistakes.rs"]
 mod mistakes;
+#[path = "serve/strangers.rs"]
+mod strangers;
+#[path = "serve/trust.rs"]
+mod trust;
 #[path = "support/world.rs"]
 mod world;
 

@@ -74,18 +74,33 @@ fn the_tools_tell_what_a_stanza_and_a_storage_are_worth() {
 fn a_dry_run_needs_no_file_and_tries_key_files_too() {
     let fake = fake();
     let (url, folder) = (fake.url(), tempfile::tempdir().expect("a folder"));
-    let (code, said) = run(&[
-        "check",
-        "kms_key_id=alias/bao-unseal",
-        &format!("region={REGION}"),
-        &format!("endpoint={url}"),
-        &format!("access_key={ACCESS_KEY}"),
-        "secret_key=secret",
-    ]);
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "secret\n").expect("a file of ours");
+    let check = |secret: &str| {
+        run(&[
+            "check",
+            "kms_key_id=alias/bao-unseal",
+            &format!("region={REGION}"),
+            &format!("endpoint={url}"),
+            &format!("access_key={ACCESS_KEY}"),
+            secret,
+        ])
+    };
+    let (code, said) = check(&format!("secret_key=file://{}", secret.display()));
     assert!(
         code == Some(0) && said.contains("the same came back"),
         "{said}"
     );
+    fake.take_operations();
+    for key in ["secret_key", "session_token"] {
+        let (code, said) = check(&format!("{key}=hunter2"));
+        assert_eq!(code, Some(2), "{said}");
+        assert!(
+            said.contains(&format!("{key}=file:///PATH")) && !said.contains("hunter2"),
+            "{said}"
+        );
+    }
+    assert!(fake.take_operations().is_empty(), "nothing was called");
     let key = folder.path().join("key").display().to_string();
     let (code, said) = run(&["check", &format!("local_key_file={key}")]);
     assert!(code == Some(2) && said.contains("No such file"), "{said}");
@@ -111,6 +126,57 @@ fn exit_codes_are_told_and_a_configuration_error_has_its_own() {
     assert_eq!(run(&["serve", "--config", &path]).0, Some(2), "no file");
     std::fs::write(&path, "{}").expect("a file of ours");
     assert_eq!(run(&["serve", "--config", &path]).0, Some(2), "no fields");
+    let (code, said) = run(&["check", "--config", &path]);
+    assert!(code == Some(2) && said.contains("no seal"), "{said}");
+    let (code, said) = run(&["check", "--config", "/nowhere/server.hcl"]);
+    assert!(
+        code == Some(2) && said.contains("/nowhere/server.hcl"),
+        "{said}"
+    );
+}
+
+#[test]
+fn files_that_everybody_may_read_are_told_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let name = vec!["localhost".to_owned()];
+    let pair = rcgen::generate_simple_self_signed(name).expect("a certificate");
+    std::fs::write(file("server.pem"), pair.cert.pem()).expect("a file of ours");
+    std::fs::write(file("server.key"), pair.signing_key.serialize_pem()).expect("a file of ours");
+    assert_eq!(run(&["init-key", &file("local.key")]).0, Some(0));
+    // A port that is taken ends it when everything has been read.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let config = serde_json::json!({
+        "listen": taken.local_addr().expect("bound"),
+        "tls": {"certificate": file("server.pem"), "key": file("server.key")},
+        "aws": {"region": "eu-central-1", "access_key": "AKIA", "secret_key": "hunter2"},
+        "clients": {"berlin": {
+            "tokens": [{"sha256": "0".repeat(64)}],
+            "keys": {"transit/unseal": [{"local_key_file": file("local.key")}]},
+        }},
+    });
+    std::fs::write(file("config.json"), config.to_string()).expect("a file of ours");
+    let start = |mode| {
+        for name in ["server.key", "config.json"] {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(file(name), mode).expect("set");
+        }
+        let (code, said) = run(&["serve", "--config", &file("config.json")]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        said
+    };
+    let said = start(0o644);
+    for wanted in [
+        format!("chmod o= {}", file("server.key")),
+        format!("chmod o= {}", file("config.json")),
+        "holds the server's private key".to_owned(),
+        "holds AWS credentials".to_owned(),
+    ] {
+        assert!(said.contains(&wanted), "{wanted}: {said}");
+    }
+    let said = start(0o640);
+    assert!(!said.contains("chmod"), "{said}");
 }
 
 /// A reader that has seen enough, such as `head`.

@@ -13,10 +13,11 @@ use zeroize::Zeroizing;
 
 use super::Shared;
 use super::audit::Record;
-use super::clients::{Client, Identity, Peer};
+use super::clients::{Client, Identity};
 use super::keys::{KeyRing, kind, split};
 use super::messages::{Decrypt, Encrypt, Sign, decode, parse, read};
 use super::route::{Operation, Route};
+use super::visit::Visit;
 use crate::aws::AwsSigner;
 use crate::crypto;
 use crate::error::{Class, Error};
@@ -28,21 +29,32 @@ const PAUSE: u64 = 2;
 /// Answers a client.
 pub(super) async fn handle(
     shared: Arc<Shared>,
-    peer: Arc<Peer>,
+    visit: Arc<Visit>,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let began = Instant::now();
     let request_id = request_id();
+    let peer = &visit.peer;
     let clients = shared.clients.load_full();
     let token = request
         .headers()
         .get("x-vault-token")
         .and_then(|value| value.to_str().ok());
-    let identity = clients.identify(&peer, token, &shared.metrics);
+    let good = visit.recheck(&shared.tls.load_full());
+    let over = good.is_err();
+    let identity = good.and_then(|()| clients.identify(peer, token, &shared.metrics));
     let route = Route::of(&request);
     let mut size = 0;
     let known = identity.as_ref().map_err(String::as_str);
-    let outcome = answer(&shared, known, &route, request, &mut size).await;
+    let admitted = match known {
+        Ok(identity) => visit.admit(&identity.client.name, &shared.places),
+        Err(_) => Ok(()),
+    };
+    let outcome = match admitted {
+        Ok(()) => answer(&shared, known, &route, request, &mut size).await,
+        Err(_) => Err(Refusal::busy()),
+    };
+    let outcome = outcome.map_err(|refusal| if over { refusal.and_close() } else { refusal });
     let identity = identity.ok();
 
     let status = outcome
@@ -56,6 +68,10 @@ pub(super) async fn handle(
         request_id: &request_id,
         client,
         identity: identity.as_ref().map(|identity| identity.name.as_str()),
+        showed: match identity {
+            Some(_) => Vec::new(),
+            None => peer.showed(),
+        },
         remote: peer.remote.to_string(),
         operation: route.operation.name(),
         // What an unknown client typed is nobody's key.
@@ -69,7 +85,11 @@ pub(super) async fn handle(
         milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         error: outcome.as_ref().err().map(|refusal| refusal.log.as_str()),
     };
-    let outcome = match shared.audit.write(&record) {
+    let written = match client {
+        Some(_) => shared.audit.write(&record),
+        None => shared.audit.stranger(&record, peer.remote.ip()),
+    };
+    let outcome = match written {
         Ok(()) => outcome,
         // What cannot be accounted for is not done.
         Err(error) => {
@@ -93,7 +113,7 @@ pub(super) async fn handle(
 }
 
 /// Answers whoever may see metrics and health.
-pub(super) async fn observe(shared: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+pub(super) async fn observe(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let text = |status: u16, kind: &str, body: String| {
         let response = Response::builder()
             .status(status)
@@ -147,7 +167,7 @@ async fn key_service_lines(shared: &Shared) -> String {
 /// A success.
 pub(super) struct Done {
     pub(super) body: Value,
-    version: Option<usize>,
+    pub(super) version: Option<usize>,
 }
 
 /// A failure, in the words for the client and those for the audit log.
@@ -177,6 +197,15 @@ impl Refusal {
             closes: true,
             ..self
         }
+    }
+
+    /// Every connection of every client is in use.
+    fn busy() -> Self {
+        Self {
+            retry_after: Some(PAUSE),
+            ..Self::new(503, "too many connections")
+        }
+        .and_close()
     }
 
     fn denied(log: &str) -> Self {
@@ -376,7 +405,7 @@ fn health() -> Value {
     json!({"initialized": true, "sealed": false, "standby": false, "version": env!("CARGO_PKG_VERSION")})
 }
 
-fn reply(outcome: Result<Done, Refusal>, request_id: &str) -> Response<Full<Bytes>> {
+pub(super) fn reply(outcome: Result<Done, Refusal>, request_id: &str) -> Response<Full<Bytes>> {
     let (status, retry_after, closes, body) = match outcome {
         Ok(done) => (200, None, false, done.body),
         Err(refusal) => (

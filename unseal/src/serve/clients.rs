@@ -27,12 +27,19 @@ use crate::wrapper::{Digest, KeyEncryptionKey};
 /// What the audit log says of whoever is nobody's client.
 const UNKNOWN: &str = "unknown client";
 
+/// Names of a stranger's certificate in a line of the audit log, and bytes of each.
+const SHOWN_NAMES: usize = 4;
+const SHOWN_BYTES: usize = 256;
+
+/// A longer token is none of ours, and is not hashed to find that out.
+const TOKEN_BYTES: usize = 1024;
+
 /// The other end of a connection.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) remote: SocketAddr,
-    names: Vec<String>,
-    expires: Option<i64>,
+    pub(super) names: Vec<String>,
+    pub(super) expires: Option<i64>,
 }
 
 impl Peer {
@@ -44,6 +51,21 @@ impl Peer {
             names,
             expires: certificate.and_then(expiry),
         }
+    }
+
+    /// The names in the certificate, as many and as much of each as a line of the log has room for.
+    pub(super) fn showed(&self) -> Vec<&str> {
+        let cut = |name: &str| name.len().min(SHOWN_BYTES);
+        let names = self.names.iter().take(SHOWN_NAMES);
+        names
+            .map(|name| &name[..name.floor_char_boundary(cut(name))])
+            .collect()
+    }
+
+    /// When the certificate ended, if it has.
+    pub(super) fn ended(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        let end = self.expires.filter(|end| *end < now.as_second())?;
+        jiff::Timestamp::from_second(end).ok()
     }
 }
 
@@ -134,6 +156,7 @@ impl Clients {
         token: Option<&str>,
         metrics: &Metrics,
     ) -> Result<Identity<'_>, String> {
+        let token = token.filter(|token| token.len() <= TOKEN_BYTES);
         let presented = token.map(|token| crypto::hash(Digest::Sha256, token.as_bytes()));
         let mut by_certificate = peer
             .names
@@ -153,7 +176,10 @@ impl Clients {
             }
             let found = client.token(presented.as_deref());
             if !client.tokens.is_empty() && found.is_none() {
-                return Err(UNKNOWN.to_owned());
+                return Err(format!(
+                    "the certificate is of client {}, the token is not",
+                    client.name
+                ));
             }
             return Ok(Identity {
                 client,
@@ -175,6 +201,15 @@ impl Clients {
             }
         }
         identity.ok_or_else(|| UNKNOWN.to_owned())
+    }
+}
+
+impl Clients {
+    /// The client whose certificate this is, whether or not it needs a token as well.
+    pub(super) fn by_certificate(&self, peer: &Peer) -> Option<&Client> {
+        let mut names = peer.names.iter();
+        let index = names.find_map(|name| self.by_name.get(name))?;
+        self.clients.get(*index)
     }
 }
 

@@ -6,8 +6,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::files;
 
 /// Connections that can be allowed.
 const CONNECTIONS: RangeInclusive<u64> = 1..=65_536;
@@ -40,7 +42,7 @@ pub(super) struct File {
     pub(super) cache: Option<CacheFile>,
     /// The clients by name. The name is bound to what is wrapped for the client: renaming one makes its blobs unreadable.
     pub(super) clients: BTreeMap<String, ClientFile>,
-    /// Connections at one time.
+    /// Connections of clients at one time. Strangers have a few of their own.
     #[serde(default = "max_connections")]
     pub(super) max_connections: usize,
 }
@@ -52,10 +54,10 @@ pub(super) struct TlsFiles {
     pub(super) certificate: PathBuf,
     /// The server's private key, PEM.
     pub(super) key: PathBuf,
-    /// CA certificates of clients, PEM. Use a CA that issues to clients of this server only.
+    /// CA certificates of clients, PEM, or one in DER. Use a CA that issues to clients of this server only.
     #[serde(default)]
     pub(super) client_ca: Option<PathBuf>,
-    /// Revocation lists of those CAs, PEM. With them, a certificate whose CA has no current list is refused.
+    /// Revocation lists of those CAs, PEM, or one in DER. With them, a certificate whose CA has no current list is refused.
     #[serde(default)]
     pub(super) client_crl: Option<PathBuf>,
     /// How often these files are looked at for a change.
@@ -129,26 +131,26 @@ impl File {
             path: path.to_owned(),
             reason,
         };
-        let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
-        // The parser's own text would repeat what it could not read, which may be a credential.
-        let file: Self = serde_json::from_str(&text).map_err(|error| {
-            let kind = error.to_string();
-            let known = ["unknown field", "missing field", "duplicate field"]
-                .iter()
-                .any(|known| kind.starts_with(known));
-            let what = if known {
-                kind.split(" at line").next().unwrap_or_default()
-            } else {
-                "is not a valid configuration"
-            };
-            refuse(format!(
-                "{what} (line {}, column {})",
-                error.line(),
-                error.column()
-            ))
-        })?;
+        let text = std::fs::read_to_string(path);
+        let text = Zeroizing::new(text.map_err(|error| refuse(error.to_string()))?);
+        let mut parser = serde_json::Deserializer::from_str(&text);
+        let file: Result<Self, _> = serde_path_to_error::deserialize(&mut parser);
+        let file = file.map_err(|error| refuse(explain(&error)))?;
+        parser
+            .end()
+            .map_err(|error| refuse(place("something follows its end", &error)))?;
         file.check().map_err(refuse)?;
+        files::warn_if_open(path, file.holds_a_secret().then_some("AWS credentials"));
         Ok(file)
+    }
+
+    /// Whether a credential stands in the file itself.
+    fn holds_a_secret(&self) -> bool {
+        let inline = |key: &&str| {
+            let value = self.aws.get(*key).map_or("", |value| value.trim());
+            !value.is_empty() && !value.starts_with("file://") && !value.starts_with("env://")
+        };
+        ["secret_key", "session_token"].iter().any(inline)
     }
 
     /// Refuses numbers that no server can have, and clients that could not be told apart in a log.
@@ -180,6 +182,71 @@ impl File {
             }
         }
         Ok(())
+    }
+}
+
+/// Which key is wrong and how. The parser's own text would repeat what it could not read, which may be a credential.
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let said = error.inner().to_string();
+    let said = said
+        .rsplit_once(" at line ")
+        .map_or(said.as_str(), |(said, _)| said);
+    let what = match said.rsplit_once(", expected ") {
+        // The keys themselves are no secret, and the list of them is the help that is needed.
+        _ if ["unknown field", "missing field", "duplicate field"]
+            .iter()
+            .any(|known| said.starts_with(known)) =>
+        {
+            said.to_owned()
+        }
+        Some((found, expected)) if found.starts_with("invalid ") => {
+            format!("{} is wanted, this is {}", wanted(expected), given(found))
+        }
+        _ if said.starts_with("invalid socket address") => {
+            "an address with a port is wanted, such as 127.0.0.1:8300".to_owned()
+        }
+        _ if said.contains("VersionFile") => {
+            "the id or ARN of an AWS KMS key is wanted, or {\"local_key_file\": PATH}".to_owned()
+        }
+        _ => "is not valid JSON".to_owned(),
+    };
+    let path = error.path().to_string();
+    let path: String = path.chars().filter(|c| !c.is_control()).collect();
+    let what = match path.as_str() {
+        "." | "" | "?" => what,
+        path => format!("{path}: {what}"),
+    };
+    place(&what, error.inner())
+}
+
+fn place(what: &str, error: &serde_json::Error) -> String {
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// The parser's word for a kind, in the words of JSON.
+fn wanted(expected: &str) -> &str {
+    match expected {
+        "u32" | "u64" | "usize" => "a whole number",
+        "a string" | "path string" => "a text",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "socket address" => "an address with a port",
+        other if other.starts_with("struct ") => "an object",
+        _ => "another kind of value",
+    }
+}
+
+fn given(found: &str) -> &'static str {
+    let kind = found.split_once(": ").map_or("", |(_, kind)| kind);
+    match kind.split([' ', ',']).next().unwrap_or_default() {
+        "string" => "a text",
+        "integer" => "a number out of range or of the wrong kind",
+        "floating" => "a number with a fraction",
+        "boolean" => "true or false",
+        "null" | "unit" => "null",
+        "sequence" => "a list",
+        "map" => "an object",
+        _ => "something else",
     }
 }
 
@@ -259,6 +326,74 @@ mod tests {
             text.contains("clients.berlin.requests_per_minute"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_wrong_kind_is_told_by_its_key_and_not_by_its_value() {
+        type Change<'a> = &'a dyn Fn(&mut Value);
+        let cases: [(Change<'_>, &str); 9] = [
+            (
+                &|c| c["max_connections"] = json!("hunter2"),
+                "max_connections: a whole number is wanted, this is a text",
+            ),
+            (
+                &|c| c["clients"]["berlin"]["requests_per_minute"] = json!(1.5),
+                "clients.berlin.requests_per_minute: a whole number is wanted, this is a number with a fraction",
+            ),
+            (
+                &|c| c["clients"]["berlin"]["certificates"] = json!("hunter2"),
+                "clients.berlin.certificates: a list is wanted, this is a text",
+            ),
+            (
+                &|c| c["clients"]["berlin"]["tokens"] = json!([{"sha256": ["hunter2"]}]),
+                "clients.berlin.tokens[0].sha256: a text is wanted, this is a list",
+            ),
+            (
+                &|c| c["aws"] = json!({"secret_key": {"hunter2": 1}}),
+                "aws.secret_key: a text is wanted, this is an object",
+            ),
+            (
+                &|c| c["clients"]["berlin"]["keys"] = json!({"transit/unseal": [{"hunter2": 1}]}),
+                "the id or ARN of an AWS KMS key is wanted",
+            ),
+            (
+                &|c| c["listen"] = json!("hunter2"),
+                "listen: an address with a port is wanted",
+            ),
+            (
+                &|c| c["tls"]["certificates"] = json!("hunter2"),
+                "unknown field `certificates`, expected one of `certificate`",
+            ),
+            (
+                &|c| c["tls"] = json!({"key": "hunter2"}),
+                "tls: missing field `certificate`",
+            ),
+        ];
+        for (change, wanted) in cases {
+            let text = refusal(|config| change(config));
+            assert!(
+                text.contains(wanted) && text.contains("line 1"),
+                "{wanted}: {text}"
+            );
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_in_the_file_itself_are_known() {
+        for (aws, wanted) in [
+            (
+                json!({"region": "eu-central-1", "access_key": "AKIA"}),
+                false,
+            ),
+            (json!({"secret_key": "file:///run/secret"}), false),
+            (json!({"secret_key": "env://SECRET"}), false),
+            (json!({"secret_key": "x"}), true),
+            (json!({"session_token": "x"}), true),
+        ] {
+            let file = read(|config| config["aws"] = aws.clone()).expect("reads");
+            assert_eq!(file.holds_a_secret(), wanted, "{aws}");
+        }
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! Requests to a key in memory, without a connection and without a key service: for fuzzing, and for trying what is read.
 
+use std::future::pending;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use hyper::Method;
+use landfast_listen::{Room, Times, converse};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::api::{Refusal, wrap};
+use super::api::{Done, Refusal, reply, wrap};
+use super::clients::Peer;
 use super::keys::{KeyRing, split};
-use super::messages::{Sign, parse};
+use super::messages::{Sign, parse, read};
 use super::route::{Operation, Route};
 use crate::local::LocalKey;
 use crate::wrapper::{Digest, SigningScheme};
@@ -43,28 +48,56 @@ impl Desk {
     /// The HTTP status of a refusal.
     pub async fn answer(&self, path: &str, namespace: &str, body: &[u8]) -> Result<Value, u16> {
         let route = Route::parse(&Method::PUT, path, namespace);
-        let status = |refusal: Refusal| refusal.status;
+        let done = self.at(&route, body).await;
+        done.map(|done| done.body).map_err(|refusal| refusal.status)
+    }
+
+    /// Answers the requests of a connection, as of a client who may use the key.
+    pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) {
+        let room = Room::new(1, 1);
+        let Ok(place) = room.enter(()) else { return };
+        let handle = |request| async {
+            let route = Route::of(&request);
+            let mut size = 0;
+            let outcome = match read(request, &mut size).await {
+                Ok(body) => self.at(&route, &body).await,
+                Err(refusal) => Err(refusal),
+            };
+            reply(outcome, "desk")
+        };
+        converse(stream, &Times::default(), &place, pending(), handle).await;
+    }
+
+    /// What a client's certificate in DER says: names as configurations have them, and its end in seconds since 1970.
+    pub fn certificate(der: &[u8]) -> (Vec<String>, Option<i64>) {
+        let peer = Peer::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Some(der));
+        (peer.names, peer.expires)
+    }
+
+    async fn at(&self, route: &Route, body: &[u8]) -> Result<Done, Refusal> {
+        let refuse = |status| Err(Refusal::new(status, "refused"));
         match route.operation {
             Operation::Encrypt | Operation::Decrypt if route.key == KEY => {
-                let done = wrap(&self.0, &route.operation, body).await;
-                done.map(|done| done.body).map_err(status)
+                wrap(&self.0, &route.operation, body).await
             }
             Operation::Sign | Operation::Verify => {
-                let asked: Sign = parse(body).map_err(status)?;
+                let asked: Sign = parse(body)?;
                 if let Operation::Verify = route.operation {
-                    split(&asked.signature).map_err(|error| status(error.into()))?;
+                    split(&asked.signature)?;
                 }
                 let mut plans = SCHEMES.iter();
                 let plan =
                     plans.find_map(|schemes| asked.plan(schemes, route.hash.as_deref()).ok());
-                let (scheme, digest) = plan.ok_or(400_u16)?;
-                if digest.len() == scheme.digest().size() {
-                    Ok(json!({}))
-                } else {
-                    Err(500)
+                match plan {
+                    None => refuse(400),
+                    Some((scheme, digest)) if digest.len() == scheme.digest().size() => Ok(Done {
+                        body: json!({}),
+                        version: None,
+                    }),
+                    Some(_) => refuse(500),
                 }
             }
-            _ => Err(403),
+            _ => refuse(403),
         }
     }
 }

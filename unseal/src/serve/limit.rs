@@ -12,11 +12,16 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
+    /// So many a minute, and as many at once.
     pub(super) fn per_minute(requests: u32, now: Instant) -> Self {
-        let size = f64::from(requests);
+        Self::new(requests, requests, now)
+    }
+
+    pub(super) fn new(at_once: u32, per_minute: u32, now: Instant) -> Self {
+        let size = f64::from(at_once);
         Self {
             size,
-            per_second: size / 60.0,
+            per_second: f64::from(per_minute) / 60.0,
             level: Mutex::new((size, now)),
         }
     }

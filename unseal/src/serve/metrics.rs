@@ -107,7 +107,7 @@ impl Metrics {
         );
         registry.register(
             "refused_connections",
-            "Connections beyond the limit",
+            "Connections that got no place, or lost it to another",
             metrics.refused.clone(),
         );
         Self {

@@ -63,6 +63,8 @@ impl Route {
             return simple(Operation::Unknown);
         };
         let namespace = namespace.trim_matches('/');
+        // Servers name the namespace above all others so; it is no part of a path.
+        let namespace = if namespace == "root" { "" } else { namespace };
         let write = method == Method::PUT || method == Method::POST;
         let parts: Vec<&str> = path.split('/').collect();
         let key = |prefix: &[&str], name: &str| {
@@ -146,6 +148,17 @@ mod tests {
         assert_eq!(
             route(Method::POST, "/v1/transit/decrypt/unseal", "ns1/"),
             key("decrypt", "ns1/transit/unseal")
+        );
+        for root in ["root", "root/", "/root", "/root/", "/", ""] {
+            assert_eq!(
+                route(Method::PUT, "/v1/transit/decrypt/unseal", root),
+                key("decrypt", "transit/unseal"),
+                "{root}"
+            );
+        }
+        assert_eq!(
+            route(Method::PUT, "/v1/transit/decrypt/unseal", "root/ns1"),
+            key("decrypt", "root/ns1/transit/unseal")
         );
         assert_eq!(
             route(Method::PUT, "/v1/ns1/a/b/encrypt/k", ""),

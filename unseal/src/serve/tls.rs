@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
@@ -16,8 +17,11 @@ use super::metrics::Metrics;
 use crate::error::Error;
 
 /// A TLS configuration and the files that it came from.
+#[derive(Debug)]
 pub(super) struct Tls {
     pub(super) server: Arc<ServerConfig>,
+    /// Who verifies client certificates, if any are taken.
+    pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
     files: TlsFiles,
     mandatory: bool,
     seen: Vec<Option<SystemTime>>,
@@ -33,12 +37,13 @@ impl Tls {
         let chain = certificates(&files.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&files.key)
             .map_err(|error| unread(&files.key, "private key", error))?;
+        crate::files::warn_if_open(&files.key, Some("the server's private key"));
         let expires = chain.first().and_then(|leaf| expiry(leaf));
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::Config(error.to_string()))?;
-        let builder = match &files.client_ca {
-            Some(path) => builder.with_client_cert_verifier(verifier(
+        let verifier = match &files.client_ca {
+            Some(path) => Some(verifier(
                 path,
                 files.client_crl.as_deref(),
                 mandatory,
@@ -49,6 +54,10 @@ impl Tls {
                     "tls.client_crl has no effect without tls.client_ca".to_owned(),
                 ));
             }
+            None => None,
+        };
+        let builder = match &verifier {
+            Some(verifier) => builder.with_client_cert_verifier(verifier.clone()),
             None => builder.with_no_client_auth(),
         };
         let mut server = builder.with_single_cert(chain, key).map_err(|error| {
@@ -63,6 +72,7 @@ impl Tls {
         server.send_tls13_tickets = 0;
         Ok(Self {
             server: Arc::new(server),
+            verifier,
             files: files.clone(),
             mandatory,
             seen,
@@ -96,7 +106,7 @@ fn verifier(
     crl: Option<&Path>,
     mandatory: bool,
     provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, Error> {
+) -> Result<Arc<dyn ClientCertVerifier>, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(ca)? {
         roots
@@ -108,12 +118,7 @@ fn verifier(
         builder = builder.allow_unauthenticated();
     }
     if let Some(path) = crl {
-        let lists = CertificateRevocationListDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| unread(path, "revocation list", error))?;
-        if lists.is_empty() {
-            return Err(refuse(path, "holds no revocation list in PEM"));
-        }
+        let lists = objects::<CertificateRevocationListDer<'_>>(path, "revocation list")?;
         builder = builder.with_crls(lists).enforce_revocation_expiration();
     }
     builder
@@ -122,13 +127,25 @@ fn verifier(
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let chain = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unread(path, "certificate", error))?;
-    if chain.is_empty() {
-        return Err(refuse(path, "holds no certificate in PEM"));
+    objects(path, "certificate")
+}
+
+/// What a file holds: any number in PEM, or one in DER, which begins with the tag of a sequence (X.690).
+fn objects<T>(path: &Path, what: &str) -> Result<Vec<T>, Error>
+where
+    T: PemObject + From<Vec<u8>>,
+{
+    let bytes = std::fs::read(path).map_err(|error| refuse(path, &error.to_string()))?;
+    if bytes.first() == Some(&0x30) {
+        return Ok(vec![T::from(bytes)]);
     }
-    Ok(chain)
+    let none = || refuse(path, &format!("holds no {what} in PEM or DER"));
+    let found = T::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|_| none())?;
+    if found.is_empty() {
+        return Err(none());
+    }
+    Ok(found)
 }
 
 fn seen(files: &TlsFiles) -> Vec<Option<SystemTime>> {

@@ -28,7 +28,10 @@ async fn mistakes_in_the_configuration_are_named() {
     };
     type Change<'a> = &'a dyn Fn(&mut Value);
     let cases: [(Change<'_>, &str); 10] = [
-        (&|c| c["lisen"] = json!("x"), "unknown field `lisen`"),
+        (
+            &|c| c["lisen"] = json!("x"),
+            "unknown field `lisen`, expected one of `listen`",
+        ),
         (
             &|c| c["clients"]["berlin"]["keys"]["transit/unseal"] = json!(["alias/bao-unseal"]),
             "alias/bao-unseal is an alias",
@@ -108,14 +111,14 @@ async fn a_tls_file_that_cannot_be_read_is_told_from_one_that_is_no_pem() {
     );
     std::fs::write(&other, "no PEM").expect("writes");
     for (field, what) in [
-        ("certificate", "certificate"),
-        ("key", "private key"),
-        ("client_ca", "certificate"),
-        ("client_crl", "revocation list"),
+        ("certificate", "certificate in PEM or DER"),
+        ("key", "private key in PEM"),
+        ("client_ca", "certificate in PEM or DER"),
+        ("client_crl", "revocation list in PEM or DER"),
     ] {
         for (file, part) in [
             (&missing, "No such file".to_owned()),
-            (&other, format!("holds no {what} in PEM")),
+            (&other, format!("holds no {what}")),
         ] {
             let mut config = base.clone();
             config["tls"][field] = json!(file);

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use landfast_unseal::aws::Limits;
-use landfast_unseal::serve::{Options, Server};
+use landfast_unseal::serve::{Control, Options, Server};
 use landfast_unseal::{Environment, Error};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, date_time_ymd,
+};
 use reqwest::{Client, Identity, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -27,12 +30,19 @@ pub fn sha256(token: &str) -> String {
         .collect()
 }
 
+/// The time in so long, since the beginning of 1970.
+pub fn since_1970(life: Duration) -> Duration {
+    let now = std::time::UNIX_EPOCH.elapsed();
+    now.expect("after 1970") + life
+}
+
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
         Self(CertifiedIssuer::self_signed(params, key).expect("a CA"))
     }
@@ -41,10 +51,38 @@ impl Authority {
         self.0.pem()
     }
 
+    /// A list of revoked serial numbers in DER, good for so long.
+    pub fn revoke(&self, serials: &[u64], life: Duration) -> Vec<u8> {
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: (*serial).into(),
+            revocation_time: date_time_ymd(2026, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, 1),
+            next_update: date_time_ymd(1970, 1, 1) + since_1970(life),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.0).expect("a list").der().to_vec()
+    }
+
     /// A certificate and its key in PEM.
     pub fn issue(&self, names: &[SanType]) -> (String, String) {
+        self.issue_with(names, |_| {})
+    }
+
+    pub fn issue_with(
+        &self,
+        names: &[SanType],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (String, String) {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.subject_alt_names = names.to_vec();
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         (certificate.pem(), key.serialize_pem())
@@ -67,6 +105,7 @@ pub struct World {
     pub address: SocketAddr,
     pub metrics: SocketAddr,
     pub stop: watch::Sender<bool>,
+    pub control: Control,
     pub server: JoinHandle<()>,
 }
 
@@ -116,6 +155,7 @@ impl World {
             server.metrics_address().expect("bound"),
         );
         let (stop, stopped) = watch::channel(false);
+        let control = server.control();
         let server = tokio::spawn(server.serve(stopped));
         Self {
             fake,
@@ -124,8 +164,19 @@ impl World {
             address,
             metrics,
             stop,
+            control,
             server,
         }
+    }
+
+    /// Changes the configuration and has it read.
+    pub async fn reconfigure(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.directory.path().join("config.json");
+        let text = std::fs::read_to_string(&path).expect("reads");
+        let mut config = serde_json::from_str(&text).expect("JSON");
+        change(&mut config);
+        std::fs::write(&path, config.to_string()).expect("writes");
+        self.control.reload().await;
     }
 
     pub fn client(&self, identity: Option<(String, String)>) -> Client {

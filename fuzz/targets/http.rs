@@ -1,0 +1,63 @@
+//! A connection to the unseal server, as the bytes that arrive on it after the handshake.
+#![no_main]
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::LazyLock;
+
+use landfast_unseal::local::LocalKey;
+use landfast_unseal::serve::Desk;
+use libfuzzer_sys::fuzz_target;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::{Builder, Runtime};
+
+/// The key that made the ciphertexts of the seeds.
+const KEY: &str = "landfast-local-key-v1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
+
+static DESK: LazyLock<Desk> = LazyLock::new(|| {
+    let path = std::env::temp_dir().join(format!("landfast-fuzz-{}.key", std::process::id()));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    file.expect("a temporary file").write_all(KEY.as_bytes()).expect("a file of ours");
+    let key = LocalKey::load(&path).expect("the key of the seeds");
+    std::fs::remove_file(path).expect("a file of ours");
+    Desk::new(key)
+});
+
+thread_local! {
+    static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime can be started");
+}
+
+/// Everything that is answered to these bytes.
+fn answers(data: &[u8]) -> Vec<u8> {
+    RUNTIME.with(|runtime| {
+        runtime.block_on(async {
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            let (mut answers, mut requests) = tokio::io::split(client);
+            let asking = async {
+                // The server may have ended it before all is sent.
+                let _ = requests.write_all(data).await;
+                let _ = requests.shutdown().await;
+            };
+            let reading = async {
+                let mut all = Vec::new();
+                let _ = answers.read_to_end(&mut all).await;
+                all
+            };
+            tokio::join!(DESK.converse(server), asking, reading).2
+        })
+    })
+}
+
+fuzz_target!(|data: &[u8]| {
+    let answers = answers(data);
+    assert!(answers.is_empty() || answers.starts_with(b"HTTP/1."), "an answer of HTTP, or none");
+    // A request has a head of 18 bytes at least, an answer one of 200 at most and a short body.
+    let room = 64 * 1024 + data.len() * 64;
+    assert!(answers.len() <= room, "{} bytes for {}", answers.len(), data.len());
+    let status = |code: u16| {
+        let line = format!("HTTP/1.1 {code} ").into_bytes();
+        answers.starts_with(&line)
+    };
+    assert!(!status(500) && !status(502), "nothing that arrives is a fault of ours");
+});
