@@ -49,7 +49,7 @@ pub(crate) fn open(settings: &RolesAnywhere) -> Result<Arc<dyn CredentialSource>
         None => {
             let kind = EndpointKind {
                 fips: settings.use_fips,
-                dual_stack: false,
+                dual_stack: settings.dual_stack,
             };
             Endpoint::of(&request.trust_anchor, region, kind)
                 .map_err(|error| Error::Config(format!("use_fips: {error}")))?

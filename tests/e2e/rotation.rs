@@ -1,6 +1,7 @@
 //! A node's whole story, and the operator's side of it: the trust anchor and
 //! the CRLs that AWS holds are brought in step with the engine. The lab stands
-//! in for Roles Anywhere, moto for the Security Token Service.
+//! in for Roles Anywhere, moto for the Security Token Service and nothing else:
+//! its KMS (5.2.5) hashes a digest once more before it signs.
 
 use std::fs;
 use std::net::TcpStream;

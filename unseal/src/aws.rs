@@ -20,11 +20,13 @@ use crate::wrapper::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 
 mod answer;
 mod credentials;
+mod endpoint;
 mod failure;
 mod region;
 mod session;
 mod signer;
 mod sts;
+mod transport;
 
 pub use session::{Limits, Session};
 pub use signer::AwsSigner;

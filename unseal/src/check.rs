@@ -93,11 +93,19 @@ pub async fn awskms(
     let (key, strict) = (config.key.take(), config.strict_key);
     let open = Session::open(config, limits);
     let Some(session) = report
-        .run("region", open, |session| session.region().to_owned())
+        .run("region", open, |session| {
+            format!("{}, from {}", session.region(), session.region_source())
+        })
         .await
     else {
         return report;
     };
+    if session.region_is_a_guess() {
+        report.warnings.push(format!(
+            "no Region is configured, and {} is only the old seal's default: set region in the stanza",
+            session.region()
+        ));
+    }
     let session = Arc::new(session);
 
     let origin = async {

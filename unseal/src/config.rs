@@ -9,12 +9,16 @@ use crate::error::Error;
 use crate::secret::Secret;
 
 mod credentials;
+mod guess;
 mod key;
+mod network;
 mod roles_anywhere;
 
 pub(crate) use credentials::can_sign;
 pub use credentials::{AssumeRole, CredentialPlan, SecretText, Source, StaticKeys};
+pub(crate) use guess::near;
 pub use key::KeyReference;
+pub use network::Network;
 pub use roles_anywhere::{OpenRolesAnywhere, RolesAnywhere};
 
 /// Region used when nothing names one.
@@ -49,6 +53,21 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether a variable says true, as the AWS SDKs read it.
+    fn is_true(&self, name: &str) -> bool {
+        self.var(name)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// The endpoint of a service, or of all, unless none is to be taken from the environment.
+    fn endpoint(&self, of_service: &str) -> Option<&str> {
+        if self.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+            return None;
+        }
+        self.var(of_service)
+            .or_else(|| self.var("AWS_ENDPOINT_URL"))
+    }
+
     /// The first of several variables that is set, with its name.
     fn first<'a>(&self, names: &[&'a str]) -> Option<(&'a str, &str)> {
         names.iter().find_map(|name| Some((*name, self.var(name)?)))
@@ -69,19 +88,15 @@ impl FromIterator<(String, String)> for Environment {
 /// Where the Region comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegionChoice {
-    /// Settled by the stanza, the environment or the key's ARN.
+    /// Settled by the stanza, the key's ARN or the environment.
     Known {
         /// Region name, for instance `eu-central-1`.
         name: String,
         /// Who said so, for messages.
         source: &'static str,
     },
-    /// To be looked up: in the shared configuration files, then the key's ARN, then instance metadata, then
-    /// [`DEFAULT_REGION`].
-    Discover {
-        /// The Region in the key's ARN.
-        from_key: Option<String>,
-    },
+    /// To be looked up: in the shared configuration files, then in instance metadata; [`DEFAULT_REGION`] if neither names one.
+    Discover,
 }
 
 /// Another Region that holds a replica of the key.
@@ -106,6 +121,8 @@ pub struct AwsConfig {
     pub sts_endpoint: Option<String>,
     /// Use the FIPS 140 endpoints.
     pub use_fips: bool,
+    /// The way to AWS.
+    pub network: Network,
     /// Where credentials come from.
     pub credentials: CredentialPlan,
     /// Whether instance metadata may be asked, for credentials and for the Region.
@@ -220,6 +237,7 @@ impl AwsConfig {
         ) {
             reader.refuse_references(options.author)?;
         }
+        let network = Network::of(environment);
         let isolated = matches!(options.author, Author::Isolated | Author::Tenant)
             || reader.flag("disallow_env_vars", false)?;
         let nothing = Environment::empty();
@@ -228,6 +246,7 @@ impl AwsConfig {
         let key_not_required = reader.flag("key_not_required", false)?;
         let key = reader.key(environment, options.key_id, key_not_required)?;
         let region = reader.region(environment, key.as_ref(), isolated)?;
+        let use_fips = reader.flag("use_fips", environment.is_true("AWS_USE_FIPS_ENDPOINT"))?;
         let (endpoint, sts_endpoint) = reader.endpoints(environment)?;
         let fallbacks = reader.fallbacks(key.as_ref())?;
         if options.author == Author::TenantWithServerIdentity
@@ -239,11 +258,16 @@ impl AwsConfig {
             ));
         }
         let imds = !isolated && reader.flag("imds", true)?;
-        let use_fips = reader.flag(
-            "use_fips",
-            environment.var("AWS_USE_FIPS_ENDPOINT") == Some("true"),
-        )?;
-        let session = RolesAnywhere::read(&mut reader, environment, use_fips)?;
+        if use_fips
+            && (endpoint.is_some() || fallbacks.iter().any(|other| other.endpoint.is_some()))
+        {
+            return Err(Error::Config(
+                "use_fips (or AWS_USE_FIPS_ENDPOINT) chooses an endpoint, and another one is named by endpoint, fallback_regions or a \
+                 variable: leave one of them out; the URL of an endpoint of your own may be that of a FIPS endpoint"
+                    .to_owned(),
+            ));
+        }
+        let session = RolesAnywhere::read(&mut reader, environment, use_fips, &network)?;
         let session = session.map(|session| match options.roles_anywhere {
             Some(open) => open(&session),
             None => Err(Error::Config(
@@ -265,6 +289,7 @@ impl AwsConfig {
             warnings: reader.warnings,
             key,
             region,
+            network,
             endpoint,
             sts_endpoint,
             credentials,
@@ -308,11 +333,10 @@ impl<'a> Reader<'a> {
             if known.any(|known| known == key) || is_of_the_server(key) {
                 continue;
             }
-            let known = KNOWN.iter().chain(&roles_anywhere::KEYS);
-            let near = known.map(|known| (distance(key, known), known)).min();
-            let hint = match near {
-                Some((1..=2, known)) => format!("; did you mean {known:?}?"),
-                _ => String::new(),
+            let all: Vec<&str> = KNOWN.iter().chain(&roles_anywhere::KEYS).copied().collect();
+            let hint = match near(key, &all) {
+                Some(known) => format!("; did you mean {known:?}?"),
+                None => String::new(),
             };
             self.warnings.push(format!(
                 "{}'s key {key:?} is not known and has no effect{hint}",
@@ -389,6 +413,7 @@ impl<'a> Reader<'a> {
         let from_key = key.and_then(KeyReference::region);
         let named = [
             (self.value("region"), self.author.words()),
+            (from_key, "the key's ARN"),
             (environment.var("AWS_REGION"), "AWS_REGION"),
             (environment.var("AWS_DEFAULT_REGION"), "AWS_DEFAULT_REGION"),
         ];
@@ -396,21 +421,14 @@ impl<'a> Reader<'a> {
             .into_iter()
             .filter_map(|(name, source)| Some((name?, source)));
         let Some((name, source)) = named.next() else {
-            let from_key = from_key.map(str::to_owned);
-            return Ok(match (isolated, from_key) {
-                (false, from_key) => RegionChoice::Discover { from_key },
-                (true, Some(name)) => RegionChoice::Known {
-                    name,
-                    source: "the key's ARN",
-                },
-                (true, None) => {
-                    self.warnings
-                        .push(format!("no Region is configured: {DEFAULT_REGION} is used"));
-                    RegionChoice::Known {
-                        name: DEFAULT_REGION.to_owned(),
-                        source: "the default",
-                    }
-                }
+            if !isolated {
+                return Ok(RegionChoice::Discover);
+            }
+            self.warnings
+                .push(format!("no Region is configured: {DEFAULT_REGION} is used"));
+            return Ok(RegionChoice::Known {
+                name: DEFAULT_REGION.to_owned(),
+                source: "the default",
             });
         };
         check_region(name)?;
@@ -438,15 +456,12 @@ impl<'a> Reader<'a> {
             self.warnings
                 .push("the environment variable AWS_KMS_ENDPOINT overrides endpoint".to_owned());
         }
-        let any = environment.var("AWS_ENDPOINT_URL");
         let kms = from_environment
             .or_else(|| self.value("endpoint"))
-            .or_else(|| environment.var("AWS_ENDPOINT_URL_KMS"))
-            .or(any);
+            .or_else(|| environment.endpoint("AWS_ENDPOINT_URL_KMS"));
         let sts = self
             .value("sts_endpoint")
-            .or_else(|| environment.var("AWS_ENDPOINT_URL_STS"))
-            .or(any);
+            .or_else(|| environment.endpoint("AWS_ENDPOINT_URL_STS"));
         let kms = kms
             .map(|url| check_endpoint("endpoint", url, &mut self.warnings))
             .transpose()?;
@@ -544,14 +559,7 @@ fn check_endpoint(key: &str, url: &str, warnings: &mut Vec<String>) -> Result<St
     match uri.scheme_str() {
         Some("https") => {}
         Some("http") => {
-            let host = authority
-                .host()
-                .trim_start_matches('[')
-                .trim_end_matches(']');
-            let loopback = host == "localhost"
-                || host
-                    .parse()
-                    .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+            let loopback = network::is_loopback(authority.host());
             if !loopback {
                 warnings.push(format!(
                     "{key} does not use TLS: what it protects crosses the network readable"
@@ -561,21 +569,6 @@ fn check_endpoint(key: &str, url: &str, warnings: &mut Vec<String>) -> Result<St
         _ => return refuse("its scheme is neither https nor http"),
     }
     Ok(url.to_owned())
-}
-
-/// Edits between two words (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, right) in b.bytes().enumerate() {
-            let substitute = diagonal + usize::from(left != right);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

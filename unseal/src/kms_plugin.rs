@@ -16,6 +16,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 use landfast_sdk::kms::{self, ConfiguredWrapper, KmsOptions, SensitiveFields, WrapperOptions};
 use zeroize::{Zeroize, Zeroizing};
@@ -27,7 +29,9 @@ use crate::error::Error;
 use crate::local::LocalKey;
 use crate::process;
 use crate::wrapper::Wrapper;
+use complaints::Complaints;
 
+mod complaints;
 mod external;
 
 /// Variable by which the operator of a server lets External Keys configurations use the server's own AWS identity. It belongs in
@@ -106,7 +110,7 @@ impl kms::Plugin for KmsPlugin {
         let seal = self.seal(&options, &stanza).await.map_err(refuse)?;
         let metadata: HashMap<String, String> = seal.metadata().into_iter().collect();
         Ok(ConfiguredWrapper {
-            wrapper: Arc::new(Seal(seal)),
+            wrapper: Arc::new(Seal::new(seal)),
             metadata,
         })
     }
@@ -136,16 +140,28 @@ impl Drop for Stanza {
     }
 }
 
-struct Seal(Box<dyn Wrapper>);
+struct Seal {
+    wrapper: Box<dyn Wrapper>,
+    complaints: Complaints,
+}
+
+impl Seal {
+    fn new(wrapper: Box<dyn Wrapper>) -> Self {
+        Self {
+            wrapper,
+            complaints: Complaints::default(),
+        }
+    }
+}
 
 #[async_trait]
 impl kms::Wrapper for Seal {
     fn kind(&self) -> &str {
-        self.0.kind()
+        self.wrapper.kind()
     }
 
     async fn key_id(&self) -> Result<String, kms::Error> {
-        Ok(self.0.key_id())
+        Ok(self.wrapper.key_id())
     }
 
     async fn encrypt(
@@ -153,11 +169,8 @@ impl kms::Wrapper for Seal {
         plaintext: &[u8],
         options: &WrapperOptions,
     ) -> Result<kms::BlobInfo, kms::Error> {
-        let blob = self
-            .0
-            .encrypt(plaintext, &options.aad)
-            .await
-            .map_err(refuse)?;
+        let blob = self.wrapper.encrypt(plaintext, &options.aad).await;
+        let blob = self.complaints.hear(blob, Instant::now()).map_err(refuse)?;
         let key_info = blob.key_info.map(|info| kms::KeyInfo {
             mechanism: info.mechanism,
             key_id: info.key_id,
@@ -185,8 +198,12 @@ impl kms::Wrapper for Seal {
             iv: blob.iv.clone(),
             key_info,
         };
-        let opened = self.0.decrypt(&blob, &options.aad).await.map_err(refuse)?;
-        let current = self.0.key_id();
+        let opened = self.wrapper.decrypt(&blob, &options.aad).await;
+        let opened = self
+            .complaints
+            .hear(opened, Instant::now())
+            .map_err(refuse)?;
+        let current = self.wrapper.key_id();
         if let Some(former) = blob
             .key_id()
             .filter(|key| *key != current && current.starts_with("arn:"))

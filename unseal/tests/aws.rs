@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::{digest, signature};
+use base64::Engine;
 use landfast_unseal::aws::{AwsKms, AwsSigner, Limits, Session, seal};
 use landfast_unseal::{
     AwsConfig, BlobInfo, Class, Context, Digest, Envelope, Environment, Error, KeyEncryptionKey,
@@ -15,6 +16,8 @@ use landfast_unseal::{
 mod credentials;
 #[path = "support/fake_aws.rs"]
 mod fake_aws;
+#[path = "aws/network.rs"]
+mod network;
 
 use fake_aws::{ACCESS_KEY, FakeAws, Fault, MULTI_REGION_KEY, OTHER_KEY, REGION, UNSEAL_KEY, arn};
 
@@ -118,6 +121,125 @@ async fn an_unseal_costs_one_look_up_and_one_call_each() {
     };
     assert_eq!(names(&calls[0]), ["KeyId", "Plaintext"]);
     assert_eq!(names(&calls[1]), ["CiphertextBlob"]);
+}
+
+/// What other stand-ins let pass would let our mistakes pass.
+#[tokio::test]
+async fn the_stand_in_refuses_what_aws_refuses() {
+    let fake = FakeAws::start().await;
+    let client = reqwest::Client::builder().no_proxy().build();
+    let client = client.expect("a client");
+    let call = async |operation: &str, body: serde_json::Value| {
+        let answer = client
+            .post(fake.url())
+            .header("x-amz-target", format!("TrentService.{operation}"))
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/{REGION}/kms/aws4_request, Signature=0"),
+            )
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("an answer");
+        answer.json::<serde_json::Value>().await.expect("JSON")
+    };
+    let text = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let sealed = call(
+        "Encrypt",
+        serde_json::json!({"KeyId": UNSEAL_KEY, "Plaintext": text(b"root key"), "EncryptionContext": {"a": "b"}}),
+    )
+    .await;
+    let blob = sealed["CiphertextBlob"].clone();
+    let good = serde_json::json!({"CiphertextBlob": blob, "KeyId": UNSEAL_KEY, "EncryptionContext": {"a": "b"}});
+    assert_eq!(
+        call("Decrypt", good.clone()).await["Plaintext"],
+        text(b"root key")
+    );
+    let with = |field: &str, value: serde_json::Value| {
+        let mut body = good.clone();
+        body[field] = value;
+        body
+    };
+    let to_sign = |length: usize, kind: &str, algorithm: &str| serde_json::json!({"KeyId": "alias/ca-p256", "Message": text(&vec![1; length]), "MessageType": kind, "SigningAlgorithm": algorithm});
+    let long = serde_json::json!({"KeyId": UNSEAL_KEY, "Plaintext": text(&[0; 4097])});
+    let elsewhere = arn("eu-west-1", UNSEAL_KEY);
+    for (operation, body, code) in [
+        (
+            "Decrypt",
+            with("KeyId", OTHER_KEY.into()),
+            "IncorrectKeyException",
+        ),
+        (
+            "Decrypt",
+            with("KeyId", elsewhere.into()),
+            "NotFoundException",
+        ),
+        (
+            "Decrypt",
+            with("EncryptionContext", serde_json::json!({})),
+            "InvalidCiphertextException",
+        ),
+        (
+            "Decrypt",
+            with("CiphertextBlob", text(&[0; 96]).into()),
+            "InvalidCiphertextException",
+        ),
+        ("Encrypt", long, "ValidationException"),
+        (
+            "Encrypt",
+            serde_json::json!({"KeyId": "alias/ca-p256", "Plaintext": "AA=="}),
+            "InvalidKeyUsageException",
+        ),
+        (
+            "Sign",
+            to_sign(31, "DIGEST", "ECDSA_SHA_256"),
+            "ValidationException",
+        ),
+        (
+            "Sign",
+            to_sign(48, "DIGEST", "ECDSA_SHA_384"),
+            "InvalidKeyUsageException",
+        ),
+        (
+            "GetPublicKey",
+            serde_json::json!({"KeyId": UNSEAL_KEY}),
+            "UnsupportedOperationException",
+        ),
+        (
+            "DescribeKey",
+            serde_json::json!({"KeyId": "alias/none"}),
+            "NotFoundException",
+        ),
+    ] {
+        assert_eq!(
+            call(operation, body.clone()).await["__type"],
+            code,
+            "{operation} {body}"
+        );
+    }
+    // A digest is signed as it is, and not hashed once more.
+    let hash = digest::digest(&digest::SHA256, b"message");
+    let signed = call("Sign", serde_json::json!({
+        "KeyId": "alias/ca-p256", "Message": text(hash.as_ref()), "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256",
+    }))
+    .await;
+    let known = call(
+        "GetPublicKey",
+        serde_json::json!({"KeyId": "alias/ca-p256"}),
+    )
+    .await;
+    let bytes = |value: &serde_json::Value| {
+        let text = value.as_str().expect("a text");
+        base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .expect("base64")
+    };
+    let key = bytes(&known["PublicKey"]);
+    // The point is the end of a SubjectPublicKeyInfo (RFC 5480 section 2.2).
+    let point = &key[key.len() - 65..];
+    signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, point)
+        .verify(b"message", &bytes(&signed["Signature"]))
+        .expect("a signature of the message");
 }
 
 #[tokio::test]

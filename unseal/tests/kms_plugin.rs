@@ -305,8 +305,12 @@ async fn external_configurations_bring_their_own_credentials() {
         );
         options
     };
+    let refused = text(plugin(&ambient).open(bare(&[])).await);
     assert!(
-        text(plugin(&ambient).open(bare(&[])).await).contains("credentials must be configured")
+        refused.contains("credentials must be configured")
+            && refused.contains("use_server_identity")
+            && !refused.contains("web_identity"),
+        "names what exists here: {refused}"
     );
     let own = [("use_server_identity", json!(true))];
     assert!(text(plugin(&ambient).open(bare(&own)).await).contains(SHARE_IDENTITY));
@@ -333,7 +337,9 @@ async fn external_configurations_bring_their_own_credentials() {
 async fn mistakes_in_external_configurations_are_named() {
     let fake = FakeAws::start().await;
     for (name, value, part) in [
-        ("acces_key", json!("x"), "unknown key"),
+        ("acces_key", json!("x"), "did you mean \"access_key\"?"),
+        ("aws_region", json!("x"), "did you mean \"region\"?"),
+        ("zzz", json!("x"), "unknown key \"zzz\"; known are"),
         ("region", json!(5), "region must be a text"),
         ("region", json!("Nowhere!"), "not the name of a Region"),
         ("secret_key", json!("file:///etc/passwd"), "secret_key"),

@@ -119,7 +119,13 @@ fn the_first_source_that_is_set_up_decides() {
         call.expect("a call").0
     };
     assert_eq!(
-        who(&all, &["access_key=AKIASTANZA0000000000", "secret_key=s"]),
+        who(
+            &all,
+            &[
+                "access_key=AKIASTANZA0000000000",
+                "secret_key=env://AWS_SECRET_ACCESS_KEY"
+            ]
+        ),
         "AKIASTANZA0000000000"
     );
     assert_eq!(who(&all, &[]), "AKIAENVIRONMENT00000");
@@ -202,11 +208,11 @@ fn the_region_comes_from_the_first_that_names_one() {
     let arn =
         "kms_key_id=arn:aws:kms:eu-north-1:123456789012:key/56a8845f-5459-443d-a710-41dc72237c19";
     assert_eq!(region(&both, &["region=eu-south-1"]), "eu-south-1");
+    assert_eq!(region(&both, &[arn]), "eu-north-1", "the key's ARN");
     assert_eq!(region(&both, &[]), "eu-west-2");
     assert_eq!(region(&both[1..], &[]), "eu-west-3");
-    assert_eq!(region(&[], &[arn]), "eu-west-1", "the shared configuration");
+    assert_eq!(region(&[], &[]), "eu-west-1", "the shared configuration");
     std::fs::remove_file(machine.home.path().join(".aws/config")).expect("removes");
-    assert_eq!(region(&[], &[arn]), "eu-north-1");
     assert_eq!(region(&[], &[]), REGION, "instance metadata");
 }
 

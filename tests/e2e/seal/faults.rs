@@ -107,6 +107,42 @@ fn an_outage_while_running_stops_snapshots_and_nothing_else() {
 }
 
 #[test]
+fn a_key_that_is_disabled_while_the_server_runs_is_told_once_with_what_to_do() {
+    let fake = fake();
+    let mut host = Host::new();
+    host.start(Release::Current, &(host.plugin("") + &seal(&fake, "")));
+    host.init();
+    fake.set_state(UNSEAL_KEY, "Disabled");
+    let told = |host: &Host| {
+        let log = host.log();
+        let lines = log.lines().filter(|line| line.contains("[WARN]"));
+        let lines = lines.filter(|line| line.contains("the seal cannot use its key"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        // What the server itself says names no cause.
+        let _ = host
+            .client()
+            .try_call("GET", "sys/storage/raft/snapshot", None);
+    }
+    let lines = until("the plugin's own line", Duration::from_secs(30), || {
+        let lines = told(&host);
+        (!lines.is_empty()).then_some(lines)
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in ["DisabledException", "enable the key in AWS KMS", UNSEAL_KEY] {
+        assert!(lines[0].contains(part), "{part}: {lines:?}");
+    }
+    fake.set_state(UNSEAL_KEY, "Enabled");
+    assert_eq!(host.client().read("sys/storage/raft/snapshot").status, 200);
+    until("that it is over", Duration::from_secs(30), || {
+        host.log()
+            .contains("the key service serves the seal again")
+            .then_some(())
+    });
+}
+
+#[test]
 fn mistakes_in_the_stanza_end_the_start_with_their_reason() {
     let fake = fake();
     let host = Host::new();
@@ -118,6 +154,8 @@ fn mistakes_in_the_stanza_end_the_start_with_their_reason() {
             "is not the name of a Region",
         ),
         ("role_arn = \"admin\"", "role_arn must be the ARN of a role"),
+        // The stanza names an endpoint.
+        ("use_fips = \"true\"", "leave one of them out"),
     ] {
         let said = host.start_in_vain(Release::Current, &config(line));
         assert!(said.contains(reason), "{line}: {said}");

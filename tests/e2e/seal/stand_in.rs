@@ -1,4 +1,7 @@
 //! The seal, External Keys and CA keys against a stand-in for AWS KMS that others wrote. Ours, which the other tests use, could share our mistakes.
+//!
+//! Theirs has its own: ministack 1.5.33 ignores `KeyId` at Decrypt, so nothing here shows that a blob opens with its own key only. Ours
+//! refuses another key, as AWS does.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use super::failure;
 use super::sts::Sts;
+use super::transport::Transport;
 use crate::config::{AssumeRole, CredentialPlan, SecretText, Source, StaticKeys, can_sign};
 use crate::error::{Class, Error, ServiceError};
 
@@ -44,6 +45,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 pub(super) struct CredentialCache {
     plan: CredentialPlan,
     sts: Sts,
+    transport: Transport,
     held: Mutex<Option<Held>>,
     principal: OnceLock<String>,
 }
@@ -56,10 +58,11 @@ struct Held {
 }
 
 impl CredentialCache {
-    pub(super) fn new(plan: CredentialPlan, sts: Sts) -> Self {
+    pub(super) fn new(plan: CredentialPlan, sts: Sts, transport: Transport) -> Self {
         Self {
             plan,
             sts,
+            transport,
             held: Mutex::new(None),
             principal: OnceLock::new(),
         }
@@ -183,8 +186,7 @@ impl CredentialCache {
                 profile,
                 required,
             } => {
-                let found =
-                    load_profile(file.as_deref(), profile.as_deref(), self.sts.region()).await;
+                let found = self.load_profile(file.as_deref(), profile.as_deref()).await;
                 let found = provided(source, found)?;
                 if found.is_none() && *required {
                     return Err(Error::from(no_credentials(
@@ -208,15 +210,14 @@ impl CredentialCache {
                 Ok(Some((credentials, None)))
             }
             Source::Container => {
-                let found = EcsCredentialsProvider::builder()
-                    .configure(&ProviderConfig::default())
-                    .build();
+                let config = direct(&self.transport);
+                let found = EcsCredentialsProvider::builder().configure(&config).build();
                 let found = provided(source, found.provide_credentials().await)?;
                 Ok(found.map(|credentials| (credentials, Some(PROFILE_LIFE))))
             }
             Source::InstanceMetadata => {
                 let found = ImdsCredentialsProvider::builder()
-                    .imds_client(metadata_client())
+                    .imds_client(metadata_client(&self.transport))
                     .build();
                 let found = provided(source, found.provide_credentials().await)?;
                 Ok(found.map(|credentials| (credentials, Some(PROFILE_LIFE))))
@@ -234,6 +235,21 @@ impl CredentialCache {
                 Ok(Some((credentials, None)))
             }
         }
+    }
+
+    async fn load_profile(&self, file: Option<&Path>, profile: Option<&str>) -> provider::Result {
+        let region = aws_sdk_kms::config::Region::new(self.sts.region().to_owned());
+        let config = ProviderConfig::default()
+            .with_http_client(self.transport.routed.clone())
+            .with_region(Some(region));
+        // Built anew each time: a provider parses its files once and for all.
+        let mut builder = ProfileFileCredentialsProvider::builder()
+            .configure(&config)
+            .profile_files(profile_files(file));
+        if let Some(profile) = profile {
+            builder = builder.profile_name(profile);
+        }
+        builder.build().provide_credentials().await
     }
 
     async fn take_on_role(
@@ -296,13 +312,18 @@ impl ProvideCredentials for Provider {
 }
 
 /// A client of the instance metadata service that does not retry: the budget is too short for that.
-pub(super) fn metadata_client() -> imds::Client {
+pub(super) fn metadata_client(transport: &Transport) -> imds::Client {
     imds::Client::builder()
         .max_attempts(1)
         .connect_timeout(METADATA_BUDGET)
         .read_timeout(METADATA_BUDGET)
-        .configure(&ProviderConfig::default())
+        .configure(&direct(transport))
         .build()
+}
+
+/// What asks the machine itself asks no proxy.
+fn direct(transport: &Transport) -> ProviderConfig {
+    ProviderConfig::default().with_http_client(transport.direct.clone())
 }
 
 /// The files of a profile: the usual ones, with another credentials file if one is configured.
@@ -314,23 +335,6 @@ pub(super) fn profile_files(credentials: Option<&Path>) -> EnvConfigFiles {
             .build(),
         None => files.include_default_credentials_file(true).build(),
     }
-}
-
-async fn load_profile(
-    file: Option<&Path>,
-    profile: Option<&str>,
-    region: &str,
-) -> provider::Result {
-    let config = ProviderConfig::default()
-        .with_region(Some(aws_sdk_kms::config::Region::new(region.to_owned())));
-    // Built anew each time: a provider parses its files once and for all.
-    let mut builder = ProfileFileCredentialsProvider::builder()
-        .configure(&config)
-        .profile_files(profile_files(file));
-    if let Some(profile) = profile {
-        builder = builder.profile_name(profile);
-    }
-    builder.build().provide_credentials().await
 }
 
 async fn static_keys(keys: &StaticKeys) -> Result<(Credentials, Option<Duration>), Error> {
@@ -415,6 +419,8 @@ fn no_credentials(code: &str, message: String) -> ServiceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::endpoint::EndpointKind;
+    use crate::config::Network;
     use crate::secret::Secret;
 
     async fn taken(keys: StaticKeys) -> Result<Credentials, Error> {
@@ -422,8 +428,14 @@ mod tests {
             sources: vec![Source::Environment(keys)],
             assume: None,
         };
-        let sts = Sts::new("eu-central-1".to_owned(), None, false);
-        CredentialCache::new(plan, sts).current().await
+        let transport = Transport::new(&Network::default()).expect("a transport");
+        let kind = EndpointKind {
+            fips: false,
+            dual_stack: false,
+        };
+        let region = "eu-central-1".to_owned();
+        let sts = Sts::new(region, None, kind, String::new(), transport.routed.clone());
+        CredentialCache::new(plan, sts, transport).current().await
     }
 
     #[tokio::test]

@@ -22,6 +22,18 @@ where
             "timeout".to_owned(),
             "no answer in time".to_owned(),
         ),
+        SdkError::DispatchFailure(failure)
+            if failure
+                .as_connector_error()
+                .is_some_and(|cause| is_untrusted(cause)) =>
+        {
+            let cause = failure.as_connector_error();
+            (
+                Class::Config,
+                UNTRUSTED.to_owned(),
+                cause.map(|cause| causes(cause)).unwrap_or_default(),
+            )
+        }
         SdkError::DispatchFailure(failure) => {
             let code = match failure.as_connector_error() {
                 Some(cause) if cause.is_timeout() => "connection timeout",
@@ -63,6 +75,30 @@ where
         .take(MESSAGE_LIMIT)
         .collect();
     failure(operation, class, code, message)
+}
+
+/// The code of an endpoint whose certificate is of a CA that is not trusted here, or of another host. Waiting does not help.
+const UNTRUSTED: &str = "endpoint not trusted";
+
+fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
+    use rustls::CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = error.downcast_ref() {
+            return matches!(
+                reason,
+                UnknownIssuer | NotValidForName | NotValidForNameContext { .. }
+            );
+        }
+        next = match error
+            .downcast_ref::<std::io::Error>()
+            .and_then(|error| error.get_ref())
+        {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// A failure that is not the service's: no answer within our own limit.
@@ -140,6 +176,9 @@ fn next_step(operation: &str, class: Class, code: &str) -> Option<String> {
             "allow kms:{operation} on this key for that principal in the key policy or an IAM policy, and in the VPC endpoint's \
              policy if there is one"
         ),
+        UNTRUSTED => {
+            "name the CA of that endpoint in AWS_CA_BUNDLE or install it in the system, or correct the endpoint".to_owned()
+        }
         "NotFoundException" => "check the key's id, account and Region".to_owned(),
         "DisabledException" => "enable the key in AWS KMS".to_owned(),
         "KMSInvalidStateException" => "look at the key's state in AWS KMS; if its deletion is scheduled, cancel that: what it \

@@ -1,4 +1,4 @@
-//! The Region, when neither the stanza nor the environment names one.
+//! The Region, when neither the stanza nor the key's ARN nor the environment names one.
 
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::ProvideRegion;
@@ -6,34 +6,44 @@ use aws_config::profile::ProfileFileRegionProvider;
 use tokio::time::timeout;
 
 use super::credentials::{METADATA_BUDGET, metadata_client, profile_files};
+use super::transport::Transport;
 use crate::config::{AwsConfig, DEFAULT_REGION, RegionChoice, Source};
 
-/// Settles the Region: the shared configuration files, the key's ARN, instance metadata, and in the end the old seal's default.
-pub(super) async fn settle(config: &AwsConfig) -> String {
-    let from_key = match &config.region {
-        RegionChoice::Known { name, .. } => return name.clone(),
-        RegionChoice::Discover { from_key } => from_key,
+/// What [`Settled::source`] says when nothing named a Region.
+pub(super) const NOBODY: &str = "nothing that names one";
+
+/// A Region and who named it.
+pub(super) struct Settled {
+    pub(super) name: String,
+    pub(super) source: &'static str,
+}
+
+/// Settles the Region: the shared configuration files, instance metadata, and in the end the old seal's default.
+pub(super) async fn settle(config: &AwsConfig, transport: &Transport) -> Settled {
+    let settled = |name: &str, source| Settled {
+        name: name.to_owned(),
+        source,
     };
+    if let RegionChoice::Known { name, source } = &config.region {
+        return settled(name, source);
+    }
     if config.shared_files
         && let Some(region) = from_profile(config).await
     {
-        return region;
-    }
-    if let Some(region) = from_key {
-        return region.clone();
+        return settled(&region, "the shared configuration files");
     }
     if config.imds {
         let provider = ImdsRegionProvider::builder()
-            .imds_client(metadata_client())
+            .imds_client(metadata_client(transport))
             .build();
         if let Ok(Some(region)) = timeout(METADATA_BUDGET, provider.region()).await {
-            return region.as_ref().to_owned();
+            return settled(region.as_ref(), "instance metadata");
         }
     }
     tracing::warn!(
         "no Region is configured and instance metadata names none: {DEFAULT_REGION} is used; set region in the seal stanza"
     );
-    DEFAULT_REGION.to_owned()
+    settled(DEFAULT_REGION, NOBODY)
 }
 
 async fn from_profile(config: &AwsConfig) -> Option<String> {

@@ -12,15 +12,18 @@ use aws_sdk_kms::config::timeout::TimeoutConfig;
 use aws_sdk_kms::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::types::KeyUsageType;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::LimitAnswer;
 use super::credentials::{CredentialCache, Provider};
+use super::endpoint::{self, EndpointKind};
 use super::sts::Sts;
+use super::transport::Transport;
 use super::{KeyFacts, failure, is_symmetric, region, state_name};
 use crate::config::{AwsConfig, KeyReference};
 use crate::crypto;
-use crate::error::{Error, ServiceError};
+use crate::error::{Class, Error, ServiceError};
 
 /// Time and tries that a call may take.
 #[derive(Debug, Clone, Copy)]
@@ -54,11 +57,14 @@ pub struct Session {
     limits: Limits,
     can_identify: bool,
     requests: AtomicU64,
+    region_source: &'static str,
 }
 
 struct Regional {
     region: String,
     endpoint: Option<String>,
+    /// Where calls go, and by which proxy, for messages.
+    way: String,
     client: Client,
 }
 
@@ -66,36 +72,58 @@ impl Session {
     /// Prepares clients. The only calls that this can make are to instance metadata, for a Region that nothing else names.
     ///
     /// # Errors
-    /// None at present; a configuration that the SDK does not take would be one.
+    /// A configuration that cannot work: an endpoint that does not exist, a file of CAs that cannot be read.
     pub async fn open(config: AwsConfig, limits: Limits) -> Result<Self, Error> {
-        let name = region::settle(&config).await;
+        let network = &config.network;
+        let transport = Transport::new(network)?;
+        let settled = region::settle(&config, &transport).await;
+        let (name, region_source) = (settled.name, settled.source);
+        let kind = EndpointKind {
+            fips: config.use_fips,
+            dual_stack: network.dual_stack,
+        };
         // Signed requests belong at AWS or at the stand-in that was configured, not at one while the key is at the other.
         let own_endpoint = config.endpoint.as_deref().is_some_and(|url| !is_aws(url));
-        let can_identify = !own_endpoint || config.sts_endpoint.is_some();
-        let sts = Sts::new(name.clone(), config.sts_endpoint.clone(), config.use_fips);
-        let credentials = Arc::new(CredentialCache::new(config.credentials, sts));
-        let regional = |region: String, endpoint: Option<String>| {
+        let sts_exists = endpoint::sts(&name, config.sts_endpoint.as_deref(), kind).await;
+        if let Err(error) = &sts_exists
+            && config.credentials.needs_sts()
+        {
+            return Err(Error::Config(error.clone()));
+        }
+        let can_identify = sts_exists.is_ok() && (!own_endpoint || config.sts_endpoint.is_some());
+        let sts = Sts::new(
+            name.clone(),
+            config.sts_endpoint.clone(),
+            kind,
+            sts_exists.map_or_else(|why| why, |url| endpoint::way(&url, network)),
+            transport.routed.clone(),
+        );
+        let http = transport.routed.clone();
+        let credentials = Arc::new(CredentialCache::new(config.credentials, sts, transport));
+        let regional = async |region: String, endpoint: Option<String>| {
+            let url = endpoint::kms(&region, endpoint.as_deref(), kind).await?;
             let client = client(
                 &region,
                 endpoint.as_deref(),
-                config.use_fips,
+                kind,
                 &credentials,
                 limits,
+                http.clone(),
             );
-            Regional {
+            Ok::<_, Error>(Regional {
+                way: endpoint::way(&url, network),
                 region,
                 endpoint,
                 client,
-            }
+            })
         };
-        let home = regional(name, config.endpoint);
-        let fallbacks = config
-            .fallbacks
-            .into_iter()
-            .filter(|fallback| fallback.region != home.region);
-        let fallbacks = fallbacks
-            .map(|fallback| regional(fallback.region, fallback.endpoint))
-            .collect();
+        let home = regional(name, config.endpoint.clone()).await?;
+        let mut fallbacks = Vec::with_capacity(config.fallbacks.len());
+        for other in config.fallbacks {
+            if other.region != home.region {
+                fallbacks.push(regional(other.region, other.endpoint).await?);
+            }
+        }
         Ok(Self {
             home,
             fallbacks,
@@ -103,12 +131,23 @@ impl Session {
             limits,
             can_identify,
             requests: AtomicU64::new(0),
+            region_source,
         })
     }
 
     /// The Region that Encrypt and everything but Decrypt use.
     pub fn region(&self) -> &str {
         &self.home.region
+    }
+
+    /// Whether nothing named a Region, so that the default is used.
+    pub fn region_is_a_guess(&self) -> bool {
+        self.region_source == region::NOBODY
+    }
+
+    /// Who named the Region, for messages.
+    pub fn region_source(&self) -> &'static str {
+        self.region_source
     }
 
     /// The endpoint, if it is not the Region's own.
@@ -297,7 +336,11 @@ impl Session {
         };
         failure.key = failure.key.or_else(|| key.map(str::to_owned));
         failure.region.get_or_insert_with(|| at.region.clone());
-        failure.endpoint = failure.endpoint.or_else(|| at.endpoint.clone());
+        // Who is not reached has to be known by name.
+        failure.endpoint = failure.endpoint.or_else(|| match failure.class {
+            Class::Outage | Class::Config => Some(at.way.clone()),
+            _ => at.endpoint.clone(),
+        });
         if failure.principal.is_none() {
             failure.principal = self.credentials.principal().await;
         }
@@ -319,9 +362,10 @@ impl fmt::Debug for Session {
 fn client(
     region: &str,
     endpoint: Option<&str>,
-    use_fips: bool,
+    kind: EndpointKind,
     credentials: &Arc<CredentialCache>,
     limits: Limits,
+    http: SharedHttpClient,
 ) -> Client {
     let mut config = aws_sdk_kms::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -338,7 +382,9 @@ fn client(
         // The limit of an attempt ends whatever stalls; the SDK's own watch would cost each call two wrapped bodies and their timers.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(LimitAnswer)
-        .use_fips(use_fips);
+        .http_client(http)
+        .use_fips(kind.fips)
+        .use_dual_stack(kind.dual_stack);
     config.set_endpoint_url(endpoint.map(str::to_owned));
     Client::from_conf(config.build())
 }

@@ -7,11 +7,13 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, IdentityCache, Region};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::answer::LimitAnswer;
+use super::endpoint::EndpointKind;
 use super::failure;
 use crate::config::AssumeRole;
-use crate::error::{Error, ServiceError};
+use crate::error::{Class, Error, ServiceError};
 use crate::secret::Secret;
 
 /// Where and how to call the service.
@@ -19,15 +21,27 @@ use crate::secret::Secret;
 pub(super) struct Sts {
     region: String,
     endpoint: Option<String>,
-    use_fips: bool,
+    kind: EndpointKind,
+    /// Where calls go, and by which proxy, for messages.
+    way: String,
+    http: SharedHttpClient,
 }
 
 impl Sts {
-    pub(super) fn new(region: String, endpoint: Option<String>, use_fips: bool) -> Self {
+    /// With an endpoint of one's own, `kind` has no meaning.
+    pub(super) fn new(
+        region: String,
+        endpoint: Option<String>,
+        kind: EndpointKind,
+        way: String,
+        http: SharedHttpClient,
+    ) -> Self {
         Self {
             region,
             endpoint,
-            use_fips,
+            kind,
+            way,
+            http,
         }
     }
 
@@ -102,7 +116,10 @@ impl Sts {
     fn place(&self, failure: ServiceError) -> Error {
         Error::from(ServiceError {
             region: Some(self.region.clone()),
-            endpoint: self.endpoint.clone(),
+            endpoint: match failure.class {
+                Class::Outage | Class::Config => Some(self.way.clone()),
+                _ => self.endpoint.clone(),
+            },
             ..failure
         })
     }
@@ -125,7 +142,9 @@ impl Sts {
                     .build(),
             )
             .interceptor(LimitAnswer)
-            .use_fips(self.use_fips);
+            .http_client(self.http.clone())
+            .use_fips(self.kind.fips && self.endpoint.is_none())
+            .use_dual_stack(self.kind.dual_stack && self.endpoint.is_none());
         config.set_endpoint_url(self.endpoint.clone());
         if let Some(credentials) = credentials {
             config = config.credentials_provider(credentials);

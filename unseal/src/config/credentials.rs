@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Environment, Reader};
+use super::{Author, Environment, Reader};
 use crate::credentials::CredentialSource;
 use crate::error::Error;
 use crate::secret::Secret;
@@ -100,6 +100,12 @@ pub struct CredentialPlan {
 }
 
 impl CredentialPlan {
+    /// Whether credentials can come from the Security Token Service only.
+    pub fn needs_sts(&self) -> bool {
+        let token = |source: &Source| matches!(source, Source::WebIdentity { .. });
+        self.assume.is_some() || self.sources.first().is_some_and(token)
+    }
+
     /// The plan of a stanza: the order of the old built-in seal, except that `role_arn` is always taken on. The old seal ignored it
     /// whenever other credentials were found. A `session` was asked for by name, so nothing else is looked for.
     pub(super) fn read(
@@ -133,11 +139,15 @@ impl CredentialPlan {
         } else if isolated {
             sources.extend(web_identity);
             if sources.is_empty() {
-                return Err(Error::Config(
-                    "credentials must be configured here, for the environment may not be used: set access_key and secret_key, \
-                     or role_arn and web_identity_token_file"
-                        .to_owned(),
-                ));
+                let more = match reader.author {
+                    Author::Tenant => {
+                        "use_server_identity=true, if the server's operator lends its identity"
+                    }
+                    _ => "role_arn and web_identity_token_file",
+                };
+                return Err(Error::Config(format!(
+                    "credentials must be configured here, for the environment may not be used: set access_key and secret_key, or {more}"
+                )));
             }
         } else {
             sources.extend(environment_keys(environment)?.map(Source::Environment));

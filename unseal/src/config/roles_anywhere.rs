@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Environment, Reader, check_endpoint};
+use super::{Environment, Network, Reader, check_endpoint};
 use crate::credentials::CredentialSource;
 use crate::error::Error;
 
@@ -58,6 +58,8 @@ pub struct RolesAnywhere {
     pub session_name: Option<String>,
     /// Use the FIPS 140 endpoint.
     pub use_fips: bool,
+    /// Use the endpoint that answers over IPv6 too.
+    pub dual_stack: bool,
 }
 
 /// Makes a source of such sessions. Nothing is read or called before the source is asked.
@@ -72,6 +74,7 @@ impl RolesAnywhere {
         reader: &mut Reader<'_>,
         environment: &Environment,
         use_fips: bool,
+        network: &Network,
     ) -> Result<Option<Self>, Error> {
         let set = |keys: &[&'static str]| {
             let mut keys = keys.iter().copied();
@@ -126,11 +129,17 @@ impl RolesAnywhere {
             private_key: file("roles_anywhere_private_key", "/etc/iam/pki/server.key"),
             passphrase_file: value("roles_anywhere_passphrase_file").map(PathBuf::from),
             intermediates: value("roles_anywhere_intermediates").map(PathBuf::from),
-            endpoint: value("roles_anywhere_endpoint"),
-            ca_file: value("roles_anywhere_ca_file").map(PathBuf::from),
+            endpoint: value("roles_anywhere_endpoint").or_else(|| {
+                let url = environment.endpoint("AWS_ENDPOINT_URL_ROLESANYWHERE");
+                url.map(str::to_owned)
+            }),
+            ca_file: value("roles_anywhere_ca_file")
+                .map(PathBuf::from)
+                .or_else(|| network.ca_bundle.clone()),
             session_duration: session_duration.transpose()?,
             session_name: value("roles_anywhere_session_name"),
             use_fips,
+            dual_stack: network.dual_stack,
         };
         if let Some(url) = &found.endpoint {
             check_endpoint("roles_anywhere_endpoint", url, &mut reader.warnings)?;

@@ -131,21 +131,20 @@ fn the_region_comes_from_the_stanza_before_the_environment() {
         region(&stanza[..1], &environment[1..]),
         known("eu-west-2", "AWS_DEFAULT_REGION")
     );
-    assert_eq!(
-        region(&stanza[..1], &[]),
-        RegionChoice::Discover { from_key: None }
-    );
-    let from_key = Some("eu-central-1".to_owned());
-    assert_eq!(
-        region(&[("kms_key_id", ARN)], &[]),
-        RegionChoice::Discover { from_key }
-    );
+    assert_eq!(region(&stanza[..1], &[]), RegionChoice::Discover);
+    // A key is in the Region of its ARN, whatever the machine's is.
+    for environment in [&environment[..], &[]] {
+        assert_eq!(
+            region(&[("kms_key_id", ARN)], environment),
+            known("eu-central-1", "the key's ARN")
+        );
+    }
 }
 
 #[test]
 fn a_region_other_than_the_keys_is_worth_a_warning() {
-    let config = parse(&[("kms_key_id", ARN)], &[("AWS_REGION", "us-west-2")]).expect("parses");
-    assert_eq!(config.region, known("us-west-2", "AWS_REGION"));
+    let config = parse(&[("kms_key_id", ARN), ("region", "us-west-2")], &[]).expect("parses");
+    assert_eq!(config.region, known("us-west-2", "the seal stanza"));
     assert!(
         config.warnings[0].contains("eu-central-1") && config.warnings[0].contains("us-west-2")
     );
@@ -168,6 +167,41 @@ fn the_endpoint_comes_from_the_old_variable_then_the_stanza_then_the_new_variabl
     assert_eq!(endpoint(&[], &all[1..]).as_deref(), Some("https://three"));
     assert_eq!(endpoint(&[], &all[2..]).as_deref(), Some("https://four"));
     assert_eq!(endpoint(&[], &[]), None);
+    let ignored = [
+        &all[1..],
+        &[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")],
+    ]
+    .concat();
+    assert_eq!(endpoint(&[], &ignored), None);
+}
+
+#[test]
+fn an_endpoint_and_the_choice_of_a_fips_endpoint_exclude_each_other() {
+    let stanza = [("kms_key_id", "alias/x"), ("use_fips", "true")];
+    for (stanza, environment) in [
+        ([&stanza[..], &[("endpoint", "https://x")]].concat(), vec![]),
+        (stanza.to_vec(), vec![("AWS_ENDPOINT_URL", "https://x")]),
+        (
+            vec![("kms_key_id", "alias/x"), ("endpoint", "https://x")],
+            vec![("AWS_USE_FIPS_ENDPOINT", "TRUE")],
+        ),
+        (
+            [&stanza[..], &[("fallback_regions", "eu-west-1=https://x")]].concat(),
+            vec![],
+        ),
+    ] {
+        let text = refusal(&stanza, &environment);
+        assert!(text.contains("leave one of them out"), "{text}");
+    }
+    // Not for the Security Token Service, which has no FIPS endpoint in most Regions.
+    let sts = [&stanza[..], &[("sts_endpoint", "https://x")]].concat();
+    assert!(parse(&sts, &[]).expect("parses").use_fips);
+    let off = [
+        ("kms_key_id", "alias/x"),
+        ("endpoint", "https://x"),
+        ("use_fips", "false"),
+    ];
+    assert!(parse(&off, &[("AWS_USE_FIPS_ENDPOINT", "true")]).is_ok());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{KmsPlugin, SHARE_IDENTITY, refuse};
 use crate::aws::{AwsKms, AwsSigner, Session};
 use crate::blob::BlobInfo;
-use crate::config::{Author, AwsConfig, KeyReference, ParseOptions};
+use crate::config::{Author, AwsConfig, KeyReference, ParseOptions, near};
 use crate::crypto;
 use crate::envelope::Envelope;
 use crate::error::Error;
@@ -252,8 +252,12 @@ fn texts(config: Map<String, Value>) -> Result<(super::Stanza, bool), Error> {
     let mut wants_identity = false;
     for (name, value) in config {
         if !KNOWN.contains(&name.as_str()) {
+            let hint = match near(&name, &KNOWN) {
+                Some(known) => format!("; did you mean {known:?}?"),
+                None => String::new(),
+            };
             return Err(Error::Config(format!(
-                "unknown key {name:?}; known are {}",
+                "unknown key {name:?}{hint}; known are {}",
                 KNOWN.join(", ")
             )));
         }
