@@ -78,12 +78,23 @@ impl FromStr for Content {
 /// The chain is empty, or the root is wanted and not in it.
 pub fn select(content: Content, chain: &[Certificate]) -> Result<Vec<Certificate>, SelectError> {
     let issuing = chain.first().ok_or(SelectError::Empty)?;
-    let root = || {
-        chain
-            .iter()
-            .find(|one| one.is_self_signed())
-            .ok_or(SelectError::NoRoot)
+    let root = match content {
+        Content::Issuing => None,
+        Content::Root | Content::Both => chain.iter().find(|one| one.is_self_signed()),
     };
+    select_from(content, issuing, root)
+}
+
+/// As [`select`], where it is known which certificate of the chain is its root: nothing is verified.
+///
+/// # Errors
+/// The root is wanted and there is none.
+pub fn select_from(
+    content: Content,
+    issuing: &Certificate,
+    root: Option<&Certificate>,
+) -> Result<Vec<Certificate>, SelectError> {
+    let root = || root.ok_or(SelectError::NoRoot);
     Ok(match content {
         Content::Issuing => vec![issuing.clone()],
         Content::Root => vec![root()?.clone()],

@@ -85,6 +85,7 @@ pub fn root(
     } = decided;
     let subject = subject.to_name();
     let path_length = path_length(request.max_path_length)?;
+    let constraints = request.name_constraints()?;
     let key_id = key.ski();
     let mut extensions = request.ca_head(path_length)?;
     extensions.push(Extension::subject_key_id(&key_id));
@@ -94,7 +95,7 @@ pub fn root(
         &profile,
         &names,
         subject.is_empty(),
-        request.name_constraints(),
+        constraints,
     );
     if subject.is_empty() {
         warnings.push(NO_SUBJECT.to_owned());
@@ -204,11 +205,14 @@ pub fn sign_intermediate(
         Some(given) => given,
         None => csr.public_key().ski().to_vec(),
     };
+    if options.use_csr_values {
+        issue::within_limits(csr.subject_alt_names())?;
+    }
     csr.verify()?;
 
     let mut extensions = request.ca_head(path_length)?;
     extensions.push(Extension::subject_key_id(&key_id));
-    let constraints = request.name_constraints();
+    let constraints = request.name_constraints()?;
     let subject = if options.use_csr_values {
         let others = decided.names.other.clone();
         extensions = with_csr_values(extensions, constraints, &issuer.access, csr, others);
@@ -268,10 +272,7 @@ pub fn sign_intermediate(
         extensions,
     };
     let prepared = template.prepare(issuer.certificate().subject(), algorithm)?;
-    lint::refuse(lint::certificate(
-        prepared.unsigned(),
-        Some(issuer.certificate()),
-    ))?;
+    lint::refuse(lint::issued(prepared.unsigned(), issuer))?;
     Ok((prepared, warnings))
 }
 
@@ -350,10 +351,10 @@ pub fn self_issued(
         public_key: given.clone(),
         extensions,
     };
-    Ok((
-        template.prepare(issuer.certificate().subject(), algorithm)?,
-        warnings,
-    ))
+    let prepared = template.prepare(issuer.certificate().subject(), algorithm)?;
+    // The holder's certificate stays what it is; it only has to be one that readers take.
+    lint::refuse(lint::shape(prepared.unsigned()))?;
+    Ok((prepared, warnings))
 }
 
 /// Which names a request may take from where.
@@ -429,19 +430,17 @@ impl CaRequest {
     fn ca_head(&self, path_length: Option<u32>) -> Result<Vec<Extension>, Refusal> {
         let asked = usage::key_usage(&self.key_usage) & KeyUsage::DIGITAL_SIGNATURE;
         let mut purposes = usage::ext_key_usage(&self.ext_key_usage);
+        let mut more = Vec::new();
         for text in &self.ext_key_usage_oids {
             // The built-in engine reads this list as names, so both forms are in use.
             let named = usage::ext_key_usage(std::slice::from_ref(text));
-            let oids = match named.as_slice() {
-                [] => vec![usage::oid(text).ok_or_else(|| Refusal::ExtKeyUsageOid(text.clone()))?],
-                _ => named,
-            };
-            for oid in oids {
-                if !purposes.contains(&oid) {
-                    purposes.push(oid);
-                }
+            match named.as_slice() {
+                [] => more
+                    .push(usage::oid(text).ok_or_else(|| Refusal::ExtKeyUsageOid(text.clone()))?),
+                _ => more.extend(named),
             }
         }
+        purposes = usage::distinct(purposes, more);
         let mut head = vec![Extension::key_usage(
             KeyUsage::CERT_SIGN | KeyUsage::CRL_SIGN | asked,
         )];
@@ -452,8 +451,11 @@ impl CaRequest {
         Ok(head)
     }
 
-    fn name_constraints(&self) -> Option<Extension> {
+    fn name_constraints(&self) -> Result<Option<Extension>, Refusal> {
         let dns = issue::distinct(&self.permitted_dns_domains);
+        if let Some(bad) = dns.iter().find(|domain| !lint::is_domain(domain)) {
+            return Err(Refusal::PermittedDomain(bad.clone()));
+        }
         let permitted = Subtrees {
             dns,
             ..Subtrees::default()
@@ -462,7 +464,7 @@ impl CaRequest {
             permitted,
             ..NameConstraints::default()
         };
-        (!constraints.is_empty()).then(|| Extension::name_constraints(&constraints, true))
+        Ok((!constraints.is_empty()).then(|| Extension::name_constraints(&constraints, true)))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::key::{Curve, KeySpec, KeyType};
 use crate::sign::{Hash, SignatureAlgorithm};
 use crate::{Error, Secret, asn1};
 
-/// SHA-1, for key identifiers and certificate fingerprints only.
+/// SHA-1, for key identifiers and certificate fingerprints only; see [`verify_sha1`] for requests.
 pub fn sha1(data: &[u8]) -> [u8; 20] {
     let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data);
     digest.as_ref().try_into().expect("SHA-1 gives 20 octets")
@@ -217,6 +217,34 @@ pub(crate) fn verify(
     UnparsedPublicKey::new(rules, bits)
         .verify(message, signature)
         .map_err(|_| Error::BadSignature)
+}
+
+/// Whether [`verify_sha1`] knows keys on `curve`, or RSA keys where there is none.
+pub(crate) fn verifies_sha1(curve: Option<Curve>) -> bool {
+    sha1_rules(curve).is_some()
+}
+
+/// As [`verify`], for signatures over SHA-1, which prove possession of a key and nothing else.
+pub(crate) fn verify_sha1(
+    curve: Option<Curve>,
+    bits: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
+    let rules = sha1_rules(curve).ok_or(Error::BadSignature)?;
+    UnparsedPublicKey::new(rules, bits)
+        .verify(message, signature)
+        .map_err(|_| Error::BadSignature)
+}
+
+/// The library has no rule for P-384.
+fn sha1_rules(curve: Option<Curve>) -> Option<&'static dyn VerificationAlgorithm> {
+    match curve {
+        None => Some(&signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
+        Some(Curve::P256) => Some(&signature::ECDSA_P256_SHA1_ASN1),
+        Some(Curve::P521) => Some(&signature::ECDSA_P521_SHA1_ASN1),
+        Some(Curve::P384) => None,
+    }
 }
 
 /// Whether `point` is an uncompressed point on the curve.

@@ -9,10 +9,10 @@ use der::{Reader, SliceReader};
 use crate::asn1::{self, Writer};
 use crate::cert::{range_in, sign_and_wrap};
 use crate::ext::{self, BasicConstraints, Extension, GeneralNames};
-use crate::key::PublicKey;
+use crate::key::{KeyType, PublicKey};
 use crate::name::Name;
 use crate::sign::{SignatureAlgorithm, Signer};
-use crate::{Error, Oid, pem};
+use crate::{Error, Oid, crypto, pem};
 
 /// What goes into a request.
 #[derive(Debug, Clone)]
@@ -156,18 +156,41 @@ impl Csr {
 
     /// Checks that who made the request has the private key.
     ///
-    /// The kind of key is that of the public key; the signature's algorithm only says how it was signed.
+    /// The kind of key is that of the public key; the signature's algorithm only says how it was signed. Signatures over SHA-1
+    /// count here and nowhere else: a collision would need two requests of one holder, which prove the same.
     ///
     /// # Errors
-    /// [`Error::RequestSignature`].
+    /// [`Error::RequestSignature`], or [`Error::RequestAlgorithm`] where the signature cannot be verified.
     pub fn verify(&self) -> Result<(), Error> {
-        let algorithm = self
-            .signature_algorithm()
-            .map_err(|_| Error::RequestSignature)?;
+        let (key, info) = (self.public_key(), &self.der[self.info.clone()]);
         let signature = &self.der[self.signature.clone()];
-        self.public_key()
-            .verify(algorithm, &self.der[self.info.clone()], signature)
-            .map_err(|_| Error::RequestSignature)
+        let verified = match self.signature_algorithm() {
+            Ok(algorithm) => key.verify(algorithm, info, signature),
+            Err(_) => {
+                let unsupported = |oid: Oid| Error::RequestAlgorithm(oid.to_string());
+                let oid = self.algorithm_oid().ok_or(Error::RequestSignature)?;
+                let signer = match oid {
+                    SHA1_WITH_RSA | SHA1_WITH_RSA_ISO => KeyType::Rsa,
+                    ECDSA_WITH_SHA1 => KeyType::Ec,
+                    other => return Err(unsupported(other)),
+                };
+                if key.key_type() != signer {
+                    return Err(Error::RequestSignature);
+                }
+                if !crypto::verifies_sha1(key.curve()) {
+                    return Err(unsupported(oid));
+                }
+                crypto::verify_sha1(key.curve(), key.key_bits(), info, signature)
+            }
+        };
+        verified.map_err(|_| Error::RequestSignature)
+    }
+
+    fn algorithm_oid(&self) -> Option<Oid> {
+        let read = asn1::decode(&self.der[self.algorithm.clone()], |r| {
+            asn1::oid(&mut SliceReader::new(asn1::value(r, asn1::SEQUENCE)?)?)
+        });
+        read.ok()
     }
 
     /// How it is signed.
@@ -292,6 +315,10 @@ fn extension_requests(attributes: &[u8]) -> der::Result<Vec<&[u8]>> {
 }
 
 const WHAT: &str = "certificate request";
+const SHA1_WITH_RSA: Oid = Oid::new_unwrap("1.2.840.113549.1.1.5");
+/// The same by its older name (OIW).
+const SHA1_WITH_RSA_ISO: Oid = Oid::new_unwrap("1.3.14.3.2.29");
+const ECDSA_WITH_SHA1: Oid = Oid::new_unwrap("1.2.840.10045.4.1");
 const EXTENSION_REQUEST: Oid = Oid::new_unwrap("1.2.840.113549.1.9.14");
 
 #[cfg(test)]

@@ -52,6 +52,9 @@ pub enum Error {
     /// A certification request whose signature does not fit its own key: no proof of possession.
     #[error("request signature invalid")]
     RequestSignature,
+    /// A certification request signed by an algorithm that cannot be verified here.
+    #[error("the request is signed by an unsupported algorithm: {0}")]
+    RequestAlgorithm(String),
     /// A certificate or CRL names another issuer than the one it was checked against.
     #[error("issuer name does not match the subject of the issuing certificate")]
     IssuerMismatch,

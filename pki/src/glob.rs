@@ -5,15 +5,19 @@
 /// OpenBao pki: `allow_glob_domains`, `allowed_uri_sans`, `allowed_serial_numbers`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
-    /// The literal pieces between the stars; never empty. One piece: no star in the pattern.
+    /// The literal pieces between the stars; at least one. One piece: no star in the pattern. Only the first and the last may be
+    /// empty, since two stars side by side are as good as one.
     pieces: Vec<Box<str>>,
 }
 
 impl Glob {
     /// Compiles a pattern. Every text is a pattern; one without `*` matches itself only.
     pub fn new(pattern: &str) -> Self {
+        let last = pattern.matches('*').count();
+        let pieces = pattern.split('*').enumerate();
+        let kept = pieces.filter(|(at, piece)| *at == 0 || *at == last || !piece.is_empty());
         Self {
-            pieces: pattern.split('*').map(Into::into).collect(),
+            pieces: kept.map(|(_, piece)| piece.into()).collect(),
         }
     }
 
@@ -43,6 +47,11 @@ impl Glob {
     pub fn is_wild(&self) -> bool {
         self.pieces.len() > 1
     }
+
+    /// Whether every text fits.
+    pub fn is_any(&self) -> bool {
+        self.pieces.len() == 2 && self.pieces.iter().all(|piece| piece.is_empty())
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +76,9 @@ mod tests {
             ("", "a", false),
             ("*", "", true),
             ("*", "a.b/c", true),
+            ("***", "a.b/c", true),
+            ("a**b", "ab", true),
+            ("a**b", "ba", false),
             ("ftp*.example.com", "ftp1.example.com", true),
             ("ftp*.example.com", "ftp.a.b.example.com", true),
             ("ftp*.example.com", "Ftp1.example.com", false),
@@ -85,6 +97,12 @@ mod tests {
                 "{pattern} on {text}"
             );
         }
+    }
+
+    #[test]
+    fn stars_side_by_side_are_one() {
+        assert_eq!(Glob::new(&"*".repeat(1000)), Glob::new("*"));
+        assert!(Glob::new("**").is_any() && !Glob::new("*a").is_any() && !Glob::new("").is_any());
     }
 
     proptest! {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::issue::has_dot_segments;
+
 /// What a host knows of the caller. Passed in by whoever serves the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -130,18 +132,31 @@ impl Template {
     /// the rule it becomes part of (GHSA-59w7-v8rr-pr4p): `*`, unless `allow_globs`, and `+`, `/`
     /// and `,` always. An entry that cannot be filled admits nothing.
     pub(crate) fn fill(&self, identity: &Identity, allow_globs: bool) -> Option<String> {
+        self.fill_with(identity, |c| match c {
+            '*' => allow_globs,
+            '+' | '/' | ',' => false,
+            c => !c.is_control() && !c.is_whitespace(),
+        })
+    }
+
+    /// As [`fill`](Self::fill), for a pattern of URIs: values are made of the characters that have no meaning in any part of a
+    /// URI (RFC 3986 section 2.3), so that none ends the host, moves it, or starts a query.
+    ///
+    /// `None` as well if a value makes a segment `.` or `..`, which whoever reads the URI may take for another path.
+    pub(crate) fn fill_uri(&self, identity: &Identity, allow_globs: bool) -> Option<String> {
+        let unreserved = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
+        self.fill_with(identity, |c| unreserved(c) || c == '*' && allow_globs)
+            .filter(|filled| !has_dot_segments(filled))
+    }
+
+    fn fill_with(&self, identity: &Identity, may_hold: impl Fn(char) -> bool) -> Option<String> {
         let mut out = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Value(selector) => {
                     let value = selector.value(identity)?;
-                    let unsafe_char = |c: char| match c {
-                        '*' => !allow_globs,
-                        '+' | '/' | ',' => true,
-                        c => c.is_control() || c.is_whitespace(),
-                    };
-                    if value.is_empty() || value.contains(unsafe_char) {
+                    if value.is_empty() || !value.chars().all(&may_hold) {
                         return None;
                     }
                     out.push_str(value);
@@ -351,11 +366,57 @@ mod tests {
         }
     }
 
+    /// A value moves the host of a URI by `@`, `:`, `#` or `?`, and its path by `..`.
+    #[test]
+    fn values_in_uris_are_unreserved() {
+        const NAME: &str = "{{identity.entity.aliases.auth_userpass_1.name}}";
+        let path = Template::parse(&format!("spiffe://td/node/{NAME}/x")).unwrap();
+        let host = Template::parse(&format!("https://{NAME}.example.com/")).unwrap();
+        let beside = Template::parse(&format!("spiffe://td/.{NAME}/x")).unwrap();
+        for value in ["node-1", "Node_1~a", "a.b", "...", "a..b"] {
+            for template in [&path, &host] {
+                assert!(template.fill_uri(&node(value), false).is_some(), "{value}");
+            }
+        }
+        for value in [
+            "a#",
+            "a?",
+            "u@evil.test",
+            "a:1",
+            "a/b",
+            "%2e",
+            "..",
+            ".",
+            "a b",
+            "é",
+            "a,b",
+            "a[",
+            "a&b",
+            "*",
+            "",
+        ] {
+            assert_eq!(path.fill_uri(&node(value), false), None, "{value:?}");
+        }
+        for value in [
+            "evil.test#",
+            "evil.test/",
+            "evil.test?",
+            "evil.test:1",
+            "u@",
+        ] {
+            assert_eq!(host.fill_uri(&node(value), true), None, "{value:?}");
+        }
+        assert_eq!(beside.fill_uri(&node("."), false), None);
+        assert!(beside.fill_uri(&node("a"), false).is_some());
+        assert!(path.fill_uri(&node("a*"), true).is_some());
+    }
+
     proptest! {
         #[test]
         fn never_panics(text in "[{}a.]{0,20}|.*") {
             if let Some(template) = Template::parse(&text) {
                 let _ = template.fill(&node("n"), false);
+                let _ = template.fill_uri(&node("n"), true);
             }
         }
     }

@@ -3,16 +3,18 @@
 //! [`prepare`] decides everything and signs nothing: names, times and usages are settled, the
 //! bytes to sign are built, and [`crate::lint`] looks at them once more before anybody signs.
 
+mod limits;
 mod names;
 #[cfg(test)]
 mod tests;
 mod uri;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::ext::{Extension, GeneralNames};
+use crate::ext::{Extension, GeneralNames, NameConstraints};
 use crate::identity::Identity;
 use crate::lint;
 use crate::policy::Names;
@@ -24,8 +26,11 @@ use crate::{
     Template,
 };
 
+pub use limits::MAX_NAMES;
+pub(crate) use limits::within as within_limits;
 pub(crate) use names::{Collected, is_dns_name, is_mail_name};
 pub use uri::normalise as normalise_uri;
+pub(crate) use uri::{has_dot_segments, host as uri_host};
 
 /// Where a certificate says that its issuer, CRLs and OCSP are found; templates already filled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,6 +51,8 @@ pub struct Issuer {
     certificate: Certificate,
     leaf_not_after: LeafNotAfter,
     pub(crate) access: Access,
+    /// Its own name constraints, and those of the CAs above it.
+    pub(crate) constraints: Vec<NameConstraints>,
 }
 
 /// The extensions that follow from the URLs and the key of an issuer.
@@ -61,11 +68,35 @@ impl Issuer {
     /// An issuer as certificates will refer to it.
     pub fn new(certificate: Certificate, aia: &AiaUrls, leaf_not_after: LeafNotAfter) -> Self {
         let access = Access::new(certificate.ski(), aia);
+        let own = certificate.name_constraints().ok().flatten();
         Self {
             certificate,
             leaf_not_after,
             access,
+            constraints: own.into_iter().collect(),
         }
+    }
+
+    /// Adds the name constraints of the CAs above it, as far as the way up is the only one: where an issuer is cross-signed,
+    /// one path may permit what the other does not.
+    #[must_use]
+    pub fn below(mut self, chain: &[Certificate]) -> Self {
+        let mut current = self.certificate.clone();
+        for _ in 0..chain.len() {
+            let mut parents = chain
+                .iter()
+                .filter(|one| **one != current && one.subject() == current.issuer());
+            let (Some(parent), None) = (parents.next(), parents.next()) else {
+                break;
+            };
+            if current.is_self_issued() {
+                break;
+            }
+            self.constraints
+                .extend(parent.name_constraints().ok().flatten());
+            current = parent.clone();
+        }
+        self
     }
 
     /// Its certificate.
@@ -251,7 +282,6 @@ pub fn prepare(
         prepared.unsigned(),
         profile,
         &names,
-        request.identity,
         issuer,
         now,
     ))?;
@@ -383,6 +413,9 @@ pub(crate) fn check_csr_key(profile: &Profile, key: &PublicKey) -> Result<(), Re
 
     let settings = profile.settings();
     let actual = key.bits();
+    if key.key_type() == KeyType::Rsa && actual > MAX_RSA {
+        return Err(Refusal::CsrKeyTooLong(actual));
+    }
     let minimum = match (settings.key_type.as_str(), key.key_type()) {
         ("any", KeyType::Rsa) if actual < MIN_RSA => return Err(Refusal::WeakRsa),
         ("any", KeyType::Rsa | KeyType::Ec | KeyType::Ed25519) => 0,
@@ -433,16 +466,17 @@ pub(crate) fn has_basic_constraints(csr: &Csr) -> bool {
 
 /// The first of each value, in order.
 pub(crate) fn distinct(values: &[String]) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::with_capacity(values.len());
-    for value in values.iter().filter(|value| !value.is_empty()) {
-        if !seen.contains(value) {
-            seen.push(value.clone());
-        }
-    }
-    seen
+    let mut seen = HashSet::new();
+    let values = values.iter().filter(|value| !value.is_empty());
+    values
+        .filter(|value| seen.insert(*value))
+        .cloned()
+        .collect()
 }
 
 const MIN_RSA: u32 = 2048;
+/// What the cryptography library verifies a signature of.
+const MAX_RSA: u32 = 8192;
 pub(crate) const CN_IGNORED: &str = "the common_name field was provided but the role is set with \"use_csr_common_name\" set to true";
 pub(crate) const ALT_NAMES_IGNORED: &str =
     "the alt_names field was provided but the role is set with \"use_csr_sans\" set to true";

@@ -456,6 +456,32 @@ impl PublicKey {
         crypto::verify(algorithm, self.curve, self.key_bits(), message, signature)
     }
 
+    /// Whether the encoding is the one that all readers take: the parameters that the algorithm asks for and no others, and an
+    /// RSA exponent that fits in 31 bits.
+    pub(crate) fn is_portable(&self) -> bool {
+        let identifier = |write: &dyn Fn(&mut Writer)| asn1::encode(|w| w.sequence(|w| write(w)));
+        let canonical = match (self.kind, self.curve) {
+            (KeyType::Rsa, _) => identifier(&|w| {
+                w.oid(&RSA_ENCRYPTION);
+                w.raw(&[asn1::NULL, 0]);
+            }),
+            (KeyType::Ec, Some(curve)) => identifier(&|w| {
+                w.oid(&EC_PUBLIC_KEY);
+                w.oid(&curve.oid());
+            }),
+            (KeyType::Ed25519, _) => identifier(&|w| w.oid(&ED25519)),
+            // Whoever lets such a key pass knows why.
+            _ => return true,
+        };
+        let exponent = || {
+            let body = asn1::decode(self.key_bits(), |r| asn1::value(r, asn1::SEQUENCE)).ok()?;
+            asn1::decode(body, |r| asn1::unsigned(r).and_then(|_| asn1::number(r))).ok()
+        };
+        let fits = |exponent: u64| i32::try_from(exponent).is_ok();
+        self.algorithm_identifier() == canonical
+            && (self.kind != KeyType::Rsa || exponent().is_some_and(fits))
+    }
+
     pub(crate) fn unsupported(&self) -> Error {
         let oid = asn1::decode(self.algorithm_identifier(), |r| {
             let body = asn1::value(r, asn1::SEQUENCE)?;

@@ -28,6 +28,7 @@ pub mod sign;
 // Rules.
 pub mod anchor;
 pub mod authority;
+pub mod constraints;
 pub mod glob;
 pub mod host;
 pub mod hybrid;

@@ -8,15 +8,20 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ext::{KeyUsage, id};
-use crate::identity::Identity;
+use crate::constraints;
+use crate::ext::{GeneralNames, KeyUsage, id};
 use crate::issue::{Issuer, is_dns_name, is_mail_name};
 use crate::name::attribute;
 use crate::policy::Names;
 use crate::profile::Profile;
 use crate::refusal::Refusal;
 use crate::validity::{LeafNotAfter, NotAfterBound};
-use crate::{Certificate, Subject, hybrid};
+use crate::{Certificate, Subject, asn1, hybrid, name};
+
+mod shape;
+
+pub(crate) use shape::is_domain;
+pub use shape::shape;
 
 /// One rule that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,11 +89,10 @@ pub fn leaf(
     certificate: &Certificate,
     profile: &Profile,
     names: &Names<'_>,
-    identity: Option<&Identity>,
     issuer: &Issuer,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let mut found = self::certificate(certificate, Some(issuer.certificate()));
+    let mut found = issued(certificate, issuer);
     let mut refuse = |rule, text: String| found.push(Finding::error(rule, text));
     let settings = profile.settings();
     let subject = Subject::from_name(certificate.subject());
@@ -158,7 +162,7 @@ pub fn leaf(
             "the role does not allow an IP address".into(),
         );
     }
-    if !san.uris.iter().all(|uri| profile.allows_uri(uri, identity)) {
+    if !san.uris.iter().all(|uri| names.uris.allow(uri)) {
         refuse("role-uris", "the role does not allow a URI".into());
     }
     let other =
@@ -202,11 +206,28 @@ pub fn leaf(
     found
 }
 
-/// What RFC 5280 asks of any certificate.
+/// Checks a certificate made by an issuer, without a role: [`certificate`], and the name constraints above it.
+pub fn issued(certificate: &Certificate, issuer: &Issuer) -> Vec<Finding> {
+    let mut found = self::certificate(certificate, Some(issuer.certificate()));
+    let mut above = issuer.constraints.iter();
+    if let Some(name) = above.find_map(|one| constraints::outside(certificate, one)) {
+        found.push(Finding::error("rfc5280-4.2.1.10", name.to_string()));
+    }
+    found
+}
+
+/// What RFC 5280 asks of any certificate, and what readers ask: [`shape`].
 ///
 /// `issuer` is `None` for a root, which refers to itself.
 pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> Vec<Finding> {
     let mut found = Vec::new();
+    if has_control_characters(certificate) {
+        found.push(Finding::error(
+            CONTROL_CHARACTERS,
+            "a name holds a control character, at which a reader may cut it off".to_owned(),
+        ));
+    }
+    found.extend(shape(certificate));
     let mut refuse = |rule, text: &str| found.push(Finding::error(rule, text.to_owned()));
     let usage = certificate.key_usage();
 
@@ -214,13 +235,6 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
         refuse(
             "rfc5280-4.1.2.1",
             "a certificate with extensions has version 3",
-        );
-    }
-    let serial = certificate.serial().as_bytes();
-    if serial.iter().all(|octet| *octet == 0) || serial.len() > 20 {
-        refuse(
-            "rfc5280-4.1.2.2",
-            "a serial number is positive and has at most 20 octets",
         );
     }
     if certificate.not_before() > certificate.not_after() {
@@ -269,12 +283,6 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
         refuse(KEY_USAGE, "a key usage has at least one bit");
     }
 
-    if has_control_characters(certificate) {
-        refuse(
-            CONTROL_CHARACTERS,
-            "a name holds a control character, at which a reader may cut it off",
-        );
-    }
     let san = certificate.extension(&id::SUBJECT_ALT_NAME);
     match san {
         Some(_) if certificate.subject_alt_names().is_empty() => {
@@ -305,12 +313,28 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
 fn has_control_characters(certificate: &Certificate) -> bool {
     let controls = |text: &str| text.chars().any(char::is_control);
     let san = certificate.subject_alt_names();
-    let subject = certificate.subject().rdns();
-    subject.iter().flatten().any(|one| controls(&one.value))
+    let in_name = |name: &crate::Name| name.rdns().iter().flatten().any(|one| controls(&one.value));
+    in_name(certificate.subject())
+        || san.directories().iter().any(in_name)
         || [&san.dns, &san.emails, &san.uris]
             .into_iter()
             .flatten()
             .any(|name| controls(name))
+        || san.other.iter().any(|name| controls(&name.value))
+        || other_texts(san).iter().any(|text| controls(text))
+}
+
+/// The texts of other names that are no UTF8String, such as a UPN as an IA5String from a CSR.
+fn other_texts(names: &GeneralNames) -> Vec<String> {
+    let text = |encoded: &Vec<u8>| {
+        let body = asn1::decode(encoded, |r| asn1::value(r, asn1::context_constructed(0))).ok()?;
+        let value = asn1::decode(body, |r| {
+            asn1::oid(r)?;
+            asn1::value(r, asn1::context_constructed(0))
+        });
+        Some(name::text(value.ok()?))
+    };
+    names.rest.iter().filter_map(text).collect()
 }
 
 const CONTROL_CHARACTERS: &str = "no-control-characters";

@@ -5,7 +5,7 @@ use std::fmt;
 use der::{Reader, SliceReader};
 
 use crate::asn1::{self, Writer};
-use crate::{Error, Oid};
+use crate::{Error, Oid, usage};
 
 /// Attribute types that names are built from.
 pub mod attribute {
@@ -97,6 +97,17 @@ impl Name {
             "the structure was checked when the name was made"
         );
         rdns
+    }
+
+    /// Whether Go, OpenSSL and webpki read every attribute: strings of the kinds that RFC 5280 names, made of the characters
+    /// that their kinds have, and types whose numbers have at most 31 bits.
+    pub(crate) fn is_portable(&self) -> bool {
+        let mut portable = true;
+        let body = asn1::decode(&self.0, |r| asn1::value(r, asn1::SEQUENCE)).unwrap_or_default();
+        let read = walk(body, |_, oid, value| {
+            portable &= usage::is_portable(&oid) && is_common_string(value);
+        });
+        portable && read.is_ok()
     }
 
     /// All values of one attribute type, in order.
@@ -292,8 +303,30 @@ fn is_legible(tlv: &[u8]) -> bool {
     }
 }
 
+/// Whether a value is a string as all readers take it.
+fn is_common_string(tlv: &[u8]) -> bool {
+    let tag = tlv.first().copied().unwrap_or_default();
+    let content = asn1::decode(tlv, |r| asn1::value(r, tag)).unwrap_or_default();
+    match tag {
+        // Stars and ampersands are in use, and taken by all.
+        asn1::PRINTABLE_STRING => content
+            .iter()
+            .all(|octet| octet.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(octet)),
+        NUMERIC_STRING => content
+            .iter()
+            .all(|octet| octet.is_ascii_digit() || *octet == b' '),
+        // No half of a character, and none that is reserved for ever (Unicode section 23.7).
+        BMP_STRING => content.chunks(2).all(|two| {
+            let unit = u16::from_be_bytes([two[0], two.get(1).copied().unwrap_or_default()]);
+            !matches!(unit, 0xd800..=0xdfff | 0xfdd0..=0xfdef | 0xfffe | 0xffff)
+        }),
+        asn1::UTF8_STRING | asn1::IA5_STRING | TELETEX_STRING => is_legible(tlv),
+        _ => false,
+    }
+}
+
 /// A string value as text, by its type; anything else as `#` and hexadecimal.
-fn text(tlv: &[u8]) -> String {
+pub(crate) fn text(tlv: &[u8]) -> String {
     let tag = tlv.first().copied().unwrap_or_default();
     let content = asn1::decode(tlv, |r| asn1::value(r, tag)).unwrap_or_default();
     let decoded = match tag {

@@ -4,10 +4,13 @@
 //! a wildcard name the host loses its left-most label. Shape is checked on the host first
 //! (`enforce_hostnames`), then one of the role's permissions must fit.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use crate::glob::Glob;
-use crate::host;
+use crate::host::{self, MAX_NAME};
 use crate::identity::{Identity, Template};
-use crate::profile::Settings;
+use crate::profile::{Settings, Uris};
 
 /// The part of a role that decides on names, compiled.
 #[derive(Debug, Clone)]
@@ -21,7 +24,8 @@ pub(crate) struct NameRules {
     token_display_name: bool,
     enforce_hostnames: bool,
     globs_in_templates: bool,
-    domains: Vec<Domain>,
+    domains: Domains,
+    templates: Vec<Template>,
     common_name: CommonName,
 }
 
@@ -32,39 +36,45 @@ enum CommonName {
     Shape { email: bool, hostname: bool },
 }
 
-#[derive(Debug, Clone)]
-enum Domain {
-    Fixed(Entry),
-    Template(Template),
+/// Entries of `allowed_domains`, arranged so that a name need not be held against each of them.
+#[derive(Debug, Clone, Default)]
+struct Domains {
+    /// All entries, in lower case.
+    texts: HashSet<Box<str>>,
+    /// Those with a star, where `allow_glob_domains` is on.
+    globs: Vec<DomainGlob>,
 }
 
+/// An entry with a star, for mail addresses as it is written, for host names without regard to case.
 #[derive(Debug, Clone)]
-struct Entry {
-    text: String,
-    /// Only with `allow_glob_domains`, and only if the entry has a star.
-    glob: Option<Glob>,
+struct DomainGlob {
+    written: Glob,
+    folded: Glob,
 }
 
 /// The rules as they stand for one caller: templates are filled, nothing is parsed any more.
 #[derive(Debug)]
 pub struct Names<'a> {
     rules: &'a NameRules,
-    filled: Vec<Entry>,
+    filled: Domains,
     display_name: &'a str,
+    pub(crate) uris: Uris<'a>,
 }
 
 impl NameRules {
     pub(crate) fn new(settings: &Settings) -> Self {
         let globs = settings.allow_glob_domains;
-        let domains = settings
+        let (mut domains, mut templates) = (Domains::default(), Vec::new());
+        for text in settings
             .allowed_domains
             .iter()
             .filter(|text| !text.is_empty())
-            .map(|text| match Template::parse(text) {
-                Some(template) if settings.allowed_domains_template => Domain::Template(template),
-                _ => Domain::Fixed(Entry::new(text.clone(), globs)),
-            })
-            .collect();
+        {
+            match Template::parse(text) {
+                Some(template) if settings.allowed_domains_template => templates.push(template),
+                _ => domains.add(text, globs),
+            }
+        }
         let has = |word: &str| settings.cn_validations.iter().any(|v| v == word);
         let common_name = match settings.cn_validations.as_slice() {
             [] => CommonName::Shape {
@@ -88,6 +98,7 @@ impl NameRules {
             enforce_hostnames: settings.enforce_hostnames,
             globs_in_templates: settings.allow_globs_in_identity_templates,
             domains,
+            templates,
             common_name,
         }
     }
@@ -99,28 +110,60 @@ impl NameRules {
         identity: Option<&Identity>,
         display_name: &'a str,
     ) -> Names<'a> {
-        let mut filled = Vec::new();
+        let mut filled = Domains::default();
         if let Some(identity) = identity {
-            for domain in &self.domains {
-                if let Domain::Template(template) = domain
-                    && let Some(text) = template.fill(identity, self.globs_in_templates)
-                {
-                    filled.push(Entry::new(text, self.glob_domains));
-                }
+            let texts = self.templates.iter();
+            for text in texts.filter_map(|one| one.fill(identity, self.globs_in_templates)) {
+                filled.add(&text, self.glob_domains);
             }
         }
         Names {
             rules: self,
             filled,
             display_name,
+            uris: Uris::default(),
         }
     }
 }
 
-impl Entry {
-    fn new(text: String, globs: bool) -> Self {
-        let glob = (globs && text.contains('*')).then(|| Glob::new(&text));
-        Self { text, glob }
+impl Domains {
+    fn add(&mut self, text: &str, globs: bool) {
+        let lower = text.to_ascii_lowercase();
+        if globs && text.contains('*') {
+            self.globs.push(DomainGlob {
+                written: Glob::new(text),
+                folded: Glob::new(&lower),
+            });
+        }
+        self.texts.insert(lower.into());
+    }
+
+    /// Case does not matter in the names of hosts (RFC 4343), so neither in domains. It does in the part of a mail address
+    /// before the `@`. Case is ASCII's: Unicode folding would let the Kelvin sign pass for a `k`.
+    fn admit(&self, rules: &NameRules, parts: &Parts<'_>) -> bool {
+        let host = parts.lower_host();
+        let bare = rules.bare_domains
+            && (self.texts.contains(&*parts.lower) || parts.is_mail && self.texts.contains(host));
+        bare || rules.subdomains
+            && (parts.wildcard_label.is_some() && self.texts.contains(host)
+                || above(host).any(|domain| self.texts.contains(domain)))
+            || self.admit_by_glob(parts)
+    }
+
+    fn admit_by_glob(&self, parts: &Parts<'_>) -> bool {
+        if self.globs.is_empty() {
+            return false;
+        }
+        if !parts.is_mail {
+            return self
+                .globs
+                .iter()
+                .any(|glob| glob.folded.matches(&parts.lower));
+        }
+        let user = &parts.name[..parts.name.len() - parts.host.len()];
+        let folded = format!("{user}{}", parts.lower_host());
+        let mut globs = self.globs.iter();
+        globs.any(|glob| glob.written.matches(parts.name) || glob.written.matches(&folded))
     }
 }
 
@@ -138,10 +181,20 @@ impl Names<'_> {
         if rules.enforce_hostnames && !parts.is_well_formed() {
             return false;
         }
-        rules.any_name
+        if rules.any_name
             || (rules.localhost && self.is_local(&parts))
             || (rules.token_display_name && self.is_display_name(&parts))
-            || self.entries().any(|entry| self.admits(entry, &parts))
+        {
+            return true;
+        }
+        // No domain can mean what is too long for a name; it would only take time.
+        let domains = [&rules.domains, &self.filled];
+        parts.name.len() <= LONGEST && domains.iter().any(|one| one.admit(rules, &parts))
+    }
+
+    /// How many patterns each name may have to be held against.
+    pub(crate) fn patterns(&self) -> usize {
+        self.rules.domains.globs.len() + self.filled.globs.len()
     }
 
     /// Whether a common name may stand in the subject.
@@ -158,18 +211,11 @@ impl Names<'_> {
         }
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
-        let fixed = self.rules.domains.iter().filter_map(|domain| match domain {
-            Domain::Fixed(entry) => Some(entry),
-            Domain::Template(_) => None,
-        });
-        fixed.chain(&self.filled)
-    }
-
     fn is_local(&self, parts: &Parts<'_>) -> bool {
+        let host = parts.lower_host();
         ["localhost", "localdomain"].iter().any(|local| {
-            parts.host == *local && (parts.wildcard_label.is_none() || self.rules.subdomains)
-                || self.rules.subdomains && is_below(parts.host, local)
+            host == *local && (parts.wildcard_label.is_none() || self.rules.subdomains)
+                || self.rules.subdomains && is_below(host, local)
         })
     }
 
@@ -190,28 +236,14 @@ impl Names<'_> {
             && (is_below(parts.host, domain)
                 || parts.wildcard_label.is_some() && parts.host == display)
     }
-
-    /// Case matters for subdomains and globs and not for bare domains, as in the built-in engine.
-    /// Case is ASCII's: Unicode folding would let the Kelvin sign pass for a `k`.
-    fn admits(&self, entry: &Entry, parts: &Parts<'_>) -> bool {
-        let rules = self.rules;
-        let text = entry.text.as_str();
-        let bare = rules.bare_domains
-            && (parts.name.eq_ignore_ascii_case(text)
-                || parts.is_mail && parts.host.eq_ignore_ascii_case(text));
-        bare || rules.subdomains
-            && (is_below(parts.host, text)
-                || parts.wildcard_label.is_some() && parts.host.eq_ignore_ascii_case(text))
-            || entry
-                .glob
-                .as_ref()
-                .is_some_and(|glob| glob.matches(parts.name))
-    }
 }
 
 /// A name taken apart.
 struct Parts<'a> {
     name: &'a str,
+    /// The name in lower case.
+    lower: Cow<'a, str>,
+    /// The end of the name: without the user of a mail address, without the left-most label of a wildcard name.
     host: &'a str,
     is_mail: bool,
     /// The left-most label of a wildcard name.
@@ -232,9 +264,15 @@ impl<'a> Parts<'a> {
         if name.is_empty() {
             return None;
         }
+        let lower = if name.bytes().any(|b| b.is_ascii_uppercase()) {
+            Cow::Owned(name.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        };
         if !host.contains('*') {
             return Some(Self {
                 name,
+                lower,
                 host,
                 is_mail,
                 wildcard_label: None,
@@ -246,10 +284,15 @@ impl<'a> Parts<'a> {
         }
         Some(Self {
             name,
+            lower,
             host: rest,
             is_mail,
             wildcard_label: Some(label),
         })
+    }
+
+    fn lower_host(&self) -> &str {
+        &self.lower[self.lower.len() - self.host.len()..]
     }
 
     fn is_well_formed(&self) -> bool {
@@ -258,6 +301,14 @@ impl<'a> Parts<'a> {
         host && self.wildcard_label.is_none_or(host::is_wildcard_label)
     }
 }
+
+/// What stands behind each dot of a name.
+fn above(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('.').map(|(at, _)| &name[at + 1..])
+}
+
+/// The longest text that is held against domains: a name of the longest kind in characters of four octets.
+const LONGEST: usize = 4 * MAX_NAME;
 
 /// Whether `name` is `LABELS.domain`.
 fn is_below(name: &str, domain: &str) -> bool {

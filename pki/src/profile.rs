@@ -14,7 +14,7 @@ use crate::identity::{Identity, Template};
 use crate::policy::{NameRules, Names};
 use crate::refusal::{Quoted, Refusal};
 use crate::validity::{NotAfterBound, NotBeforeBound, Rules};
-use crate::{KeySpec, Oid, usage};
+use crate::{KeySpec, Oid, issue, usage};
 
 pub(crate) use other_names::OtherName;
 pub(crate) use policies::Placement;
@@ -163,12 +163,21 @@ impl Settings {
             return Err(Refusal::RoleTtl);
         }
         self.normalise_key()?;
-        for oid in &self.ext_key_usage_oids {
-            purpose(oid)?;
+        // Only the form, as in the built-in engine: see [`Self::unusable_purposes`].
+        let bad = |oid: &&String| !usage::looks_like_oid(oid);
+        if let Some(oid) = self.ext_key_usage_oids.iter().find(bad) {
+            return Err(Refusal::ExtKeyUsageOid(oid.clone()));
         }
         policies::parse(&self.policy_identifiers)?;
         self.cn_validations = cn_validations(&self.cn_validations)?;
         Ok(())
+    }
+
+    /// Elements of `ext_key_usage_oids` that have the form of an object identifier and cannot be encoded as one, such as
+    /// `4.3.2.1`. A role may hold them, and then issues nothing.
+    pub fn unusable_purposes(&self) -> Vec<&str> {
+        let oids = self.ext_key_usage_oids.iter().map(String::as_str);
+        oids.filter(|oid| usage::oid(oid).is_none()).collect()
     }
 
     fn normalise_key(&mut self) -> Result<(), Refusal> {
@@ -197,7 +206,8 @@ pub struct Profile {
     pub(crate) names: NameRules,
     pub(crate) validity: Rules,
     pub(crate) ranges: Vec<Cidr>,
-    pub(crate) uris: Vec<UriRule>,
+    pub(crate) uris: Vec<Glob>,
+    pub(crate) uri_templates: Vec<Template>,
     pub(crate) other_names: OtherNames,
     pub(crate) serials: Vec<Glob>,
     pub(crate) user_ids: Vec<UserIdRule>,
@@ -216,6 +226,15 @@ impl Profile {
     /// # Errors
     /// A part that cannot be used at all; never for a role that passed [`Settings::normalise`].
     pub fn new(settings: Settings) -> Result<Self, Refusal> {
+        let (mut uris, mut uri_templates) = (Vec::new(), Vec::new());
+        for text in &settings.allowed_uri_sans {
+            match Template::parse(text) {
+                Some(template) if settings.allowed_uri_sans_template => {
+                    uri_templates.push(template)
+                }
+                _ => uris.push(Glob::new(text)),
+            }
+        }
         let key_usage = usage::key_usage(&settings.key_usage);
         let purposes = purposes(&settings)?;
         let mut head = Vec::with_capacity(3);
@@ -246,16 +265,8 @@ impl Profile {
                 .iter()
                 .map(|text| Cidr::parse(text))
                 .collect::<Result<_, _>>()?,
-            uris: settings
-                .allowed_uri_sans
-                .iter()
-                .map(|text| match Template::parse(text) {
-                    Some(template) if settings.allowed_uri_sans_template => {
-                        UriRule::Template(template)
-                    }
-                    _ => UriRule::Fixed(Glob::new(text)),
-                })
-                .collect(),
+            uris,
+            uri_templates,
             other_names: OtherNames::new(&settings.allowed_other_sans)?,
             serials: settings
                 .allowed_serial_numbers
@@ -299,7 +310,30 @@ impl Profile {
 
     /// The name rules as they stand for one caller.
     pub fn names<'a>(&'a self, identity: Option<&Identity>, display_name: &'a str) -> Names<'a> {
-        self.names.for_caller(identity, display_name)
+        let mut names = self.names.for_caller(identity, display_name);
+        names.uris = self.uris(identity);
+        names
+    }
+
+    /// The rules on URIs as they stand for one caller.
+    pub(crate) fn uris(&self, identity: Option<&Identity>) -> Uris<'_> {
+        let globs = self.settings.allow_globs_in_identity_templates;
+        let templates = self.uri_templates.iter();
+        let filled =
+            identity.map(|identity| templates.filter_map(|one| one.fill_uri(identity, globs)));
+        Uris {
+            fixed: &self.uris,
+            filled: filled
+                .into_iter()
+                .flatten()
+                .map(|text| Glob::new(&text))
+                .collect(),
+        }
+    }
+
+    /// Whether the role lists any URI.
+    pub(crate) fn lists_uris(&self) -> bool {
+        !self.uris.is_empty() || !self.uri_templates.is_empty()
     }
 
     /// Whether the key usage of its leaves includes digitalSignature.
@@ -310,16 +344,6 @@ impl Profile {
     pub(crate) fn allows_ip(&self, ip: IpAddr) -> bool {
         self.settings.allow_ip_sans
             && (self.ranges.is_empty() || self.ranges.iter().any(|range| range.contains(ip)))
-    }
-
-    pub(crate) fn allows_uri(&self, uri: &str, identity: Option<&Identity>) -> bool {
-        let globs = self.settings.allow_globs_in_identity_templates;
-        self.uris.iter().any(|rule| match rule {
-            UriRule::Fixed(glob) => glob.matches(uri),
-            UriRule::Template(template) => identity
-                .and_then(|identity| template.fill(identity, globs))
-                .is_some_and(|pattern| Glob::new(&pattern).matches(uri)),
-        })
     }
 
     pub(crate) fn allows_subject_serial(&self, serial: &str) -> bool {
@@ -390,11 +414,28 @@ fn mask(ip: IpAddr, prefix: u8) -> IpAddr {
     }
 }
 
-/// One element of `allowed_uri_sans`.
-#[derive(Debug, Clone)]
-pub(crate) enum UriRule {
-    Fixed(Glob),
-    Template(Template),
+/// `allowed_uri_sans` as it stands for one caller.
+#[derive(Debug, Default)]
+pub(crate) struct Uris<'a> {
+    fixed: &'a [Glob],
+    filled: Vec<Glob>,
+}
+
+impl Uris<'_> {
+    /// Whether a URI may stand in the certificate.
+    ///
+    /// With `.` or `..` as a segment only where it is listed as it stands, or where every URI is: the prefix before a star
+    /// would say nothing of where the URI leads.
+    pub(crate) fn allow(&self, uri: &str) -> bool {
+        let dots = issue::has_dot_segments(uri);
+        let mut globs = self.fixed.iter().chain(&self.filled);
+        globs.any(|glob| glob.matches(uri) && (!dots || !glob.is_wild() || glob.is_any()))
+    }
+
+    /// How many patterns each URI may have to be held against.
+    pub(crate) fn patterns(&self) -> usize {
+        self.fixed.len() + self.filled.len()
+    }
 }
 
 /// One element of `allowed_user_ids`.
@@ -425,6 +466,14 @@ impl OtherNames {
             .map(parse)
             .collect::<Result<_, _>>()
             .map(Self::Listed)
+    }
+
+    /// How many patterns each other name may have to be held against.
+    pub(crate) fn patterns(&self) -> usize {
+        match self {
+            Self::Any => 0,
+            Self::Listed(listed) => listed.len(),
+        }
     }
 
     pub(crate) fn check(&self, oid: &str, value: &str) -> Result<(), Refusal> {
@@ -462,20 +511,11 @@ fn purposes(settings: &Settings) -> Result<Vec<Oid>, Refusal> {
             names.push(name);
         }
     }
-    let mut purposes = usage::ext_key_usage(&names);
-    for oid in &settings.ext_key_usage_oids {
-        let oid = purpose(oid)?;
-        // RFC 5280 knows no use for a repetition.
-        if !purposes.contains(&oid) {
-            purposes.push(oid);
-        }
-    }
-    Ok(purposes)
-}
-
-/// Stricter than the built-in engine, which stores `1` or `3.3` and then fails on every use.
-fn purpose(text: &str) -> Result<Oid, Refusal> {
-    usage::oid(text).ok_or_else(|| Refusal::ExtKeyUsageOid(text.to_owned()))
+    let oids = settings.ext_key_usage_oids.iter();
+    let oids: Vec<Oid> = oids
+        .map(|text| usage::oid(text).ok_or_else(|| Refusal::ExtKeyUsageOid(text.clone())))
+        .collect::<Result<_, _>>()?;
+    Ok(usage::distinct(usage::ext_key_usage(&names), oids))
 }
 
 fn cn_validations(words: &[String]) -> Result<Vec<String>, Refusal> {
@@ -526,6 +566,7 @@ impl From<crate::Error> for Refusal {
     fn from(error: crate::Error) -> Self {
         match error {
             crate::Error::RequestSignature => Self::CsrSignature,
+            crate::Error::RequestAlgorithm(oid) => Self::CsrAlgorithm(oid),
             other => Self::Encoding(other.to_string()),
         }
     }

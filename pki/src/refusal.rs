@@ -44,6 +44,34 @@ pub enum Refusal {
     /// The role does not admit this mail address.
     #[error("email address {0} not allowed by this role")]
     Email(String),
+    /// An element of `alt_names` that is neither a host name nor a mail address.
+    #[error(
+        "subject alternate name {} not allowed by this role: it is neither a host name nor a mail address", Quoted(.0)
+    )]
+    NoName(String),
+    /// More names than one certificate may have.
+    #[error(
+        "the request asks for {0} names, and a certificate has at most {max}: ask for several certificates", max = crate::issue::MAX_NAMES
+    )]
+    TooManyNames(usize),
+    /// A name that nobody could use.
+    #[error("a value of {what} is longer than {most} octets")]
+    NameTooLong {
+        /// The field or the kind of name.
+        what: &'static str,
+        /// The limit.
+        most: usize,
+    },
+    /// More work than a request may cause.
+    #[error(
+        "the request asks for names of {octets} octets under a role with {patterns} patterns, which is more than can be compared at once: ask for fewer names in one certificate, or split the role"
+    )]
+    TooManyPatterns {
+        /// The length of the names together.
+        octets: usize,
+        /// How many patterns the role has for them.
+        patterns: usize,
+    },
     /// A label that is empty, too long, or not valid Punycode (RFC 5891).
     #[error("idna: invalid label {}", Quoted(.0))]
     Idna(String),
@@ -191,6 +219,14 @@ pub enum Refusal {
         /// The size of the key in the CSR.
         actual: u32,
     },
+    /// An RSA key in a CSR that is longer than the cryptography library takes.
+    #[error("RSA keys of more than 8192 bits are not supported: the CSR's key has {0}")]
+    CsrKeyTooLong(u32),
+    /// A CSR signed by an algorithm that cannot be verified.
+    #[error(
+        "the request is signed by an algorithm that is not supported here ({0}); sign it with RSA and SHA-256, SHA-384, SHA-512 or SHA-1 (with PSS: not SHA-1), with ECDSA and SHA-256, SHA-384 or SHA-512, or with Ed25519"
+    )]
+    CsrAlgorithm(String),
     /// An RSA key below 2048 bits, whatever the role says.
     #[error("RSA keys < 2048 bits are unsafe and not supported")]
     WeakRsa,
@@ -262,6 +298,11 @@ pub enum Refusal {
     #[error("unable to fetch AIA URL information: {0}")]
     AiaUrl(String),
 
+    /// An element of `permitted_dns_domains` that no reader takes for a domain.
+    #[error(
+        "permitted_dns_domains: {} is not a domain: labels of 1 to 63 ASCII characters between dots, at most 253 in all, perhaps with a dot in front", Quoted(.0)
+    )]
+    PermittedDomain(String),
     /// The issuer's path length is used up.
     #[error(
         "signing certificate has a max path length of zero, and cannot issue further CA certificates"
@@ -316,8 +357,7 @@ impl Refusal {
     /// responses here: nobody depends on the status, and a caller's mistake is not a server's.
     pub fn channel(&self) -> Channel {
         match self {
-            Self::IssueKey(_)
-            | Self::AiaCluster(_)
+            Self::AiaCluster(_)
             | Self::AiaIssuer
             | Self::AiaUrl(_)
             | Self::AlgorithmMismatch { .. }
@@ -391,7 +431,8 @@ mod tests {
 
     #[test]
     fn faults_that_clients_know_as_500_are_values() {
-        assert_eq!(Refusal::IssueKey("x".into()).channel(), Channel::Value);
+        // A caller's mistake: clients in Go repeat what is answered with 500.
+        assert_eq!(Refusal::IssueKey("x".into()).channel(), Channel::Response);
         assert_eq!(Refusal::AiaCluster("path").channel(), Channel::Value);
         assert_eq!(Refusal::CommonNameMissing.channel(), Channel::Response);
         assert_eq!(

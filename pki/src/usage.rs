@@ -1,5 +1,7 @@
 //! Lists of usages and object identifiers as roles and requests write them.
 
+use std::collections::HashSet;
+
 use crate::Oid;
 use crate::ext::{ExtKeyUsage, KeyUsage};
 
@@ -26,9 +28,22 @@ pub fn ext_key_usage<S: AsRef<str>>(names: &[S]) -> Vec<Oid> {
     purposes.into_iter().map(ExtKeyUsage::oid).collect()
 }
 
-/// Reads an object identifier; `None` if it cannot be encoded.
+/// Reads an object identifier; `None` if it cannot be encoded, or if readers do not take it: Go keeps each number in 31 bits.
 pub fn oid(text: &str) -> Option<Oid> {
-    looks_like_oid(text).then(|| Oid::new(text).ok()).flatten()
+    let oid = looks_like_oid(text).then(|| Oid::new(text).ok()).flatten();
+    oid.filter(is_portable)
+}
+
+/// Whether each number of an object identifier has at most 31 bits.
+pub(crate) fn is_portable(oid: &Oid) -> bool {
+    oid.arcs().all(|arc| i32::try_from(arc).is_ok())
+}
+
+/// Two lists one behind the other, each element once: RFC 5280 knows no use for a repetition.
+pub(crate) fn distinct(first: Vec<Oid>, second: Vec<Oid>) -> Vec<Oid> {
+    let mut seen = HashSet::new();
+    let both = first.into_iter().chain(second);
+    both.filter(|oid| seen.insert(*oid)).collect()
 }
 
 /// Whether a text has the form that a role accepts for an object identifier: decimal numbers
@@ -115,7 +130,8 @@ mod tests {
             assert_eq!(bad_arc(bad), Some(arc), "{bad}");
         }
         assert_eq!(oid("1.2.3"), Some(Oid::new_unwrap("1.2.3")));
-        for bad in ["1", "3.3", "x"] {
+        assert!(oid("1.2.2147483647").is_some());
+        for bad in ["1", "3.3", "4.3.2.1", "x", "1.2.2147483648"] {
             assert_eq!(oid(bad), None, "{bad}");
         }
     }

@@ -199,11 +199,21 @@ pub fn decide(
             }
         });
     }
+    if not_after <= now {
+        return Err(past(not_after));
+    }
     Ok(Validity {
         not_before,
         not_after,
         warnings,
     })
+}
+
+fn past(not_after: Timestamp) -> Refusal {
+    Refusal::Time(format!(
+        "cannot satisfy request, as NotAfter date {} is in the past",
+        rfc3339(not_after)
+    ))
 }
 
 /// A fixed start, if the role has one or the request may and does name one.
@@ -280,12 +290,7 @@ fn end(
     {
         match issuer.behavior {
             LeafNotAfter::Permit => {}
-            LeafNotAfter::Truncate if not_after < now => {
-                return Err(Refusal::Time(format!(
-                    "cannot satisfy request, as NotAfter date {} is in the past",
-                    rfc3339(not_after)
-                )));
-            }
+            LeafNotAfter::Truncate if not_after < now => return Err(past(not_after)),
             LeafNotAfter::Truncate => not_after = issuer.not_after,
             LeafNotAfter::Err | LeafNotAfter::AlwaysErr => {
                 return Err(Refusal::BeyondIssuer {

@@ -82,7 +82,7 @@ pub fn prepare(
         extensions,
     };
     let prepared = template.prepare(issuer.certificate().subject(), algorithm)?;
-    let (usage, grave) = lint::certificate(prepared.unsigned(), Some(issuer.certificate()))
+    let (usage, grave) = lint::issued(prepared.unsigned(), issuer)
         .into_iter()
         .partition::<Vec<_>, _>(|finding| finding.rule == lint::KEY_USAGE);
     lint::refuse(grave)?;

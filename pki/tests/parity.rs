@@ -11,7 +11,7 @@ use landfast_pki::authority::{self, CaRequest, IntermediateOptions};
 use landfast_pki::issue::{self, AiaUrls, Holder, Issuer, LeafRequest};
 use landfast_pki::validity::{LeafNotAfter, MountTtl};
 use landfast_pki::verbatim::{self, VerbatimRequest};
-use landfast_pki::{Certificate, Csr, Profile, Settings};
+use landfast_pki::{Certificate, Csr, Profile, Settings, Template};
 
 const MOUNT: MountTtl = MountTtl {
     default: Duration::from_secs(768 * 3600),
@@ -91,11 +91,40 @@ fn full() -> Settings {
 }
 
 fn leaf(theirs: &Certificate, settings: Settings, backdating: i64, request: &LeafRequest<'_>) {
+    leaf_under(&issuer(), theirs, settings, backdating, request);
+}
+
+fn leaf_under(
+    issuer: &Issuer,
+    theirs: &Certificate,
+    settings: Settings,
+    backdating: i64,
+    request: &LeafRequest<'_>,
+) {
     let profile = Profile::new(settings).unwrap();
     let now = now(theirs, backdating);
     let (ours, warnings) =
-        issue::prepare(&profile, &issuer(), request, now, theirs.serial().clone()).unwrap();
+        issue::prepare(&profile, issuer, request, now, theirs.serial().clone()).unwrap();
     assert_eq!(hex(ours.tbs()), hex(theirs.tbs()), "{warnings:?}");
+}
+
+/// The issuer without its name constraints. The built-in engine does not look at them when it issues.
+fn unconstrained() -> Issuer {
+    let root = certificate!("root");
+    let extensions = root.extensions();
+    let kept = extensions.filter(|one| one.oid != landfast_pki::ext::id::NAME_CONSTRAINTS);
+    let template = Template {
+        serial: root.serial().clone(),
+        subject: root.subject().clone(),
+        not_before: root.not_before(),
+        not_after: root.not_after(),
+        public_key: root.public_key().clone(),
+        extensions: kept.map(|one| one.to_owned()).collect(),
+    };
+    let prepared = template
+        .prepare(root.issuer(), root.signature_algorithm().unwrap())
+        .unwrap();
+    Issuer::new(prepared.finish(&[]), &urls(), LeafNotAfter::Err)
 }
 
 /// Compared as text, so that a difference can be read.
@@ -155,7 +184,19 @@ fn the_leaf_of_a_node() {
         policy_identifiers: list(&["1.2.3"]),
         ..Settings::default()
     };
-    leaf(&theirs, settings, 300, &request);
+    let refusal = issue::prepare(
+        &Profile::new(settings.clone()).unwrap(),
+        &issuer(),
+        &request,
+        now(&theirs, 300),
+        theirs.serial().clone(),
+    );
+    let text = refusal.unwrap_err().to_string();
+    assert!(
+        text.contains("outside of the issuer's name constraints"),
+        "{text}"
+    );
+    leaf_under(&unconstrained(), &theirs, settings, 300, &request);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(crate) async fn signing(
         NotAfterBehavior::Permit => LeafNotAfter::Permit,
     };
     let signing = Arc::new(Signing {
-        rules: Issuer::new(issuer.certificate.clone(), &aia, leaf_not_after),
+        rules: Issuer::new(issuer.certificate.clone(), &aia, leaf_not_after).below(issuer.chain()),
         loaded: Arc::clone(issuer),
         urls,
         cluster,

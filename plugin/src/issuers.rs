@@ -1,7 +1,7 @@
 //! The issuers of a mount: looking them up, choosing one to sign, and keeping their chains.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use landfast_pki::ext::KeyUsage;
 use landfast_pki::{Certificate, PublicKey, chain};
@@ -24,6 +24,14 @@ pub(crate) struct LoadedIssuer {
     pub(crate) entry: IssuerEntry,
     /// The parsed certificate.
     pub(crate) certificate: Certificate,
+    chain: OnceLock<Chain>,
+}
+
+/// The chain of an issuer, parsed at its first use: whoever asks for it needs no token.
+#[derive(Debug, Default)]
+struct Chain {
+    certificates: Vec<Certificate>,
+    root: Option<Certificate>,
 }
 
 /// All issuers of a mount. They are few, so they are read together and kept until one of them changes.
@@ -42,7 +50,35 @@ impl LoadedIssuer {
     /// Parses an entry. The certificate was checked when it came in, so a fault here is one of storage.
     pub(crate) fn new(entry: IssuerEntry) -> Result<Self, Error> {
         let certificate = parse(&entry)?;
-        Ok(Self { entry, certificate })
+        Ok(Self {
+            entry,
+            certificate,
+            chain: OnceLock::new(),
+        })
+    }
+
+    /// The chain, its own certificate first. What another product stored and cannot be read is left out.
+    pub(crate) fn chain(&self) -> &[Certificate] {
+        &self.parsed_chain().certificates
+    }
+
+    /// The self-signed end of the chain, if the mount knows it.
+    pub(crate) fn root(&self) -> Option<&Certificate> {
+        self.parsed_chain().root.as_ref()
+    }
+
+    fn parsed_chain(&self) -> &Chain {
+        self.chain.get_or_init(|| {
+            let texts = self.entry.ca_chain.iter();
+            let certificates: Vec<Certificate> = texts
+                .filter_map(|pem| Certificate::from_pem(pem.as_bytes()).ok())
+                .collect();
+            let root = certificates
+                .iter()
+                .find(|one| one.is_self_signed())
+                .cloned();
+            Chain { certificates, root }
+        })
     }
 
     /// `id:ID / name:NAME`, or the id alone: how texts of the built-in engine name an issuer.

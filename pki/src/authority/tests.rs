@@ -92,7 +92,7 @@ fn a_root() {
 #[test]
 fn a_root_with_everything() {
     let request = CaRequest {
-        alt_names: "a.b,u@x.com, bad".into(),
+        alt_names: "a.b,u@x.com".into(),
         ip_sans: list(&["1.2.3.4"]),
         uri_sans: list(&["http://u"]),
         other_sans: list(&["1.2.3;utf8:x"]),
@@ -116,7 +116,6 @@ fn a_root_with_everything() {
     assert_eq!(
         warnings,
         [
-            "alt_names: \" bad\" is neither a host name nor a mail address and was left out",
             NOT_BEFORE_UNUSED,
             NO_AIA,
             "Max path length of the generated certificate is zero. This certificate cannot be used to issue intermediate CA certificates.",
@@ -422,7 +421,7 @@ fn path_lengths() {
         (1, Some(1), 0),
         (0, Some(0), 1),
         (5, Some(5), 1),
-        (i64::MAX, Some(u32::MAX), 1),
+        (255, Some(255), 1),
         (-1, None, 1),
     ] {
         let (certificate, warnings) = chain.sign(&with(length), PLAIN).unwrap();
@@ -431,6 +430,11 @@ fn path_lengths() {
             (want, warned),
             "{length}"
         );
+    }
+    // Readers keep it in one octet.
+    for length in [256, i64::MAX] {
+        let text = chain.sign(&with(length), PLAIN).unwrap_err();
+        assert!(text.contains("readers-path-length"), "{text}");
     }
     assert_eq!(
         chain.sign(&with(-2), PLAIN).unwrap_err(),
@@ -594,4 +598,26 @@ fn cross_signing() {
         cross(&middle, false).unwrap_err(),
         "given certificate is not self-issued"
     );
+}
+
+/// Go reads no CA with such a constraint; outside of ASCII there was no certificate at all, and a 500.
+#[test]
+fn permitted_domains_are_domains() {
+    let chain = Chain::new(None);
+    let with = |domain: &str| CaRequest {
+        permitted_dns_domains: vec![domain.to_owned()],
+        ..named("I")
+    };
+    let long = format!("{}.b", "a".repeat(64));
+    for bad in [".", "..", "a.", "a..b", ".a.", "é.com", "a b", " ", &long] {
+        let text = chain.sign(&with(bad), PLAIN).unwrap_err();
+        assert!(text.starts_with("permitted_dns_domains: "), "{bad}: {text}");
+        assert!(
+            text.contains(&crate::refusal::Quoted(bad).to_string()),
+            "{text}"
+        );
+    }
+    for good in ["a.test", ".a.test", "*.a", "1.2.3.4", "A-b"] {
+        chain.sign(&with(good), PLAIN).unwrap();
+    }
 }

@@ -88,3 +88,52 @@ fn an_extension_asked_for_twice_is_refused() {
     };
     assert!(template.prepare(testing::algorithm(&key)).is_err());
 }
+
+/// The signature only shows that who asks has the key, and devices that sign with SHA-1 are still about.
+#[test]
+fn signatures_over_sha1_prove_possession() {
+    let request = |kind: &[&str], digest: &str| {
+        let key = testing::openssl(&[&["genpkey", "-algorithm"], kind].concat(), b"");
+        let key = testing::file(&key);
+        let key = key.path().to_str().unwrap();
+        testing::openssl(
+            &["req", "-new", "-key", key, "-subj", "/CN=a.test", digest],
+            b"",
+        )
+    };
+    let p256 = ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let p384 = ["EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
+    let p521 = ["EC", "-pkeyopt", "ec_paramgen_curve:P-521"];
+    for kind in [&["RSA"][..], &p256, &p521] {
+        let csr = Csr::from_pem(&request(kind, "-sha1")).unwrap();
+        assert_eq!(csr.verify(), Ok(()), "{kind:?}");
+        // A signature that is not its own is none, whatever the hash.
+        let mut der = csr.der().to_vec();
+        let last = der.len() - 1;
+        der[last] ^= 1;
+        assert_eq!(
+            Csr::from_der(&der).unwrap().verify(),
+            Err(Error::RequestSignature),
+            "{kind:?}"
+        );
+    }
+    for (kind, digest, oid) in [
+        (&p384[..], "-sha1", "1.2.840.10045.4.1"),
+        (&p256, "-sha224", "1.2.840.10045.4.3.1"),
+        (&["RSA"], "-sha224", "1.2.840.113549.1.1.14"),
+    ] {
+        let csr = Csr::from_pem(&request(kind, digest)).unwrap();
+        assert_eq!(csr.verify(), Err(Error::RequestAlgorithm(oid.to_owned())));
+        let text = crate::Refusal::from(csr.verify().unwrap_err()).to_string();
+        assert!(
+            text.contains(oid) && text.contains("sign it with RSA"),
+            "{text}"
+        );
+    }
+    assert!(
+        Csr::from_pem(&request(&p384, "-sha512"))
+            .unwrap()
+            .verify()
+            .is_ok()
+    );
+}

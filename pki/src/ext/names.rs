@@ -53,6 +53,8 @@ pub struct Subtrees {
     pub emails: Vec<String>,
     /// Hosts or domains of URIs.
     pub uris: Vec<String>,
+    /// Directory names, of which a subject must be a continuation.
+    pub directories: Vec<Name>,
 }
 
 impl GeneralNames {
@@ -69,7 +71,7 @@ impl GeneralNames {
     /// The directory names among them, in order.
     pub fn directories(&self) -> Vec<Name> {
         let name = |der: &Vec<u8>| {
-            let content = asn1::decode(der, |r| asn1::value(r, asn1::context_constructed(4)));
+            let content = asn1::decode(der, |r| asn1::value(r, DIRECTORY));
             Name::from_der(content.ok()?).ok()
         };
         self.rest.iter().filter_map(name).collect()
@@ -217,6 +219,9 @@ impl Subtrees {
         self.uris
             .iter()
             .for_each(|name| subtree(URI, name.as_bytes()));
+        self.directories
+            .iter()
+            .for_each(|name| subtree(DIRECTORY, name.der()));
     }
 
     fn read(body: &[u8]) -> der::Result<Self> {
@@ -234,6 +239,12 @@ impl Subtrees {
                     subtrees
                         .ips
                         .push(range.ok_or_else(|| one.error(der::ErrorKind::Failed))?);
+                }
+                DIRECTORY => {
+                    let name = Name::from_der(asn1::value(&mut one, DIRECTORY)?);
+                    subtrees
+                        .directories
+                        .push(name.map_err(|_| one.error(der::ErrorKind::Failed))?);
                 }
                 _ => {}
             }
@@ -297,5 +308,6 @@ fn ascii(reader: &mut SliceReader<'_>, tag: u8) -> der::Result<String> {
 
 const EMAIL: u8 = asn1::context(1);
 const DNS: u8 = asn1::context(2);
+const DIRECTORY: u8 = asn1::context_constructed(4);
 const URI: u8 = asn1::context(6);
 const IP: u8 = asn1::context(7);

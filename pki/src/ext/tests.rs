@@ -99,6 +99,7 @@ fn name_constraints_keep_their_ranges() {
         ],
         emails: vec!["example.com".to_owned()],
         uris: vec!["example.com".to_owned()],
+        directories: vec![crate::Subject::common_name("a").to_name()],
     };
     let mut written = some.clone();
     written.ips[0].0 = "10.1.2.3".parse().unwrap();

@@ -1,13 +1,14 @@
 //! The names of a certificate: gathered from the request or the CSR, each held against the role.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use crate::ext::{GeneralNames, OtherName};
-use crate::issue::{LeafRequest, uri};
+use crate::issue::{LeafRequest, limits, uri};
 use crate::name::attribute;
 use crate::policy::Names;
-use crate::profile::{self, Profile};
-use crate::refusal::{Quoted, Refusal, Source};
+use crate::profile::{self, Profile, Settings};
+use crate::refusal::{Refusal, Source};
 use crate::{Csr, Oid, host, hybrid, usage};
 
 /// The names that a certificate will carry.
@@ -30,6 +31,7 @@ pub(crate) fn collect(
     let csr_names = csr
         .filter(|_| settings.use_csr_sans)
         .map(Csr::subject_alt_names);
+    limits::check(profile, rules, request, csr_names)?;
 
     let common_name = common_name(profile, request)?;
     let mut names = GeneralNames::default();
@@ -44,6 +46,7 @@ pub(crate) fn collect(
         }
     }
     if !common_name.is_empty() && !request.exclude_cn_from_sans {
+        // What is no host name stays in the subject alone, as in the built-in engine.
         add_host_or_mail(&mut names, &common_name)?;
     }
     if csr_names.is_none() {
@@ -51,15 +54,14 @@ pub(crate) fn collect(
             .alt_names
             .trim()
             .split(',')
-            .filter(|name| !name.trim().is_empty())
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
         {
-            if !add_host_or_mail(&mut names, name)? {
-                warnings.push(format!(
-                    "alt_names: {} is neither a host name nor a mail address and was left out",
-                    Quoted(name)
-                ));
+            if !add_host_or_mail(&mut names, name)? && !add_loosely(&mut names, settings, name) {
+                return Err(Refusal::NoName(name.to_owned()));
             }
         }
+        limits::within(&names)?;
     }
 
     if !common_name.is_empty() {
@@ -94,7 +96,7 @@ pub(crate) fn collect(
 
     names.other = other_names(profile, request, csr_names)?;
     names.ips = addresses(profile, request, csr_names)?;
-    names.uris = uris(profile, request, csr_names)?;
+    names.uris = uris(profile, rules, request, csr_names)?;
     Ok(Collected {
         common_name,
         subject_serial,
@@ -112,6 +114,7 @@ pub(crate) fn user_ids(
         Some(csr) if request.user_ids.is_empty() => csr.subject().values(&attribute::USER_ID),
         _ => request.user_ids.to_vec(),
     };
+    limits::count(ids.len())?;
     match ids.iter().find(|id| !profile.allows_user_id(id)) {
         Some(bad) => Err(Refusal::UserId(bad.clone())),
         None => Ok(ids),
@@ -166,16 +169,26 @@ fn add_host_or_mail(names: &mut GeneralNames, name: &str) -> Result<bool, Refusa
     Ok(is_host)
 }
 
+/// Without `enforce_hostnames`, labels may hold underscores and begin or end with a hyphen, as those of services do
+/// (`_acme-challenge`, RFC 8552): `false` for any other shape.
+fn add_loosely(names: &mut GeneralNames, settings: &Settings, name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let labels = name.strip_prefix("*.").unwrap_or(name);
+    let fits = !settings.enforce_hostnames
+        && labels
+            .split('.')
+            .all(|label| !label.is_empty() && label.bytes().all(plain));
+    if fits {
+        names.dns.push(name.to_owned());
+    }
+    fits
+}
+
 /// DNS names keep their order, mail addresses are sorted, neither repeats (OpenBao 2.7.2).
 fn tidy(names: &mut GeneralNames) {
-    let mut kept = 0;
-    for i in 0..names.dns.len() {
-        if !names.dns[..kept].contains(&names.dns[i]) {
-            names.dns.swap(kept, i);
-            kept += 1;
-        }
-    }
-    names.dns.truncate(kept);
+    let mut seen = HashSet::new();
+    let dns = std::mem::take(&mut names.dns).into_iter();
+    names.dns = dns.filter(|name| seen.insert(name.clone())).collect();
     for name in &mut names.emails {
         if name.trim().len() != name.len() {
             *name = name.trim().to_owned();
@@ -273,6 +286,7 @@ fn addresses(
 /// A URI is held against the role as sent and as it will stand in the certificate.
 fn uris(
     profile: &Profile,
+    rules: &Names<'_>,
     request: &LeafRequest<'_>,
     csr_names: Option<&GeneralNames>,
 ) -> Result<Vec<String>, Refusal> {
@@ -283,16 +297,16 @@ fn uris(
     let requested = requested.iter().filter(|text| !text.is_empty());
     let mut checked = Vec::new();
     for text in requested {
-        if profile.uris.is_empty() {
+        if !profile.lists_uris() {
             return Err(Refusal::UriForbidden(source));
         }
-        if !profile.allows_uri(text, request.identity) {
+        if !rules.uris.allow(text) {
             return Err(Refusal::Uri(source));
         }
         let Some(uri) = uri::normalise(text) else {
             return Err(Refusal::NotAUri(text.clone()));
         };
-        if uri != *text && !profile.allows_uri(&uri, request.identity) {
+        if uri != *text && !rules.uris.allow(&uri) {
             return Err(Refusal::Uri(source));
         }
         checked.push(uri);

@@ -336,7 +336,6 @@ fn the_last_look_is_the_roles_own() {
         &certificate,
         &profile,
         &names,
-        None,
         &bench.issuer,
         testing::now(),
     );
@@ -353,10 +352,210 @@ fn the_last_look_is_the_roles_own() {
         &certificate,
         &profile,
         &names,
-        None,
         &bench.issuer,
         testing::now(),
     );
     let rules: Vec<_> = found.iter().map(|finding| finding.rule).collect();
     assert_eq!(rules, ["role-max-ttl"]);
+}
+
+/// Every verifier refuses such a leaf, so nobody signs it.
+#[test]
+fn names_outside_of_the_issuers_name_constraints_are_refused() {
+    let bench = constrained();
+    let role = Settings {
+        enforce_hostnames: false,
+        ..open()
+    };
+    let base = LeafRequest {
+        common_name: "x.a.test",
+        ..bench.request()
+    };
+    let (inside, outside) = (list(&["10.1.2.3"]), list(&["11.1.2.3"]));
+    let uris = [
+        list(&["spiffe://h.a.test/x"]),
+        list(&["spiffe://b.test/x"]),
+        list(&["urn:x"]),
+    ];
+    for (request, want) in [
+        (base, Ok(())),
+        (
+            LeafRequest {
+                common_name: "a.test",
+                alt_names: "*.x.a.test,u@a.test",
+                ..base
+            },
+            Ok(()),
+        ),
+        (
+            LeafRequest {
+                ip_sans: &inside,
+                uri_sans: &uris[0],
+                ..base
+            },
+            Ok(()),
+        ),
+        (
+            LeafRequest {
+                common_name: "b.test",
+                ..base
+            },
+            Err(
+                "the DNS name b.test is outside of the issuer's name constraints (permitted: a.test)",
+            ),
+        ),
+        (
+            LeafRequest {
+                alt_names: "a.test,xa.test",
+                ..base
+            },
+            Err("the DNS name xa.test"),
+        ),
+        (
+            LeafRequest {
+                alt_names: "no.a.test",
+                ..base
+            },
+            Err(
+                "the DNS name no.a.test is outside of the issuer's name constraints (excluded: no.a.test)",
+            ),
+        ),
+        (
+            LeafRequest {
+                alt_names: "u@b.test",
+                ..base
+            },
+            Err("the mail address u@b.test"),
+        ),
+        (
+            LeafRequest {
+                ip_sans: &outside,
+                ..base
+            },
+            Err(
+                "the IP address 11.1.2.3 is outside of the issuer's name constraints (permitted: 10.0.0.0/8)",
+            ),
+        ),
+        (
+            LeafRequest {
+                uri_sans: &uris[1],
+                ..base
+            },
+            Err("the URI spiffe://b.test/x"),
+        ),
+        (
+            LeafRequest {
+                uri_sans: &uris[2],
+                ..base
+            },
+            Err("the URI urn:x"),
+        ),
+        // OpenSSL takes the common name for a DNS name where there is no other.
+        (
+            LeafRequest {
+                common_name: "b.test",
+                exclude_cn_from_sans: true,
+                ..base
+            },
+            Err("the DNS name b.test"),
+        ),
+        (
+            LeafRequest {
+                common_name: "no host",
+                ..base
+            },
+            Ok(()),
+        ),
+    ] {
+        match (bench.issue(&role, &request), want) {
+            (Ok(_), Ok(())) => {}
+            (Err(text), Err(want)) => {
+                assert!(
+                    text.contains("rfc5280-4.2.1.10") && text.contains(want),
+                    "{text}"
+                );
+            }
+            (got, want) => panic!("{request:?}: {got:?} {want:?}"),
+        }
+    }
+}
+
+/// An issuer with constraints on every kind of name.
+fn constrained() -> Bench {
+    use crate::ext::{NameConstraints, Subtrees};
+
+    let key = PrivateKey::generate(KeySpec::parse("ec", 256).unwrap()).unwrap();
+    let constraints = NameConstraints {
+        permitted: Subtrees {
+            dns: list(&["a.test"]),
+            emails: list(&["a.test"]),
+            uris: list(&[".a.test"]),
+            ips: vec![("10.0.0.0".parse().unwrap(), 8)],
+            ..Subtrees::default()
+        },
+        excluded: Subtrees {
+            dns: list(&["no.a.test"]),
+            ..Subtrees::default()
+        },
+    };
+    let extensions = vec![
+        Extension::key_usage(KeyUsage::CERT_SIGN | KeyUsage::CRL_SIGN),
+        Extension::basic_constraints(true, None),
+        Extension::subject_key_id(&key.public_key().ski()),
+        Extension::name_constraints(&constraints, true),
+    ];
+    let template = testing::template("Constrained", key.public_key(), extensions);
+    let subject = template.subject.clone();
+    let certificate = template
+        .prepare(&subject, testing::algorithm(&key))
+        .unwrap();
+    let authority = Authority {
+        certificate: certificate.sign(&key).unwrap(),
+        key,
+    };
+    Bench {
+        issuer: Issuer::new(
+            authority.certificate.clone(),
+            &AiaUrls::default(),
+            LeafNotAfter::Permit,
+        ),
+        authority,
+        ..Bench::new()
+    }
+}
+
+/// Constraints bind from above too, as long as there is one way up.
+#[test]
+fn name_constraints_of_the_cas_above_bind() {
+    let top = constrained();
+    let middle = PrivateKey::generate(KeySpec::parse("ec", 256).unwrap()).unwrap();
+    let certificate = testing::subordinate(&top.authority, "Middle", middle.public_key());
+    let request = LeafRequest {
+        common_name: "b.test",
+        ..top.request()
+    };
+    let profile = Profile::new(open()).unwrap();
+    let prepare = |chain: &[Certificate]| {
+        let issuer = Issuer::new(
+            certificate.clone(),
+            &AiaUrls::default(),
+            LeafNotAfter::Permit,
+        );
+        let serial = SerialNumber::random().unwrap();
+        prepare(
+            &profile,
+            &issuer.below(chain),
+            &request,
+            testing::now(),
+            serial,
+        )
+    };
+    let above = top.authority.certificate.clone();
+    let other = testing::root("Constrained", "ec", 256).certificate;
+    assert!(prepare(&[]).is_ok());
+    assert!(prepare(&[certificate.clone(), above.clone()]).is_err());
+    assert!(
+        prepare(&[certificate.clone(), above, other]).is_ok(),
+        "there is another way up"
+    );
 }

@@ -1,6 +1,8 @@
 //! `policy_identifiers`: object identifiers, or JSON objects with qualifiers (RFC 5280 section
 //! 4.2.1.4).
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ext::{Extension, Policy};
@@ -43,11 +45,11 @@ pub(crate) fn split(text: &str) -> Vec<String> {
 
 /// Reads the elements; empty ones are skipped.
 pub(crate) fn parse(elements: &[String]) -> Result<Vec<Policy>, Refusal> {
-    let mut policies: Vec<Policy> = Vec::new();
+    let (mut policies, mut known) = (Vec::new(), HashSet::new());
     for text in elements.iter().filter(|text| !text.is_empty()) {
         let policy = parse_one(text)?;
         // "A certificate policy OID MUST NOT appear more than once" (RFC 5280 section 4.2.1.4).
-        if policies.iter().all(|known| known.oid != policy.oid) {
+        if known.insert(policy.oid) {
             policies.push(policy);
         }
     }

@@ -125,14 +125,6 @@ fn faults_of_a_role() {
             },
             "\"\" could not be parsed as a valid oid for an extended key usage",
         ),
-        // Stored by the built-in engine, which then fails on every use.
-        (
-            Settings {
-                ext_key_usage_oids: list(&["3.3"]),
-                ..ec()
-            },
-            "\"3.3\" could not be parsed as a valid oid for an extended key usage",
-        ),
         (
             Settings {
                 cn_validations: list(&["foo"]),
@@ -357,7 +349,7 @@ fn ranges() {
 #[test]
 fn empty_lists_deny() {
     let profile = Profile::new(Settings::default()).unwrap();
-    assert!(!profile.allows_uri("spiffe://a/b", None));
+    assert!(!profile.uris(None).allow("spiffe://a/b"));
     assert!(!profile.allows_subject_serial("7"));
     assert!(!profile.allows_user_id("bob"));
     assert!(profile.other_names.check("1.2.3", "a").is_err());
@@ -404,7 +396,7 @@ fn subject_serials_user_ids_and_uris() {
         ("urn:x", true),
         ("urn:xy", false),
     ] {
-        assert_eq!(profile.allows_uri(uri, None), want, "{uri}");
+        assert_eq!(profile.uris(None).allow(uri), want, "{uri}");
     }
 }
 
@@ -442,13 +434,13 @@ fn keys_named_in_a_request() {
             "rsa",
             1024,
             "failed to validate role: RSA keys < 2048 bits are unsafe and not supported: got 1024",
-            Channel::Value,
+            Channel::Response,
         ),
         (
             "foo",
             0,
             "failed to validate role: unknown key type foo",
-            Channel::Value,
+            Channel::Response,
         ),
     ] {
         let refusal = requested_key(kind, bits).unwrap_err();
@@ -458,4 +450,20 @@ fn keys_named_in_a_request() {
         );
     }
     assert_eq!(requested_key("ec", 0).unwrap().bits, 256);
+}
+
+/// The built-in engine stores such a role too, and fails on every use of it. Here it is told at once, and refused on use.
+#[test]
+fn purposes_that_cannot_be_encoded_are_kept_and_not_used() {
+    let mut role = Settings {
+        ext_key_usage_oids: list(&["1.2.3", "4.3.2.1", "1.2.2147483648", "1"]),
+        ..Settings::default()
+    };
+    role.normalise().unwrap();
+    assert_eq!(role.unusable_purposes(), ["4.3.2.1", "1.2.2147483648", "1"]);
+    assert_eq!(
+        Profile::new(role).unwrap_err(),
+        Refusal::ExtKeyUsageOid("4.3.2.1".to_owned())
+    );
+    assert!(Settings::default().unusable_purposes().is_empty());
 }

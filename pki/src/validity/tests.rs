@@ -352,3 +352,33 @@ proptest! {
 }
 
 use jiff::tz::Offset;
+
+/// Whatever led there: a certificate that is over when it is made is none.
+#[test]
+fn no_certificate_is_over_before_it_is_signed() {
+    let backdated = Rules {
+        ttl: hours(1),
+        not_before_duration: hours(24 * 365),
+        ..Rules::default()
+    };
+    let over = Some(IssuerEnd {
+        not_after: at("2026-11-22T13:00:00Z"),
+        behavior: LeafNotAfter::Truncate,
+    });
+    let run = |asked, issuer| {
+        decide(&backdated, asked, MOUNT, issuer, true, at(NOW)).map_err(|e| e.to_string())
+    };
+    let text = "cannot satisfy request, as NotAfter date 2026-11-22T13:00:00Z is in the past";
+    assert_eq!(run(Asked::default(), over), Err(text.to_owned()));
+    assert_eq!(
+        run(not_after("2026-11-22T13:00:00Z"), None),
+        Err(text.to_owned())
+    );
+    assert_eq!(
+        run(not_after(NOW), None),
+        Err(format!(
+            "cannot satisfy request, as NotAfter date {NOW} is in the past"
+        ))
+    );
+    assert!(run(not_after("2026-11-22T13:49:55Z"), None).is_ok());
+}

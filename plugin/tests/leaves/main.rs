@@ -5,5 +5,6 @@ mod faults;
 mod fetch;
 mod forms;
 mod identity;
+mod limits;
 mod replay;
 mod support;

@@ -2,10 +2,10 @@
 //! `docs/compatibility.md`; both sides are asserted, so that a change of
 //! either is noticed.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::with_root;
-use crate::support::{Both, Pair};
+use crate::support::{Both, Pair, Reply};
 
 fn statuses(both: &Both) -> (u16, u16) {
     (both.theirs.status, both.ours.status)
@@ -112,12 +112,228 @@ fn names_that_a_reader_may_misread_are_refused() {
 }
 
 #[test]
-fn object_identifiers_that_cannot_be_encoded_are_refused_at_once() {
+fn object_identifiers_that_cannot_be_encoded_are_told_at_once() {
     let pair = with_root(json!({}));
-    for oid in ["2.999.1", "1", "1.40.1"] {
-        let role = json!({"key_type": "ec", "ext_key_usage_oids": oid});
+    let name = json!({"common_name": "a.example.com"});
+    for (oid, theirs) in [
+        ("2.999.1", 200),
+        ("4.3.2.1", 500),
+        ("1", 500),
+        ("1.40.1", 500),
+    ] {
+        let role = json!({"key_type": "ec", "allow_any_name": true, "ext_key_usage_oids": oid});
         let both = pair.both("POST", "roles/one", Some(&role));
-        assert_eq!(statuses(&both), (200, 400), "{oid}");
+        assert_eq!(statuses(&both), (200, 200), "{oid}");
+        assert!(both.theirs.warnings().is_empty());
+        assert!(both.ours.warnings()[0].contains("issues nothing"), "{oid}");
+        let both = pair.both("POST", "issue/one", Some(&name));
+        assert_eq!(statuses(&both), (theirs, 400), "{oid}");
+        let text = both.ours.errors().join("");
+        assert!(text.contains(oid), "{text}");
+    }
+}
+
+/// RFC 4343: names that differ in case only are one name.
+#[test]
+fn case_does_not_matter_below_a_domain_and_under_a_glob() {
+    let pair = with_root(json!({}));
+    for (name, role) in [
+        (
+            "sub",
+            json!({"allowed_domains": "a.test", "allow_subdomains": true}),
+        ),
+        (
+            "glob",
+            json!({"allowed_domains": "*.a.test", "allow_glob_domains": true}),
+        ),
+        (
+            "upper",
+            json!({"allowed_domains": "*.A.TEST", "allow_glob_domains": true}),
+        ),
+    ] {
+        let mut body = json!({"key_type": "ec"});
+        super::merge(&mut body, role);
+        pair.both("POST", &format!("roles/{name}"), Some(&body))
+            .ok();
+    }
+    for (role, name) in [
+        ("sub", "x.A.test"),
+        ("glob", "SUB.A.TEST"),
+        ("upper", "sub.a.test"),
+    ] {
+        let both = pair.both(
+            "POST",
+            &format!("issue/{role}"),
+            Some(&json!({"common_name": name})),
+        );
+        assert_eq!(statuses(&both), (400, 200), "{role} {name}");
+    }
+}
+
+#[test]
+fn names_that_were_asked_for_are_issued_or_refused() {
+    let pair = with_root(json!({}));
+    for (name, strict) in [("strict", true), ("loose", false)] {
+        let role = json!({"key_type": "ec", "allowed_domains": "a.test,b.test", "allow_bare_domains": true,
+            "allow_subdomains": true, "enforce_hostnames": strict});
+        pair.both("POST", &format!("roles/{name}"), Some(&role))
+            .ok();
+    }
+    let names = |reply: &Reply| {
+        let pem = reply.data()["certificate"].as_str().unwrap().to_owned();
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+        let certificate = pem.parse_x509().unwrap();
+        let san = certificate.subject_alternative_name().unwrap().unwrap();
+        san.value.general_names.len()
+    };
+    for (role, alt_names, ours) in [
+        ("strict", "a.test, b.test", 200),
+        ("loose", "a.test, b.test", 200),
+        ("loose", "_acme.a.test", 200),
+        ("strict", "_acme.a.test", 400),
+        ("loose", "a b.a.test", 400),
+    ] {
+        let body = json!({"common_name": "a.test", "alt_names": alt_names});
+        let both = pair.both("POST", &format!("issue/{role}"), Some(&body));
+        assert_eq!(statuses(&both), (200, ours), "{role} {alt_names}");
+        assert_eq!(names(&both.theirs), 1, "{alt_names}");
+        if ours == 200 {
+            assert_eq!(names(&both.ours), 2, "{alt_names}");
+        }
+    }
+}
+
+/// Each of these is issued by the built-in engine, or fails there with a 500.
+#[test]
+fn what_readers_and_verifiers_refuse_is_not_signed() {
+    let pair = with_root(json!({}));
+    let role = json!({"key_type": "any", "allow_any_name": true, "allowed_uri_sans": "*", "not_before_duration": "1h"});
+    pair.both("POST", "roles/any", Some(&role)).ok();
+    let narrow = json!({"common_name": "Narrow", "key_type": "ec", "issuer_name": "narrow", "permitted_dns_domains": "a.test"});
+    pair.both("POST", "root/generate/internal", Some(&narrow))
+        .ok();
+    let ec = |more: Value| {
+        let mut body = json!({"common_name": "a.test", "key_type": "ec"});
+        super::merge(&mut body, more);
+        body
+    };
+    let ca = |domain: &str| json!({"common_name": "Bad", "key_type": "ec", "permitted_dns_domains": domain});
+    for (path, body, theirs, why) in [
+        (
+            "issuer/narrow/issue/any",
+            ec(json!({"common_name": "b.test"})),
+            200,
+            "permitted: a.test",
+        ),
+        (
+            "issuer/narrow/issue/any",
+            ec(json!({"alt_names": "b.test"})),
+            200,
+            "permitted: a.test",
+        ),
+        (
+            "issue/any",
+            ec(json!({"uri_sans": "http://a..b/"})),
+            500,
+            "is not a valid URI",
+        ),
+        (
+            "issue/any",
+            ec(json!({"uri_sans": "http://a%80b/"})),
+            500,
+            "is not a valid URI",
+        ),
+        (
+            "issue/any",
+            ec(json!({"not_before": "1960-01-01T00:00:00Z"})),
+            200,
+            "readers-times",
+        ),
+        (
+            "issue/any",
+            json!({"common_name": "a.test", "key_type": "dsa"}),
+            500,
+            "unknown key type dsa",
+        ),
+        (
+            "issue/any",
+            ec(json!({"key_bits": 5})),
+            500,
+            "unsupported bit length for EC key: 5",
+        ),
+        (
+            "root/generate/internal",
+            ca("."),
+            500,
+            "permitted_dns_domains: \".\"",
+        ),
+        (
+            "root/generate/internal",
+            ca("é.test"),
+            500,
+            "permitted_dns_domains: \"é.test\"",
+        ),
+    ] {
+        let both = pair.both("POST", path, Some(&body));
+        assert_eq!(statuses(&both), (theirs, 400), "{path} {body}");
+        let text = both.ours.errors().join("");
+        assert!(text.contains(why), "{path} {body}: {text}");
+    }
+    // As there.
+    for uri in ["http://a%2fb/", "http://a%00b/", "http://a%0ab/"] {
+        let both = pair.both("POST", "issue/any", Some(&ec(json!({"uri_sans": uri}))));
+        assert_eq!(statuses(&both), (400, 400), "{uri}");
+        assert_eq!(both.theirs.errors(), both.ours.errors(), "{uri}");
+    }
+}
+
+/// A signature over SHA-1 proves possession of the key, here as there.
+#[test]
+fn requests_signed_with_sha1_are_taken_where_they_can_be_verified() {
+    let pair = with_root(json!({}));
+    let role = json!({"key_type": "any", "allow_any_name": true});
+    pair.both("POST", "roles/any", Some(&role)).ok();
+    for (key, digest, theirs, ours) in [
+        (&["rsa:2048"][..], "-sha1", 200, 200),
+        (
+            &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+            "-sha1",
+            200,
+            200,
+        ),
+        (
+            &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+            "-sha1",
+            200,
+            400,
+        ),
+        (&["rsa:2048"], "-sha224", 400, 400),
+    ] {
+        let output = std::process::Command::new("openssl")
+            .args([
+                "req",
+                "-new",
+                "-nodes",
+                "-keyout",
+                "/dev/null",
+                "-subj",
+                "/CN=a.test",
+                digest,
+                "-newkey",
+            ])
+            .args(key)
+            .output()
+            .expect("openssl can be run");
+        let csr = String::from_utf8(output.stdout).unwrap();
+        assert!(csr.contains("BEGIN"), "{key:?} {digest}");
+        for path in ["sign/any", "sign-verbatim", "root/sign-intermediate"] {
+            let both = pair.both(
+                "POST",
+                path,
+                Some(&json!({"csr": csr, "common_name": "a.test"})),
+            );
+            assert_eq!(statuses(&both), (theirs, ours), "{path} {key:?} {digest}");
+        }
     }
 }
 

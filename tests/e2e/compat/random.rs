@@ -15,7 +15,7 @@ const REQUESTS: usize = 6;
 /// `differences.rs` has it.
 const DOMAINS: &[&str] = &[
     "example.com",
-    "A.example.com",
+    "a.example.com",
     "*.example.com",
     "ftp*.example.com",
     "exa*le.com",
@@ -28,9 +28,7 @@ const DOMAINS: &[&str] = &[
 
 const NAMES: &[&str] = &[
     "example.com",
-    "EXAMPLE.com",
     "a.example.com",
-    "a.A.example.com",
     "b.a.example.com",
     "*.example.com",
     "f*.example.com",
@@ -55,7 +53,7 @@ const NAMES: &[&str] = &[
     "node-1",
 ];
 
-/// Left out of `alt_names` by both engines; only ours says so.
+/// Left out of `alt_names` by the built-in engine, and refused here.
 const SHAPELESS: &[&str] = &[
     "f*.example.com",
     "a.*.example.com",

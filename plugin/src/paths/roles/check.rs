@@ -18,8 +18,14 @@ pub(super) async fn role(mount: &Mount, role: &mut RoleEntry) -> Result<Vec<Stri
     if role.key_bits == 0 {
         role.key_bits = settings.key_bits.into();
     }
+    let mut warnings = issuer(mount, &role.issuer).await?;
+    warnings.extend(settings.unusable_purposes().first().map(|oid| {
+        format!(
+            "ext_key_usage_oids: {oid} cannot be encoded as an object identifier (the first number is 0, 1 or 2, the second below 40, and none has more than 31 bits), so this role issues nothing until it is taken out"
+        )
+    }));
     role.cn_validations = settings.cn_validations;
-    issuer(mount, &role.issuer).await
+    Ok(warnings)
 }
 
 /// The networks of `allowed_ip_sans_cidr`.
