@@ -119,10 +119,12 @@ async fn decide(
     };
     let mut forbidden = false;
     for issuer in issuers.iter().filter(|issuer| has_key(issuer)) {
-        let listed = revoked
-            .as_ref()
-            .is_none_or(|entry| is_of(&issuers, issuer, entry));
-        if !listed || !request.is_about(&issuer.certificate) {
+        // The question first: it is cheap to compare, and whose the entry is may take a signature to tell.
+        let listed = || {
+            let entry = revoked.as_ref();
+            entry.is_none_or(|entry| is_of(&issuers, issuer, entry))
+        };
+        if !request.is_about(&issuer.certificate) || !listed() {
             continue;
         }
         // Another certificate of the same CA may be allowed to.

@@ -139,6 +139,9 @@ async fn import(mount: &Shared, text: &str, keys_allowed: bool) -> Result<Respon
     Ok(Response::data(&done)?.warn_all(warnings))
 }
 
+/// Most certificates and keys in one import.
+const MAX_BLOCKS: usize = 256;
+
 /// Reads the whole bundle before anything is stored, so that a fault in it leaves the mount as it was.
 fn parse(text: &str, keys_allowed: bool) -> Result<(Vec<Certificate>, Vec<CaKey>), Error> {
     if text.is_empty() {
@@ -150,6 +153,13 @@ fn parse(text: &str, keys_allowed: bool) -> Result<(Vec<Certificate>, Vec<CaKey>
         return Err(Error::bad_request(TOO_SHORT));
     }
     let blocks = pem::blocks(text.as_bytes());
+    // Certificates and keys are held against each other.
+    if blocks.len() > MAX_BLOCKS {
+        return Err(Error::bad_request(format!(
+            "the bundle has {} blocks, and at most {MAX_BLOCKS} are taken: import it in parts",
+            blocks.len()
+        )));
+    }
     let tail = blocks
         .last()
         .map_or(text, |last| text.get(last.end..).unwrap_or_default());

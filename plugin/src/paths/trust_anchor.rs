@@ -3,6 +3,8 @@
 //! These paths need no token, as `ca/pem` needs none: what they show is CA certificates, which are public, in a text around
 //! them that the caller could write too.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,16 +15,19 @@ use landfast_pki::anchor::{self, Anchor, Content, Expectations, Form, Notificati
 use landfast_pki::lint::Finding;
 use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
+use crate::Mount;
 use crate::issuers::{self, DEFAULT};
 use crate::mount::Shared;
 use crate::paths::issuers::IssuerRef;
-use crate::{Mount, pki};
+
+/// Most issuers beside the first one. An anchor of the usual quota holds two certificates.
+const MAX_ALSO: usize = 16;
 
 /// What the anchor holds and how it is written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct AnchorFields {
-    /// Other issuers that the anchor holds too, by name or id: the old and the new one while a CA is being changed.
+    /// Other issuers that the anchor holds too, by name or id: the old and the new one while a CA is being changed. At most 16.
     also: CommaList,
     /// Which certificates: `issuing`, the CA that signs leaves, which EKS hybrid nodes need because they send no chain; its `root`;
     /// or `both`.
@@ -130,17 +135,22 @@ async fn export(
 ) -> Result<Export, Error> {
     let content: Content = parse(&fields.anchor, "anchor")?;
     let form: Form = parse(&fields.format, "format")?;
+    // Before anything is looked up: whoever asks needs no token.
+    if fields.also.0.len() > MAX_ALSO {
+        return Err(Error::bad_request(format!(
+            "also: {} issuers, and at most {MAX_ALSO} are taken; an anchor holds as many certificates as max_certificates says",
+            fields.also.0.len()
+        )));
+    }
     let mut certificates: Vec<Certificate> = Vec::new();
     let mut warnings = Vec::new();
+    let mut ids = HashSet::new();
     for reference in std::iter::once(reference).chain(fields.also.iter().map(String::as_str)) {
         let issuer = issuers::load(mount, reference).await?;
-        let chain: Result<Vec<_>, _> = issuer
-            .entry
-            .ca_chain
-            .iter()
-            .map(|pem| Certificate::from_pem(pem.as_bytes()))
-            .collect();
-        let chosen = anchor::select(content, &chain.map_err(pki::failed)?)
+        if !ids.insert(issuer.id().to_owned()) {
+            continue;
+        }
+        let chosen = anchor::select_from(content, &issuer.certificate, issuer.root())
             .map_err(|cause| Error::bad_request(format!("issuer {}: {cause}", issuer.label())))?;
         if content == Content::Root && !chosen.contains(&issuer.certificate) {
             warnings.push(format!(

@@ -1,6 +1,7 @@
 //! Issuers, keys, revocations and CRLs through the path table, on memory and on storage that fails.
 
 mod anchors;
+mod bounded;
 mod faults;
 mod issuers;
 mod revocation;

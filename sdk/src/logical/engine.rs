@@ -150,7 +150,20 @@ impl<B: Backend> Engine<B> {
     ) -> Result<(Reply<Response>, Vec<String>), Error> {
         let path = std::mem::take(&mut request.path);
         let data = std::mem::take(&mut request.data);
+        if path.len() > MAX_PATH {
+            return Err(Error::BadRequest(format!(
+                "the path has {} octets, and at most {MAX_PATH} are taken",
+                path.len()
+            )));
+        }
         let (row, captures) = self.table.find(operation, &path)?;
+        // Before anything is read: what strangers send may cost no more than what they are answered.
+        if row.unauthenticated && data.len() > MAX_OPEN_DATA {
+            return Err(Error::BadRequest(format!(
+                "the request has {} octets of data, and a path that needs no token takes at most {MAX_OPEN_DATA}",
+                data.len()
+            )));
+        }
         let slot = row.slot(operation).ok_or(Error::UnsupportedOperation)?;
         let object = json::parse_object(&data)
             .map_err(|why| Error::BadRequest(format!("failed to decode JSON input: {why}")))?;
@@ -171,6 +184,9 @@ impl<B: Backend> Engine<B> {
         static NO_FIELDS: FieldSet = FieldSet::EMPTY;
 
         let path = std::mem::take(&mut request.path);
+        if path.len() > MAX_PATH {
+            return Ok(None);
+        }
         let (row, captures) = self.table.find(Operation::Update, &path)?;
         let Some(check) = row.existence_check() else {
             return Ok(None);
@@ -201,7 +217,8 @@ impl<B: Backend> Engine<B> {
     }
 
     fn resolve(&self, path: &str) -> RawReply {
-        match self.table.resolve.and_then(|resolve| resolve(path)) {
+        let resolve = self.table.resolve.filter(|_| path.len() <= MAX_PATH);
+        match resolve.and_then(|resolve| resolve(path)) {
             Some(path) => {
                 let data = serde_json::json!({ "path": path }).to_string();
                 RawReply {
@@ -224,6 +241,12 @@ impl<B> std::fmt::Debug for Engine<B> {
             .finish_non_exhaustive()
     }
 }
+
+/// The longest path that is looked up, in octets: room for an OCSP request in base64.
+const MAX_PATH: usize = 8 << 10;
+
+/// Most octets of data on paths that need no token.
+const MAX_OPEN_DATA: usize = 4 << 10;
 
 struct Outcome {
     response: Response,

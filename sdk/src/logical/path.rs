@@ -183,7 +183,7 @@ impl<B: Send + Sync + 'static> Path<B> {
         self
     }
 
-    /// Needs no token.
+    /// Needs no token. Since anybody may ask, a request with more than 4 KiB of data is answered with 400 before it is decoded.
     #[must_use]
     pub fn unauthenticated(mut self) -> Self {
         self.unauthenticated = true;
