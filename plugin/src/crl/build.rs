@@ -120,6 +120,12 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
             continue;
         }
         let algorithm = algorithm(signer, key.public_key())?;
+        if let Some(told) = told(signer).filter(|told| *told != algorithm) {
+            warnings.push(format!(
+                "the CRL of issuer {} is signed with {algorithm}: its revocation_signature_algorithm {told} cannot be used with its key here",
+                signer.label()
+            ));
+        }
         let mut template = CrlTemplate {
             issuer: signer.certificate.subject().clone(),
             authority_key_id: signer
@@ -343,14 +349,18 @@ pub(crate) fn algorithm(
     issuer: &LoadedIssuer,
     key: &PublicKey,
 ) -> Result<SignatureAlgorithm, Error> {
-    let stored = u32::try_from(issuer.entry.revocation_signature_algorithm).unwrap_or(0);
-    let told = SignatureAlgorithm::from_storage_number(stored);
-    match told.filter(|algorithm| algorithm.fits(key).is_ok()) {
+    match told(issuer).filter(|algorithm| algorithm.fits(key).is_ok()) {
         Some(algorithm) => Ok(algorithm),
         None => Ok(SignatureAlgorithm::choose(key, 0, false)
             .map_err(pki::failed)?
             .algorithm),
     }
+}
+
+/// What the issuer is told to sign CRLs with, if it is told.
+fn told(issuer: &LoadedIssuer) -> Option<SignatureAlgorithm> {
+    let stored = u32::try_from(issuer.entry.revocation_signature_algorithm).unwrap_or(0);
+    SignatureAlgorithm::from_storage_number(stored)
 }
 
 fn encoded<'a>(revoked: impl Iterator<Item = &'a (Vec<u8>, Timestamp)>) -> RevokedEntries {

@@ -445,9 +445,15 @@ fn algorithm_number(name: &str, issuer: &LoadedIssuer) -> Result<i64, Error> {
             "Unknown signature algorithm value: {name} - valid values are sha256withrsa, sha384withrsa, sha512withrsa, sha256withrsapss, sha384withrsapss, sha512withrsapss, ecdsawithsha256, ecdsawithsha384, ecdsawithsha512, ed25519, pureed25519"
         )));
     };
-    algorithm
-        .fits(issuer.certificate.public_key())
-        .map_err(|cause| Error::failed(cause.to_string()))?;
+    let key = issuer.certificate.public_key();
+    algorithm.fits(key).map_err(|cause| match key.curve() {
+        Some(curve) if matches!(algorithm, SignatureAlgorithm::Ecdsa(_)) => Error::bad_request(format!(
+            "revocation_signature_algorithm {}: a key on {curve} signs with {} here; leave the field empty for it",
+            algorithm.name(),
+            SignatureAlgorithm::Ecdsa(curve.hash()).name()
+        )),
+        _ => Error::failed(cause.to_string()),
+    })?;
     Ok(algorithm.storage_number().into())
 }
 

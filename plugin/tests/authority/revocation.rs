@@ -703,3 +703,67 @@ async fn revocations_of_the_built_in_engine_are_honoured() {
         one("18:84:de:ae:3a:41:b9:6a:74:33:f4:d7:35:50:7e:fb:48:3f:af:f3")
     );
 }
+
+/// As the built-in engine: a certificate in its last two seconds counts as expired.
+#[tokio::test]
+async fn a_certificate_in_its_last_two_seconds_is_not_revoked() {
+    let mount = mount().await;
+    let root = root("Root");
+    adopt(&mount, &root).await;
+    for (left, revoked) in [(0, false), (1, false), (2, true), (3, true)] {
+        let leaf = leaf_for("leaf", &root, SignedDuration::from_secs(left));
+        leaf.store(&mount).await;
+        let reply = ok(mount
+            .update("revoke", json!({ "serial_number": leaf.serial() }))
+            .await);
+        assert_eq!(
+            reply.data["state"] == "revoked",
+            revoked,
+            "{left} seconds left: {reply:?}"
+        );
+        assert_eq!(reply.warnings.is_empty(), revoked, "{reply:?}");
+    }
+}
+
+/// The library pairs each curve with one hash. An issuer of a taken-over mount may be told to use another.
+#[tokio::test]
+async fn an_algorithm_that_the_key_cannot_use_is_told() {
+    use landfast_sdk::logical::Storage;
+
+    let mount = mount().await;
+    let root = root("Root");
+    let id = adopt(&mount, &root).await;
+    let field = |name: &str| json!({ "revocation_signature_algorithm": name });
+    let reply = mount
+        .patch("issuer/default", field("ECDSAWithSHA384"))
+        .await;
+    refused(
+        &reply,
+        400,
+        "revocation_signature_algorithm ECDSAWithSHA384: a key on P-256 signs with ECDSAWithSHA256 here; leave the field empty for it",
+    );
+    ok(mount
+        .patch("issuer/default", field("ECDSAWithSHA256"))
+        .await);
+    assert!(ok(mount.read("crl/rotate").await).warnings.is_empty());
+
+    let key = format!("config/issuer/{id}");
+    let stored = mount.storage().get(&key).await.unwrap().unwrap();
+    let mut entry: Value = serde_json::from_slice(&stored).unwrap();
+    let name = "revocation_signature_algorithm";
+    assert!(entry.to_string().contains(name), "{entry}");
+    // ECDSA with SHA-384, by its number in Go.
+    entry[name] = 11.into();
+    mount
+        .storage()
+        .put(&key, entry.to_string().into_bytes())
+        .await
+        .unwrap();
+    let mount = later(mount, now()).await;
+    let reply = ok(mount.read("crl/rotate").await);
+    let told = format!(
+        "the CRL of issuer id:{id} is signed with ECDSA-SHA256: its revocation_signature_algorithm ECDSA-SHA384 cannot be used with its key here"
+    );
+    assert_eq!(reply.warnings, [told]);
+    crl(&mount, "crl").await.verify(&root.certificate).unwrap();
+}
