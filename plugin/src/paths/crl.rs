@@ -9,7 +9,7 @@ use landfast_sdk::logical::{Cx, Error, NoFields, Response, format_nanos, parse_d
 
 use crate::Mount;
 use crate::crl::{self, Kind, Scope};
-use crate::entry::{self, config::CrlConfig};
+use crate::entry::{self, config::CrlConfig, issuer::AiaEntry};
 use crate::issuers;
 use crate::mount::{Shared, finish};
 use crate::paths::issuers::IssuerRef;
@@ -65,9 +65,34 @@ pub(crate) async fn write_config(
         if shown(&before) != shown(&config) || before.auto_rebuild && !config.auto_rebuild {
             warnings = crl::rebuild(&mount, Scope::Forced).await?;
         }
+        if shown(&config).1 && !shown(&before).1 && !delta_is_pointed_to(&mount).await? {
+            warnings.push(UNFOUND_DELTA.to_owned());
+        }
         Ok(describe(&config)?.warn_all(warnings))
     })
     .await
+}
+
+/// What whoever turns delta CRLs on should know while nothing leads to them.
+///
+/// Source: RFC 5280 section 5.2.6; OpenSSL reads a delta CRL only by a freshestCRL, Java 17 and BouncyCastle read none.
+const UNFOUND_DELTA: &str = "nothing says where the delta CRLs are: clients find them by the delta_crl_distribution_points of config/urls or of \
+     an issuer, and without them go by the complete CRL alone, which lists a revocation only when it is rebuilt. Some clients, Java among \
+     them, never read delta CRLs";
+
+/// Whether any CRL says where its delta CRLs are.
+async fn delta_is_pointed_to(mount: &Shared) -> Result<bool, Error> {
+    let of_mount = mount.load_or_default::<AiaEntry>(AiaEntry::KEY).await?;
+    let own = issuers::all(mount).await?;
+    // An issuer's own URLs count once there is one of another kind.
+    let own = own
+        .iter()
+        .filter_map(|issuer| issuer.entry.aia_uris.as_ref())
+        .filter(|own| !own.is_empty());
+    let lists = own
+        .chain([&*of_mount])
+        .filter_map(|urls| urls.delta_crl_distribution_points.as_ref());
+    Ok(lists.flatten().any(|url| !url.is_empty()))
 }
 
 /// `GET crl/rotate`: rebuilds all CRLs now.

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use landfast_pki::Certificate;
 use landfast_pki::crl::Crl;
 use landfast_plugin::Mount;
-use landfast_sdk::testing::Harness;
+use landfast_sdk::testing::{Harness, HttpReply};
 use serde_json::{Value, json};
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 
@@ -488,6 +488,38 @@ async fn disabling_empties_the_crl_and_freezes_it() {
         .await);
     let back = crl(&mount, "crl").await;
     assert_eq!((back.number(), listed(&back).len()), (Some(7), 2));
+}
+
+#[tokio::test]
+async fn delta_crls_that_nobody_finds_are_told_once() {
+    let delta = json!({ "auto_rebuild": true, "enable_delta": true });
+    let told = |reply: &HttpReply| {
+        reply
+            .warnings
+            .iter()
+            .any(|text| text.contains("where the delta CRLs are"))
+    };
+    let mount = mount().await;
+    adopt(&mount, &root("Root")).await;
+    let on = mount.update("config/crl", delta.clone()).await;
+    assert!(told(&on), "{:?}", on.warnings);
+    // They are on: nothing new.
+    let again = mount.update("config/crl", delta.clone()).await;
+    assert!(!told(&again), "{:?}", again.warnings);
+
+    for path in ["config/urls", "issuer/default"] {
+        ok(mount
+            .update("config/crl", json!({ "enable_delta": false }))
+            .await);
+        let point = json!({ "crl_distribution_points": "http://pki.example.com/crl",
+            "delta_crl_distribution_points": "http://pki.example.com/delta" });
+        ok(mount.update(path, point).await);
+        let on = mount.update("config/crl", delta.clone()).await;
+        assert!(!told(&on), "{path}: {:?}", on.warnings);
+        ok(mount
+            .update(path, json!({ "delta_crl_distribution_points": "" }))
+            .await);
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,18 @@ fn a_fault_of_a_role_is_a_400_and_not_a_500() {
 }
 
 #[test]
+fn delta_crls_that_nobody_finds_are_told() {
+    let pair = with_root(json!({}));
+    let on = json!({"auto_rebuild": true, "enable_delta": true});
+    let both = pair.both("POST", "config/crl", Some(&on)).ok();
+    assert_eq!(both.theirs.warnings(), Vec::<String>::new());
+    let [ours] = &both.ours.warnings()[..] else {
+        panic!("{:?}", both.ours.warnings());
+    };
+    assert!(ours.contains("delta_crl_distribution_points"), "{ours}");
+}
+
+#[test]
 fn a_value_that_cannot_be_read_is_not_repeated() {
     let pair = Pair::new();
     let role = json!({"allowed_domains": {"a": "a value of the caller"}});
