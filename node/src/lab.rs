@@ -8,6 +8,7 @@
 
 mod calls;
 mod control;
+mod door;
 pub mod faults;
 mod profiles;
 pub mod server;

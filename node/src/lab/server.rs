@@ -1,14 +1,9 @@
 //! The lab over HTTP, on loopback.
-//!
-//! Programs of this machine may call it, web pages may not: a browser sends
-//! whatever a page tells it to loopback addresses too, so requests of other
-//! origins and for other hosts' names are refused before anything is read.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -17,7 +12,6 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
-use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
 use landfast_listen::{Accept, Limits};
 use serde::Deserialize;
@@ -28,6 +22,7 @@ use tower::ServiceExt as _;
 
 use super::calls::{Call, Calls};
 use super::control;
+use super::door::whole;
 use super::faults::Fault;
 use super::signer::{self, Caller, Expected, Issued};
 use super::state::{ControlError, State};
@@ -38,10 +33,6 @@ use crate::sigv4::hex;
 
 /// What every answer says of itself.
 const SERVER: &str = "landfast-lab (this is not AWS)";
-/// A request body is a CRL in base64 at most, or a bundle.
-const MAX_BODY: usize = 512 * 1024;
-/// A body has to arrive in this time: its sender keeps a connection meanwhile.
-const BODY_TIME: Duration = Duration::from_secs(10);
 /// Faults to come, of each plane.
 const MAX_FAULTS: usize = 1000;
 
@@ -180,93 +171,6 @@ impl Lab {
     fn now(&self) -> Timestamp {
         (self.0.clock)()
     }
-}
-
-/// A request with its body, if it comes from a program of this machine, is of
-/// a bounded size, and arrives in time.
-async fn whole(
-    request: axum::http::Request<hyper::body::Incoming>,
-) -> Result<axum::http::Request<Body>, Response> {
-    let (parts, body) = request.into_parts();
-    if let Err(text) = from_here(&parts.uri, &parts.headers) {
-        return Err(error(403, "AccessDeniedException", text, None));
-    }
-    match tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
-        Ok(Ok(body)) => Ok(axum::http::Request::from_parts(
-            parts,
-            body.to_bytes().into(),
-        )),
-        Ok(Err(problem)) if problem.is::<http_body_util::LengthLimitError>() => Err(error(
-            413,
-            "ValidationException",
-            "the body is longer than 524288 octets",
-            None,
-        )),
-        Ok(Err(_)) => Err(validation("the body broke off")),
-        Err(_) => Err(error(
-            408,
-            "RequestTimeoutException",
-            "the body did not arrive within 10 seconds",
-            None,
-        )),
-    }
-}
-
-/// Whether a request was sent by a program of this machine on its own account,
-/// and not by a browser for a page of somebody else's: it is for an address or
-/// `localhost`, and of no other origin.
-///
-/// Source: Fetch standard, "`Origin` header"; Fetch metadata request headers.
-fn from_here(uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
-    const HOST: &str =
-        "the Host header must be a loopback address or localhost: a name could be anybody's";
-    const ORIGIN: &str = "requests of web pages are refused";
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts
-        .next()
-        .and_then(|host| host.to_str().ok())
-        .ok_or(HOST)?;
-    let absolute = uri.authority().map_or(host, |authority| authority.as_str());
-    if hosts.next().is_some() || !is_this_machine(host) || !is_this_machine(absolute) {
-        return Err(HOST);
-    }
-    let own = |origin: &HeaderValue| {
-        let origin = origin.to_str().unwrap_or_default();
-        let place = origin
-            .strip_prefix("http://")
-            .or_else(|| origin.strip_prefix("https://"));
-        place.is_some_and(|place| place.eq_ignore_ascii_case(host))
-    };
-    if !headers.get_all(header::ORIGIN).iter().all(own) {
-        return Err(ORIGIN);
-    }
-    let site = headers.get("sec-fetch-site");
-    if site.is_some_and(|site| site != "same-origin" && site != "none") {
-        return Err(ORIGIN);
-    }
-    Ok(())
-}
-
-/// A loopback address or `localhost`, with or without a port, and nothing else.
-fn is_this_machine(host: &str) -> bool {
-    let port = |text: &str| {
-        text.is_empty()
-            || text
-                .strip_prefix(':')
-                .is_some_and(|port| port.parse::<u16>().is_ok())
-    };
-    if let Some(rest) = host.strip_prefix('[') {
-        let Some((address, rest)) = rest.split_once(']') else {
-            return false;
-        };
-        let address = address.parse::<std::net::Ipv6Addr>();
-        return port(rest) && address.is_ok_and(|address| address.is_loopback());
-    }
-    let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
-    let address = name.parse::<IpAddr>();
-    port(rest)
-        && (name.eq_ignore_ascii_case("localhost")
-            || address.is_ok_and(|address| address.is_loopback()))
 }
 
 /// A panic elsewhere does not make plain data wrong.
@@ -548,11 +452,16 @@ async fn no_faults(Shared(lab): Shared<Lab>) -> Response {
     )
 }
 
-fn validation(text: &str) -> Response {
+pub(super) fn validation(text: &str) -> Response {
     error(400, "ValidationException", text, None)
 }
 
-fn error(status: u16, kind: &'static str, message: &str, retry: Option<u64>) -> Response {
+pub(super) fn error(
+    status: u16,
+    kind: &'static str,
+    message: &str,
+    retry: Option<u64>,
+) -> Response {
     let mut body = json!({ "message": message });
     if let Some(seconds) = retry {
         body["retryAfterSeconds"] = seconds.into();
@@ -599,73 +508,6 @@ fn request_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_programs_of_this_machine_are_heard() {
-        let judged = |uri: &str, given: &[(&'static str, &str)]| {
-            let mut headers = HeaderMap::new();
-            for (name, value) in given {
-                headers.append(*name, value.parse().unwrap());
-            }
-            from_here(&uri.parse().unwrap(), &headers).is_ok()
-        };
-        for host in [
-            "127.0.0.1",
-            "127.0.0.1:9912",
-            "localhost:9912",
-            "LOCALHOST",
-            "[::1]:9912",
-            "[::1]",
-            "127.1.2.3:1",
-        ] {
-            assert!(judged("/sessions", &[("host", host)]), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example",
-            "localhost.evil.example",
-            "127.0.0.1.evil.example",
-            "127.0.0.1:x",
-            "127.0.0.1:99999",
-            "[::1",
-            "[::1].evil.example",
-            "[::1]x",
-            "192.0.2.1",
-            "[2001:db8::1]",
-            "::1",
-            "127.0.0.1:1:2",
-            "localhost:1@evil.example",
-        ] {
-            assert!(!judged("/sessions", &[("host", host)]), "{host}");
-        }
-        assert!(!judged("/sessions", &[]), "no Host at all");
-        assert!(!judged(
-            "/sessions",
-            &[("host", "127.0.0.1"), ("host", "127.0.0.1")]
-        ));
-        assert!(!judged(
-            "http://evil.example/sessions",
-            &[("host", "127.0.0.1")]
-        ));
-
-        let host = ("host", "127.0.0.1:9912");
-        for (header, value, heard) in [
-            ("origin", "http://127.0.0.1:9912", true),
-            ("origin", "http://127.0.0.1:8080", false),
-            ("origin", "https://evil.example", false),
-            ("origin", "null", false),
-            ("sec-fetch-site", "same-origin", true),
-            ("sec-fetch-site", "none", true),
-            ("sec-fetch-site", "cross-site", false),
-            ("sec-fetch-site", "same-site", false),
-        ] {
-            assert_eq!(
-                judged("/lab/faults", &[host, (header, value)]),
-                heard,
-                "{header}: {value}"
-            );
-        }
-    }
 
     #[test]
     fn every_answer_has_a_name_of_its_own() {
