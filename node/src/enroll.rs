@@ -360,13 +360,9 @@ impl Enrolment {
             return Err(EnrolError::WrongKey);
         }
         let path = trust::path(leaf, &issued.chain, &issued.anchors, now);
-        let path = path.err().map(|error| {
-            Finding::error(
-                "CA-09",
-                error.to_string(),
-                "check the CA chain of the mount's issuer",
-            )
-        });
+        let path = path
+            .err()
+            .map(|error| Finding::error(error.rule(), error.to_string(), error.remedy()));
         let mut found: Vec<Finding> = rules::dates(leaf, now)
             .into_iter()
             .chain(path)

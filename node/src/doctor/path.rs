@@ -82,6 +82,12 @@ fn leads(
                 outlives,
             );
         }
+        // The issuer is there, and what it issued is refused.
+        Err(error) if error.rule() != "CA-09" => report.findings.push(Finding::error(
+            error.rule(),
+            error.to_string(),
+            error.remedy(),
+        )),
         Err(direct) => match trust::path(leaf, chain, anchors, when) {
             Ok(_) if question.not_hybrid => {
                 report
@@ -96,6 +102,11 @@ fn leads(
                     leaf.issuer()
                 ),
                 export,
+            )),
+            Err(error) if error.rule() != "CA-09" => report.findings.push(Finding::error(
+                error.rule(),
+                error.to_string(),
+                error.remedy(),
             )),
             Err(error) => {
                 let error = if chain.is_empty() { direct } else { error };

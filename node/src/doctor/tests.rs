@@ -395,3 +395,46 @@ fn node_config_says_what_is_looked_at() {
     let error = examine(&question, now()).unwrap_err().to_string();
     assert!(error.contains("tabs"), "{error}");
 }
+
+/// What every verifier refuses is told by its rule, though the issuer is in the anchor.
+#[test]
+fn constraints_and_critical_extensions_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: String| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        Some(path)
+    };
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    ca.distinguished_name
+        .push(rcgen::DnType::CommonName, "nodes");
+    ca.name_constraints = Some(rcgen::NameConstraints {
+        permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("nodes.example".to_owned())],
+        excluded_subtrees: Vec::new(),
+    });
+    let anchor = file("ca.pem", ca.self_signed(&key).unwrap().pem());
+    let issuer = rcgen::Issuer::new(ca, key);
+    let judged = |name: &str, critical: bool| {
+        let own = rcgen::KeyPair::generate().unwrap();
+        let mut leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        leaf.distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+        let mut extension =
+            rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![5, 0]);
+        extension.set_criticality(critical);
+        leaf.custom_extensions.push(extension);
+        errors(&Question {
+            certificate: file("leaf.pem", leaf.signed_by(&own, &issuer).unwrap().pem()),
+            private_key: None,
+            trust_anchor: anchor.clone(),
+            ..node()
+        })
+    };
+    assert_eq!(judged("a.nodes.example", false), [""; 0]);
+    assert_eq!(judged("a.other.example", false), ["EE-13"]);
+    assert_eq!(judged("a.nodes.example", true), ["EE-12"]);
+}

@@ -90,7 +90,7 @@ pub enum Refusal {
     #[error("the request signature does not match")]
     Signature,
     /// No path to the anchor.
-    #[error("Untrusted signing certificate ({0})")]
+    #[error("Untrusted signing certificate ({rule}: {0})", rule = .0.rule())]
     Untrusted(PathError),
     /// The leaf breaks a rule.
     #[error("Insufficient certificate ({0})")]
