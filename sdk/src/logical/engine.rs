@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bounds;
 use super::json::{self, Object};
 use super::path::{Path, Reply};
 use super::route::Captures;
@@ -58,7 +59,11 @@ impl<B: Backend> Engine<B> {
             // Boxed: these are rare, and would make the future of every request as large as theirs.
             Operation::Rollback => {
                 let done = Box::pin(Arc::clone(&self.backend).periodic()).await;
-                done.map(|()| Response::none().into())
+                match done {
+                    Ok(()) => Ok(Response::none().into()),
+                    // The host drops the text: nobody would learn of it.
+                    Err(error) => return reply::of_periodic(error, &request.mount_point),
+                }
             }
             Operation::Renew | Operation::Revoke => Box::pin(self.lease(operation, request))
                 .await
@@ -70,6 +75,7 @@ impl<B: Backend> Engine<B> {
                 // As in the built-in engines, an answer of nothing carries no warnings.
                 let response = response.into_raw().map(|mut response| {
                     response.warnings.extend(warnings);
+                    bounds::warnings(&mut response.warnings);
                     response
                 });
                 RawReply {
@@ -284,13 +290,13 @@ fn warnings<B: Send + Sync + 'static>(
     if !ignored.is_empty() {
         warnings.push(format!(
             "Endpoint ignored these unrecognized parameters: [{}]",
-            ignored.join(" ")
+            bounds::names(&ignored)
         ));
     }
     if !replaced.is_empty() {
         warnings.push(format!(
             "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
-            replaced.join(" ")
+            bounds::names(&replaced)
         ));
     }
     warnings

@@ -134,6 +134,7 @@
 //! [`Backend::revoke`]. Expiry is a revocation.
 
 mod backend;
+mod bounds;
 mod cx;
 mod duration;
 mod engine;

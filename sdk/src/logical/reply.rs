@@ -12,8 +12,35 @@ const UNSUPPORTED_OPERATION: u32 = 5;
 const UNSUPPORTED_PATH: u32 = 6;
 const PERMISSION_DENIED: u32 = 8;
 
-/// The answer to an error. Where the host would drop the text of a typed error, an error response goes with it.
+/// The answer to an error. Where the host would drop the text of a typed error, an error response goes with it. What only the log may tell
+/// goes there.
 pub(crate) fn of_error(error: Error) -> RawReply {
+    match &error {
+        Error::Internal { public, log } => tracing::error!(error = %log, "{public}"),
+        Error::Storage(error @ (StorageError::Conflict | StorageError::Transport(_))) => {
+            tracing::error!(%error, "storage failed");
+        }
+        _ => {}
+    }
+    answer(error)
+}
+
+/// The answer to a failure of the periodic work, of which only the log can tell: no client has asked for it.
+pub(crate) fn of_periodic(error: Error, mount: &str) -> RawReply {
+    match &error {
+        // The node that may write does the work.
+        Error::Storage(StorageError::ReadOnly(_)) => {
+            tracing::debug!(%mount, %error, "the periodic work was left to the active node");
+        }
+        Error::Internal { log, .. } => {
+            tracing::error!(%mount, cause = %log, "the periodic work failed: {error}");
+        }
+        _ => tracing::error!(%mount, "the periodic work failed: {error}"),
+    }
+    answer(error)
+}
+
+fn answer(error: Error) -> RawReply {
     let value = |kind, message: String| RawReply {
         response: None,
         error: Some(ReplyError {
@@ -28,10 +55,7 @@ pub(crate) fn of_error(error: Error) -> RawReply {
             error: None,
         },
         Error::Failed(text) => failed(UNKNOWN, text),
-        Error::Internal { public, log } => {
-            tracing::error!(error = %log, "{public}");
-            failed(INTERNAL, public)
-        }
+        Error::Internal { public, .. } => failed(INTERNAL, public),
         Error::NotFound(text) => RawReply {
             response: Some(error_response(&text)),
             error: Some(ReplyError {
@@ -54,8 +78,7 @@ pub(crate) fn of_error(error: Error) -> RawReply {
         Error::Storage(StorageError::ReadOnly(text) | StorageError::Host(text)) => {
             value(UNKNOWN, text)
         }
-        Error::Storage(error @ (StorageError::Conflict | StorageError::Transport(_))) => {
-            tracing::error!(%error, "storage failed");
+        Error::Storage(StorageError::Conflict | StorageError::Transport(_)) => {
             value(INTERNAL, "storage is not available".to_owned())
         }
     }

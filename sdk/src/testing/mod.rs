@@ -3,9 +3,11 @@
 mod fixed;
 mod harness;
 mod http;
+mod log;
 mod storage;
 
 pub use fixed::FixedSystem;
 pub use harness::{Harness, HarnessBuilder};
 pub use http::HttpReply;
+pub use log::logged;
 pub use storage::{Calls, Fault, FaultyStorage, MemoryStorage};

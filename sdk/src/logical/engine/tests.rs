@@ -11,7 +11,7 @@ use crate::logical::{
     Backend, CommaList, Cx, Engine, Error, KeyValues, Lease, LeaseContext, NoFields, Operation,
     Page, RawRequest, Response, Setup, Storage, StorageError, Table, Ttl, Write, path,
 };
-use crate::testing::{Fault, Harness};
+use crate::testing::{Fault, Harness, logged};
 
 struct Shelf {
     storage: Arc<dyn Storage>,
@@ -215,6 +215,14 @@ impl Backend for Shelf {
             renewable: true,
             ..Lease::default()
         }))
+    }
+
+    async fn periodic(self: Arc<Self>) -> Result<(), Error> {
+        match self.storage.get("broken").await?.as_deref() {
+            Some(b"bad") => Err(Error::bad_request("the settings do not fit")),
+            Some(b"internal") => Err(Error::internal("a short text", "a long cause")),
+            _ => Ok(()),
+        }
     }
 
     async fn revoke(self: Arc<Self>, _: Cx, lease: LeaseContext) -> Result<Response, Error> {
@@ -689,4 +697,48 @@ fn _futures_are_send(engine: &Engine<Shelf>) {
     fn send<T: Send>(_: T) {}
     send(engine.handle(RawRequest::default()));
     send(engine.exists(RawRequest::default()));
+}
+
+#[test]
+fn periodic_work_that_fails_is_logged_whatever_the_error() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let shelf = runtime.block_on(Harness::<Shelf>::new());
+    for (entry, texts) in [
+        ("bad", &["the settings do not fit"][..]),
+        ("internal", &["a short text", "a long cause"]),
+    ] {
+        let log = logged(|| {
+            runtime.block_on(async {
+                shelf
+                    .storage()
+                    .put("broken", entry.as_bytes().to_vec())
+                    .await
+                    .unwrap();
+                let request = RawRequest {
+                    operation: "rollback".to_owned(),
+                    mount_point: "shelf/".to_owned(),
+                    ..RawRequest::default()
+                };
+                shelf.engine().handle(request).await
+            })
+        });
+        assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+        for text in texts.iter().chain(&["mount=shelf/"]) {
+            assert!(log.contains(text), "{text}: {log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_of_unknown_fields_gets_a_short_warning() {
+    let shelf = Harness::<Shelf>::new().await;
+    let mut data = serde_json::Map::new();
+    for n in 0..50_000 {
+        data.insert(format!("field{n:05}"), json!(1));
+    }
+    let reply = shelf.update("roles/x", Value::Object(data)).await;
+    let expected = "Endpoint ignored these unrecognized parameters: [field00000 field00001 field00002 field00003 field00004 and 49995 more]";
+    assert_eq!(reply.warnings, [expected]);
 }

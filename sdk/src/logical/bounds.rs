@@ -1,0 +1,72 @@
+//! How many words an answer spends on what is wrong with its request.
+
+/// Names or warnings that are told one by one.
+const TOLD: usize = 5;
+/// Bytes of a name that a client has made up.
+const LONGEST_NAME: usize = 100;
+/// Bytes of a warning.
+const LONGEST_WARNING: usize = 4 << 10;
+
+/// Names in the order given: the first few of many, and how many more there are.
+pub(crate) fn names(names: &[&str]) -> String {
+    let told: Vec<&str> = names.iter().take(TOLD).map(|name| cut(name)).collect();
+    let more = names.len().saturating_sub(TOLD);
+    if more == 0 {
+        told.join(" ")
+    } else {
+        format!("{} and {more} more", told.join(" "))
+    }
+}
+
+/// Warnings in the order given: the first few of many, and how many more there are. Clients print each of them.
+pub(crate) fn warnings(warnings: &mut Vec<String>) {
+    let more = warnings.len().saturating_sub(TOLD);
+    warnings.truncate(TOLD);
+    for warning in &mut *warnings {
+        let end = warning.floor_char_boundary(LONGEST_WARNING);
+        if end < warning.len() {
+            warning.truncate(end);
+            warning.push_str("...");
+        }
+    }
+    match more {
+        0 => {}
+        1 => warnings.push("1 more warning".to_owned()),
+        _ => warnings.push(format!("{more} more warnings")),
+    }
+}
+
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(LONGEST_NAME)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_names_are_told_and_many_are_counted() {
+        assert_eq!(names(&["a", "b", "c", "d", "e"]), "a b c d e");
+        assert_eq!(
+            names(&["a", "b", "c", "d", "e", "f", "g"]),
+            "a b c d e and 2 more"
+        );
+        let long = "ä".repeat(1 << 20);
+        assert!(names(&[&long]).len() <= LONGEST_NAME);
+    }
+
+    #[test]
+    fn a_few_warnings_are_told_and_many_are_counted() {
+        let mut few: Vec<String> = (0..5).map(|n| n.to_string()).collect();
+        warnings(&mut few);
+        assert_eq!(few, ["0", "1", "2", "3", "4"]);
+        let mut many: Vec<String> = (0..2_000).map(|_| "x".repeat(1 << 16)).collect();
+        warnings(&mut many);
+        assert_eq!(many.len(), 6);
+        assert_eq!(many[5], "1995 more warnings");
+        assert!(many.concat().len() < 6 * LONGEST_WARNING);
+        let mut six: Vec<String> = (0..6).map(|n| n.to_string()).collect();
+        warnings(&mut six);
+        assert_eq!(six[5], "1 more warning");
+    }
+}
