@@ -10,17 +10,24 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::Certificate;
+use crate::ext::KeyUsage;
+
+pub use self::signatures::Signatures;
+
+mod signatures;
 
 /// The chain of each issuer as a list of ids, its own first.
 pub fn build<I: Clone + Ord + Hash>(issuers: &[(I, Certificate)]) -> HashMap<I, Vec<I>> {
-    build_with(issuers, &HashMap::new())
+    build_with(issuers, &HashMap::new(), &Signatures::default())
 }
 
 /// Like [`build`], but the chains in `manual` are taken as they are, and so are the parents' chains that come from
-/// them. Ids in a manual chain that are no issuers any more are left out.
+/// them. Ids in a manual chain that are no issuers any more are left out. What is known of signatures is not found out
+/// again.
 pub fn build_with<I: Clone + Ord + Hash>(
     issuers: &[(I, Certificate)],
     manual: &HashMap<I, Vec<I>>,
+    signatures: &Signatures,
 ) -> HashMap<I, Vec<I>> {
     let mut sorted: Vec<&(I, Certificate)> = issuers.iter().collect();
     sorted.sort_by(|left, right| right.0.cmp(&left.0));
@@ -43,7 +50,7 @@ pub fn build_with<I: Clone + Ord + Hash>(
     let certificates: Vec<&Certificate> =
         sorted.iter().map(|(_, certificate)| certificate).collect();
     let graph = Graph {
-        parents: parents(&certificates),
+        parents: parents(&certificates, signatures),
     };
     let chains = graph.chains(manual);
     let named = chains.into_iter().enumerate().map(|(at, chain)| {
@@ -54,7 +61,7 @@ pub fn build_with<I: Clone + Ord + Hash>(
 }
 
 /// The indexes of each certificate's parents: self-issued ones first, then in the given order.
-fn parents(certificates: &[&Certificate]) -> Vec<Vec<usize>> {
+fn parents(certificates: &[&Certificate], signatures: &Signatures) -> Vec<Vec<usize>> {
     let mut by_subject: HashMap<&[u8], Vec<usize>> = HashMap::new();
     for (at, certificate) in certificates.iter().enumerate() {
         by_subject
@@ -63,13 +70,17 @@ fn parents(certificates: &[&Certificate]) -> Vec<Vec<usize>> {
             .push(at);
     }
     let of = |(at, child): (usize, &&Certificate)| {
-        let candidates = by_subject
+        let named = by_subject
             .get(child.issuer().der())
             .map(Vec::as_slice)
             .unwrap_or_default();
-        let signers = candidates.iter().copied();
+        let may = |one: &usize| certificates[*one].may_sign(KeyUsage::CERT_SIGN).is_ok();
+        let named: Vec<usize> = named.iter().copied().filter(may).collect();
+        let candidates: Vec<&Certificate> = named.iter().map(|one| certificates[*one]).collect();
+        let signers = signatures.signers(child, &candidates).into_iter();
         let mut signers: Vec<usize> = signers
-            .filter(|one| *one != at && child.verify_issued_by(certificates[*one]).is_ok())
+            .map(|one| named[one])
+            .filter(|one| *one != at)
             .collect();
         signers.sort_by_key(|one| !certificates[*one].is_self_issued());
         signers

@@ -264,7 +264,9 @@ impl<'a> Change<'a> {
             .map(|(key, _)| Write::put(KeyEntry::key(&key.id), key.encode()))
             .collect();
         writes.extend(self.certificates);
-        let issuer_writes = issuers::writes(&self.issuers, self.entries, issuers)?;
+        let (before, changed) = (&self.issuers, self.entries);
+        let plan = || issuers::writes(before, changed, issuers);
+        let issuer_writes = self.mount.heavy.run(plan).await?;
         let configs = [
             (
                 self.issuers_config_changed,

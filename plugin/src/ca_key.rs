@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use landfast_pki::{Certificate, Crl, Csr, Prepared, PreparedCrl, PreparedCsr, PreparedOcsp};
+use landfast_pki::{
+    Certificate, Crl, Csr, KeyType, Prepared, PreparedCrl, PreparedCsr, PreparedOcsp,
+};
 use landfast_pki::{Error as PkiError, PrivateKey, PublicKey, SignatureAlgorithm, Signer};
 use landfast_sdk::logical::Error;
 
@@ -42,7 +44,8 @@ impl CaKey {
         }
     }
 
-    /// Signs a certificate, a request, a CRL or an OCSP answer. With a local key nothing is waited for.
+    /// Signs a certificate, a request, a CRL or an OCSP answer. With a local key nothing is waited for, but for a turn of those that take
+    /// their time.
     ///
     /// # Errors
     /// When the key cannot sign so, or AWS KMS cannot be used.
@@ -53,12 +56,41 @@ impl CaKey {
     ) -> Result<T::Signed, Error> {
         let (algorithm, tbs) = (prepared.algorithm(), prepared.tbs());
         let signature = match self {
+            Self::Local(key) if is_slow(key.public_key()) => {
+                let sign = || Signer::sign(&**key, algorithm, tbs);
+                let signed = Box::pin(mount.heavy.run(sign)).await;
+                signed.map_err(pki::failed)?
+            }
             Self::Local(key) => Signer::sign(&**key, algorithm, tbs).map_err(pki::failed)?,
             // Apart, so that those who sign here do not carry the room for it.
             Self::Kms(key) => Box::pin(kms::sign(mount, key, algorithm, tbs)).await?,
         };
         prepared.finish(&signature).map_err(pki::failed)
     }
+
+    /// As [`Self::sign`], for whoever needs no token: a local RSA key takes turns, of which strangers get only a part.
+    ///
+    /// # Errors
+    /// As [`Self::sign`], and 503 when too many wait.
+    pub(crate) async fn sign_for_stranger<T: Unsigned>(
+        &self,
+        mount: &Mount,
+        prepared: T,
+    ) -> Result<T::Signed, Error> {
+        let key = match self {
+            Self::Local(key) if key.public_key().key_type() == KeyType::Rsa => key,
+            _ => return self.sign(mount, prepared).await,
+        };
+        let sign = || Signer::sign(&**key, prepared.algorithm(), prepared.tbs());
+        let signed = Box::pin(mount.heavy.for_stranger(sign)).await?;
+        let signature = signed.map_err(pki::failed)?;
+        prepared.finish(&signature).map_err(pki::failed)
+    }
+}
+
+/// Whether a signature takes milliseconds: RSA, whose cost grows with the third power of the size (2048 bits take less than one).
+fn is_slow(key: &PublicKey) -> bool {
+    key.key_type() == KeyType::Rsa && key.bits() >= 3072
 }
 
 impl From<PrivateKey> for CaKey {

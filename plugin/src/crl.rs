@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::SignedDuration;
 use landfast_pki::SerialNumber;
 use landfast_pki::crl::Crl;
-use landfast_sdk::logical::{Error, parse_duration_nanos};
+use landfast_sdk::logical::{Error, detach, parse_duration_nanos};
 
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
@@ -156,7 +156,7 @@ pub(crate) async fn rebuild(mount: &Shared, scope: Scope) -> Result<Vec<String>,
     let ticket = mount.crl.wanted.fetch_add(1, Ordering::AcqRel) + 1;
     let mount = Arc::clone(mount);
     // On a task of its own: the host cancels a request by dropping it, and others may wait for this build.
-    let task = tokio::spawn(async move {
+    let task = detach(async move {
         let mut served = mount.crl.served.lock().await;
         if served.ticket >= ticket {
             return match &served.failure {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use landfast_pki::chain::{self, Signatures};
 use landfast_pki::ext::KeyUsage;
-use landfast_pki::{Certificate, PublicKey, chain};
+use landfast_pki::{Certificate, PublicKey};
 use landfast_sdk::logical::{Error, Write};
 
 use crate::ca_key::CaKey;
@@ -39,6 +40,8 @@ struct Chain {
 pub(crate) struct Issuers {
     by_id: BTreeMap<String, Arc<LoadedIssuer>>,
     names: HashMap<String, String>,
+    /// Who signed whom, remembered by the mount.
+    signatures: Arc<Signatures>,
 }
 
 impl LoadedIssuer {
@@ -122,10 +125,16 @@ impl Issuers {
 
     /// An issuer that signed `certificate`, which it does not hold itself.
     pub(crate) fn parent_of(&self, certificate: &Certificate) -> Option<&Arc<LoadedIssuer>> {
-        self.iter().find(|issuer| {
-            issuer.certificate.der() != certificate.der()
-                && signed_by(certificate, &issuer.certificate)
-        })
+        let named: Vec<_> = self
+            .iter()
+            .filter(|issuer| {
+                issuer.certificate.subject() == certificate.issuer()
+                    && issuer.certificate.der() != certificate.der()
+            })
+            .collect();
+        let candidates: Vec<_> = named.iter().map(|issuer| &issuer.certificate).collect();
+        let signers = self.signatures.signers(certificate, &candidates);
+        signers.first().map(|first| named[*first])
     }
 
     fn insert(&mut self, issuer: Arc<LoadedIssuer>) {
@@ -141,7 +150,10 @@ impl Issuers {
 pub(crate) async fn all(mount: &Mount) -> Result<Arc<Issuers>, Error> {
     mount
         .derive(issuer::PREFIX, async {
-            let mut issuers = Issuers::default();
+            let mut issuers = Issuers {
+                signatures: Arc::clone(&mount.signatures),
+                ..Issuers::default()
+            };
             for id in mount.storage().list(issuer::PREFIX).await? {
                 let key = IssuerEntry::key(&id);
                 // Deleted between the two calls.
@@ -318,7 +330,7 @@ pub(crate) fn writes(
     for entry in changed {
         entries.insert(entry.id.clone(), (entry, true));
     }
-    rebuild_chains(&mut entries)?;
+    rebuild_chains(before, &mut entries)?;
     let puts = entries.into_values().filter(|(_, touched)| *touched);
     let puts =
         puts.map(|(entry, _)| Write::put(IssuerEntry::key(&entry.id), entry::encode(&entry)));
@@ -329,18 +341,23 @@ pub(crate) fn writes(
         .collect())
 }
 
-fn rebuild_chains(entries: &mut BTreeMap<String, (IssuerEntry, bool)>) -> Result<(), Error> {
+fn rebuild_chains(
+    before: &Issuers,
+    entries: &mut BTreeMap<String, (IssuerEntry, bool)>,
+) -> Result<(), Error> {
     let mut certificates = Vec::with_capacity(entries.len());
     for (entry, _) in entries.values() {
-        certificates.push((
-            entry.id.clone(),
-            LoadedIssuer::new(entry.clone())?.certificate,
-        ));
+        let known = before.by_id(&entry.id);
+        let certificate = match known.filter(|one| one.entry.certificate == entry.certificate) {
+            Some(known) => known.certificate.clone(),
+            None => parse(entry)?,
+        };
+        certificates.push((entry.id.clone(), certificate));
     }
     let manual = entries
         .values()
         .filter_map(|(entry, _)| Some((entry.id.clone(), entry.manual_chain.clone()?)));
-    let chains = chain::build_with(&certificates, &manual.collect());
+    let chains = chain::build_with(&certificates, &manual.collect(), &before.signatures);
     let pems: HashMap<String, String> = entries
         .values()
         .map(|(entry, _)| (entry.id.clone(), entry.certificate.clone()))

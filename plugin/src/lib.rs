@@ -13,6 +13,7 @@ mod cache;
 mod clock;
 mod crl;
 pub mod entry;
+mod heavy;
 mod identity;
 mod issuers;
 mod keys;

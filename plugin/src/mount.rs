@@ -6,14 +6,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore};
 
+use landfast_pki::chain::Signatures;
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
 use landfast_sdk::logical::{
-    Backend, Cx, Error, LeaseContext, Response, Setup, Storage, SystemView, Table, Write,
+    Backend, Cx, Error, LeaseContext, Response, Setup, Storage, SystemView, Table, Write, detach,
 };
 
 use crate::cache::{Cache, Ticket};
 use crate::clock::{Clock, SystemClock};
 use crate::crl::{self, CrlState};
+use crate::heavy::Heavy;
 use crate::kms::{KeyService, Kms};
 use crate::ocsp::Answers;
 use crate::paths::leaf::SERIAL_NUMBER;
@@ -35,6 +37,10 @@ pub struct Mount {
     pub(crate) authority: Mutex<()>,
     /// Held while a revocation is put on record.
     pub(crate) revoking: Mutex<()>,
+    /// Turns for work that takes long.
+    pub(crate) heavy: Heavy,
+    /// Who signed which issuer.
+    pub(crate) signatures: Arc<Signatures>,
     /// What is remembered of CRLs between requests.
     pub(crate) crl: CrlState,
     /// The way to AWS KMS.
@@ -241,6 +247,8 @@ impl Backend for Mount {
             uuid: setup.uuid,
             authority: Mutex::new(()),
             revoking: Mutex::new(()),
+            heavy: Heavy::default(),
+            signatures: Arc::default(),
             crl: CrlState::default(),
             seal: Seal::default(),
             kms: Kms::default(),
@@ -310,7 +318,7 @@ impl Backend for Mount {
 pub(crate) async fn finish<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    match tokio::spawn(work).await {
+    match detach(work).await {
         Ok(done) => done,
         Err(stopped) => Err(internal("the request did not finish", stopped)),
     }

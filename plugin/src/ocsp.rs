@@ -79,7 +79,7 @@ pub(crate) async fn answer(mount: &Shared, request: &[u8]) -> Result<Arc<[u8]>, 
     let algorithm = crl::algorithm(&issuer, key.public_key())?;
     if let CaKey::Local(_) = key {
         let prepared = template.prepare(ocsp::without_pss(algorithm));
-        return Ok(key.sign(mount, prepared).await?.into());
+        return Ok(key.sign_for_stranger(mount, prepared).await?.into());
     }
     // The policy of a key in AWS KMS may allow the algorithm of its CRLs and no other.
     let prepared = template.prepare(algorithm);

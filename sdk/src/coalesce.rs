@@ -8,11 +8,14 @@
 
 use std::{
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::yield_now,
+};
 
 /// Shorter than any message: frames of control like the answer to a ping, which has 17 bytes.
 const CONTROL: usize = 32;
@@ -143,7 +146,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Coalesced<S> {
         if wait && self.sent == 0 && self.put_off < PATIENCE {
             self.seen = length;
             self.put_off += 1;
-            cx.waker().wake_by_ref();
+            // Wakes the task when nothing else is to be done. A plain wake would call up another thread for it, each time.
+            let _ = pin!(yield_now()).poll(cx);
             return Poll::Ready(Ok(()));
         }
         self.flush(cx)

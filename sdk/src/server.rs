@@ -36,9 +36,9 @@
 //! request of a client an OpenBao server of 2.7 or later asks first for the canonical path, then for an existence check when
 //! something is written, and then for the answer.
 //!
-//! Requests run concurrently on one thread, each on a task of its own that runs to its end even if the client has given up: a handler is
-//! never dropped half way. A handler that panics fails its own request with `internal error`. What takes the processor for
-//! longer than a millisecond belongs on a blocking thread.
+//! Requests run concurrently on two threads, each on a task of its own that runs to its end even if the client has given up: a handler is
+//! never dropped half way. A handler that panics fails its own request with `internal error`. What takes the processor for longer than a
+//! few milliseconds belongs elsewhere ([`crate::logical::apart`]); a request that keeps a thread for a tenth of a second is told in the log.
 //!
 //! # Log
 //!
@@ -120,6 +120,9 @@ const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 const LAST_WORK: Duration = Duration::from_secs(1);
 /// How long the last answers may take to get out.
 const LAST_WORDS: Duration = Duration::from_millis(250);
+/// Threads for the requests, which are short: with a second one, a request that is not so keeps nobody from an answer. More would
+/// only add memory.
+const THREADS: usize = 2;
 /// How often the parent process is looked at.
 const PARENT: Duration = Duration::from_secs(1);
 
@@ -459,8 +462,8 @@ pub(crate) fn run_process(
 }
 
 fn run_server(server: Server) -> Result<End, ServeError> {
-    // One thread for the requests: they are short, and what is not belongs on a blocking thread.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
         .enable_io()
         .enable_time()
         .build()?;

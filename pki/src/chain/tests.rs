@@ -134,7 +134,7 @@ fn manual_chains_win_and_are_passed_on() {
         ("c", testing::root("x", "ec", 256).certificate),
     ];
     let manual = HashMap::from([("a", vec!["a", "c", "gone"])]);
-    let built = build_with(&issuers, &manual);
+    let built = build_with(&issuers, &manual, &Signatures::default());
     assert_eq!(built["a"], ["a", "c"]);
     assert_eq!(built["b"], ["b", "a", "c"]);
     assert_eq!(built["c"], ["c"]);

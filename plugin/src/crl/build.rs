@@ -22,6 +22,9 @@ use crate::keys::{self, Keys};
 use crate::mount::Mount;
 use crate::{aia, kms, pki, seal};
 
+/// So many revocations keep a thread for milliseconds.
+const MANY: usize = 2_000;
+
 /// Issuers that share key and subject, and so a CRL.
 pub(super) struct Group {
     pub(super) crl_id: String,
@@ -149,8 +152,10 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
             }
         } else {
             template.number = next_number(&mut book, &group.crl_id);
-            let entries = encoded(group.revoked.iter());
-            let signed = key.sign(mount, template.prepare(&entries, algorithm)).await;
+            let prepare = || template.prepare(&encoded(group.revoked.iter()), algorithm);
+            let many = group.revoked.len() >= MANY;
+            let prepared = mount.heavy.run_if(many, prepare).await;
+            let signed = key.sign(mount, prepared).await;
             match signed {
                 Ok(signed) => complete = Some((template.number, signed)),
                 Err(error) if remote => {
@@ -269,7 +274,8 @@ pub(super) async fn groups(
     let (revoked, generation) = index::all(mount, &mount.crl.index).await?;
     if !empty {
         let default = issuers::config(mount).await?.default.clone();
-        assign(&mut groups, &issuers, &default, &revoked);
+        let assign = || assign(&mut groups, &issuers, &default, &revoked);
+        mount.heavy.run_if(revoked.len() >= MANY, assign).await;
     }
     Ok((groups, generation))
 }

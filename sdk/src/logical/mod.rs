@@ -128,6 +128,12 @@
 //! A host cancels a request by dropping it. The transport lets started handlers finish nevertheless; still, order your writes
 //! so that a crash between two of them does no harm, and try it: [`crate::testing::FaultyStorage`] fails at any write.
 //!
+//! # What takes long
+//!
+//! A few threads answer for all mounts. A handler that computes for more than some milliseconds does so in [`apart`], and bounds how many do at
+//! a time; one whose work must not stop half way when its caller leaves starts it with [`detach`]. The transport runs a large request apart as a
+//! whole, and tells in the log when a request has kept a thread for more than 100 ms.
+//!
 //! # Leases
 //!
 //! [`Response::lease`] issues one. The host keeps [`Lease::internal`] and gives it back to [`Backend::renew`] and
@@ -152,6 +158,7 @@ mod schema;
 mod storage;
 mod system;
 mod table;
+mod watch;
 mod weak;
 mod wire;
 
@@ -168,6 +175,8 @@ pub use response::{Lease, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, ReplicationState, SystemView};
 pub use table::Table;
+pub(crate) use watch::{Asked, Watched};
+pub use watch::{apart, detach};
 pub use wire::{
     ExistsReply, RawLease, RawReply, RawRequest, RawResponse, ReplyError, SpecialPaths,
 };

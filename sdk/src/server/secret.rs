@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
+    num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::{Arc, OnceLock, PoisonError, RwLock},
     task::Poll,
     time::Duration,
@@ -16,14 +18,14 @@ use landfast_proto::{
     },
 };
 use rustls::ClientConfig;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 use tower::Service as _;
 
 use super::{Product, Reply, broker::Broker, convert, life::Life, service_name};
 use crate::{
     host::{HostChannel, HostStorage, HostSystemView, LARGEST_MESSAGE},
-    logical::{Backend, Engine, Setup, Table},
+    logical::{Asked, Backend, Engine, Setup, Table, Watched},
 };
 
 /// The number of a secrets engine among the kinds of backends.
@@ -48,6 +50,8 @@ struct Mount<B: Backend> {
     channel: HostChannel,
     /// Every unfinished call holds a receiver.
     work: watch::Sender<()>,
+    /// Large requests: one a core at a time, so that those of one mount keep nobody else from anything.
+    large: Arc<Semaphore>,
 }
 
 /// [`Secret`] as tonic and the router want it.
@@ -106,6 +110,9 @@ impl<B: Backend> Secret<B> {
             engine,
             channel,
             work: watch::Sender::new(()),
+            large: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(1, NonZero::get),
+            )),
         });
         let former = self
             .mounts
@@ -125,15 +132,16 @@ impl<B: Backend> Secret<B> {
     async fn complete<F>(
         &self,
         mount: Arc<Mount<B>>,
+        asked: Arc<Asked>,
         call: impl FnOnce(Arc<Mount<B>>) -> F + Send + 'static,
     ) -> Option<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let mut future = Box::pin(call(Arc::clone(&mount)));
+        let mut future = Watched::new(Some(asked), call(Arc::clone(&mount)));
         let first = std::future::poll_fn(|cx| {
-            let turn = AssertUnwindSafe(|| future.as_mut().poll(cx));
+            let turn = AssertUnwindSafe(|| Pin::new(&mut future).poll(cx));
             // The hook has logged a panic.
             Poll::Ready(catch_unwind(turn).map_err(drop))
         });
@@ -205,10 +213,10 @@ impl<B: Backend> BackendService for Service<B> {
             let reply = mount.engine.handle(request).await;
             return Ok(Response::new(convert::reply(reply)));
         }
-        let handled = self.0.complete(
-            mount,
-            |mount| async move { mount.engine.handle(request).await },
-        );
+        let asked = Asked::request(&request, &mount.large);
+        let handled = self.0.complete(mount, asked, |mount| async move {
+            mount.engine.handle(request).await
+        });
         let reply = handled.await.map_or_else(
             || pb::HandleRequestReply {
                 response: None,
@@ -236,10 +244,10 @@ impl<B: Backend> BackendService for Service<B> {
         let (metadata, _, args) = request.into_parts();
         let mount = self.0.mount(&metadata)?;
         let request = convert::request(args.request.unwrap_or_default());
-        let checked = self.0.complete(
-            mount,
-            |mount| async move { mount.engine.exists(request).await },
-        );
+        let asked = Asked::request(&request, &mount.large);
+        let checked = self.0.complete(mount, asked, |mount| async move {
+            mount.engine.exists(request).await
+        });
         let reply = checked.await.map_or_else(
             || pb::HandleExistenceCheckReply {
                 err: Some(convert::internal_error()),
@@ -272,7 +280,7 @@ impl<B: Backend> BackendService for Service<B> {
         let (metadata, _, args) = request.into_parts();
         let mount = self.0.mount(&metadata)?;
         self.0
-            .complete(mount, |mount| async move {
+            .complete(mount, Asked::call("invalidate"), |mount| async move {
                 mount.engine.invalidate(&args.key);
             })
             .await
@@ -302,10 +310,11 @@ impl<B: Backend> BackendService for Service<B> {
         request: Request<pb::InitializeArgs>,
     ) -> Result<Response<pb::InitializeReply>, Status> {
         let mount = self.0.mount(request.metadata())?;
-        let initialized = self.0.complete(
-            mount,
-            |mount| async move { mount.engine.initialize().await },
-        );
+        let initialized = self
+            .0
+            .complete(mount, Asked::call("initialize"), |mount| async move {
+                mount.engine.initialize().await
+            });
         let err = match initialized.await {
             Some(Ok(())) => None,
             Some(Err(error)) => Some(convert::failure(error)),
