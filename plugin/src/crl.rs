@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::SignedDuration;
 use landfast_pki::SerialNumber;
 use landfast_pki::crl::Crl;
-use landfast_sdk::logical::{Error, detach, parse_duration_nanos};
+use landfast_sdk::logical::{Error, RawBody, detach, parse_duration_nanos};
 
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
@@ -19,8 +19,10 @@ use crate::entry::revoked::RevokedEntry;
 use crate::mount::{Entry, Mount, Shared, internal};
 use crate::{issuers, keys};
 
+pub(crate) use bodies::{Form, body};
 pub(crate) use build::algorithm;
 
+mod bodies;
 mod build;
 mod index;
 #[cfg(test)]
@@ -47,7 +49,7 @@ struct Served {
 pub(crate) struct CrlBytes(pub(crate) Vec<u8>);
 
 /// Which CRL of an issuer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// Everything that is revoked.
     Complete,
@@ -127,12 +129,29 @@ pub(crate) async fn current(
 /// The issuer is unknown or has no CRL; both error values, as everywhere for issuers.
 pub(crate) async fn of(mount: &Mount, reference: &str, kind: Kind) -> Result<Arc<CrlBytes>, Error> {
     let issuer = issuers::load(mount, reference).await?;
-    current(mount, issuer.id(), kind).await?.ok_or_else(|| {
-        Error::failed(format!(
-            "unable to find CRL for issuer: id:{}/ref:{reference}",
-            issuer.id()
-        ))
-    })
+    let found = current(mount, issuer.id(), kind).await?;
+    found.ok_or_else(|| missing(issuer.id(), reference))
+}
+
+/// As [`of`], as the body of an answer.
+///
+/// # Errors
+/// As [`of`].
+pub(crate) async fn body_of(
+    mount: &Mount,
+    reference: &str,
+    kind: Kind,
+    form: Form,
+) -> Result<Arc<RawBody>, Error> {
+    let issuer = issuers::load(mount, reference).await?;
+    let found = body(mount, issuer.id(), kind, form).await?;
+    found.ok_or_else(|| missing(issuer.id(), reference))
+}
+
+fn missing(id: &str, reference: &str) -> Error {
+    Error::failed(format!(
+        "unable to find CRL for issuer: id:{id}/ref:{reference}"
+    ))
 }
 
 /// Whether one of the complete CRLs lists `serial`.

@@ -8,7 +8,7 @@ use serde_json::json;
 use landfast_sdk::logical::{Cx, Error, NoFields, Response, format_nanos, parse_duration_nanos};
 
 use crate::Mount;
-use crate::crl::{self, Kind, Scope};
+use crate::crl::{self, Form, Kind, Scope};
 use crate::entry::{self, config::CrlConfig, issuer::AiaEntry};
 use crate::issuers;
 use crate::mount::{Shared, finish};
@@ -114,22 +114,22 @@ pub(crate) async fn rotate_delta(mount: Shared, _cx: Cx, _: NoFields) -> Result<
 
 /// `GET crl`.
 pub(crate) async fn der(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    raw(&mount, Kind::Complete, false).await
+    raw(&mount, Kind::Complete, Form::Der).await
 }
 
 /// `GET crl/pem`.
 pub(crate) async fn pem(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    raw(&mount, Kind::Complete, true).await
+    raw(&mount, Kind::Complete, Form::Text).await
 }
 
 /// `GET crl/delta`.
 pub(crate) async fn delta_der(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    raw(&mount, Kind::Delta, false).await
+    raw(&mount, Kind::Delta, Form::Der).await
 }
 
 /// `GET crl/delta/pem`.
 pub(crate) async fn delta_pem(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    raw(&mount, Kind::Delta, true).await
+    raw(&mount, Kind::Delta, Form::Text).await
 }
 
 /// `GET cert/crl`.
@@ -166,7 +166,7 @@ pub(crate) async fn issuer_der(
     _cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_raw(&mount, &request, Kind::Complete, false).await
+    issuer_raw(&mount, &request, Kind::Complete, Form::Der).await
 }
 
 /// `GET issuer/REF/crl/pem`.
@@ -175,7 +175,7 @@ pub(crate) async fn issuer_pem(
     _cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_raw(&mount, &request, Kind::Complete, true).await
+    issuer_raw(&mount, &request, Kind::Complete, Form::Pem).await
 }
 
 /// `GET issuer/REF/crl/delta/der`.
@@ -184,7 +184,7 @@ pub(crate) async fn issuer_delta_der(
     _cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_raw(&mount, &request, Kind::Delta, false).await
+    issuer_raw(&mount, &request, Kind::Delta, Form::Der).await
 }
 
 /// `GET issuer/REF/crl/delta/pem`.
@@ -193,25 +193,19 @@ pub(crate) async fn issuer_delta_pem(
     _cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_raw(&mount, &request, Kind::Delta, true).await
+    issuer_raw(&mount, &request, Kind::Delta, Form::Pem).await
 }
 
 /// Without a default issuer or its CRL the answer is empty, with the content type that a CRL would have had.
-async fn raw(mount: &Mount, kind: Kind, pem: bool) -> Result<Response, Error> {
-    let content_type = if pem { crl::PEM_TYPE } else { crl::DER_TYPE };
+async fn raw(mount: &Mount, kind: Kind, form: Form) -> Result<Response, Error> {
     let found = match issuers::find(mount, issuers::DEFAULT).await? {
-        Some(issuer) => crl::current(mount, issuer.id(), kind).await?,
+        Some(issuer) => crl::body(mount, issuer.id(), kind, form).await?,
         None => None,
     };
-    let Some(bytes) = found else {
-        return Ok(Response::raw(204, content_type, Vec::new()));
-    };
-    let body = if pem {
-        text(&bytes.0).into_bytes()
-    } else {
-        bytes.0.clone()
-    };
-    Ok(Response::raw(200, content_type, body))
+    Ok(match found {
+        Some(body) => Response::raw_body(&body),
+        None => Response::raw(204, form.content_type(), Vec::new()),
+    })
 }
 
 async fn cert_data(mount: &Mount, kind: Kind) -> Result<Response, Error> {
@@ -230,18 +224,10 @@ async fn issuer_raw(
     mount: &Mount,
     request: &IssuerRef,
     kind: Kind,
-    pem: bool,
+    form: Form,
 ) -> Result<Response, Error> {
-    let bytes = crl::of(mount, &request.issuer_ref, kind).await?;
-    Ok(if pem {
-        Response::raw(
-            200,
-            crl::PEM_TYPE,
-            landfast_pki::pem::encode(crl::LABEL, &bytes.0).into_bytes(),
-        )
-    } else {
-        Response::raw(200, crl::DER_TYPE, bytes.0.clone())
-    })
+    let body = crl::body_of(mount, &request.issuer_ref, kind, form).await?;
+    Ok(Response::raw_body(&body))
 }
 
 /// PEM without its final newline, which is how these paths show it.

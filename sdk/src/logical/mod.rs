@@ -171,7 +171,7 @@ pub use engine::Engine;
 pub use error::{Error, Result};
 pub use fields::{CommaList, KeyValues, NoFields, Page, Ttl};
 pub use path::{Path, path};
-pub use response::{Lease, Response};
+pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, ReplicationState, SystemView};
 pub use table::Table;

@@ -125,14 +125,17 @@ impl Response {
     /// A body of its own, sent to the client as it is. Status 204 has neither body nor need of a content type.
     #[must_use]
     pub fn raw(status: u16, content_type: &str, body: Vec<u8>) -> Self {
-        // The host decodes base64 where it can and sends other text as is, so that plain text which happens to be base64
-        // would arrive mangled: always encode.
-        let mut data = json!({ "http_status_code": status, "http_content_type": content_type });
-        if !body.is_empty() {
-            data["http_raw_body"] = Value::String(STANDARD.encode(body));
-        }
         Self {
-            data: Some(data.to_string()),
+            data: Some(RawBody::new(status, content_type, &body).0),
+            ..Self::default()
+        }
+    }
+
+    /// A body that is answered more than once.
+    #[must_use]
+    pub fn raw_body(body: &RawBody) -> Self {
+        Self {
+            data: Some(body.0.clone()),
             ..Self::default()
         }
     }
@@ -209,10 +212,76 @@ impl Response {
     }
 }
 
+/// A body of its own as [`Response::raw`] sends it, in the form that the host takes: for what is large and answered often.
+#[derive(Debug, Clone)]
+pub struct RawBody(String);
+
+impl RawBody {
+    /// Encodes a body.
+    #[must_use]
+    pub fn new(status: u16, content_type: &str, body: &[u8]) -> Self {
+        let mut text = format!(
+            "{{\"http_status_code\":{status},\"http_content_type\":{}",
+            Value::from(content_type)
+        );
+        match pem(body) {
+            _ if body.is_empty() => {}
+            Some(pem) => {
+                text.push_str(",\"http_raw_body\":");
+                text.push_str(&Value::from(pem).to_string());
+            }
+            None => {
+                text.reserve(body.len().div_ceil(3) * 4 + 32);
+                text.push_str(",\"http_raw_body\":\"");
+                STANDARD.encode_string(body, &mut text);
+                text.push('"');
+            }
+        }
+        text.push('}');
+        Self(text)
+    }
+}
+
+/// The host decodes base64 where it can and sends other text as it is. So plain text which happens to be base64 would arrive mangled and is
+/// encoded, as whatever is no text; what begins as PEM does never happens to be it.
+fn pem(body: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(body).ok()?;
+    text.starts_with("-----BEGIN ").then_some(text)
+}
+
 fn list_data(keys: Vec<String>) -> Value {
     if keys.is_empty() {
         json!({})
     } else {
         json!({ "keys": keys })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(body: &[u8]) -> Vec<u8> {
+        let RawBody(text) = RawBody::new(200, "text/\"plain\"", body);
+        let data: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(data["http_status_code"], 200);
+        assert_eq!(data["http_content_type"], "text/\"plain\"");
+        // As the host does it.
+        let body = data["http_raw_body"].as_str().unwrap_or_default();
+        STANDARD.decode(body).unwrap_or_else(|_| body.into())
+    }
+
+    #[test]
+    fn a_body_arrives_as_it_is() {
+        let pem = b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
+        let odd = [b"-----BEGIN ".as_slice(), &[0xff]].concat();
+        for body in [&pem[..], b"abcd", b"", b"-----", &[0, 0xff, 0x30], &odd] {
+            assert_eq!(sent(body), body, "{body:?}");
+        }
+        let RawBody(text) = RawBody::new(200, "x", pem);
+        assert!(
+            text.contains("-----BEGIN X509"),
+            "text is not encoded twice"
+        );
     }
 }
