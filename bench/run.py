@@ -26,6 +26,9 @@ import time
 import urllib.error
 import urllib.request
 
+from neighbours import waits
+from revocation import large_crl, ratio, revoking, store_crl
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOKEN = "root"
 
@@ -195,10 +198,11 @@ def load(*arguments):
     return json.loads(done.stdout)
 
 
-def pkiload(server, pair, role, op="issue", clients=16, requests=3000, rounds=7, extra=()):
+def pkiload(server, pair, role, op="issue", clients=16, requests=3000, rounds=7, extra=(), checked=20):
     builtin, ours = pair
+    extra = [*(["--role", role] if role else []), *extra]
     report = load(
-        "--calibrate", "--verify", "20", "--op", op, "--role", role, "--token", server.token, "-c", str(clients),
+        "--calibrate", "--verify", str(checked), "--op", op, "--token", server.token, "-c", str(clients),
         "-n", str(requests), "--rounds", str(rounds), "--pid", str(server.process.pid),
         "--target", f"builtin={server.url(builtin)}", "--target", f"ours={server.url(ours)}", *extra)
     report["builtin"], report["ours"] = report["targets"]
@@ -252,8 +256,8 @@ def starts(bao, binary, runs):
     return {count: statistics.median(times) for count, times in found.items()}
 
 
-def spread(values):
-    return f"{statistics.median(values):.1f} [{min(values):.1f}-{max(values):.1f}]"
+def spread(values, digits=1):
+    return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}-{max(values):.{digits}f}]"
 
 
 def arguments_of(doc, page):
@@ -298,7 +302,7 @@ def main():
     times, cpu = handshakes(arguments.binary, 5 if quick else 21)
     row("exec to handshake line, ms, median", 10, statistics.median(times), digits=1)
 
-    with Server(arguments.bao, arguments.binary) as server:
+    with Server(arguments.bao, arguments.binary, stanza="raw_storage_endpoint = true\n") as server:
         server.register()
         for path, kind, key in (("builtin", "pki", "ec"), ("ours", "landfast", "ec"),
                                 ("builtin-rsa", "pki", "rsa"), ("ours-rsa", "landfast", "rsa")):
@@ -318,7 +322,20 @@ def main():
         row("sign a P-256 request under an RSA-2048 CA, total CPU ÷ built-in, 16 clients", 0.5,
             signed["ours"]["ratio_to_first"]["cpu"]["median"])
 
+        for mount in ("builtin-crl", "ours-crl"):
+            server.mount(mount, "landfast" if mount.startswith("ours") else "pki", "ec")
+        der = large_crl()
+        for mount in ("builtin-crl", "ours-crl"):
+            store_crl(server, mount, der)
+        server.call("PUT", "sys/plugins/reload/backend", {"mounts": ["ours-crl/"]})
+        fetched = pkiload(server, ("builtin-crl/crl", "ours-crl/crl"), None, op="get", requests=requests // 20, rounds=rounds, checked=0)
+        row(f"fetch a CRL of {len(der) / 1e6:.1f} MB, total CPU ÷ built-in, 16 clients", 2,
+            fetched["ours"]["ratio_to_first"]["cpu"]["median"])
+
         # Stored certificates make the dev server's heap grow, so they come last.
+        revoked = {clients: revoking(server, ec, clients, requests // 20, rounds) for clients in (1, 16)}
+        for clients, used in revoked.items():
+            print(f"     revoke, total CPU ÷ built-in, {clients} at a time: {ratio(used, *ec):.2f} (no budget yet)", flush=True)
         stored = pkiload(server, ec, "stored", requests=requests // 3, rounds=rounds)
         load = ["--max-seconds", "300"]
         before = server.plugin_rss()
@@ -329,6 +346,13 @@ def main():
         row(f"plugin RSS after {total:,} more certificates, MiB", 20, after, digits=1)
         row("growth of it over the last half, MiB", 1, after - half)
 
+    # A server of its own: what misbehaves leaves much behind.
+    with Server(arguments.bao, arguments.binary) as server:
+        server.register()
+        waited = waits(server, load, {"builtin": "pki", "ours": "landfast"}, 2 if quick else 8)
+        row("longest wait while another mount's client misbehaves, ms", 50, max(waited["ours"].values()), digits=1)
+        print(f"     built-in: {max(waited['builtin'].values()):.1f} ms")
+
     at = starts(arguments.bao, arguments.binary, 3 if quick else 7)
     row("time to active that five mounts add ÷ that one adds", 2, (at[5] - at[0]) / max(at[1] - at[0], 0.1))
 
@@ -337,12 +361,13 @@ def main():
         print(f"warning: this machine's speed moved by {100 * (steady - 1):.0f} % during the run: measure again")
     met = all(line[3] == "yes" for line in rows)
     if not quick:
-        page(arguments.output, rows, version, floors, times, cpu, at16, at1, signed, stored, (before, half, after), at, total)
+        page(arguments.output, rows, version, floors, times, cpu, at16, at1, signed, stored, fetched, revoked, waited,
+             (before, half, after), at, total)
         print(f"written: {arguments.output}")
     return 0 if met else 1
 
 
-def page(path, rows, version, floors, times, cpu, at16, at1, signed, stored, rss, at, total):
+def page(path, rows, version, floors, times, cpu, at16, at1, signed, stored, fetched, revoked, waited, rss, at, total):
     def figures(name, run, who):
         target = run[who]
         latency, used = target["latency_ms"], target["cpu_ms_per_1000"]
@@ -370,12 +395,29 @@ def page(path, rows, version, floors, times, cpu, at16, at1, signed, stored, rss
         "",
         "## Figures behind them",
         "",
-        "| run | engine | req/s | p50 ms | p99 ms | CPU ms per certificate [min-max] | by process |",
+        "| run | engine | req/s | p50 ms | p99 ms | CPU ms per request [min-max] | by process |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, run in (("issue P-256, not stored, 16 clients", at16), ("issue P-256, not stored, 1 client", at1),
-                      ("sign P-256 under RSA-2048, 16 clients", signed), ("issue P-256, stored, 16 clients", stored)):
+                      ("sign P-256 under RSA-2048, 16 clients", signed), ("issue P-256, stored, 16 clients", stored),
+                      ("fetch a CRL of 1.5 MB, 16 clients", fetched)):
         lines += [figures(name, run, "builtin"), figures(name, run, "ours")]
+    lines += [
+        "",
+        "CPU ms for one revocation of a certificate that was just issued, its CRL built anew and stored, server and plugin together:",
+        "",
+        "| clients | built-in | landfast | ratio |",
+        "| --- | --- | --- | --- |",
+        *(f"| {clients} | {' | '.join(spread(used[mount], 2) for mount in used)} | {ratio(used, 'builtin', 'ours'):.2f} |"
+          for clients, used in revoked.items()),
+        "",
+        "Longest wait, in ms, of somebody who reads the CA certificate of a mount every 2 ms, while a client of another mount sends this",
+        "without a pause:",
+        "",
+        "| what | built-in | landfast |",
+        "| --- | --- | --- |",
+        *(f"| {what} | {waited['builtin'][what]:.1f} | {waited['ours'][what]:.1f} |" for what in waited["ours"]),
+    ]
     lines += [
         "",
         f"Exec to handshake: {spread(times)} ms, CPU {statistics.mean(cpu):.1f} ms, over {len(times)} starts. "

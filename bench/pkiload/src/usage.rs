@@ -58,10 +58,12 @@ pub(crate) fn usage(roots: &[u32]) -> Result<BTreeMap<u32, Usage>> {
             .split_once('(')
             .and_then(|(_, rest)| rest.rsplit_once(')'))
             .map_or("?", |(name, _)| name);
-        let cpu: u32 = [11, 12]
+        let ended: u32 = [11, 12]
             .iter()
             .filter_map(|&i| stat_field(stat, i)?.parse::<u32>().ok())
             .sum();
+        // To the nanosecond, but of the threads that are there; to the tick, but with those that have ended.
+        let cpu = on_cpu(pid).max(ticks * ended);
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let kib = |key: &str| {
             status
@@ -77,13 +79,24 @@ pub(crate) fn usage(roots: &[u32]) -> Result<BTreeMap<u32, Usage>> {
         };
         let usage = Usage {
             name: name.to_owned(),
-            cpu: ticks * cpu,
+            cpu,
             rss_kib: kib("VmRSS:"),
             peak_kib: kib("VmHWM:"),
         };
         found.insert(pid, usage);
     }
     Ok(found)
+}
+
+/// How long the threads of a process have run on a CPU.
+fn on_cpu(pid: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let nanoseconds = threads.filter_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 /// The i-th field after the name in /proc/PID/stat (0: state, 1: parent, 11: utime, 12: stime).
