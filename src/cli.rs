@@ -9,6 +9,7 @@ mod emit;
 mod enroll;
 mod generate;
 mod help;
+mod helper;
 mod lab;
 mod log;
 mod node;
@@ -22,6 +23,7 @@ mod sign_string;
 mod trust_anchor;
 mod unseal;
 mod update;
+mod version;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -93,11 +95,15 @@ enum Command {
     TrustAnchor(trust_anchor::Arguments),
     Unseal(unseal::Arguments),
     Update(Box<update::Arguments>),
+    Version(version::Arguments),
 }
 
 /// Runs the command that the arguments name.
 pub(crate) fn run() -> ExitCode {
-    let matches = help::by_job(Arguments::command()).get_matches();
+    let root = help::by_job(Arguments::command());
+    let matches = root
+        .clone()
+        .get_matches_from(helper::switches(&root, std::env::args_os()));
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match arguments.command {
         Command::CredentialProcess(arguments) => credential_process::run(&arguments),
@@ -114,6 +120,7 @@ pub(crate) fn run() -> ExitCode {
         Command::TrustAnchor(arguments) => trust_anchor::run(&arguments),
         Command::Unseal(arguments) => unseal::run(&arguments),
         Command::Update(arguments) => update::run(&arguments),
+        Command::Version(_) => version::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -62,8 +62,6 @@ pub(crate) fn open(settings: &RolesAnywhere) -> Result<Arc<dyn CredentialSource>
         passphrase: settings.passphrase_file.clone(),
         request,
         endpoint,
-        // As the AWS clients beside it, which look at no proxy either.
-        proxy: false,
         authorities: settings.ca_file.clone(),
         skip_verify: false,
         cache: None,

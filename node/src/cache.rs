@@ -10,9 +10,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use landfast_pki::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +20,14 @@ use crate::files::{self, FileError};
 use crate::session::{Credentials, SessionRequest};
 use crate::sigv4::hex;
 
-/// Credentials with less life than this are asked for anew.
-pub const FRESHNESS: Duration = Duration::from_secs(5 * 60);
+/// Credentials with less life than this are asked for anew: SDKs run a credential
+/// process at every use once less than 15 minutes are left, and a minute more lets
+/// one use of them pass.
+///
+/// Source: botocore, `RefreshableCredentials`.
+const MARGIN: SignedDuration = SignedDuration::from_mins(16);
+/// With less life than this, credentials are no help even when there are no others.
+const LAST: SignedDuration = SignedDuration::from_mins(1);
 
 /// A directory of cached sessions.
 #[derive(Clone, Debug)]
@@ -43,6 +48,15 @@ struct Document<'a> {
     expiration: Timestamp,
     #[serde(default, skip_serializing_if = "str::is_empty")]
     assumed_role_arn: &'a str,
+    /// When AWS gave them; in the cache only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    obtained: Option<Timestamp>,
+}
+
+/// What a cache file holds.
+struct Entry {
+    credentials: Credentials,
+    obtained: Option<Timestamp>,
 }
 
 impl Cache {
@@ -67,11 +81,29 @@ impl Cache {
         hex(&crypto::sha256(text.as_bytes()))
     }
 
-    /// Credentials with enough life left, if there are any.
+    /// Credentials with enough life left, if there are any: more than a quarter of an
+    /// hour, or half of their life where that is less.
     ///
     /// A file that others may read, that belongs to somebody else or that can't
     /// be read is no entry; the caller then asks AWS and overwrites it.
     pub fn load(&self, key: &str, now: Timestamp) -> Option<Credentials> {
+        let entry = self.entry(key)?;
+        let expiration = entry.credentials.expiration;
+        let half = entry
+            .obtained
+            .map(|obtained| expiration.duration_since(obtained) / 2)
+            .filter(|half| half.is_positive());
+        let wanted = half.map_or(MARGIN, |half| half.min(MARGIN));
+        (expiration.duration_since(now) >= wanted).then_some(entry.credentials)
+    }
+
+    /// Credentials that are good for some uses more, for when AWS cannot be asked.
+    pub fn last(&self, key: &str, now: Timestamp) -> Option<Credentials> {
+        let credentials = self.entry(key)?.credentials;
+        (credentials.expiration.duration_since(now) >= LAST).then_some(credentials)
+    }
+
+    fn entry(&self, key: &str) -> Option<Entry> {
         let path = self.path(key);
         let metadata = fs::symlink_metadata(&path).ok()?;
         let own = metadata.uid() == rustix::process::geteuid().as_raw();
@@ -80,22 +112,25 @@ impl Cache {
             return None;
         }
         let content = files::read_secret(&path).ok()?;
-        let credentials = parse(content.expose())?;
-        let left = credentials.expiration.duration_since(now);
-        (left.as_secs() >= FRESHNESS.as_secs().cast_signed()).then_some(credentials)
+        parse(content.expose())
     }
 
-    /// Stores credentials under a key.
+    /// Stores credentials that AWS gave at `obtained` under a key.
     ///
     /// # Errors
     /// [`FileError`] when the directory or the file can't be written.
-    pub fn store(&self, key: &str, credentials: &Credentials) -> Result<(), FileError> {
+    pub fn store(
+        &self,
+        key: &str,
+        credentials: &Credentials,
+        obtained: Timestamp,
+    ) -> Result<(), FileError> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.directory)
             .map_err(FileError::at(&self.directory))?;
-        let document = render(credentials);
+        let document = rendered(credentials, Some(obtained));
         files::write_atomic(&self.path(key), document.expose(), 0o600)
     }
 
@@ -106,12 +141,17 @@ impl Cache {
 
 /// The document that `credential_process` consumers read.
 pub fn render(credentials: &Credentials) -> Secret<Vec<u8>> {
+    rendered(credentials, None)
+}
+
+fn rendered(credentials: &Credentials, obtained: Option<Timestamp>) -> Secret<Vec<u8>> {
     let document = Document {
         version: 1,
         access_key_id: &credentials.access_key_id,
         secret_access_key: credentials.secret_access_key.expose(),
         session_token: credentials.session_token.expose(),
         expiration: credentials.expiration,
+        obtained,
         assumed_role_arn: "",
     };
     // One allocation, so that no copy of the secret stays behind unwiped.
@@ -140,15 +180,18 @@ pub fn default_directory(xdg_cache_home: Option<&Path>, home: Option<&Path>) -> 
     }
 }
 
-fn parse(content: &[u8]) -> Option<Credentials> {
+fn parse(content: &[u8]) -> Option<Entry> {
     let document: Document<'_> = serde_json::from_slice(content).ok()?;
-    (document.version == 1).then(|| Credentials {
-        access_key_id: document.access_key_id.to_owned(),
-        secret_access_key: Secret::new(document.secret_access_key.to_owned()),
-        session_token: Secret::new(document.session_token.to_owned()),
-        expiration: document.expiration,
-        assumed_role_arn: document.assumed_role_arn.to_owned(),
-        clock_behind: None,
+    (document.version == 1).then(|| Entry {
+        credentials: Credentials {
+            access_key_id: document.access_key_id.to_owned(),
+            secret_access_key: Secret::new(document.secret_access_key.to_owned()),
+            session_token: Secret::new(document.session_token.to_owned()),
+            expiration: document.expiration,
+            assumed_role_arn: document.assumed_role_arn.to_owned(),
+            clock_behind: None,
+        },
+        obtained: document.obtained,
     })
 }
 
@@ -192,18 +235,38 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::new(directory.path().join("made/on/demand"));
         let key = Cache::key(&request(), b"leaf", "endpoint");
-        cache
-            .store(&key, &credentials("2026-09-01T12:00:00Z"))
-            .unwrap();
+        let obtained = |text: &str| {
+            let expiring = credentials("2026-09-01T12:00:00Z");
+            let obtained = text.parse().unwrap();
+            cache.store(&key, &expiring, obtained).unwrap();
+        };
         let at = |text: &str| cache.load(&key, text.parse().unwrap());
-        let loaded = at("2026-09-01T11:55:00Z").unwrap();
+        obtained("2026-09-01T11:00:00Z");
+        let loaded = at("2026-09-01T11:44:00Z").unwrap();
         assert_eq!(loaded.secret_access_key.expose(), "secret/+");
-        assert!(at("2026-09-01T11:55:01Z").is_none());
-        assert!(
-            cache
-                .load("other", "2026-09-01T00:00:00Z".parse().unwrap())
-                .is_none()
-        );
+        // An SDK would run the process anew at every use from 11:45 on.
+        assert!(at("2026-09-01T11:44:01Z").is_none());
+        // Of the shortest session, half.
+        obtained("2026-09-01T11:45:00Z");
+        assert!(at("2026-09-01T11:52:30Z").is_some());
+        assert!(at("2026-09-01T11:52:31Z").is_none());
+        // When AWS is away, nearly all of it.
+        let last = |text: &str| cache.last(&key, text.parse().unwrap());
+        assert!(last("2026-09-01T11:59:00Z").is_some());
+        assert!(last("2026-09-01T11:59:01Z").is_none());
+        let early = "2026-09-01T00:00:00Z".parse().unwrap();
+        assert!(cache.load("other", early).is_none());
+    }
+
+    #[test]
+    fn an_entry_without_its_beginning_is_good_until_the_margin() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        let document = render(&credentials("2026-09-01T12:00:00Z"));
+        files::write_atomic(&cache.path("k"), document.expose(), 0o600).unwrap();
+        let at = |text: &str| cache.load("k", text.parse().unwrap()).is_some();
+        assert!(at("2026-09-01T11:44:00Z"));
+        assert!(!at("2026-09-01T11:44:01Z"));
     }
 
     #[test]
@@ -228,7 +291,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::new(directory.path());
         cache
-            .store("k", &credentials("2026-09-01T12:00:00Z"))
+            .store(
+                "k",
+                &credentials("2026-09-01T12:00:00Z"),
+                Timestamp::UNIX_EPOCH,
+            )
             .unwrap();
         let path = directory.path().join("k.json");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();

@@ -5,8 +5,8 @@
 use der::asn1::OctetStringRef;
 use der::{Decode as _, Header, Reader as _, Sequence, SliceReader, Tag};
 use landfast_pki::Secret;
-use pkcs5::EncryptionScheme;
-use pkcs5::pbes2::{EncryptionScheme as Cipher, Kdf, Pbkdf2Prf};
+use pkcs5::pbes2::{EncryptionScheme as Cipher, Kdf, PBES2_OID, Parameters, Pbkdf2Prf};
+use spki::AlgorithmIdentifierRef;
 
 use crate::crypto::{self, Digest};
 
@@ -15,7 +15,7 @@ const MAX_ROUNDS: u32 = 10_000_000;
 
 #[derive(Sequence)]
 struct EncryptedPrivateKeyInfo<'a> {
-    algorithm: EncryptionScheme,
+    algorithm: AlgorithmIdentifierRef<'a>,
     data: &'a OctetStringRef,
 }
 
@@ -40,13 +40,18 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`].
 pub fn open(der: &[u8], passphrase: &[u8]) -> Result<Secret<Vec<u8>>, OpenError> {
-    let info = EncryptedPrivateKeyInfo::from_der(der).map_err(|error| match error.kind() {
-        der::ErrorKind::OidUnknown { .. } => OpenError::Scheme,
-        _ => OpenError::Damaged,
-    })?;
-    let EncryptionScheme::Pbes2(parameters) = info.algorithm else {
+    let info = EncryptedPrivateKeyInfo::from_der(der).map_err(|_| OpenError::Damaged)?;
+    // What is not PBES2 has a structure of its own: PBES1, and the schemes of PKCS#12.
+    if info.algorithm.oid != PBES2_OID {
         return Err(OpenError::Scheme);
-    };
+    }
+    let parameters = info.algorithm.parameters.ok_or(OpenError::Damaged)?;
+    let parameters = parameters
+        .decode_as::<Parameters>()
+        .map_err(|error| match error.kind() {
+            der::ErrorKind::OidUnknown { .. } => OpenError::Scheme,
+            _ => OpenError::Damaged,
+        })?;
     let Kdf::Pbkdf2(kdf) = parameters.kdf else {
         return Err(OpenError::Scheme);
     };
@@ -144,6 +149,10 @@ mod tests {
         let scheme = |options: &[&str]| open(&sealed("ec-leaf.key", options), b"pass phrase");
         assert!(matches!(scheme(&["-scrypt"]), Err(OpenError::Scheme)));
         assert!(matches!(scheme(&["-v2", "des3"]), Err(OpenError::Scheme)));
+        for old in ["PBE-SHA1-3DES", "PBE-MD5-DES", "PBE-SHA1-DES"] {
+            let told = scheme(&["-v1", old, "-provider", "legacy", "-provider", "default"]);
+            assert!(matches!(told, Err(OpenError::Scheme)), "{old}");
+        }
         assert!(matches!(open(b"junk", b""), Err(OpenError::Damaged)));
     }
 

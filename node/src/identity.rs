@@ -92,6 +92,14 @@ pub enum IdentityError {
         /// Why.
         cause: OpenError,
     },
+    /// Certificate and key in one file of another kind.
+    #[error(
+        "{path}: a PKCS#12 file, which is not read here; take it apart once, and name the two: `openssl pkcs12 -in {path} -nokeys -clcerts -out server.pem`, and `openssl pkcs12 -in {path} -nocerts -nodes -out server.key` with `umask 077` before it"
+    )]
+    Pkcs12 {
+        /// The file.
+        path: String,
+    },
     /// A key that lies in a device.
     #[error(
         "{path}: keys in PKCS#11 tokens and TPMs cannot be used; name a file in PEM, or keep aws_signing_helper for this node"
@@ -158,6 +166,9 @@ fn certificates_of(
     text: &Secret<Vec<u8>>,
 ) -> Result<(Certificate, Vec<Certificate>), IdentityError> {
     let shown = path.display().to_string();
+    if is_pkcs12(text.expose()) {
+        return Err(IdentityError::Pkcs12 { path: shown });
+    }
     let mut all = Certificate::all_from_pem(text.expose())
         .map_err(|cause| IdentityError::Certificate {
             path: shown.clone(),
@@ -210,6 +221,9 @@ fn key_of(
     passphrase: Option<&Path>,
 ) -> Result<Secret<Vec<u8>>, IdentityError> {
     let shown = || path.display().to_string();
+    if is_pkcs12(text.expose()) {
+        return Err(IdentityError::Pkcs12 { path: shown() });
+    }
     let blocks = pem::blocks(text.expose());
     if blocks.iter().any(|block| block.encrypted) {
         return Err(IdentityError::Traditional { path: shown() });
@@ -237,6 +251,29 @@ fn key_of(
         path: shown(),
         cause,
     })
+}
+
+/// Whether a file in PEM holds a private key, as one that has the certificate as well.
+pub fn holds_key(path: &Path) -> bool {
+    files::read_secret(path).is_ok_and(|text| {
+        let blocks = pem::blocks(text.expose());
+        blocks
+            .iter()
+            .any(|block| block.label.ends_with("PRIVATE KEY"))
+    })
+}
+
+/// Whether octets begin as a PFX does: a sequence that starts with version 3, which
+/// neither a certificate nor a key has there.
+///
+/// Source: RFC 7292 section 4.
+fn is_pkcs12(octets: &[u8]) -> bool {
+    let content = match octets {
+        [0x30, length, rest @ ..] if *length > 0x80 => rest.get(usize::from(length & 0x7f)..),
+        [0x30, _, rest @ ..] => Some(rest),
+        _ => None,
+    };
+    content.is_some_and(|content| content.starts_with(&[2, 1, 3]))
 }
 
 /// Reads certificate, chain and key, and makes sure that they belong together.
@@ -310,6 +347,48 @@ mod tests {
             text.contains("none.pem") && text.contains("landfast enroll"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_pkcs12_file_is_told_with_the_way_out_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let pfx = directory.path().join("node.p12");
+        let made = std::process::Command::new("openssl")
+            .args(["pkcs12", "-export", "-passout", "pass:"])
+            .arg("-in")
+            .arg(data("ec-leaf.crt"))
+            .arg("-inkey")
+            .arg(data("ec-leaf.key"))
+            .arg("-out")
+            .arg(&pfx)
+            .status()
+            .expect("openssl runs");
+        assert!(made.success());
+        let certificate = data("ec-leaf.crt");
+        for files in [Files::pair(&pfx, &pfx), Files::pair(&certificate, &pfx)] {
+            let error = load(&files).unwrap_err().to_string();
+            assert!(error.contains("openssl pkcs12 -in"), "{error}");
+        }
+        // Version 3 is that of a PFX only.
+        for name in ["ec-leaf.crt", "ec-leaf.key", "rsa-leaf.key"] {
+            let blocks = pem::blocks(&std::fs::read(data(name)).unwrap());
+            assert!(!is_pkcs12(&blocks[0].contents), "{name}");
+        }
+        assert!(!is_pkcs12(&[0x30, 0xff]));
+    }
+
+    #[test]
+    fn one_file_may_hold_both() {
+        let directory = tempfile::tempdir().unwrap();
+        let both = directory.path().join("both.pem");
+        let mut text = std::fs::read(data("ec-leaf.crt")).unwrap();
+        std::fs::write(&both, &text).unwrap();
+        assert!(!holds_key(&both));
+        text.extend(std::fs::read(data("ec-leaf.key")).unwrap());
+        std::fs::write(&both, text).unwrap();
+        assert!(holds_key(&both));
+        assert!(load(&Files::pair(&both, &both)).is_ok());
+        assert!(!holds_key(Path::new("/nonexistent")));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod enroll;
 pub mod files;
 pub mod generate;
 pub mod helper;
+pub mod http;
 pub mod identity;
 pub mod lab;
 pub mod login;

@@ -12,13 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 use landfast_pki::Certificate;
 
 use crate::cache::Cache;
-use crate::files::{self, FileError};
+use crate::http::{self, HttpError, Trust};
 use crate::identity::{self, Files, IdentityError};
 use crate::rules;
 use crate::session::{Client, Credentials, Endpoint, SessionError, SessionRequest};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a renewal may take to swap certificate and key.
 const SWAP: Duration = Duration::from_millis(100);
 
@@ -37,8 +35,6 @@ pub struct Options {
     pub request: SessionRequest,
     /// Where to ask.
     pub endpoint: Endpoint,
-    /// Use the proxy that the environment names.
-    pub proxy: bool,
     /// A PEM file with the CAs of the endpoint, in place of the public ones.
     pub authorities: Option<PathBuf>,
     /// Accept any certificate of the endpoint. For laboratories only.
@@ -56,12 +52,16 @@ pub enum ProviderError {
     /// The service, or the way to it.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The HTTP client can't be set up.
-    #[error("the HTTP client: {0}")]
-    Http(String),
-    /// The endpoint's CA file.
+    /// The HTTP client, or the endpoint's CA file.
     #[error(transparent)]
-    File(#[from] FileError),
+    Http(#[from] HttpError),
+}
+
+impl ProviderError {
+    /// Whether the same question may be answered later without anybody's help.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Session(error) if error.is_temporary())
+    }
 }
 
 /// Gives credentials, as often as asked.
@@ -101,6 +101,35 @@ impl Provider {
         found
     }
 
+    /// New credentials; while AWS is away, those of the cache for as long as they are
+    /// good. What AWS refuses stays refused.
+    ///
+    /// # Errors
+    /// [`ProviderError`] of [`fetch`](Self::fetch).
+    pub async fn fetch_or_last(
+        &self,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<Credentials, ProviderError> {
+        let error = match self.fetch(&now).await {
+            Err(error) if error.is_temporary() => error,
+            settled => return settled,
+        };
+        let Some(last) = self.last(now()) else {
+            return Err(error);
+        };
+        tracing::warn!(
+            "{error}; the session of the cache is handed out, which ends at {}",
+            last.expiration
+        );
+        Ok(last)
+    }
+
+    fn last(&self, now: Timestamp) -> Option<Credentials> {
+        let (leaf, _) = identity::certificates(&self.options.certificate).ok()?;
+        let cache = self.options.cache.as_ref()?;
+        cache.last(&self.cache_key(leaf.der()), now)
+    }
+
     /// Tells which session is wanted, and by which certificate.
     fn tell(&self, leaf: &Certificate) {
         let options = &self.options;
@@ -124,7 +153,6 @@ impl Provider {
         tracing::debug!(
             region = options.endpoint.region,
             url = options.endpoint.url,
-            proxy = options.proxy,
             "endpoint",
         );
     }
@@ -162,9 +190,9 @@ impl Provider {
             tracing::warn!("{}: {}", finding.problem, finding.remedy);
         }
         let client = Client::new(self.http()?, options.endpoint.clone());
-        let started = Instant::now();
+        let (started, obtained) = (Instant::now(), now());
         let outcome = client
-            .create_session(&identity, &options.request, now)
+            .create_session(&identity, &options.request, &now)
             .await;
         let milliseconds = started.elapsed().as_millis();
         let credentials = match outcome {
@@ -194,7 +222,7 @@ impl Provider {
             );
         } else if let Some(cache) = &options.cache {
             let key = self.cache_key(&identity.leaf);
-            match cache.store(&key, &credentials) {
+            match cache.store(&key, &credentials, obtained) {
                 Ok(()) => tracing::debug!("cache: the session is stored"),
                 Err(error) => tracing::warn!(%error, "the session is not cached"),
             }
@@ -206,33 +234,14 @@ impl Provider {
         Cache::key(&self.options.request, leaf, &self.options.endpoint.url)
     }
 
-    fn http(&self) -> Result<reqwest::Client, ProviderError> {
-        let mut builder = reqwest::Client::builder()
-            .http1_only()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("landfast/", env!("CARGO_PKG_VERSION")));
-        if !self.options.proxy {
-            builder = builder.no_proxy();
-        }
-        if let Some(path) = &self.options.authorities {
-            let pem = files::read_secret(path)?;
-            let certificates = reqwest::Certificate::from_pem_bundle(pem.expose())
-                .ok()
-                .filter(|certificates| !certificates.is_empty())
-                .ok_or_else(|| {
-                    ProviderError::Http(format!("{}: no certificates in PEM", path.display()))
-                })?;
-            builder = builder.tls_certs_only(certificates);
-        }
-        if self.options.skip_verify {
-            tracing::warn!("the endpoint's certificate is not verified");
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
-        builder
-            .build()
-            .map_err(|error| ProviderError::Http(error.to_string()))
+    fn http(&self) -> Result<reqwest::Client, HttpError> {
+        let options = &self.options;
+        let trust = Trust {
+            authorities: options.authorities.as_slice(),
+            identity: None,
+            skip_verify: options.skip_verify,
+        };
+        http::for_sessions(&options.endpoint.url, trust)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::crypto::{KeyError, SessionKey};
 use crate::sigv4::{self, Authorization, Scope, SignedRequest};
 
 pub use client::Client;
-pub use endpoint::{Endpoint, EndpointError, EndpointKind, is_safe};
+pub use endpoint::{Endpoint, EndpointError, EndpointKind, Wanted, is_safe};
 
 /// The path of the call.
 pub const PATH: &str = "/sessions";
@@ -30,6 +30,10 @@ pub const PATH: &str = "/sessions";
 pub const MAX_CHAIN: usize = 5;
 /// The shortest and the longest session, in seconds.
 pub const DURATIONS: std::ops::RangeInclusive<u32> = 900..=43_200;
+
+/// The length of a session, in seconds, that nobody gave a length: what every role
+/// allows, and what `aws_signing_helper` asks for.
+pub const USUAL_DURATION: u32 = 3600;
 
 /// Errors that ask for less haste, whatever their status.
 ///

@@ -6,20 +6,19 @@
 //! Source: OpenBao documentation, "Commands: environment variables".
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use landfast_pki::Secret;
-use reqwest::{Certificate, Identity, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::files::{self, FileError};
+use crate::http::{self, HttpError, Trust};
 
 /// The address when none is set.
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
 /// What a wrong one is called when nobody says where it came from.
 const ADDRESS: &str = "the server's address";
-const TIMEOUT: Duration = Duration::from_secs(60);
 /// No answer that this client asks for is larger.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
@@ -38,6 +37,9 @@ pub struct Config {
     pub skip_verify: bool,
     /// Nobody gave an address: it is the one that the servers' own commands try.
     pub address_is_usual: bool,
+    /// Send tokens and secrets over plain HTTP, where others can read them on their
+    /// way; to this machine itself they may go so in any case.
+    pub plain_http: bool,
 }
 
 /// Why a call to the server gave nothing.
@@ -54,6 +56,27 @@ pub enum VaultError {
     /// A file that a setting names.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The HTTP client: a CA, or the client certificate.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A secret would go over plain HTTP.
+    #[error(
+        "{address} is plain HTTP to another machine: whoever is on the way could read the token and every secret. Give the server's https:// address, or say --allow-plain-http if the way is safe"
+    )]
+    Plain {
+        /// The server's address.
+        address: String,
+    },
+    /// The server redirects to where no secret may go.
+    #[error(
+        "{address}: {cause}; not followed. Look at the server's api_addr, or give the address of the active node"
+    )]
+    Redirect {
+        /// The server's address.
+        address: String,
+        /// Where to, and why that is not safe.
+        cause: String,
+    },
     /// The server was not reached.
     #[error("no answer from {address}: {cause}; {advice}")]
     Transport {
@@ -127,6 +150,16 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    /// Whether the caller gave something that cannot be used, before anybody was asked.
+    pub const fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Setting { .. }
+                | Self::Plain { .. }
+                | Self::Http(HttpError::Authorities(_) | HttpError::Identity(_))
+        )
+    }
+
     /// Whether the same call may succeed later without anybody's help.
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -195,6 +228,7 @@ impl Config {
                 .collect(),
             client,
             skip_verify,
+            plain_http: false,
         };
         config.check(either(["BAO_ADDR", "VAULT_ADDR"]))?;
         Ok(config)
@@ -280,37 +314,13 @@ impl Vault {
     /// [`VaultError`] when the address, a CA or the client certificate can't be used.
     pub fn new(config: Config, token: Option<Secret<String>>) -> Result<Self, VaultError> {
         config.check(ADDRESS)?;
-        let mut builder = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .connect_timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::limited(1))
-            .user_agent(concat!("landfast/", env!("CARGO_PKG_VERSION")));
-        if !config.authorities.is_empty() {
-            let mut certificates = Vec::new();
-            for path in &config.authorities {
-                certificates.extend(authorities(path)?);
-            }
-            builder = builder.tls_certs_only(certificates);
-        }
-        if let Some((certificate, key)) = &config.client {
-            let mut pem = files::read_secret(certificate)?.expose().clone();
-            pem.push(b'\n');
-            pem.extend_from_slice(files::read_secret(key)?.expose());
-            let pem = Secret::new(pem);
-            let identity = Identity::from_pem(pem.expose()).map_err(|_| VaultError::Setting {
-                name: "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY",
-                problem: "not a certificate with its private key in PEM".into(),
-            })?;
-            builder = builder.identity(identity);
-        }
-        if config.skip_verify {
-            tracing::warn!("the server's certificate is not verified");
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
-        let http = builder.build().map_err(|error| VaultError::Setting {
-            name: "TLS",
-            problem: error.to_string(),
-        })?;
+        let client = config.client.as_ref();
+        let trust = Trust {
+            authorities: &config.authorities,
+            identity: client.map(|(certificate, key)| (&**certificate, &**key)),
+            skip_verify: config.skip_verify,
+        };
+        let http = http::for_server(&config.address, trust, config.plain_http)?;
         Ok(Self {
             http,
             config,
@@ -373,6 +383,13 @@ impl Vault {
         if query.is_empty() {
             url.set_query(None);
         }
+        // What is written is a login, a wrapped token or a request: each is a secret or is answered with one.
+        let secret = self.token.is_some() || body.is_some();
+        if secret && !self.config.plain_http && http::is_open(&url) {
+            return Err(VaultError::Plain {
+                address: self.config.address.clone(),
+            });
+        }
         let mut request = self
             .http
             .request(method, url)
@@ -395,10 +412,15 @@ impl Vault {
             request = request.json(body);
         }
         let transport = |error: reqwest::Error| {
+            let address = self.config.address.clone();
+            if error.is_redirect() {
+                let cause = innermost(&error);
+                return VaultError::Redirect { address, cause };
+            }
             let cause = causes(&error.without_url());
             VaultError::Transport {
                 advice: advice(&cause, self.config.address_is_usual),
-                address: self.config.address.clone(),
+                address,
                 cause,
             }
         };
@@ -490,36 +512,6 @@ fn is_tls(body: &[u8]) -> bool {
     String::from_utf8_lossy(body).contains("HTTP request to an HTTPS server")
 }
 
-/// Certificates from a PEM file, or from every file of a directory.
-fn authorities(path: &Path) -> Result<Vec<Certificate>, VaultError> {
-    let paths = if path.is_dir() {
-        let mut entries = std::fs::read_dir(path)
-            .and_then(|entries| {
-                entries
-                    .map(|entry| Ok(entry?.path()))
-                    .collect::<Result<Vec<_>, _>>()
-            })
-            .map_err(FileError::at(path))?;
-        entries.retain(|entry| entry.is_file());
-        entries
-    } else {
-        vec![path.to_owned()]
-    };
-    let none = |path: &Path| VaultError::Setting {
-        name: "VAULT_CACERT",
-        problem: format!("{} holds no certificates in PEM", path.display()),
-    };
-    let mut certificates = Vec::new();
-    for path in paths {
-        let pem = files::read_secret(&path)?;
-        certificates.extend(Certificate::from_pem_bundle(pem.expose()).map_err(|_| none(&path))?);
-    }
-    if certificates.is_empty() {
-        return Err(none(path));
-    }
-    Ok(certificates)
-}
-
 /// An error with all that lies below it.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -529,6 +521,11 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+/// What lies at the bottom of an error.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 #[cfg(test)]
@@ -574,6 +571,44 @@ mod tests {
             let error = config(pairs).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");
         }
+    }
+
+    #[test]
+    fn no_secret_goes_over_plain_http_unless_that_is_said() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let call = |address: &str, token: Option<&str>, plain_http, write| {
+            let config = Config {
+                plain_http,
+                ..config(&[("BAO_ADDR", address)]).unwrap()
+            };
+            let token = token.map(|token| Secret::new(token.to_owned()));
+            runtime.block_on(async {
+                let vault = Vault::new(config, token).unwrap();
+                let role = serde_json::json!({"role_id": "r", "secret_id": "s"});
+                match write {
+                    true => vault.write("auth/approle/login", &role).await,
+                    false => vault.read("pki/ca", &[]).await,
+                }
+                .unwrap_err()
+            })
+        };
+        // Nobody has the name, so that what is sent gets nowhere.
+        let (elsewhere, here) = ("http://vault.invalid:8200", "http://127.0.0.1:1");
+        for (token, write) in [(None, true), (Some("t"), false), (Some("t"), true)] {
+            let error = call(elsewhere, token, false, write);
+            assert!(matches!(error, VaultError::Plain { .. }), "{error}");
+            assert!(error.to_string().contains("--allow-plain-http"));
+            for (address, plain) in [(elsewhere, true), (here, false)] {
+                let error = call(address, token, plain, write);
+                assert!(matches!(error, VaultError::Transport { .. }), "{error}");
+            }
+        }
+        // What everybody may read needs no token, and is no secret.
+        let error = call(elsewhere, None, false, false);
+        assert!(matches!(error, VaultError::Transport { .. }), "{error}");
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Client and lab over HTTP, with faults in between.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests ask with clients of their own"
+)]
+
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod support;
 

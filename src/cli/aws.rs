@@ -2,7 +2,8 @@
 
 use clap::Args;
 use landfast_node::arn::{Arn, ArnKind};
-use landfast_node::sync::aws::AwsError;
+use landfast_node::http::CA_BUNDLE;
+use landfast_node::sync::aws::{Account, AwsError};
 
 use super::Failure;
 
@@ -40,6 +41,13 @@ pub(super) struct SyncArguments {
     /// endpoint; without it AWS_ENDPOINT_URL_ROLESANYWHERE, too
     #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub(super) endpoint: Option<String>,
+}
+
+/// The account of the trust anchor.
+pub(super) async fn account(sync: &SyncArguments) -> Result<Account, Failure> {
+    Account::of(&sync.trust_anchor_arn, sync.endpoint.as_deref())
+        .await
+        .map_err(|error| Failure::Failed(format!("{CA_BUNDLE}: {error}")))
 }
 
 /// The failure over an error of AWS's.

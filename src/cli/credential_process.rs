@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // The common case costs neither a runtime nor an HTTP client.
     let credentials = match provider.cached(Timestamp::now()) {
         Some(credentials) => credentials,
-        None => super::block_on(provider.fetch(Timestamp::now))?
+        None => super::block_on(provider.fetch_or_last(Timestamp::now))?
             .map_err(|error| session::explain(&error))?,
     };
     cache::print(&credentials).map_err(|error| Failure::Failed(format!("standard output: {error}")))

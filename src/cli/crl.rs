@@ -66,6 +66,10 @@ struct Sync {
     #[arg(long, value_name = "PATH")]
     namespace: Option<String>,
 
+    /// Send the token over plain HTTP to another machine, where it can be read
+    #[arg(long)]
+    allow_plain_http: bool,
+
     /// Name of a list that is imported
     #[arg(long, value_name = "NAME", default_value = "landfast")]
     name: String,
@@ -82,7 +86,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Action::Sync(sync) = &arguments.action;
     let arn = &sync.sync.trust_anchor_arn;
     let (items, applied) = super::block_on(async {
-        let account = Account::of(arn, sync.sync.endpoint.as_deref()).await;
+        let account = aws::account(&sync.sync).await?;
         let anchor = account.anchor(arn).await.map_err(|e| aws::failure(&e))?;
         let held = account.crls(arn).await.map_err(|e| aws::failure(&e))?;
         let lists = sync.lists(&anchor.certificates).await?;
@@ -106,7 +110,11 @@ impl Sync {
         if !self.crl.is_empty() {
             return self.crl.iter().map(|path| read(path)).collect();
         }
-        let server = trust_anchor::server(self.address.as_deref(), self.namespace.as_deref())?;
+        let server = trust_anchor::server(
+            self.address.as_deref(),
+            self.namespace.as_deref(),
+            self.allow_plain_http,
+        )?;
         let mut lists = Vec::new();
         let mut bar = Bar::new();
         for mount in &self.mount {

@@ -11,7 +11,7 @@ use landfast_node::doctor::{self, DoctorError, Machine, Question, Report};
 use landfast_node::identity;
 use landfast_node::provider::Options;
 use landfast_node::rules::Severity;
-use landfast_node::session::{EndpointKind, SessionRequest};
+use landfast_node::session::{EndpointKind, SessionRequest, USUAL_DURATION};
 use landfast_node::tags::Facts;
 
 use super::{Failure, node, session};
@@ -143,8 +143,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", requires = "online")]
     ca_file: Option<PathBuf>,
 
-    /// With --online: use the proxy that HTTPS_PROXY names
-    #[arg(long, requires = "online")]
+    /// Taken for who is used to it: the proxy of HTTPS_PROXY is used with it
+    /// and without
+    #[arg(long, requires = "online", hide = true)]
     with_proxy: bool,
 
     /// Judge as of this moment, such as 2026-12-24T00:00:00Z
@@ -233,12 +234,11 @@ impl Arguments {
                 trust_anchor,
                 profile: arn(&self.profile_arn, session::profile)?,
                 role: arn(&self.role_arn, session::role)?,
-                duration: self.session_duration,
+                duration: self.session_duration.or(Some(USUAL_DURATION)),
                 session_name,
             },
             endpoint,
-            proxy: self.with_proxy,
-            authorities: self.ca_file.clone(),
+            authorities: session::authorities(self.ca_file.as_deref()),
             skip_verify: false,
             cache: None,
         };

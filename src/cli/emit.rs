@@ -323,6 +323,10 @@ pub(super) fn split(arguments: impl Iterator<Item = String>) -> Result<Parts, Fa
         };
         match flag.as_str() {
             "--rotate-key" => continue,
+            "--allow-plain-http" => {
+                parts.shared.push(flag);
+                continue;
+            }
             "--emit" | "--emit-to" | "--program" => {
                 if value.is_none() {
                     arguments.next();

@@ -24,7 +24,7 @@ const JOBS: [(&str, &[&str]); 6] = [
     ("Finding out, and trying out", &["doctor", "lab"]),
     (
         "For scripts of aws_signing_helper",
-        &["read-certificate-data", "sign-string"],
+        &["read-certificate-data", "sign-string", "version"],
     ),
 ];
 

@@ -37,6 +37,11 @@ pub(super) struct ServerArguments {
     /// VAULT_CACERT and the like, then the CAs of the system
     #[arg(long, value_name = "PATH")]
     pub(super) ca_cert: Option<PathBuf>,
+
+    /// Send token and secrets over plain HTTP to another machine, where whoever
+    /// is on the way can read them
+    #[arg(long)]
+    pub(super) allow_plain_http: bool,
 }
 
 /// How to log in. Every secret comes from a file or a variable: what is in an
@@ -202,6 +207,7 @@ impl ServerArguments {
         if let Some(path) = &self.ca_cert {
             config.authorities = vec![path.clone()];
         }
+        config.plain_http = self.allow_plain_http;
         if let (Some(certificate), Some(key)) = (&login.client_cert, &login.client_key) {
             config.client = Some((certificate.clone(), key.clone()));
         }
@@ -475,7 +481,7 @@ pub(super) fn explain(error: &VaultError) -> Failure {
     let text = error.to_string();
     match error {
         VaultError::Transport { .. } | VaultError::Sealed(_) => Failure::Unreachable(text),
-        VaultError::Setting { .. } => Failure::Usage(text),
+        error if error.is_usage() => Failure::Usage(text),
         VaultError::Wrapping { .. } => Failure::Refused(text),
         _ => Failure::Failed(text),
     }

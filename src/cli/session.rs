@@ -1,15 +1,22 @@
 //! What `credential-process`, `update` and `serve` share: which session, and
 //! with which certificate.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use landfast_node::arn::{Arn, ArnKind};
 use landfast_node::cache::{self, Cache};
 use landfast_node::provider::{Options, ProviderError};
-use landfast_node::session::{DURATIONS, Endpoint, EndpointKind, SessionError, SessionRequest};
+use landfast_node::session::{
+    DURATIONS, Endpoint, EndpointKind, SessionError, SessionRequest, USUAL_DURATION, Wanted,
+};
+use landfast_node::{http, identity};
 
 use super::Failure;
+use super::helper::NotHere;
+
+/// Where a node has its private key, unless it lies in the certificate's file.
+const PRIVATE_KEY: &str = "/etc/iam/pki/server.key";
 
 /// The flags of `aws_signing_helper` that name a session, with the same names.
 #[derive(Args, Debug)]
@@ -30,9 +37,10 @@ pub(super) struct SessionArguments {
     #[arg(long, value_name = "FILE", default_value = "/etc/iam/pki/server.pem")]
     certificate: PathBuf,
 
-    /// The certificate's private key in PEM
-    #[arg(long, value_name = "FILE", default_value = "/etc/iam/pki/server.key")]
-    private_key: PathBuf,
+    /// The certificate's private key in PEM [default: the certificate's file if
+    /// that holds a key, else /etc/iam/pki/server.key]
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<PathBuf>,
 
     /// Intermediate certificates to send along, in PEM
     #[arg(long, value_name = "FILE")]
@@ -43,9 +51,10 @@ pub(super) struct SessionArguments {
     #[arg(long, value_name = "FILE", env = "LANDFAST_PKCS8_PASSWORD_FILE")]
     pkcs8_password_file: Option<PathBuf>,
 
-    /// The session's length in seconds, 900 to 43200; without it the profile decides
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(DURATION_START..=DURATION_END))]
-    session_duration: Option<u32>,
+    /// The session's length in seconds, 900 to 43200; profile and role must
+    /// allow it
+    #[arg(long, value_name = "SECONDS", default_value_t = USUAL_DURATION, value_parser = clap::value_parser!(u32).range(DURATION_START..=DURATION_END))]
+    session_duration: u32,
 
     /// The role session name, if the profile accepts one; EKS hybrid nodes
     /// give the node name
@@ -56,24 +65,29 @@ pub(super) struct SessionArguments {
     #[arg(long, value_parser = super::region)]
     region: Option<String>,
 
-    /// An endpoint other than the public one, such as a VPC endpoint
+    /// An endpoint other than the public one, such as a VPC endpoint; without
+    /// it AWS_ENDPOINT_URL_ROLESANYWHERE or AWS_ENDPOINT_URL
     #[arg(long, value_name = "URL", conflicts_with_all = ["fips", "dual_stack"])]
     endpoint: Option<String>,
 
-    /// Use the FIPS 140 endpoint (United States and GovCloud)
+    /// Use the FIPS 140 endpoint (United States and GovCloud), as
+    /// AWS_USE_FIPS_ENDPOINT=true does
     #[arg(long)]
     fips: bool,
 
-    /// Use the endpoint with IPv4 and IPv6
+    /// Use the endpoint with IPv4 and IPv6, as AWS_USE_DUALSTACK_ENDPOINT=true
+    /// does
     #[arg(long)]
     dual_stack: bool,
 
-    /// The CAs of the endpoint in PEM, in place of the public ones
+    /// The CAs of the endpoint in PEM, in place of the public ones; without it
+    /// AWS_CA_BUNDLE
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// Use the proxy that HTTPS_PROXY names
-    #[arg(long)]
+    /// Taken for configurations that give it: the proxy of HTTPS_PROXY is used
+    /// with it and without
+    #[arg(long, hide = true)]
     with_proxy: bool,
 
     /// Do not verify the endpoint's certificate: for laboratories only
@@ -91,6 +105,9 @@ pub(super) struct SessionArguments {
     /// Tell what is done, on standard error; secrets are never told
     #[arg(long)]
     debug: bool,
+
+    #[command(flatten)]
+    not_here: NotHere,
 }
 
 const DURATION_START: i64 = *DURATIONS.start() as i64;
@@ -109,11 +126,12 @@ impl SessionArguments {
 
     /// Checks what one flag says against the others, and makes a provider's options of it.
     pub(super) fn options(&self) -> Result<Options, Failure> {
+        self.not_here.refuse()?;
         let request = SessionRequest {
             trust_anchor: self.trust_anchor_arn.clone(),
             profile: self.profile_arn.clone(),
             role: self.role_arn.clone(),
-            duration: self.session_duration,
+            duration: Some(self.session_duration),
             session_name: self.role_session_name.clone(),
         };
         request.check().map_err(Failure::Usage)?;
@@ -128,16 +146,23 @@ impl SessionArguments {
         )?;
         Ok(Options {
             certificate: self.certificate.clone(),
-            private_key: self.private_key.clone(),
+            private_key: self.private_key(),
             intermediates: self.intermediates.clone(),
             passphrase: self.pkcs8_password_file.clone(),
             request,
             endpoint,
-            proxy: self.with_proxy,
-            authorities: self.ca_file.clone(),
+            authorities: authorities(self.ca_file.as_deref()),
             skip_verify: self.no_verify_ssl,
             cache: self.cache(),
         })
+    }
+
+    fn private_key(&self) -> PathBuf {
+        match &self.private_key {
+            Some(path) => path.clone(),
+            None if identity::holds_key(&self.certificate) => self.certificate.clone(),
+            None => PRIVATE_KEY.into(),
+        }
     }
 
     fn cache(&self) -> Option<Cache> {
@@ -152,23 +177,22 @@ impl SessionArguments {
     }
 }
 
-/// The endpoint that a flag names, or the public one of the trust anchor.
+/// The endpoint that a flag names, or a variable, or the public one of the trust anchor.
 pub(super) fn endpoint(
     url: Option<&str>,
     anchor: &Arn,
     region: Option<&str>,
     kind: EndpointKind,
 ) -> Result<Endpoint, Failure> {
-    let region = region.unwrap_or(&anchor.region);
-    match url {
-        None => Endpoint::of(anchor, region, kind)
-            .map_err(|error| Failure::Usage(format!("--fips: {error}"))),
-        Some(url) => Endpoint::at(url, region).ok_or_else(|| {
-            Failure::Usage(
-                "--endpoint takes an https:// URL, or http://127.0.0.1:PORT for the lab".into(),
-            )
-        }),
-    }
+    let wanted = Wanted { url, region, kind };
+    Endpoint::choose(anchor, wanted, |name| std::env::var(name).ok())
+        .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// The authorities of the endpoint that a flag names, or the variable.
+pub(super) fn authorities(flag: Option<&Path>) -> Option<PathBuf> {
+    flag.map(Path::to_owned)
+        .or_else(|| http::ca_bundle(|name| std::env::var(name).ok()))
 }
 
 /// Says what AWS's refusal usually means, below the refusal itself.

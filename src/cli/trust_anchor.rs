@@ -132,6 +132,10 @@ pub(super) struct Selection {
     #[arg(long, value_name = "PATH")]
     namespace: Option<String>,
 
+    /// Send the token over plain HTTP to another machine, where it can be read
+    #[arg(long)]
+    allow_plain_http: bool,
+
     /// Which certificates the anchor holds. Hybrid nodes send no chain, so
     /// they need the CA that signs them: issuing or both. With --pem, "issuing"
     /// takes every CA of the file, as it is
@@ -262,7 +266,11 @@ impl Selection {
 
     /// A client of the server that the certificates come from.
     pub(super) fn server(&self) -> Result<Vault, Failure> {
-        server(self.address.as_deref(), self.namespace.as_deref())
+        server(
+            self.address.as_deref(),
+            self.namespace.as_deref(),
+            self.allow_plain_http,
+        )
     }
 
     fn ask_server(&self) -> Result<Found, Failure> {
@@ -314,7 +322,11 @@ impl Selection {
 }
 
 /// A client by flags and environment.
-pub(super) fn server(address: Option<&str>, namespace: Option<&str>) -> Result<Vault, Failure> {
+pub(super) fn server(
+    address: Option<&str>,
+    namespace: Option<&str>,
+    plain_http: bool,
+) -> Result<Vault, Failure> {
     let lookup = |name: &str| env::var(name).ok();
     let mut config = Config::from_environment(lookup).map_err(vault_failure)?;
     if let Some(address) = address {
@@ -324,6 +336,7 @@ pub(super) fn server(address: Option<&str>, namespace: Option<&str>) -> Result<V
     if namespace.is_some() {
         config.namespace = namespace.map(str::to_owned);
     }
+    config.plain_http = plain_http;
     let token =
         token_from_environment(lookup).map_err(|error| Failure::Failed(error.to_string()))?;
     Vault::new(config, token).map_err(vault_failure)
@@ -427,7 +440,7 @@ pub(super) fn vault_failure(error: VaultError) -> Failure {
         VaultError::Transport { .. } | VaultError::Sealed(_) => {
             Failure::Unreachable(error.to_string())
         }
-        VaultError::Setting { .. } => Failure::Usage(error.to_string()),
+        error if error.is_usage() => Failure::Usage(error.to_string()),
         other => Failure::Failed(other.to_string()),
     }
 }

@@ -1,6 +1,7 @@
 //! Sessions on a node, with the lab in the place of AWS: the commands that
 //! hand credentials out, and clients that others wrote.
 
+mod environment;
 pub(crate) mod exit_codes;
 mod helper;
 mod inputs;

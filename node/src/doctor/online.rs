@@ -79,7 +79,7 @@ impl Answer {
             Err(ProviderError::Session(error)) => report.findings.push(Finding::error(
                 "ON-01",
                 error.to_string(),
-                "open the way to the endpoint (port 443), or name the --with-proxy, --endpoint and --ca-file of this network",
+                "open the way to the endpoint (port 443), or name the --endpoint and --ca-file of this network, and its proxy in HTTPS_PROXY",
             )),
             // The files are judged offline.
             Err(_) => report

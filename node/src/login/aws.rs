@@ -10,7 +10,6 @@
 
 use std::time::SystemTime;
 
-use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
@@ -22,6 +21,7 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::arn;
+use crate::http;
 use crate::vault::{VaultError, causes};
 
 const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
@@ -47,7 +47,8 @@ impl Identity {
     /// [`VaultError::AwsCredentials`] when there are no credentials, or they can't sign.
     pub async fn sign(&self, role: Option<&str>) -> Result<Value, VaultError> {
         let none = |problem: String| VaultError::AwsCredentials(problem);
-        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let authorities = http::ca_bundle(|name| std::env::var(name).ok());
+        let config = http::sdk(authorities.as_deref())?.load().await;
         let provider = config
             .credentials_provider()
             .ok_or_else(|| none("none are set up".into()))?;

@@ -9,12 +9,44 @@ use crate::arn::{self, Arn};
 /// Source: AWS general reference, "IAM Roles Anywhere endpoints".
 const FIPS: [&str; 3] = ["us-east-", "us-west-", "us-gov-"];
 
-/// A FIPS endpoint in a Region that has none.
+/// An endpoint of one's own: for Roles Anywhere, then for every service.
+const URLS: [&str; 2] = ["AWS_ENDPOINT_URL_ROLESANYWHERE", "AWS_ENDPOINT_URL"];
+/// Leaves [`URLS`] unread.
+const IGNORED: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+const USE_FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
+const USE_DUAL_STACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
+
+/// Why there is no endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "Roles Anywhere has no FIPS endpoint in {0}, only in the Regions of the United States and of GovCloud; leave it out, or name an endpoint"
-)]
-pub struct EndpointError(String);
+pub enum EndpointError {
+    /// A FIPS endpoint in a Region that has none.
+    #[error(
+        "Roles Anywhere has no FIPS endpoint in {0}, only in the Regions of the United States and of GovCloud; leave --fips and AWS_USE_FIPS_ENDPOINT out, or name an endpoint"
+    )]
+    NoFips(String),
+    /// A URL that others could listen to.
+    #[error("{0} takes an https:// URL, or http://127.0.0.1:PORT for the lab")]
+    Url(&'static str),
+    /// A switch that is neither on nor off.
+    #[error("{0} must be true or false")]
+    Switch(&'static str),
+    /// An endpoint that was named, and a kind of the public ones.
+    #[error(
+        "{0} names an endpoint, and FIPS or dual stack asks for another one; unset one of them, or give the right URL as --endpoint"
+    )]
+    Both(&'static str),
+}
+
+/// What flags say of the endpoint; the environment is asked for the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// A URL.
+    pub url: Option<&'a str>,
+    /// A Region other than the trust anchor's.
+    pub region: Option<&'a str>,
+    /// One of the public endpoints.
+    pub kind: EndpointKind,
+}
 
 /// Where the calls go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +67,46 @@ pub struct EndpointKind {
 }
 
 impl Endpoint {
+    /// The endpoint that flags name, then the variables of AWS's SDKs (through
+    /// `lookup`), then the public one of the trust anchor.
+    ///
+    /// Source: AWS SDKs and tools reference guide, "Service-specific endpoints" and
+    /// "Dual-stack and FIPS endpoints".
+    ///
+    /// # Errors
+    /// [`EndpointError`].
+    pub fn choose(
+        anchor: &Arn,
+        wanted: Wanted<'_>,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, EndpointError> {
+        let region = wanted.region.unwrap_or(&anchor.region);
+        let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let switch = |name: &'static str| match given(name) {
+            None => Ok(false),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+            Some(_) => Err(EndpointError::Switch(name)),
+        };
+        if let Some(url) = wanted.url {
+            return Self::at(url, region).ok_or(EndpointError::Url("--endpoint"));
+        }
+        let kind = EndpointKind {
+            fips: wanted.kind.fips || switch(USE_FIPS)?,
+            dual_stack: wanted.kind.dual_stack || switch(USE_DUAL_STACK)?,
+        };
+        let named = URLS.iter().find_map(|name| Some((*name, given(name)?)));
+        match named {
+            Some((name, url)) if !switch(IGNORED)? => {
+                if kind != EndpointKind::default() {
+                    return Err(EndpointError::Both(name));
+                }
+                Self::at(&url, region).ok_or(EndpointError::Url(name))
+            }
+            _ => Self::of(anchor, region, kind),
+        }
+    }
+
     /// The public endpoint for the trust anchor's Region and partition.
     ///
     /// Source: AWS general reference, "IAM Roles Anywhere endpoints".
@@ -43,7 +115,7 @@ impl Endpoint {
     /// [`EndpointError`] for a FIPS endpoint where there is none.
     pub fn of(anchor: &Arn, region: &str, kind: EndpointKind) -> Result<Self, EndpointError> {
         if kind.fips && !FIPS.iter().any(|area| region.starts_with(area)) {
-            return Err(EndpointError(region.to_owned()));
+            return Err(EndpointError::NoFips(region.to_owned()));
         }
         let service = if kind.fips {
             "rolesanywhere-fips"
@@ -167,6 +239,73 @@ mod tests {
             "",
         ] {
             assert!(Endpoint::at(bad, "r").is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_variables_and_these_over_the_public_endpoint() {
+        let text = "arn:aws:rolesanywhere:us-west-2:111122223333:trust-anchor/x";
+        let anchor = Arn::parse_as(text, ArnKind::TrustAnchor).unwrap();
+        let choose = |wanted: Wanted<'_>, variables: &[(&str, &str)]| {
+            let found = Endpoint::choose(&anchor, wanted, |name| {
+                let found = variables.iter().find(|(variable, _)| *variable == name);
+                found.map(|(_, value)| (*value).to_owned())
+            });
+            found.map(|endpoint| endpoint.url)
+        };
+        let nothing = Wanted::default();
+        let flag = Wanted {
+            url: Some("https://flag.example/"),
+            ..nothing
+        };
+        let one = ("AWS_ENDPOINT_URL_ROLESANYWHERE", "https://one.example");
+        let all = ("AWS_ENDPOINT_URL", "http://127.0.0.1:9912");
+        let (fips, dual) = (
+            ("AWS_USE_FIPS_ENDPOINT", "true"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "TRUE"),
+        );
+        let public = |part: &str| Ok(format!("https://rolesanywhere{part}"));
+        for (wanted, variables, url) in [
+            (nothing, &[][..], public(".us-west-2.amazonaws.com")),
+            (nothing, &[all, one], Ok(one.1.into())),
+            (nothing, &[all], Ok(all.1.into())),
+            (nothing, &[fips], public("-fips.us-west-2.amazonaws.com")),
+            (nothing, &[dual], public(".us-west-2.api.aws")),
+            (
+                nothing,
+                &[("AWS_USE_FIPS_ENDPOINT", "False"), ("AWS_ENDPOINT_URL", "")],
+                public(".us-west-2.amazonaws.com"),
+            ),
+            (
+                nothing,
+                &[all, ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")],
+                public(".us-west-2.amazonaws.com"),
+            ),
+            (flag, &[one, all, fips], Ok("https://flag.example".into())),
+            (nothing, &[all, fips], Err(EndpointError::Both(all.0))),
+            (
+                Wanted {
+                    kind: EndpointKind {
+                        fips: true,
+                        dual_stack: false,
+                    },
+                    ..nothing
+                },
+                &[one],
+                Err(EndpointError::Both(one.0)),
+            ),
+            (
+                nothing,
+                &[("AWS_USE_FIPS_ENDPOINT", "yes")],
+                Err(EndpointError::Switch("AWS_USE_FIPS_ENDPOINT")),
+            ),
+            (
+                nothing,
+                &[("AWS_ENDPOINT_URL", "http://aws.example")],
+                Err(EndpointError::Url("AWS_ENDPOINT_URL")),
+            ),
+        ] {
+            assert_eq!(choose(wanted, variables), url, "{wanted:?} {variables:?}");
         }
     }
 

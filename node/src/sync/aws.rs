@@ -1,5 +1,5 @@
 //! The control plane of IAM Roles Anywhere. The only file of this crate that
-//! names the AWS SDK.
+//! names the service's SDK.
 //!
 //! Credentials come from where every AWS program finds them: environment,
 //! shared files with their `credential_process`, web identity, container and
@@ -8,9 +8,9 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use aws_config::Region;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_rolesanywhere::Client;
 use aws_sdk_rolesanywhere::config::http::HttpResponse;
@@ -24,6 +24,7 @@ use landfast_pki::{Certificate, Crl};
 use super::Progress;
 use super::crl::Held;
 use crate::arn::Arn;
+use crate::http::{self, HttpError};
 use crate::vault::causes;
 
 /// The control plane takes one call a second of each kind; so often is one tried.
@@ -93,12 +94,16 @@ pub enum AwsError {
 
 impl Account {
     /// The account of `anchor`, at the public endpoint or another.
-    pub async fn of(anchor: &Arn, endpoint: Option<&str>) -> Self {
+    ///
+    /// # Errors
+    /// [`HttpError`], when `AWS_CA_BUNDLE` names no certificates.
+    pub async fn of(anchor: &Arn, endpoint: Option<&str>) -> Result<Self, HttpError> {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(ATTEMPT)
             .build();
-        let loader = aws_config::defaults(BehaviorVersion::latest())
+        let authorities = http::ca_bundle(|name| std::env::var(name).ok());
+        let loader = http::sdk(authorities.as_deref())?
             .region(Region::new(anchor.region.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(timeouts);
@@ -107,9 +112,9 @@ impl Account {
         if let Some(url) = endpoint {
             own = own.endpoint_url(url);
         }
-        Self {
+        Ok(Self {
             client: Client::from_conf(own.build()),
-        }
+        })
     }
 
     /// The trust anchor.

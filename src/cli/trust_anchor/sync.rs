@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = arguments.selection.find()?;
     let arn = &arguments.sync.trust_anchor_arn;
     let outcome = super::super::block_on(async {
-        let account = Account::of(arn, arguments.sync.endpoint.as_deref()).await;
+        let account = aws::account(&arguments.sync).await?;
         let held = account.anchor(arn).await.map_err(|e| aws::failure(&e))?;
         let difference = Difference::of(&held.certificates, &found.certificates);
         let mut outcome = Outcome {

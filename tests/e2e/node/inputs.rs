@@ -122,6 +122,20 @@ fn what_cannot_be_right_is_told_before_a_server_is_asked() {
         "works once",
     );
     refuses("enroll", &[&["--address", "vault:8200"]], 2, "--address");
+    // A secret id does not leave this machine where others can read it; nobody has the name.
+    let plain = ["--address", "http://vault.invalid:8200"];
+    for command in ["enroll", "renew"] {
+        let login = [&approle[..], &["--secret-id-file", &word]].concat();
+        refuses(command, &[&plain, &login], 2, "--allow-plain-http");
+        refuses(
+            command,
+            &[&plain, &token],
+            2,
+            "is plain HTTP to another machine",
+        );
+        let allowed = ["--allow-plain-http"];
+        refuses(command, &[&plain, &login, &allowed], 3, "no answer");
+    }
     let emit = ["--emit", "systemd"];
     refuses("enroll", &[&emit, &token, &["--json"]], 2, "--json");
     for program in ["landfast", "/bin/landfast\nUser=root"] {

@@ -95,3 +95,96 @@ print('right')
         assert!(said(&output).contains(part), "{}", said(&output));
     }
 }
+
+/// What the helper takes and landfast does not is named with the reason, and Go's forms
+/// of a switch are taken.
+#[test]
+fn flags_of_the_helper_are_taken_or_refused_with_a_reason() {
+    let node = Node::new(&[]);
+    let ask = |more: &[&str]| run(node.session("credential-process").args(more));
+    text(&ask(&[
+        "--no-cache=true",
+        "--with-proxy=false",
+        "--debug=F",
+    ]));
+    for (flags, part) in [
+        (
+            &["--cert-selector", "Key=x509Subject"][..],
+            "--cert-selector: certificate stores",
+        ),
+        (
+            &["--system-store-name", "MY"],
+            "--system-store-name: certificate stores",
+        ),
+        (
+            &["--use-latest-expiring-certificate=true"],
+            "certificate stores",
+        ),
+        (&["--pkcs11-lib", "/x.so"], "--pkcs11-lib: keys in PKCS#11"),
+        (&["--reuse-pin"], "--reuse-pin: keys in PKCS#11"),
+        (
+            &["--tpm-key-password", "hunter2"],
+            "--tpm-key-password: keys in PKCS#11",
+        ),
+        (&["--no-tpm-key-password"], "keys in PKCS#11"),
+        (&["--pkcs8-password", "hunter2"], "--pkcs8-password-file"),
+    ] {
+        let output = ask(flags);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{flags:?}: {}",
+            said(&output)
+        );
+        assert!(said(&output).contains(part), "{flags:?}: {}", said(&output));
+        assert!(!said(&output).contains("hunter2"), "{}", said(&output));
+    }
+    let version = text(&run(Command::new(BINARY).arg("version")));
+    assert_eq!(version.trim(), env!("CARGO_PKG_VERSION"));
+}
+
+/// A session is an hour long unless somebody says otherwise, whatever the profile
+/// allows: a role that allows no more would refuse the rest.
+#[test]
+fn a_session_is_an_hour_long_unless_told() {
+    let node = Node::new(&["--duration", "43200"]);
+    let life = |more: &[&str]| {
+        let output = run(node
+            .session("credential-process")
+            .arg("--no-cache")
+            .args(more));
+        let document: Value = serde_json::from_str(&text(&output)).expect("JSON");
+        let end: jiff::Timestamp = document["Expiration"]
+            .as_str()
+            .expect("a text")
+            .parse()
+            .expect("a time");
+        end.duration_since(jiff::Timestamp::now()).as_secs()
+    };
+    let usual = life(&[]);
+    assert!((3000..=3600).contains(&usual), "{usual}");
+    let long = life(&["--session-duration", "43200"]);
+    assert!((42_000..=43_200).contains(&long), "{long}");
+}
+
+/// A certificate's file that holds the key as well, as helper users have it.
+#[test]
+fn the_key_may_lie_in_the_certificates_file() {
+    let node = Node::new(&[]);
+    let read = |name: &str| fs::read_to_string(data(name)).expect("the test data");
+    let both = node.path("both.pem");
+    let content = read("pki/rsa-leaf.crt") + &read("pki/rsa-leaf.key");
+    fs::write(&both, content).expect("a fresh folder");
+    fs::set_permissions(&both, fs::Permissions::from_mode(0o600)).expect("our own file");
+    let mut command = Command::new(BINARY);
+    command
+        .env_clear()
+        .args(["credential-process", "--no-cache", "--certificate"])
+        .arg(&both)
+        .args(["--role-session-name", NODE])
+        .args(["--endpoint", node.lab.text("endpoint")])
+        .args(["--trust-anchor-arn", node.lab.text("trustAnchorArn")])
+        .args(["--profile-arn", node.lab.text("profileArn")])
+        .args(["--role-arn", node.lab.text("roleArn")]);
+    assert!(text(&run(&mut command)).contains("ASIALAB"));
+}

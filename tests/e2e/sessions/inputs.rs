@@ -1,9 +1,6 @@
 //! What a person can get wrong, and what a network can put in the way: each has
 //! its own words and exit code.
 
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
-
 use super::*;
 
 /// A session command with the identity in other files.
@@ -153,7 +150,7 @@ fn bad_files_and_flags_say_what_is_wrong_and_what_to_do() {
     refused(
         &bare(&[&ca[..], &["junk.pem"]].concat()),
         1,
-        &["junk.pem: no certificates in PEM"],
+        &["junk.pem: holds no certificates in PEM"],
     );
 }
 
@@ -250,58 +247,119 @@ fn an_sdk_runs_the_credential_process_and_aws_is_asked_once() {
     }
 }
 
-/// A proxy that knows CONNECT; it tells where it was asked to.
-fn proxy() -> (String, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = format!("http://{}", listener.local_addr().expect("a bound socket"));
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        while let Ok((mut client, _)) = listener.accept() {
-            let mut reader = BufReader::new(client.try_clone().expect("a socket can be cloned"));
-            let mut first = String::new();
-            let mut line = String::new();
-            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                if first.is_empty() {
-                    first = line.clone();
-                }
-                line.clear();
-            }
-            let target = first.split(' ').nth(1).unwrap_or_default().to_owned();
-            let _ = tell.send(first);
-            let Ok(mut server) = TcpStream::connect(&target) else {
-                continue;
-            };
-            let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
-            let mut back = (
-                server.try_clone().expect("a socket can be cloned"),
-                client.try_clone().expect("a socket can be cloned"),
-            );
-            std::thread::spawn(move || std::io::copy(&mut back.0, &mut back.1));
-            std::thread::spawn(move || std::io::copy(&mut client, &mut server));
-        }
-    });
-    (address, told)
+/// In the last quarter of an hour of a session, SDKs run the process at every use: the
+/// cache has a new session for them by then.
+#[test]
+fn an_sdk_runs_the_credential_process_once_in_a_sessions_last_minutes() {
+    let node = Node::new(&[]);
+    let path = |name: &str| node.path(name).display().to_string();
+    text(&run(node
+        .session("credential-process")
+        .args(["--cache-dir", "cache"])));
+    // The session that is kept grows old.
+    let entry = fs::read_dir(path("cache"))
+        .expect("the cache")
+        .next()
+        .and_then(Result::ok)
+        .expect("one session")
+        .path();
+    let content = fs::read(&entry).expect("our own file");
+    let mut session: Value = serde_json::from_slice(&content).expect("JSON");
+    let kept = session["AccessKeyId"].clone();
+    let in_minutes = |minutes| {
+        let span = jiff::SignedDuration::from_mins(minutes);
+        Value::from((jiff::Timestamp::now() + span).to_string())
+    };
+    session["Expiration"] = in_minutes(14);
+    session["Obtained"] = in_minutes(-46);
+    fs::write(&entry, session.to_string()).expect("our own file");
+
+    let process = node.session("credential-process");
+    let words: Vec<String> = process
+        .get_args()
+        .map(|word| word.to_str().expect("a text").to_owned())
+        .collect();
+    let counting = format!(
+        "#!/bin/sh\necho run >> {}\nexec {BINARY} \"$@\"\n",
+        path("runs")
+    );
+    fs::write(path("counting"), counting).expect("our own folder");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(path("counting"), executable).expect("our own file");
+    let config = format!(
+        "[default]\nregion = us-west-2\ncredential_process = {} {} --cache-dir {}\n",
+        path("counting"),
+        words.join(" "),
+        path("cache")
+    );
+    fs::write(path("config"), config).expect("our own folder");
+    let (content, said) = node.python(
+        "import botocore.session\n\
+         found = botocore.session.Session().get_credentials()\n\
+         print(*{found.get_frozen_credentials().access_key for _ in range(20)})",
+        &[
+            ("AWS_CONFIG_FILE", &path("config")),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
+        ],
+    );
+    assert!(content, "{said}");
+    assert!(said.starts_with("ASIALAB"), "{said}");
+    assert_eq!(said.split_whitespace().count(), 1, "{said}");
+    assert_ne!(Value::from(said.trim()), kept, "a new session");
+    let runs = fs::read_to_string(path("runs")).expect("it ran");
+    assert_eq!(runs.lines().count(), 1, "twenty uses");
 }
 
+/// While AWS is away, the session of the cache is handed out as long as it is good;
+/// without one, the failure is.
 #[test]
-fn the_proxy_is_used_when_it_is_asked_for() {
-    let node = Node::new(&["--tls", "--ca-out", "lab-ca.pem"]);
-    let (address, told) = proxy();
-    let ask = |more: &[&str]| {
+fn an_outage_leaves_the_session_of_the_cache() {
+    let node = Node::new(&[]);
+    let endpoint = node.lab.text("endpoint").to_owned();
+    let ask = |cache: &str| {
         run(node
             .session("credential-process")
-            .env("HTTPS_PROXY", &address)
-            .args(["--no-cache", "--ca-file", "lab-ca.pem"])
-            .args(more))
+            .args(["--cache-dir", cache]))
     };
-    text(&ask(&[]));
-    assert!(told.try_recv().is_err(), "nobody asked for the proxy");
-    text(&ask(&["--with-proxy"]));
-    let asked = told
-        .recv_timeout(Duration::from_secs(5))
-        .expect("a request");
-    let host = node.lab.text("endpoint").trim_start_matches("https://");
-    assert!(asked.starts_with(&format!("CONNECT {host} ")), "{asked}");
+    text(&ask("cache"));
+    let entry = fs::read_dir(node.path("cache"))
+        .expect("the cache")
+        .next()
+        .and_then(Result::ok)
+        .expect("one session")
+        .path();
+    let content = fs::read_to_string(&entry).expect("our own file");
+    let mut session: Value = serde_json::from_str(&content).expect("JSON");
+    let in_minutes = |minutes| {
+        let span = jiff::SignedDuration::from_mins(minutes);
+        Value::from((jiff::Timestamp::now() + span).to_string())
+    };
+    session["Expiration"] = in_minutes(5);
+    session["Obtained"] = in_minutes(-55);
+    fs::write(&entry, session.to_string()).expect("our own file");
+    let fault = |kind: &str| {
+        let faults = format!("[\"{kind}\",\"{kind}\",\"{kind}\"]");
+        let url = format!("{endpoint}/lab/faults");
+        text(&run(
+            Command::new("curl").args(["-fsS", "-d", &faults, &url])
+        ));
+    };
+    fault("unavailable");
+    let output = ask("cache");
+    let document: Value = serde_json::from_str(&text(&output)).expect("JSON");
+    assert_eq!(document["AccessKeyId"], session["AccessKeyId"]);
+    assert!(document["Obtained"].is_null(), "the document is the SDK's");
+    assert!(
+        said(&output).contains("session of the cache"),
+        "{}",
+        said(&output)
+    );
+    fault("unavailable");
+    let output = ask("other");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    // Back again, the next call has a new session.
+    let document: Value = serde_json::from_str(&text(&ask("cache"))).expect("JSON");
+    assert_ne!(document["AccessKeyId"], session["AccessKeyId"]);
 }
 
 #[test]
