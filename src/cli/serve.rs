@@ -12,9 +12,11 @@ use jiff::Timestamp;
 use landfast_node::files;
 use landfast_node::provider::Provider;
 use landfast_node::refresh::{self, Trouble};
-use landfast_node::serve::{self, Gate, Service, Settings};
+use landfast_node::serve::{self, Gate, Instance, Service, Settings};
+use landfast_node::session::SessionRequest;
 use serde_json::json;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 
 use super::{Failure, node, session};
 
@@ -47,7 +49,8 @@ well once there is a --token-file.";
 ///
 /// Speaks the protocols of the EC2 instance metadata service (version 2) and of
 /// the ECS container credentials endpoint. The session is renewed at half of
-/// its life; while AWS is away, the one in place is served until its end.
+/// its life; while AWS is away, the one in place is served until its end, and
+/// after that AWS is asked whenever somebody asks here.
 #[derive(Args, Debug)]
 #[command(after_help = super::help(EXAMPLES, &[]))]
 pub(super) struct Arguments {
@@ -118,15 +121,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         container,
         metadata: !arguments.no_metadata,
         own_host_only: address.ip().is_loopback() && arguments.unix_socket.is_none(),
+        instance: Instance {
+            region: options.endpoint.region.clone(),
+            account: options.request.role.account.clone(),
+            id: name(&options.request),
+        },
         clock: Timestamp::now,
-    });
+    })
+    .map_err(|error| Failure::Failed(error.to_string()))?;
     let provider = Provider::new(options);
     super::block_on(async {
         let deliver = |new| {
             service.set(new);
             Ok::<(), Infallible>(())
         };
-        let keep = refresh::keep(&provider, Timestamp::now, deliver, report);
+        let keep = refresh::keep(&provider, Timestamp::now, service.nudge(), deliver, report);
+        // Requests under way end with the process, as the credentials that they ask for.
+        let (_never, over) = watch::channel(false);
         let stopped = super::stopped();
         let failed = |error: std::io::Error| Failure::Failed(error.to_string());
         match &arguments.unix_socket {
@@ -140,7 +151,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 }
                 tokio::select! {
                     never = keep => match never {},
-                    served = service.serve(listener) => served.map_err(failed)?,
+                    () = service.serve(listener, over) => {}
                     () = stopped => {}
                 }
                 fs::remove_file(path).map_err(|error| Failure::file(path, &error))
@@ -155,12 +166,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 node::print(&format!("{endpoint}\n"))?;
                 tokio::select! {
                     never = keep => match never {},
-                    served = service.serve(listener) => served.map_err(failed),
-                    () = stopped => Ok(()),
+                    () = service.serve(listener, over) => {}
+                    () = stopped => {}
                 }
+                Ok(())
             }
         }
     })?
+}
+
+/// The node's name, as the session has it.
+fn name(request: &SessionRequest) -> String {
+    let name = request.session_name.as_deref();
+    name.unwrap_or_else(|| request.role.name()).to_owned()
 }
 
 /// Listens on a path with these permissions from the first moment: the socket

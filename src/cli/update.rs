@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use landfast_node::provider::Provider;
-use landfast_node::refresh::{self, Trouble};
+use landfast_node::refresh::{self, Nudge, Trouble};
 use landfast_node::shared_file::{self, SharedFile, SharedFileError};
 
 use super::{Failure, session};
@@ -69,7 +69,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             return written.map(drop).map_err(|trouble| explain(&trouble));
         }
         let stopped = super::stopped();
-        let keep = refresh::keep(&provider, Timestamp::now, |new| file.write(&new), report);
+        // Nobody asks this command for anything.
+        let nudge = Nudge::default();
+        let deliver = |new| file.write(&new);
+        let keep = refresh::keep(&provider, Timestamp::now, &nudge, deliver, report);
         tokio::select! {
             never = keep => match never {},
             () = stopped => Ok(()),

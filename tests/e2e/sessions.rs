@@ -5,6 +5,7 @@ mod environment;
 pub(crate) mod exit_codes;
 mod helper;
 mod inputs;
+mod metadata;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
