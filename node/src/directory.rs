@@ -147,16 +147,24 @@ impl Directory {
     /// Creates the file `name`, which must not exist yet, with exactly `mode`,
     /// and syncs it.
     pub(crate) fn write_new(&self, name: impl Arg, content: &[u8], mode: u32) -> io::Result<()> {
+        // The umask may have taken bits away at creation.
+        let exactly = |file: &File| file.set_permissions(Permissions::from_mode(mode));
+        self.create(name, content, mode, exactly)
+    }
+
+    /// The same with an owner and a mode that `prepare` sees to while it is empty.
+    fn create(
+        &self,
+        name: impl Arg,
+        content: &[u8],
+        mode: u32,
+        prepare: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::openat(
-            &self.handle,
-            name,
-            flags,
-            Mode::from_raw_mode(mode),
-        )?);
-        // The umask may have taken bits away at creation.
-        file.set_permissions(Permissions::from_mode(mode))?;
+        let mode = Mode::from_raw_mode(mode);
+        let mut file = File::from(rustix::fs::openat(&self.handle, name, flags, mode)?);
+        prepare(&file)?;
         file.write_all(content)?;
         file.sync_all()
     }
@@ -164,11 +172,24 @@ impl Directory {
     /// Replaces the file `name` in one step: a new file beside it, synced, then
     /// renamed over it. The old one is untouched when that fails.
     pub(crate) fn replace(&self, name: &OsStr, content: &[u8], mode: u32) -> io::Result<()> {
+        // The umask may have taken bits away at creation.
+        let exactly = |file: &File| file.set_permissions(Permissions::from_mode(mode));
+        self.replace_with(name, content, exactly)
+    }
+
+    /// The same with an owner and a mode that `prepare` sees to while the new file is empty
+    /// and private.
+    pub(crate) fn replace_with(
+        &self,
+        name: &OsStr,
+        content: &[u8],
+        prepare: impl FnOnce(&File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let suffix = crypto::random::<8>().map_err(io::Error::other)?;
         let mut new = name.to_owned();
         new.push(format!(".{}.new", hex(&suffix)));
         let written = self
-            .write_new(new.as_os_str(), content, mode)
+            .create(new.as_os_str(), content, 0o600, prepare)
             .and_then(|()| self.rename(new.as_os_str(), name))
             .and_then(|()| self.sync());
         if written.is_err() {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use landfast_pki::Secret;
@@ -49,6 +49,71 @@ pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> Result<(), FileEr
     Directory::open(parent(path))?
         .replace(name, content, mode)
         .map_err(FileError::at(path))
+}
+
+/// Writes a file that may be somebody else's, with `mode`, or with the one that it has:
+/// owner and group stay. It is replaced whole where that can be, as by
+/// [`write_atomic`], and written in place where it is mounted by itself or its directory
+/// takes no other file. A new one gets 0600 without a `mode`.
+///
+/// # Errors
+/// [`FileError`]; the old file is untouched then, unless the writing in place failed.
+pub fn rewrite(path: &Path, content: &[u8], mode: Option<u32>) -> Result<(), FileError> {
+    let old = match fs::metadata(path) {
+        Ok(old) => old,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return write_atomic(path, content, mode.unwrap_or(0o600));
+        }
+        Err(error) => return Err(FileError::at(path)(error)),
+    };
+    let mode = mode.unwrap_or_else(|| old.mode() & 0o777);
+    if mode & 0o004 != 0 {
+        tracing::warn!(path = %path.display(), "every user can read this secret: chmod 600");
+    }
+    let name = path.file_name().ok_or_else(|| FileError {
+        path: path.to_owned(),
+        cause: io::Error::from(io::ErrorKind::InvalidInput),
+    })?;
+    let prepare = |file: &File| {
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+            fchown(file, Some(old.uid()), Some(old.gid()))?;
+        }
+        // A change of the owner takes bits away.
+        file.set_permissions(Permissions::from_mode(mode))
+    };
+    let replaced = Directory::open(parent(path))?.replace_with(name, content, prepare);
+    match replaced {
+        Err(error) if old.is_file() && cannot_replace(&error) => {
+            tracing::debug!(%error, "the file is written in place");
+            write_in_place(path, content, mode, &old)
+        }
+        settled => settled,
+    }
+    .map_err(FileError::at(path))
+}
+
+/// A file that is mounted by itself, a directory that is read only or another's, an
+/// owner that we cannot give a file to.
+fn cannot_replace(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ResourceBusy
+            | io::ErrorKind::CrossesDevices
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+/// Writes over the old content, then cuts off what is left of it: never is there nothing.
+fn write_in_place(path: &Path, content: &[u8], mode: u32, old: &fs::Metadata) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    if old.mode() & 0o777 != mode {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
+    file.write_all(content)?;
+    file.set_len(content.len() as u64)?;
+    file.sync_all()
 }
 
 /// Creates a file that must not exist yet, with exactly `mode`, and syncs it.
@@ -268,6 +333,28 @@ mod tests {
             assert!(!text.contains("s.foreign"), "{text}");
         }
         assert!(read_secret(&token).is_ok(), "what is no login is only read");
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_written_in_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("shared");
+        for content in ["a long one", "short", "another long one"] {
+            fs::write(&path, "something before").unwrap();
+            let old = fs::metadata(&path).unwrap();
+            write_in_place(&path, content.as_bytes(), 0o640, &old).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+            let new = fs::metadata(&path).unwrap();
+            assert_eq!((new.ino(), new.mode() & 0o777), (old.ino(), 0o640));
+        }
+        for (kind, cannot) in [
+            (io::ErrorKind::ResourceBusy, true),
+            (io::ErrorKind::ReadOnlyFilesystem, true),
+            (io::ErrorKind::PermissionDenied, true),
+            (io::ErrorKind::StorageFull, false),
+        ] {
+            assert_eq!(cannot_replace(&kind.into()), cannot, "{kind}");
+        }
     }
 
     #[test]

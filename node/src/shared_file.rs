@@ -1,10 +1,13 @@
-//! The shared credentials file: one profile of it, the others untouched.
+//! The shared credentials file: the three keys of one profile of it, and nothing else.
 //!
-//! Consumers that cannot run a credential process read this file. It is always
-//! replaced whole, so a reader never sees half of it.
+//! Consumers that cannot run a credential process read this file. It is replaced
+//! whole, so a reader never sees half of it; only where it is mounted by itself, and
+//! so cannot be replaced, is it written in place. Other keys of the profile, the rest
+//! of the file, its owner and its permissions stay as they are.
 //!
-//! Source: AWS SDKs and tools reference guide, "Shared config and credentials
-//! files".
+//! Source: AWS SDKs and tools reference guide, "Shared config and credentials files".
+
+mod section;
 
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -12,11 +15,9 @@ use std::path::{Path, PathBuf};
 
 use landfast_pki::Secret;
 
+use self::section::Sections;
 use crate::files::{self, FileError};
 use crate::session::Credentials;
-
-/// By this line a profile is known as ours.
-const MARK: &str = "# written by landfast update";
 
 /// Why the file is left as it is.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub enum SharedFileError {
     File(#[from] FileError),
     /// Somebody else's profile has the name.
     #[error(
-        "{path}: the profile {profile} was not written by landfast and is left alone; take another name, or force it"
+        "{path}: the profile {profile} was not written by landfast or aws_signing_helper and is left alone; take another name, or force it"
     )]
     Foreign {
         /// The file.
@@ -54,9 +55,10 @@ pub struct SharedFile {
     pub path: PathBuf,
     /// The profile's name.
     pub profile: String,
-    /// The permissions that the file gets.
-    pub mode: u32,
-    /// Overwrite a profile that somebody else wrote.
+    /// The permissions that the file gets; without it those that it has, and 0600 if
+    /// it is new.
+    pub mode: Option<u32>,
+    /// Take over a profile that somebody else wrote.
     pub force: bool,
 }
 
@@ -76,7 +78,7 @@ impl SharedFile {
     /// [`SharedFileError`].
     pub fn check(&self) -> Result<(), SharedFileError> {
         let text = self.read(&self.target())?;
-        self.replaced(text.expose(), "").map(drop)
+        self.take(&Sections::read(text.expose(), &self.profile))
     }
 
     /// Puts the credentials into the profile.
@@ -96,9 +98,10 @@ impl SharedFile {
         let lock = File::open(&directory).map_err(FileError::at(&directory))?;
         lock.lock().map_err(FileError::at(&directory))?;
         let text = self.read(&target)?;
-        let replaced =
-            self.replaced(text.expose(), section(&self.profile, credentials).expose())?;
-        files::write_atomic(&target, replaced.expose().as_bytes(), self.mode)?;
+        let sections = Sections::read(text.expose(), &self.profile);
+        self.take(&sections)?;
+        let text = sections.with(&self.profile, credentials);
+        files::rewrite(&target, text.expose().as_bytes(), self.mode)?;
         Ok(())
     }
 
@@ -117,99 +120,28 @@ impl SharedFile {
         }
     }
 
-    /// The text with `section` in the place of the profile, or at the end.
-    fn replaced(&self, text: &str, section: &str) -> Result<Secret<String>, SharedFileError> {
+    /// Whether the profile is ours to write.
+    fn take(&self, sections: &Sections<'_>) -> Result<(), SharedFileError> {
         let path = || self.path.display().to_string();
-        // Exact capacity, so that no copy of a secret is left behind by growth.
-        let mut out = String::with_capacity(text.len() + section.len() + 2);
-        let (mut inside, mut found, mut marked) = (false, 0, false);
-        // Blank lines and remarks at a section's end belong to the next one.
-        let mut remarks = Secret::new(String::new());
-        for line in text.split_inclusive('\n') {
-            if let Some(name) = header(line) {
-                inside = name == self.profile;
-                out.push_str(remarks.expose());
-                remarks = Secret::new(String::new());
-                if inside {
-                    found += 1;
-                    out.push_str(section);
-                    continue;
-                }
-            }
-            if inside {
-                if line.starts_with(MARK) {
-                    marked = true;
-                } else if line.trim().is_empty() || line.starts_with(['#', ';']) {
-                    remarks = Secret::new(format!("{}{line}", remarks.expose()));
-                } else {
-                    remarks = Secret::new(String::new());
-                }
-                continue;
-            }
-            out.push_str(line);
-        }
-        out.push_str(remarks.expose());
-        if found > 1 {
+        if sections.found() > 1 {
             return Err(SharedFileError::Twice {
                 path: path(),
                 profile: self.profile.clone(),
             });
         }
-        if found == 1 && !marked && !self.force {
+        if sections.is_foreign() && !self.force {
             return Err(SharedFileError::Foreign {
                 path: path(),
                 profile: self.profile.clone(),
             });
         }
-        if found == 0 {
-            if !out.is_empty() && !out.ends_with('\n') {
-                out.push('\n');
-            }
-            // A blank line between two profiles.
-            if !out.is_empty() && !out.ends_with("\n\n") {
-                out.push('\n');
-            }
-            out.push_str(section);
-        }
-        Ok(Secret::new(out))
+        Ok(())
     }
-}
-
-fn header(line: &str) -> Option<&str> {
-    line.trim()
-        .strip_prefix('[')?
-        .strip_suffix(']')
-        .map(str::trim)
-}
-
-fn section(profile: &str, credentials: &Credentials) -> Secret<String> {
-    let mut text = String::with_capacity(8 * 1024);
-    for part in [
-        "[",
-        profile,
-        "]\n",
-        MARK,
-        ", good until ",
-        &credentials
-            .expiration
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string(),
-        "\naws_access_key_id = ",
-        &credentials.access_key_id,
-        "\naws_secret_access_key = ",
-        credentials.secret_access_key.expose(),
-        "\naws_session_token = ",
-        credentials.session_token.expose(),
-        "\n",
-    ] {
-        text.push_str(part);
-    }
-    Secret::new(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     use super::*;
 
@@ -228,7 +160,7 @@ mod tests {
         SharedFile {
             path: directory.join(".aws/credentials"),
             profile: profile.into(),
-            mode: 0o600,
+            mode: None,
             force: false,
         }
     }
@@ -307,11 +239,8 @@ mod tests {
         assert_eq!(fs::read_to_string(&file.path).unwrap(), theirs);
         file.force = true;
         file.write(&credentials("ONE")).unwrap();
-        assert!(
-            !fs::read_to_string(&file.path)
-                .unwrap()
-                .contains("AKIATHEIRS")
-        );
+        let text = fs::read_to_string(&file.path).unwrap();
+        assert!(!text.contains("AKIATHEIRS"), "{text}");
         fs::write(&file.path, format!("{theirs}{theirs}")).unwrap();
         assert!(matches!(file.check(), Err(SharedFileError::Twice { .. })));
     }
@@ -335,5 +264,33 @@ mod tests {
         for bad in ["", "a]b", "a\nb", "a b"] {
             assert!(!is_profile_name(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn owner_and_mode_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut file = file(directory.path(), "default");
+        fs::create_dir(directory.path().join(".aws")).unwrap();
+        fs::write(&file.path, "").unwrap();
+        fs::set_permissions(&file.path, fs::Permissions::from_mode(0o640)).unwrap();
+        let of = || {
+            let metadata = fs::metadata(&file.path).unwrap();
+            (metadata.uid(), metadata.gid(), metadata.mode() & 0o777)
+        };
+        let (uid, gid, mode) = of();
+        // Only root can give a file away; others see that it stays theirs.
+        let (uid, gid) = match rustix::process::geteuid().is_root() {
+            true => {
+                std::os::unix::fs::chown(&file.path, Some(4711), Some(4712)).unwrap();
+                (4711, 4712)
+            }
+            false => (uid, gid),
+        };
+        file.write(&credentials("ONE")).unwrap();
+        assert_eq!(of(), (uid, gid, mode));
+        file.mode = Some(0o600);
+        file.write(&credentials("TWO")).unwrap();
+        let metadata = fs::metadata(&file.path).unwrap();
+        assert_eq!((metadata.uid(), metadata.mode() & 0o777), (uid, 0o600));
     }
 }

@@ -23,8 +23,10 @@ SIGTERM does.";
 /// Keep temporary AWS credentials in the shared credentials file
 ///
 /// For programs that cannot run a credential process. The file is replaced
-/// whole, so that nobody reads half of it, and its other profiles stay as they
-/// are. A profile of the same name that landfast did not write is left alone.
+/// whole, so that nobody reads half of it; only a file that is mounted by
+/// itself is written in place. Nothing changes but the three credential keys of
+/// the profile. A profile of the same name that neither landfast nor
+/// aws_signing_helper wrote is left alone.
 #[derive(Args, Debug)]
 #[command(after_help = super::help(EXAMPLES, &[3]))]
 pub(super) struct Arguments {
@@ -39,11 +41,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", env = "AWS_SHARED_CREDENTIALS_FILE")]
     credentials_file: Option<PathBuf>,
 
-    /// The file's permissions
-    #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = super::permissions)]
-    file_mode: u32,
+    /// The file's permissions; without it those that it has, and 600 for a new one
+    #[arg(long, value_name = "OCTAL", value_parser = super::permissions)]
+    file_mode: Option<u32>,
 
-    /// Overwrite a profile that landfast did not write
+    /// Take over a profile that neither landfast nor aws_signing_helper wrote; its
+    /// other keys stay
     #[arg(long)]
     force: bool,
 

@@ -6,6 +6,7 @@ pub(crate) mod exit_codes;
 mod helper;
 mod inputs;
 mod metadata;
+mod shared;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
