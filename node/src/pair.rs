@@ -155,6 +155,31 @@ impl Pair {
         Ok(true)
     }
 
+    /// Removes the former pairs whose key is not the one in place: nobody goes back to a
+    /// key that was given up, once whoever uses the new one has taken it.
+    ///
+    /// # Errors
+    /// [`FileError`]; the pair in place is untouched.
+    pub fn forget_former_keys(&self) -> Result<(), FileError> {
+        let directory = Directory::open(&self.directory)?;
+        let store = match Store::open(&directory) {
+            Err(error) if error.is_not_found() => return Ok(()),
+            opened => opened?,
+        };
+        let Some(current) = store.current()? else {
+            return Ok(());
+        };
+        let key = |version: &String| store.0.child(version)?.read(&self.key, false);
+        let own = key(&current).map_err(FileError::at(store.0.path()))?;
+        for version in store.versions()? {
+            let same = key(&version).is_ok_and(|other| other.expose() == own.expose());
+            if version < current && !same {
+                store.remove(&version)?;
+            }
+        }
+        store.0.sync().map_err(FileError::at(store.0.path()))
+    }
+
     /// As [`install`](Self::install); `step` is told after each change to the
     /// disk, and may end the work there as a crash would.
     fn install_watched(
@@ -575,6 +600,36 @@ mod tests {
         fs::write(directory.path().join("file"), "").unwrap();
         let plain = Directory::open(directory.path()).unwrap();
         assert!(!plain.is_mount("file") && !plain.is_mount("none"));
+    }
+
+    #[test]
+    #[test]
+    fn a_key_that_was_given_up_is_gone_and_one_that_is_kept_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let pair = pair(directory.path());
+        pair.forget_former_keys().unwrap();
+        let install = |certificate: &str, key: &str| {
+            pair.install(certificate, &Secret::new(key.to_owned()))
+                .unwrap();
+        };
+        install("one", "old");
+        install("two", "old");
+        install("three", "new");
+        assert!(pair.roll_back().unwrap(), "the hook may still refuse");
+        install("four", "new");
+        install("five", "new");
+        pair.forget_former_keys().unwrap();
+        let open = Directory::open(directory.path()).unwrap();
+        let store = Store::open(&open).unwrap();
+        let keys: Vec<String> = store
+            .versions()
+            .unwrap()
+            .iter()
+            .map(|version| store.0.path().join(version).join("server.key"))
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect();
+        assert_eq!(keys, ["new", "new"]);
+        assert_eq!(read(&pair).unwrap(), ("five".into(), "new".into()));
     }
 
     /// Runs an installation that ends after the given number of steps.

@@ -137,6 +137,14 @@ impl Renewer {
         {
             self.hand_over(certificate, *new_key, former_is_good)
                 .await?;
+            // At every renewal: a crash may have come between the last one and this.
+            if let Err(error) = self.enrolment.pair.forget_former_keys() {
+                warnings.push(Finding::warning(
+                    "RN-02",
+                    format!("a former key is still on this machine: {error}"),
+                    "remove the older directories of .landfast beside the pair",
+                ));
+            }
             if *key_type_changed {
                 warnings.extend(self.restart_helper().await);
             }

@@ -131,6 +131,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             .await
             .map_err(|error| node::explain_enrolment(&error))
     })??;
+    // No hook can refuse the new pair here.
+    if matches!(outcome, Outcome::Issued { new_key: true, .. }) {
+        enrolment
+            .pair
+            .forget_former_keys()
+            .map_err(|error| Failure::Failed(format!("a former key is still here: {error}")))?;
+    }
     arguments.write(config)?;
     node::tell(&enrolment, due, &outcome, arguments.json)
 }

@@ -491,6 +491,14 @@ fn renewal_keeps_the_key_and_listens_to_the_hook() {
     fs::set_permissions(&systemctl, executable).expect("our own file");
     json_of(&mut renew(&["--rotate-key"]));
     assert!(!calls.exists(), "the same kind of key");
+    // The key that was given up is nowhere any more.
+    let keys: Vec<String> = fs::read_dir(site.path("pki/.landfast"))
+        .expect("the store of the pair")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| !path.is_symlink())
+        .map(|path| fs::read_to_string(path.join("server.key")).expect("a version has its key"))
+        .collect();
+    assert_eq!(keys, [site.key()]);
     let metrics = site.path("landfast.prom");
     let to = metrics.to_str().expect("a text");
     let changed = json_of(&mut renew(&[
