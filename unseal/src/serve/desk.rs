@@ -137,6 +137,69 @@ mod tests {
         Ok(STANDARD.decode(text).expect("base64"))
     }
 
+    /// What arrives on a connection, and what is answered.
+    fn spoken(desk: &Desk, requests: &[u8]) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let answers = runtime.expect("a runtime can be started").block_on(async {
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            let (mut answers, mut asking) = tokio::io::split(client);
+            let ask = async {
+                // The other end may be gone before all is sent.
+                let _ = asking.write_all(requests).await;
+                // Who hangs up is not answered any more, so everything is answered first.
+                for _ in 0..1000 {
+                    tokio::task::yield_now().await;
+                }
+                let _ = asking.shutdown().await;
+            };
+            let mut all = Vec::new();
+            let (_, _, read) =
+                tokio::join!(desk.converse(server), ask, answers.read_to_end(&mut all));
+            read.map(|_| all)
+        });
+        String::from_utf8(answers.expect("reads")).expect("text")
+    }
+
+    #[test]
+    fn the_seeds_of_the_fuzzers_are_answered_as_they_should_be() {
+        let seed = |path: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/");
+            std::fs::read(format!("{folder}{path}")).expect(path)
+        };
+        let desk = desk();
+        for (name, status, times) in [
+            ("pipelined", "200 OK", 3),
+            ("chunked", "200 OK", 1),
+            ("expect", "200 OK", 1),
+            ("many-headers", "200 OK", 1),
+            ("long-header", "200 OK", 1),
+            ("long-path", "403 Forbidden", 1),
+            ("long-body", "413 Payload Too Large", 1),
+            ("deep-body", "400 Bad Request", 1),
+            // Of another key than this desk's.
+            ("decrypt", "400 Bad Request", 1),
+            ("half", "200 OK", 0),
+        ] {
+            let said = spoken(&desk, &seed(&format!("http/{name}")));
+            let lines = said.matches(&format!("HTTP/1.1 {status}")).count();
+            assert_eq!(lines, times, "{name}: {said}");
+        }
+        for (name, names, first) in [
+            ("names", 2, "dns:bao-1.berlin.example"),
+            ("wildcard", 1, "dns:*.berlin.example"),
+            ("many-names", 1500, "dns:node-1.berlin.example"),
+            ("long-name", 1, "uri:spiffe://berlin/aaaa"),
+        ] {
+            let (found, end) = Desk::certificate(&seed(&format!("client/{name}.der")));
+            assert_eq!(found.len(), names, "{name}");
+            assert!(found[0].starts_with(first) && end.is_some(), "{name}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_encrypted_opens(plaintext in proptest::collection::vec(any::<u8>(), 0..600)) {
