@@ -14,7 +14,8 @@ fuzz_target!(|text: &str| {
     let Some((before, rest)) = uri.split_once("//") else {
         return;
     };
-    if !(before.is_empty() || before.ends_with(':') && !before.contains(['/', '?', '#'])) {
+    let scheme = before.strip_suffix(':');
+    if !before.is_empty() && scheme.is_none_or(|scheme| scheme.contains([':', '/', '?', '#'])) {
         return;
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -140,6 +140,11 @@ pub fn intermediate_csr(
         ttl: Duration::ZERO,
         ..request.clone()
     };
+    // Any lifetime does: it is left out.
+    let mount = MountTtl {
+        default: HOUR,
+        max: mount.max.max(HOUR),
+    };
     let decided = timeless.decide(&profile, Holder::Key(key), mount, now)?;
     // A CSR has no times; what cannot be meant is a mistake all the same.
     if let Some(text) = request.not_after.as_deref() {
@@ -535,6 +540,7 @@ pub const NO_AIA: &str = "This mount hasn't configured any authority information
 pub const NO_SUBJECT: &str = "This issuer certificate was generated without a Subject; this makes it likely that issuing leaf certs with this certificate will cause TLS validation libraries to reject this certificate.";
 /// Warning of an intermediate that outlives its issuer.
 pub const BEYOND_ISSUER: &str = "The expiration time for the signed certificate is after the CA's expiration time. If the new certificate is not treated as a root, validation paths with the certificate past the issuing CA's expiration time will fail.";
+const HOUR: Duration = Duration::from_secs(3600);
 const NO_MORE_CAS: &str = "This certificate cannot be used to issue intermediate CA certificates.";
 const NOT_BEFORE_UNUSED: &str =
     "not_before was not used: a CA certificate starts not_before_duration ago.";

@@ -621,3 +621,19 @@ fn permitted_domains_are_domains() {
         chain.sign(&with(good), PLAIN).unwrap();
     }
 }
+
+/// A request has no times, and none that the mount allows can stand in its way.
+#[test]
+fn a_request_needs_no_lifetime() {
+    let key = testing::root("K", "ec", 256).key;
+    let none = MountTtl {
+        default: Duration::ZERO,
+        max: Duration::ZERO,
+    };
+    let request = CaRequest {
+        ttl: Duration::from_secs(3600),
+        ..named("I")
+    };
+    let made = intermediate_csr(&request, key.public_key(), false, none, testing::now());
+    assert!(made.unwrap().1.is_empty());
+}

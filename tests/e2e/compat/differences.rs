@@ -219,7 +219,8 @@ fn names_that_were_asked_for_are_issued_or_refused() {
 #[test]
 fn what_readers_and_verifiers_refuse_is_not_signed() {
     let pair = with_root(json!({}));
-    let role = json!({"key_type": "any", "allow_any_name": true, "allowed_uri_sans": "*", "not_before_duration": "1h"});
+    let role =
+        json!({"key_type": "any", "allow_any_name": true, "allowed_uri_sans": "*", "ttl": "1h"});
     pair.both("POST", "roles/any", Some(&role)).ok();
     let narrow = json!({"common_name": "Narrow", "key_type": "ec", "issuer_name": "narrow", "permitted_dns_domains": "a.test"});
     pair.both("POST", "root/generate/internal", Some(&narrow))
