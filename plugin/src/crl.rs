@@ -16,6 +16,7 @@ use landfast_sdk::logical::{Error, RawBody, detach, parse_duration_nanos};
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
 use crate::entry::revoked::RevokedEntry;
+use crate::entry::time::StoredTime;
 use crate::mount::{Entry, Mount, Shared, internal};
 use crate::{issuers, keys};
 
@@ -121,6 +122,15 @@ pub(crate) async fn current(
             Kind::Delta => CrlBook::delta_key(id),
         })
         .await
+}
+
+/// When the CRLs of this kind were last built.
+pub(crate) async fn last_modified(mount: &Mount, kind: Kind) -> Result<StoredTime, Error> {
+    let book: Arc<CrlBook> = mount.load_or_default(CrlBook::KEY).await?;
+    Ok(match kind {
+        Kind::Complete => book.last_modified,
+        Kind::Delta => book.delta_last_modified,
+    })
 }
 
 /// The present CRL of the issuer that `reference` means.

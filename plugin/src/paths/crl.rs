@@ -13,6 +13,7 @@ use crate::entry::{self, config::CrlConfig, issuer::AiaEntry};
 use crate::issuers;
 use crate::mount::{Shared, finish};
 use crate::paths::issuers::IssuerRef;
+use crate::paths::modified;
 
 /// What CRLs are like; what is not sent stays as it is.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -113,120 +114,138 @@ pub(crate) async fn rotate_delta(mount: Shared, _cx: Cx, _: NoFields) -> Result<
 }
 
 /// `GET crl`.
-pub(crate) async fn der(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    raw(&mount, Kind::Complete, Form::Der).await
+pub(crate) async fn der(mount: Shared, cx: Cx, _: NoFields) -> Result<Response, Error> {
+    raw(&mount, &cx, Kind::Complete, Form::Der).await
 }
 
 /// `GET crl/pem`.
-pub(crate) async fn pem(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    raw(&mount, Kind::Complete, Form::Text).await
+pub(crate) async fn pem(mount: Shared, cx: Cx, _: NoFields) -> Result<Response, Error> {
+    raw(&mount, &cx, Kind::Complete, Form::Text).await
 }
 
 /// `GET crl/delta`.
-pub(crate) async fn delta_der(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    raw(&mount, Kind::Delta, Form::Der).await
+pub(crate) async fn delta_der(mount: Shared, cx: Cx, _: NoFields) -> Result<Response, Error> {
+    raw(&mount, &cx, Kind::Delta, Form::Der).await
 }
 
 /// `GET crl/delta/pem`.
-pub(crate) async fn delta_pem(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    raw(&mount, Kind::Delta, Form::Text).await
+pub(crate) async fn delta_pem(mount: Shared, cx: Cx, _: NoFields) -> Result<Response, Error> {
+    raw(&mount, &cx, Kind::Delta, Form::Text).await
 }
 
 /// `GET cert/crl`.
-pub(crate) async fn cert(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    cert_data(&mount, Kind::Complete).await
+pub(crate) async fn cert(mount: Shared, cx: Cx, _: NoFields) -> Result<Response, Error> {
+    cert_data(&mount, &cx, Kind::Complete).await
 }
 
 /// `GET cert/delta-crl`.
-pub(crate) async fn cert_delta(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    cert_data(&mount, Kind::Delta).await
+pub(crate) async fn cert_delta(mount: Shared, cx: Cx, _: NoFields) -> Result<Response, Error> {
+    cert_data(&mount, &cx, Kind::Delta).await
 }
 
 /// `GET issuer/REF/crl`.
 pub(crate) async fn issuer_json(
     mount: Shared,
-    _cx: Cx,
+    cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_data(&mount, &request, Kind::Complete).await
+    issuer_data(&mount, &cx, &request, Kind::Complete).await
 }
 
 /// `GET issuer/REF/crl/delta`.
 pub(crate) async fn issuer_delta_json(
     mount: Shared,
-    _cx: Cx,
+    cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_data(&mount, &request, Kind::Delta).await
+    issuer_data(&mount, &cx, &request, Kind::Delta).await
 }
 
 /// `GET issuer/REF/crl/der`.
 pub(crate) async fn issuer_der(
     mount: Shared,
-    _cx: Cx,
+    cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_raw(&mount, &request, Kind::Complete, Form::Der).await
+    issuer_raw(&mount, &cx, &request, Kind::Complete, Form::Der).await
 }
 
 /// `GET issuer/REF/crl/pem`.
 pub(crate) async fn issuer_pem(
     mount: Shared,
-    _cx: Cx,
+    cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_raw(&mount, &request, Kind::Complete, Form::Pem).await
+    issuer_raw(&mount, &cx, &request, Kind::Complete, Form::Pem).await
 }
 
 /// `GET issuer/REF/crl/delta/der`.
 pub(crate) async fn issuer_delta_der(
     mount: Shared,
-    _cx: Cx,
+    cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_raw(&mount, &request, Kind::Delta, Form::Der).await
+    issuer_raw(&mount, &cx, &request, Kind::Delta, Form::Der).await
 }
 
 /// `GET issuer/REF/crl/delta/pem`.
 pub(crate) async fn issuer_delta_pem(
     mount: Shared,
-    _cx: Cx,
+    cx: Cx,
     request: IssuerRef,
 ) -> Result<Response, Error> {
-    issuer_raw(&mount, &request, Kind::Delta, Form::Pem).await
+    issuer_raw(&mount, &cx, &request, Kind::Delta, Form::Pem).await
 }
 
 /// Without a default issuer or its CRL the answer is empty, with the content type that a CRL would have had.
-async fn raw(mount: &Mount, kind: Kind, form: Form) -> Result<Response, Error> {
+async fn raw(mount: &Mount, cx: &Cx, kind: Kind, form: Form) -> Result<Response, Error> {
     let found = match issuers::find(mount, issuers::DEFAULT).await? {
         Some(issuer) => crl::body(mount, issuer.id(), kind, form).await?,
         None => None,
     };
-    Ok(match found {
-        Some(body) => Response::raw_body(&body),
-        None => Response::raw(204, form.content_type(), Vec::new()),
-    })
+    let Some(body) = found else {
+        return Ok(Response::raw(204, form.content_type(), Vec::new()));
+    };
+    if let Some(unmodified) = modified::unless(cx, crl::last_modified(mount, kind).await?) {
+        return Ok(unmodified);
+    }
+    Ok(Response::raw_body(&body))
 }
 
-async fn cert_data(mount: &Mount, kind: Kind) -> Result<Response, Error> {
+async fn cert_data(mount: &Mount, cx: &Cx, kind: Kind) -> Result<Response, Error> {
     let bytes = crl::of(mount, issuers::DEFAULT, kind).await?;
+    if let Some(unmodified) = modified::unless(cx, crl::last_modified(mount, kind).await?) {
+        return Ok(unmodified);
+    }
     Response::data(
         &json!({ "certificate": text(&bytes.0), "revocation_time": 0, "revocation_time_rfc3339": "" }),
     )
 }
 
-async fn issuer_data(mount: &Mount, request: &IssuerRef, kind: Kind) -> Result<Response, Error> {
+async fn issuer_data(
+    mount: &Mount,
+    cx: &Cx,
+    request: &IssuerRef,
+    kind: Kind,
+) -> Result<Response, Error> {
     let bytes = crl::of(mount, &request.issuer_ref, kind).await?;
+    if let Some(unmodified) = modified::unless(cx, crl::last_modified(mount, kind).await?) {
+        return Ok(unmodified);
+    }
     Response::data(&json!({ "crl": landfast_pki::pem::encode(crl::LABEL, &bytes.0) }))
 }
 
 async fn issuer_raw(
     mount: &Mount,
+    cx: &Cx,
     request: &IssuerRef,
     kind: Kind,
     form: Form,
 ) -> Result<Response, Error> {
     let body = crl::body_of(mount, &request.issuer_ref, kind, form).await?;
+    if let Some(unmodified) = modified::unless(cx, crl::last_modified(mount, kind).await?) {
+        return Ok(unmodified);
+    }
     Ok(Response::raw_body(&body))
 }
 

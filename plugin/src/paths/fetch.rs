@@ -9,9 +9,10 @@ use landfast_sdk::logical::{Cx, Error, NoFields, Page, Response};
 
 use crate::Mount;
 use crate::entry::revoked::{self, RevokedEntry};
-use crate::issuers::{self, DEFAULT, NO_DEFAULT};
+use crate::issuers::{self, DEFAULT, LoadedIssuer, NO_DEFAULT};
 use crate::mount::{Shared, internal};
 use crate::paths::answer::trimmed;
+use crate::paths::modified;
 
 /// Which certificate.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -21,8 +22,11 @@ pub(crate) struct Serial {
 }
 
 /// `GET ca` and `cert/ca/raw`: the default issuer's certificate as DER.
-pub(crate) async fn ca(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+pub(crate) async fn ca(mount: Shared, cx: Cx, _: NoFields) -> Result<Response, Error> {
     let issuer = issuers::find(&mount, DEFAULT).await?;
+    if let Some(unmodified) = unmodified(&cx, issuer.as_deref()) {
+        return Ok(unmodified);
+    }
     Ok(raw(
         DER,
         issuer.map(|issuer| issuer.certificate.der().to_vec()),
@@ -30,8 +34,11 @@ pub(crate) async fn ca(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, 
 }
 
 /// `GET ca/pem` and `cert/ca/raw/pem`.
-pub(crate) async fn ca_pem(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+pub(crate) async fn ca_pem(mount: Shared, cx: Cx, _: NoFields) -> Result<Response, Error> {
     let issuer = issuers::find(&mount, DEFAULT).await?;
+    if let Some(unmodified) = unmodified(&cx, issuer.as_deref()) {
+        return Ok(unmodified);
+    }
     Ok(raw(
         PEM,
         issuer.map(|issuer| trimmed(&issuer.entry.certificate).into_bytes()),
@@ -44,8 +51,12 @@ pub(crate) async fn ca_chain(mount: Shared, _cx: Cx, _: NoFields) -> Result<Resp
 }
 
 /// `GET cert/ca`.
-pub(crate) async fn cert_ca(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    match issuers::find(&mount, DEFAULT).await? {
+pub(crate) async fn cert_ca(mount: Shared, cx: Cx, _: NoFields) -> Result<Response, Error> {
+    let issuer = issuers::find(&mount, DEFAULT).await?;
+    if let Some(unmodified) = unmodified(&cx, issuer.as_deref()) {
+        return Ok(unmodified);
+    }
+    match issuer {
         Some(issuer) => Ok(Response::map(frame(trimmed(&issuer.entry.certificate)))),
         None => Err(no_default()),
     }
@@ -178,6 +189,10 @@ async fn chain(mount: &Mount) -> Result<Option<String>, Error> {
         .map(|pem| pem.trim_end())
         .collect();
     Ok(Some(texts.join("\n")))
+}
+
+fn unmodified(cx: &Cx, issuer: Option<&LoadedIssuer>) -> Option<Response> {
+    modified::unless(cx, issuer?.entry.last_modified)
 }
 
 fn raw(content_type: &str, body: Option<Vec<u8>>) -> Response {

@@ -16,13 +16,14 @@ use crate::entry::role::{self, RoleEntry};
 use crate::entry::time::StoredTime;
 use crate::issuers::{self, LoadedIssuer};
 use crate::mount::{Shared, finish};
-use crate::paths::urls;
+use crate::paths::{modified, urls};
 use crate::role::Role;
 
 /// Which issuer.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct IssuerRef {
     /// Issuer: an id, a name, or `default`.
+    #[schemars(extend("default" = "default"))]
     pub(crate) issuer_ref: String,
 }
 
@@ -30,6 +31,7 @@ pub(crate) struct IssuerRef {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct IssuerRequest {
     /// Issuer: an id, a name, or `default`.
+    #[schemars(extend("default" = "default"))]
     issuer_ref: String,
     /// Where CRLs are fetched. One of the lists set makes the issuer's own lists replace those of `config/urls` altogether.
     crl_distribution_points: Option<CommaList>,
@@ -89,8 +91,11 @@ pub(crate) async fn read(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<R
 }
 
 /// `GET issuer/REF/json`: the public part, without a token.
-pub(crate) async fn json(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<Response, Error> {
+pub(crate) async fn json(mount: Shared, cx: Cx, request: IssuerRef) -> Result<Response, Error> {
     let issuer = issuers::load(&mount, &request.issuer_ref).await?;
+    if let Some(unmodified) = modified::unless(&cx, issuer.entry.last_modified) {
+        return Ok(unmodified);
+    }
     Response::data(&json!({
         "certificate": issuer.entry.certificate,
         "ca_chain": issuer.entry.ca_chain,
@@ -100,8 +105,11 @@ pub(crate) async fn json(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<R
 }
 
 /// `GET issuer/REF/der`.
-pub(crate) async fn der(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<Response, Error> {
+pub(crate) async fn der(mount: Shared, cx: Cx, request: IssuerRef) -> Result<Response, Error> {
     let issuer = issuers::load(&mount, &request.issuer_ref).await?;
+    if let Some(unmodified) = modified::unless(&cx, issuer.entry.last_modified) {
+        return Ok(unmodified);
+    }
     Ok(Response::raw(
         200,
         "application/pkix-cert",
@@ -110,8 +118,11 @@ pub(crate) async fn der(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<Re
 }
 
 /// `GET issuer/REF/pem`.
-pub(crate) async fn pem(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<Response, Error> {
+pub(crate) async fn pem(mount: Shared, cx: Cx, request: IssuerRef) -> Result<Response, Error> {
     let issuer = issuers::load(&mount, &request.issuer_ref).await?;
+    if let Some(unmodified) = modified::unless(&cx, issuer.entry.last_modified) {
+        return Ok(unmodified);
+    }
     Ok(Response::raw(
         200,
         "application/pem-certificate-chain",

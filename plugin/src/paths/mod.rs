@@ -14,6 +14,7 @@ pub(crate) mod issuers;
 pub(crate) mod keys;
 pub(crate) mod kms;
 pub(crate) mod leaf;
+pub(crate) mod modified;
 pub(crate) mod ocsp;
 pub(crate) mod revoke;
 pub(crate) mod roles;

@@ -149,3 +149,63 @@ fn certificates_are_listed_alike() {
     }
     pair.finish();
 }
+
+#[test]
+fn conditional_downloads_are_answered_as_by_the_built_in() {
+    let pair = super::with_root(json!({}));
+    let client = pair.server().client();
+    for mount in ["builtin", "landfst"] {
+        let headers = json!({
+            "passthrough_request_headers": ["If-Modified-Since"],
+            "allowed_response_headers": ["Last-Modified"],
+        });
+        client
+            .write(&format!("sys/mounts/{mount}/tune"), headers)
+            .ok();
+        client.read(&format!("{mount}/crl/rotate")).ok();
+    }
+    let nobody = client.with_token("");
+    for path in [
+        "ca",
+        "ca/pem",
+        "ca_chain",
+        "cert/ca",
+        "cert/ca/raw",
+        "cert/ca/raw/pem",
+        "cert/ca_chain",
+        "crl",
+        "crl/pem",
+        "cert/crl",
+        "issuer/root/json",
+        "issuer/root/der",
+        "issuer/root/pem",
+        "issuer/root/crl",
+        "issuer/root/crl/der",
+        "issuer/root/crl/pem",
+    ] {
+        let ask = |mount: &str, since: &str| {
+            let since = [("If-Modified-Since", since)];
+            nobody.read_with(&format!("{mount}/{path}"), &since)
+        };
+        for (since, fresh) in [
+            ("Thu, 29 Nov 2040 12:00:00 GMT", true),
+            ("Thu, 29 Nov 2012 12:00:00 GMT", false),
+        ] {
+            let [theirs, ours] = ["builtin", "landfst"].map(|mount| ask(mount, since));
+            assert_eq!(theirs.status, ours.status, "{path} {since}");
+            assert_eq!(
+                theirs.header("last-modified").is_some(),
+                ours.header("last-modified").is_some(),
+                "{path} {since}"
+            );
+            if fresh && !path.ends_with("ca_chain") {
+                assert_eq!(ours.status, 304, "{path}");
+                assert!(ours.bytes.is_empty(), "{path}");
+                let date = ours.header("last-modified").expect("a date").to_owned();
+                assert!(date.ends_with(" GMT") && date.len() == 29, "{path}: {date}");
+            }
+        }
+        // A date that is none asks for nothing (RFC 9110); the built-in engine fails.
+        assert_eq!(ask("landfst", "yesterday").status, 200, "{path}");
+    }
+}

@@ -60,6 +60,13 @@ impl Client {
         self.call("GET", path, None)
     }
 
+    /// A read with headers.
+    pub(crate) fn read_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        RUNTIME
+            .block_on(self.send("GET", path, None, headers))
+            .unwrap_or_else(|error| panic!("GET {path}: {error:#?}"))
+    }
+
     pub(crate) fn list(&self, path: &str) -> Reply {
         self.call("LIST", path, None)
     }
@@ -100,7 +107,7 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Reply, reqwest::Error> {
-        RUNTIME.block_on(self.send(method, path, body))
+        RUNTIME.block_on(self.send(method, path, body, &[]))
     }
 
     async fn send(
@@ -108,10 +115,14 @@ impl Client {
         method: &str,
         path: &str,
         body: Option<Vec<u8>>,
+        headers: &[(&str, &str)],
     ) -> Result<Reply, reqwest::Error> {
         let verb = Method::from_bytes(method.as_bytes()).expect("a method's name");
         let url = format!("{}/v1/{}", self.address, path.trim_start_matches('/'));
         let mut request = self.http.request(verb, url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if !self.token.is_empty() {
             request = request.header("X-Vault-Token", &self.token);
         }
