@@ -157,7 +157,7 @@ printf 'path "pki/sign/hybrid-node" { capabilities = ["update"] }\n' | "$bao" po
 for node in node-1 node-2; do
     "$bao" write "auth/approle/role/$node" token_policies=node token_ttl=10m >/dev/null
 done
-run "$bao" write -field=allowed_domains pki/roles/hybrid-node/hybrid-node mount_accessor="$accessor"
+run "$bao" write -field=allowed_domains pki/roles/hybrid-node preset=hybrid-node mount_accessor="$accessor"
 
 say "node-1 logs in with its own AppRole and makes its key: only a request leaves it"
 role_id=$("$bao" read -field=role_id auth/approle/role/node-1/role-id)

@@ -272,7 +272,7 @@ fn check_one(certificate: &Certificate, now: Timestamp, report: &mut Report) {
         let days = end.duration_since(now).as_hours() / 24;
         report.warn(
             CA_07,
-            format!("{name}: ends in {days} days; a root generated without ttl gets the mount's default lease, not its maximum"),
+            format!("{name}: ends in {days} days; for a longer life raise the mount's max-lease-ttl and give ttl when the next one is made"),
         );
     }
     if let Some((key, reason)) = tags::refused(certificate.subject()) {

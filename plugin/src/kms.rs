@@ -1,7 +1,7 @@
 //! The mount's way to AWS KMS: its sessions, the keys that sign there, and a limit on how many signatures are asked for at a time.
 //!
 //! The connection is the mount's `config/kms`, read by the rules of the seal stanza. Who may write that path may not read the server's files: no
-//! value may name one, and a connection without credentials of its own goes to AWS and nowhere else.
+//! value may name one, and a connection without credentials of its own goes to AWS and nowhere else, and only where an option of the mount lets it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -39,6 +39,11 @@ const WAITING: usize = 1000;
 const ASKING: Duration = Duration::from_secs(2);
 const ASKERS: usize = 64;
 
+/// Why a connection without credentials is not made: the right to write a mount's settings is no right to the server's identity.
+pub(crate) const NOT_LENT: &str = "config/kms has no credentials, and the server's AWS identity is not lent to this mount: write access_key and \
+     secret_key to config/kms, or lend it with the right to sys/mounts: `secrets tune -options=use_server_identity=true MOUNT`, then \
+     `plugin reload -mounts=MOUNT`";
+
 /// See [`lend_roles_anywhere`].
 static ROLES_ANYWHERE: OnceLock<OpenRolesAnywhere> = OnceLock::new();
 
@@ -59,6 +64,8 @@ pub(crate) struct Kms {
 /// What follows from one state of `config/kms`.
 struct Connection {
     config: Arc<KmsConfig>,
+    /// Whether it may use the identity of the server's process where it has no credentials.
+    lends_identity: bool,
     /// By Region; the empty name is for the Region that the configuration settles.
     sessions: Mutex<Sessions<Arc<Session>>>,
     gate: Gate,
@@ -137,6 +144,7 @@ impl Mount {
             known: Gate::new(config.signatures() / 4, ASKERS, ASKING),
             strangers: Gate::new(config.signatures() / 16, ASKERS, ASKING),
             config,
+            lends_identity: self.lends_identity(),
             sessions: Mutex::default(),
         });
         self.kms.current.store(Some(Arc::clone(&made)));
@@ -149,6 +157,9 @@ impl Connection {
         let mut sessions = self.sessions.lock().await;
         if let Some(known) = sessions.get(region.unwrap_or_default()) {
             return Ok(Arc::clone(known));
+        }
+        if !self.lends_identity && !self.config.has_credentials() {
+            return Err(landfast_unseal::Error::Config(NOT_LENT.to_owned()));
         }
         let config = parse(&self.config, region)?;
         let session = Arc::new(Session::open(config, Limits::default()).await?);

@@ -31,6 +31,8 @@ pub struct Mount {
     cache: Arc<Cache>,
     rsa: Semaphore,
     uuid: String,
+    /// Whether connections to AWS KMS without credentials of their own may use the identity of the server's process.
+    lends_identity: bool,
     /// What stands in for AWS KMS, in tests.
     pub(crate) key_service: OnceLock<Arc<dyn KeyService>>,
     /// Held while issuers or keys change, see [`crate::authority`].
@@ -50,6 +52,9 @@ pub struct Mount {
     /// Opened sealed keys, and how far their migration is.
     pub(crate) seal: Seal,
 }
+
+/// The mount option that lets the mount use the AWS identity of the server's process.
+pub(crate) const LENDS_IDENTITY: &str = "use_server_identity";
 
 /// A mount as handlers get it.
 pub(crate) type Shared = Arc<Mount>;
@@ -81,6 +86,12 @@ impl Mount {
     /// The mount's id, as the host told it.
     pub fn uuid(&self) -> &str {
         &self.uuid
+    }
+
+    /// Whether the mount may use the AWS identity of the server's process. It is an option of the mount, and so up to who may write
+    /// `sys/mounts`: nobody gets that identity by a right to paths of the mount, such as `config/*`.
+    pub(crate) fn lends_identity(&self) -> bool {
+        self.lends_identity
     }
 
     /// What the host knows about the mount and its callers.
@@ -244,6 +255,10 @@ impl Backend for Mount {
             clock: OnceLock::new(),
             cache: Arc::default(),
             rsa: Semaphore::new(cores),
+            lends_identity: setup
+                .config
+                .get(LENDS_IDENTITY)
+                .is_some_and(|value| value == "true"),
             uuid: setup.uuid,
             authority: Mutex::new(()),
             revoking: Mutex::new(()),

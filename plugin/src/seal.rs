@@ -221,7 +221,12 @@ pub(crate) async fn wrapping_keys(
 }
 
 async fn aws_key(mount: &Mount, name: KeyReference) -> Result<Arc<dyn KeyEncryptionKey>, Error> {
-    let session = mount.kms_session(name.region()).await?;
+    let session = mount.kms_session(name.region()).await;
+    // A connection that cannot be made is a fault of the settings.
+    let session = session.map_err(|error| match error {
+        Error::Failed(text) => Error::BadRequest(text),
+        other => other,
+    })?;
     Ok(Arc::new(AwsKms::new(session, Some(name))))
 }
 

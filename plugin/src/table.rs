@@ -1,13 +1,15 @@
 //! Every path of the engine, one row each. Where two patterns fit a path, the one with more fixed text wins.
 
+mod answers;
+mod forms;
 mod ids;
 
 use landfast_sdk::logical::{Path, Table, path, rule};
 
 use crate::Mount;
 use crate::paths::{
-    cluster, crl, defaults, fetch, hybrid_role, import, intermediate, issue, issuers, keys, kms,
-    ocsp, revoke, roles, root, seal, settings, sign, trust_anchor, urls,
+    absent, acme, cluster, crl, defaults, fetch, import, intermediate, issue, issuers, keys, kms,
+    ocsp, revoke, roles, root, seal, sign, tidy, trust_anchor, urls,
 };
 
 /// The whole table.
@@ -23,10 +25,18 @@ pub(crate) fn table() -> Table<Mount> {
         leaf_rows(),
         fetch_rows(),
         setting_rows(),
+        absent_rows(),
     ];
     Table::new(rows.into_iter().flatten().collect())
         .help(HELP)
+        .about(
+            env!("CARGO_PKG_VERSION"),
+            "Mozilla Public License 2.0",
+            "https://www.mozilla.org/en-US/MPL/2.0",
+        )
         .operation_ids(ids::IDS)
+        .forms(forms::FORMS)
+        .answers(answers::ANSWERS)
         .seal_wrap(&[
             "config/ca_bundle",
             "config/ca_bundle.bak",
@@ -59,13 +69,18 @@ fn role_rows() -> Vec<Path<Mount>> {
         path("roles/{name}", "Read, write and delete a role.")
             .describe(
                 "A role says which names a certificate may have, how long it lives, and what it may be used for. Writing a role \
-                 replaces it as a whole: fields that are not sent get their defaults. Patching changes what is sent and nothing else.",
+                 replaces it as a whole: fields that are not sent get their defaults. Patching changes what is sent and nothing else. \
+                 preset=hybrid-node writes the role that EKS hybrid nodes need: it admits the node name that a login proves and no other, \
+                 of the AppRole's name, or of the alias of other logins.",
             )
             .read(roles::read)
             .update(roles::write)
             .patch(roles::patch)
             .delete(roles::delete)
             .display("role"),
+        path("roles/{name}/hybrid-node", "Where the preset for nodes used to be.")
+            .update(roles::moved)
+            .hidden(),
     ]
 }
 
@@ -151,16 +166,54 @@ fn setting_rows() -> Vec<Path<Mount>> {
         .update(cluster::write),
         path(
             "config/acme",
-            "Read the settings of the ACME server, which is off.",
+            "Read and keep the settings of the ACME server, which is off.",
         )
-        .read(settings::acme),
+        .describe("This engine has no ACME server yet, so enabled stays false. The settings are kept for the way back to the built-in engine.")
+        .read(acme::read)
+        .update(acme::write),
         path(
             "config/auto-tidy",
-            "Read the settings of periodic tidying, which is off.",
+            "Read and keep the settings of periodic tidying, which is off.",
         )
-        .read(settings::auto_tidy),
-        path("tidy-status", "Read the state of tidying.").read(settings::tidy_status),
+        .describe("This engine does not tidy yet, so enabled stays false. The settings are kept for the way back to the built-in engine.")
+        .read(tidy::read_config)
+        .update(tidy::write_config),
+        path("tidy-status", "Read the state of tidying.").read(tidy::status),
     ]
+}
+
+/// What the built-in engine has and this one has not, yet. ACME's paths need no token, as there.
+fn absent_rows() -> Vec<Path<Mount>> {
+    const WHAT: &str = "Not served by this engine.";
+    let acme = |pattern| {
+        path(pattern, WHAT)
+            .name_rule("path", rule::any)
+            .read(acme::off)
+            .header(acme::off)
+            .update(acme::off)
+            .unauthenticated()
+    };
+    let rows = [
+        acme("acme/{*path}"),
+        acme("issuer/{issuer_ref}/acme/{*path}"),
+        acme("issuer/{issuer_ref}/roles/{role}/acme/{*path}"),
+        acme("roles/{role}/acme/{*path}"),
+        path("cel/roles", WHAT).list(absent::cel),
+        path("cel/roles/{name}", WHAT)
+            .read(absent::cel)
+            .update(absent::cel)
+            .patch(absent::cel)
+            .delete(absent::cel),
+        path("cel/issue/{role}", WHAT).update(absent::cel),
+        path("cel/sign/{role}", WHAT).update(absent::cel),
+        path("eab", WHAT).list(absent::external_accounts),
+        path("eab/{key_id}", WHAT).delete(absent::external_accounts),
+        path("issuer/{issuer_ref}/resign-crls", WHAT).update(absent::resign_crls),
+        path("issuer/{issuer_ref}/sign-revocation-list", WHAT).update(absent::sign_revocation_list),
+        path("tidy", WHAT).update(absent::tidying),
+        path("tidy-cancel", WHAT).update(absent::cancelling),
+    ];
+    rows.into_iter().map(Path::hidden).collect()
 }
 
 fn authority_rows() -> Vec<Path<Mount>> {
@@ -197,26 +250,32 @@ fn anchor_rows() -> Vec<Path<Mount>> {
     let how = "Answers with the text in the shape that format names, after checking what IAM Roles Anywhere asks of a trust anchor. \
                With trust_anchor_id the text updates an anchor in place of making one, which keeps the ARN that nodes hold.";
     vec![
-        path("trust-anchor", "Export the default issuer as a trust anchor of IAM Roles Anywhere.")
-            .describe(how)
-            .read(trust_anchor::read)
-            .unauthenticated(),
-        path("trust-anchor/raw", "Export the default issuer as a trust anchor, as a file.")
-            .read(trust_anchor::raw)
-            .unauthenticated(),
-        path("issuer/{issuer_ref}/trust-anchor", "Export an issuer as a trust anchor of IAM Roles Anywhere.")
-            .describe(how)
-            .read(trust_anchor::read_of)
-            .unauthenticated(),
-        path("issuer/{issuer_ref}/trust-anchor/raw", "Export an issuer as a trust anchor, as a file.")
-            .read(trust_anchor::raw_of)
-            .unauthenticated(),
-        path("roles/{name}/hybrid-node", "Write the role that EKS hybrid nodes need.")
-            .describe(
-                "The role admits the node name that a login proves and no other: of the AppRole's name, or of the alias of other logins. \
-                 It replaces a role of the same name, and can be read and changed like any other.",
-            )
-            .update(hybrid_role::write),
+        path(
+            "trust-anchor",
+            "Export the default issuer as a trust anchor of IAM Roles Anywhere.",
+        )
+        .describe(how)
+        .read(trust_anchor::read)
+        .unauthenticated(),
+        path(
+            "trust-anchor/raw",
+            "Export the default issuer as a trust anchor, as a file.",
+        )
+        .read(trust_anchor::raw)
+        .unauthenticated(),
+        path(
+            "issuer/{issuer_ref}/trust-anchor",
+            "Export an issuer as a trust anchor of IAM Roles Anywhere.",
+        )
+        .describe(how)
+        .read(trust_anchor::read_of)
+        .unauthenticated(),
+        path(
+            "issuer/{issuer_ref}/trust-anchor/raw",
+            "Export an issuer as a trust anchor, as a file.",
+        )
+        .read(trust_anchor::raw_of)
+        .unauthenticated(),
     ]
 }
 
@@ -277,8 +336,8 @@ fn key_rows() -> Vec<Path<Mount>> {
         path("keys/import", "Import a private key.").update(keys::import),
         path("config/kms", "Read and set how the mount reaches AWS KMS.")
             .describe(
-                "Without credentials of its own the mount uses the identity of the server: the environment, shared files, container or \
-                 instance of the server's process. Secrets are never shown again. Nothing is called when this is written.",
+                "Without credentials of its own the mount uses the identity of the server (the environment, shared files, container or \
+                 instance of the server's process), if its option use_server_identity is true; who may write sys/mounts sets that. Secrets are never shown again. Nothing is called when this is written.",
             )
             .read(kms::read)
             .update(kms::write)

@@ -225,8 +225,8 @@ fn a_node_gets_its_own_name_only() {
     let accessor = client.read("sys/auth/approle").ok().text("accessor");
     client
         .write(
-            "pki/roles/own-name/hybrid-node",
-            json!({"mount_accessor": accessor}),
+            "pki/roles/own-name",
+            json!({"preset": "hybrid-node", "mount_accessor": accessor}),
         )
         .ok();
     client

@@ -17,6 +17,7 @@ mod nobody_waits;
 mod node;
 mod own_server;
 mod pages;
+mod policies;
 mod ports;
 mod process;
 mod register;

@@ -8,6 +8,7 @@ use crate::mount::Entry;
 pub mod config;
 pub mod crl;
 pub mod issuer;
+pub mod jobs;
 pub mod key;
 pub mod kms;
 pub mod revoked;
@@ -42,6 +43,8 @@ impl JsonEntry for config::KeysConfig {}
 impl JsonEntry for crl::CrlBook {}
 impl JsonEntry for issuer::AiaEntry {}
 impl JsonEntry for issuer::IssuerEntry {}
+impl JsonEntry for jobs::AcmeConfig {}
+impl JsonEntry for jobs::AutoTidyConfig {}
 impl JsonEntry for kms::KmsConfig {}
 impl JsonEntry for revoked::RevokedEntry {}
 impl JsonEntry for seal::SealConfig {}

@@ -654,6 +654,41 @@ async fn sessions_are_shared_until_the_connection_changes() {
 }
 
 #[tokio::test]
+async fn the_servers_identity_is_lent_by_an_option_of_the_mount_only() {
+    // Nothing that a mount's paths take lends it.
+    let mount = Harness::<Mount>::new().await;
+    let told = ok(mount
+        .update("config/kms", json!({ "region": "eu-central-1" }))
+        .await);
+    assert!(told.warnings[0].contains("use_server_identity"), "{told:?}");
+    for body in [
+        json!({ "kms_key_id": "alias/ca", "common_name": "Root" }),
+        json!({ "kms_key_id": "alias/ca", "common_name": "Root", "use_server_identity": true }),
+    ] {
+        let reply = mount.update("root/generate/kms", body).await;
+        assert_eq!(reply.status, 400, "{reply:?}");
+        assert!(
+            reply.error().contains("is not lent to this mount"),
+            "{reply:?}"
+        );
+    }
+    let seal = json!({ "type": "awskms", "kms_key_id": "alias/seal" });
+    let reply = mount.update("config/seal", seal).await;
+    assert!(
+        reply.error().contains("is not lent to this mount"),
+        "{reply:?}"
+    );
+
+    let lent = Harness::<Mount>::builder().option("use_server_identity", "true");
+    let lent: Harness<Mount> = lent.start().await.unwrap();
+    let told = ok(lent
+        .update("config/kms", json!({ "region": "eu-central-1" }))
+        .await);
+    assert!(told.warnings.is_empty(), "{told:?}");
+    assert!(lent.backend().kms_session(None).await.is_ok());
+}
+
+#[tokio::test]
 async fn sessions_do_not_pile_up_however_many_regions_are_named() {
     let service = service("ec", 256);
     let mount = mount(&service).await;

@@ -87,11 +87,19 @@ pub(crate) async fn generate(
     finish(async move { request(&mount, &exported.exported, fields).await }).await
 }
 
+/// What other paths have in themselves.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct UnusedExported {
+    /// Has no effect here: the key is one that is here.
+    exported: Option<String>,
+}
+
 /// `POST intermediate/cross-sign`: a request for a key that is here already.
 pub(crate) async fn cross_sign(
     mount: Shared,
     _cx: Cx,
-    fields: RequestFields,
+    (_, fields): (UnusedExported, RequestFields),
 ) -> Result<Response, Error> {
     finish(async move { request(&mount, "existing", fields).await }).await
 }

@@ -21,7 +21,7 @@ pub(crate) struct KmsRequest {
     endpoint: Option<String>,
     /// Endpoint of the Security Token Service in place of the Region's own. Needs credentials of its own.
     sts_endpoint: Option<String>,
-    /// Access key id. Without it and `secret_key` the server's own identity is used.
+    /// Access key id. Without it and `secret_key` the server's own identity is used, where the mount's option `use_server_identity` lends it.
     access_key: Option<String>,
     /// Secret access key; never shown again.
     secret_key: Option<Zeroizing>,
@@ -63,16 +63,19 @@ pub(crate) async fn write(mount: Shared, _cx: Cx, request: KmsRequest) -> Result
         let before = mount.load_or_default::<KmsConfig>(KmsConfig::KEY).await?;
         let mut config = before.copy();
         request.apply(&mut config)?;
-        let warnings = kms::parse(&config, None)
+        let mut warnings = kms::parse(&config, None)
             .map_err(|fault| Error::BadRequest(fault.to_string()))?
             .warnings;
+        if !config.has_credentials() && !mount.lends_identity() {
+            warnings.push(kms::NOT_LENT.to_owned());
+        }
         mount.put(KmsConfig::KEY, entry::encode(&config)).await?;
         Ok(Response::map(describe(&config)).warn_all(warnings))
     })
     .await
 }
 
-/// `DELETE config/kms`: back to the server's own identity.
+/// `DELETE config/kms`: back to a mount that reaches AWS KMS by the server's own identity, or not at all.
 pub(crate) async fn delete(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
     finish(async move {
         mount.delete(KmsConfig::KEY).await?;

@@ -31,6 +31,7 @@ pub(crate) struct RoleRef {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct IssuerRef {
     /// Issuer that signs: a name, an id, or `default`.
+    #[schemars(extend("default" = "default"))]
     pub(crate) issuer_ref: String,
 }
 

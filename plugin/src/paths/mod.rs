@@ -1,12 +1,13 @@
 //! Handlers: one file a noun, one function a row of the path table.
 
+pub(crate) mod absent;
+pub(crate) mod acme;
 pub(crate) mod answer;
 pub(crate) mod ca;
 pub(crate) mod cluster;
 pub(crate) mod crl;
 pub(crate) mod defaults;
 pub(crate) mod fetch;
-pub(crate) mod hybrid_role;
 pub(crate) mod import;
 pub(crate) mod intermediate;
 pub(crate) mod issue;
@@ -20,7 +21,7 @@ pub(crate) mod revoke;
 pub(crate) mod roles;
 pub(crate) mod root;
 pub(crate) mod seal;
-pub(crate) mod settings;
 pub(crate) mod sign;
+pub(crate) mod tidy;
 pub(crate) mod trust_anchor;
 pub(crate) mod urls;

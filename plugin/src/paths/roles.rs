@@ -16,6 +16,10 @@ use crate::mount::Shared;
 use crate::role::Role;
 
 mod check;
+mod preset;
+
+use preset::PresetRequest;
+pub(crate) use preset::moved;
 
 /// Which role.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -180,12 +184,28 @@ pub(crate) async fn read(mount: Shared, _cx: Cx, request: RoleName) -> Result<Re
 }
 
 /// `POST roles/NAME`: makes the role or replaces it as a whole.
-pub(crate) async fn write(mount: Shared, _cx: Cx, request: RoleRequest) -> Result<Response, Error> {
+pub(crate) async fn write(
+    mount: Shared,
+    _cx: Cx,
+    (request, preset): (RoleRequest, PresetRequest),
+) -> Result<Response, Error> {
+    if preset.is_asked()? {
+        return preset::write(&mount, request, &preset).await;
+    }
     store(&mount, request, RoleEntry::fresh()).await
 }
 
 /// `PATCH roles/NAME`: changes the fields sent, and no others.
-pub(crate) async fn patch(mount: Shared, _cx: Cx, request: RoleRequest) -> Result<Response, Error> {
+pub(crate) async fn patch(
+    mount: Shared,
+    _cx: Cx,
+    (request, preset): (RoleRequest, PresetRequest),
+) -> Result<Response, Error> {
+    if preset.is_asked()? {
+        return Err(Error::bad_request(
+            "a preset writes a whole role: send it by POST",
+        ));
+    }
     let Some(role) = mount.load::<Role>(&RoleEntry::key(&request.name)).await? else {
         return Err(Error::BadRequest(
             "Unable to fetch role entry to patch".into(),

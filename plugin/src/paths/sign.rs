@@ -121,8 +121,9 @@ impl Default for VerbatimFields {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct UnusedRole {
-    /// Has no effect here: name the role in the path.
-    role: Option<String>,
+    /// Has no effect here, whatever it is: name the role in the path.
+    #[schemars(with = "Option<String>")]
+    role: Option<serde::de::IgnoredAny>,
 }
 
 impl UnusedRole {

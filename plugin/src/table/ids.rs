@@ -16,6 +16,9 @@ pub(crate) const IDS: &[(&str, Operation, &str)] = &[
     ("cert/{serial}/raw/pem", Read, "read-cert-raw-pem"),
     ("certs", List, "list-certs"),
     ("certs/detailed", List, "list-certs-detailed"),
+    ("certs/revoked", List, "list-revoked-certs"),
+    ("config/acme", Read, "read-acme-configuration"),
+    ("config/acme", Update, "configure-acme"),
     ("config/auto-tidy", Read, "read-auto-tidy-configuration"),
     ("config/auto-tidy", Update, "configure-auto-tidy"),
     ("config/ca", Update, "configure-ca"),
@@ -88,6 +91,16 @@ pub(crate) const IDS: &[(&str, Operation, &str)] = &[
         "issuer-sign-self-issued",
     ),
     (
+        "issuer/{issuer_ref}/sign-verbatim",
+        Update,
+        "issuer-sign-verbatim",
+    ),
+    (
+        "issuer/{issuer_ref}/sign-verbatim/{role}",
+        Update,
+        "issuer-sign-verbatim-with-role",
+    ),
+    (
         "issuer/{issuer_ref}/sign/{role}",
         Update,
         "issuer-sign-with-role",
@@ -128,6 +141,8 @@ pub(crate) const IDS: &[(&str, Operation, &str)] = &[
     ("root/rotate/{exported}", Update, "rotate-root"),
     ("root/sign-intermediate", Update, "root-sign-intermediate"),
     ("root/sign-self-issued", Update, "root-sign-self-issued"),
+    ("sign-verbatim", Update, "sign-verbatim"),
+    ("sign-verbatim/{role}", Update, "sign-verbatim-with-role"),
     ("sign/{role}", Update, "sign-with-role"),
     ("tidy-status", Read, "tidy-status"),
 ];
@@ -160,6 +175,18 @@ mod tests {
                 id.starts_with("pki-") && !id.ends_with(|c: char| c.is_ascii_digit()),
                 "{id}"
             );
+        }
+        // And says what it answers, down to the last member.
+        for (path, item) in help["openapi"]["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let Some(responses) = operation.get("responses") else {
+                    continue;
+                };
+                let bare = responses.get("204").is_some()
+                    || ["/root"].contains(&path.as_str())
+                    || responses["200"]["content"].is_object();
+                assert!(bare, "{method} {path}: {responses}");
+            }
         }
         let issue = &help["openapi"]["paths"]["/issue/{role}"]["post"]["operationId"];
         assert_eq!(issue, "pki-issue-with-role");

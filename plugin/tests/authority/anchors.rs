@@ -218,11 +218,14 @@ fn nodes() -> FixedSystem {
         .entity(
             entity(
                 "one",
-                alias("approle_1", "f0e1", &[("role_name", "node-1")]),
+                alias("auth_approle_0000000a", "f0e1", &[("role_name", "node-1")]),
             ),
             Vec::new(),
         )
-        .entity(entity("two", alias("cert_1", "node-2", &[])), Vec::new())
+        .entity(
+            entity("two", alias("auth_cert_0000000b", "node-2", &[])),
+            Vec::new(),
+        )
 }
 
 async fn with_nodes() -> Harness<Mount> {
@@ -244,14 +247,14 @@ async fn the_role_for_nodes_admits_the_name_that_the_login_proves() {
     let mount = with_nodes().await;
     let reply = ok(mount
         .update(
-            "roles/nodes/hybrid-node",
-            json!({ "mount_accessor": "approle_1" }),
+            "roles/nodes",
+            json!({ "preset": "hybrid-node", "mount_accessor": "auth_approle_0000000a" }),
         )
         .await);
     assert!(reply.warnings.is_empty(), "{reply:?}");
     assert_eq!(
         reply.data["allowed_domains"],
-        json!(["{{identity.entity.aliases.approle_1.metadata.role_name}}"])
+        json!(["{{identity.entity.aliases.auth_approle_0000000a.metadata.role_name}}"])
     );
     for (field, value) in [
         ("key_type", json!("ec")),
@@ -271,12 +274,15 @@ async fn the_role_for_nodes_admits_the_name_that_the_login_proves() {
     assert_eq!(mount.read("roles/nodes").await.data, reply.data);
     ok(mount
         .update(
-            "roles/certs/hybrid-node",
-            json!({ "login": "cert", "mount_accessor": "cert_1" }),
+            "roles/certs",
+            json!({ "preset": "hybrid-node", "login": "cert", "mount_accessor": "auth_cert_0000000b" }),
         )
         .await);
     ok(mount
-        .update("roles/single/hybrid-node", json!({ "node_name": "node-7" }))
+        .update(
+            "roles/single",
+            json!({ "preset": "hybrid-node", "node_name": "node-7", "no_store": true, "issuer_ref": "default" }),
+        )
         .await);
 
     let mount = mount.as_entity("one");
@@ -323,6 +329,9 @@ async fn the_role_for_nodes_admits_the_name_that_the_login_proves() {
     );
 }
 
+/// An accessor as servers make them.
+const NODES: &str = "auth_approle_0000000a";
+
 #[tokio::test]
 async fn a_role_for_nodes_that_binds_nobody_is_refused() {
     let mount = with_nodes().await;
@@ -331,24 +340,56 @@ async fn a_role_for_nodes_that_binds_nobody_is_refused() {
         (json!({ "node_name": "a1,b1" }), "RL-02: "),
         (json!({ "node_name": "Node_1" }), "node_name: "),
         (
-            json!({ "node_name": "node-1", "mount_accessor": "x" }),
+            json!({ "node_name": "node-1", "mount_accessor": NODES }),
             "send mount_accessor or node_name, not both",
         ),
         (json!({ "mount_accessor": "a}}b" }), "an accessor has"),
         (
-            json!({ "mount_accessor": "x", "login": "token" }),
+            json!({ "mount_accessor": NODES, "login": "token" }),
             "an alias of auth method token does not carry a node name",
         ),
         (
-            json!({ "mount_accessor": "x", "ttl": 0 }),
+            json!({ "mount_accessor": NODES, "ttl": 0 }),
             "ttl and max_ttl of nodes must be greater than zero",
         ),
         (
-            json!({ "mount_accessor": "x", "ttl": "80h" }),
+            json!({ "mount_accessor": NODES, "ttl": "80h" }),
             "\"ttl\" value must be less than \"max_ttl\" value",
         ),
+        // What no node could use is no role for nodes.
+        (
+            json!({ "mount_accessor": null }),
+            "a role for nodes must be",
+        ),
+        (json!({ "mount_accessor": "null" }), "mount_accessor is no"),
+        (json!({ "mount_accessor": "foo" }), "mount_accessor is no"),
+        (
+            json!({ "mount_accessor": "auth_approle_0000000g" }),
+            "mount_accessor is no accessor of a mount of approle",
+        ),
+        (
+            json!({ "mount_accessor": NODES, "login": "cert" }),
+            "mount_accessor is no accessor of a mount of cert",
+        ),
+        // Nor is it made wider in passing.
+        (
+            json!({ "mount_accessor": NODES, "allow_any_name": true, "key_type": "rsa" }),
+            "preset=hybrid-node gives allow_any_name, key_type itself",
+        ),
+        (
+            json!({ "preset": "other", "mount_accessor": NODES }),
+            "the one preset is hybrid-node",
+        ),
+        (
+            json!({ "preset": "", "mount_accessor": NODES }),
+            "login, mount_accessor and node_name belong to preset=hybrid-node",
+        ),
     ] {
-        let reply = mount.update("roles/nodes/hybrid-node", fields).await;
+        let mut body = json!({ "preset": "hybrid-node" });
+        body.as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        let reply = mount.update("roles/nodes", body).await;
         assert!(
             reply.status == 400 && reply.error().starts_with(start),
             "{start}: {reply:?}"
@@ -357,14 +398,18 @@ async fn a_role_for_nodes_that_binds_nobody_is_refused() {
     assert_eq!(mount.read("roles/nodes").await.status, 404);
     let long = ok(mount
         .update(
-            "roles/nodes/hybrid-node",
-            json!({ "mount_accessor": "x", "max_ttl": "100h" }),
+            "roles/nodes",
+            json!({ "preset": "hybrid-node", "login": "oidc", "mount_accessor": "auth_jwt_0000000a", "max_ttl": "100h" }),
         )
         .await);
     assert!(
         long.warnings[0].starts_with("certificates may live longer than 72 hours"),
         "{long:?}"
     );
+    let patched = mount
+        .patch("roles/nodes", json!({ "preset": "hybrid-node" }))
+        .await;
+    assert_eq!(patched.status, 400, "{patched:?}");
     // An ordinary write replaces the role, and shows nothing of ours.
     let plain = ok(mount
         .update("roles/nodes", json!({ "allow_any_name": true }))

@@ -162,18 +162,3 @@ async fn certificates_are_listed_in_pages_and_in_detail() {
         })
     );
 }
-
-#[tokio::test]
-async fn jobs_that_are_not_done_read_as_off() {
-    let mount = empty().await;
-    assert_eq!(mount.read("config/acme").await.data["enabled"], false);
-    assert_eq!(mount.read("config/auto-tidy").await.data["enabled"], false);
-    assert_eq!(mount.read("tidy-status").await.data["state"], "Inactive");
-    assert_eq!(
-        mount
-            .update("config/acme", json!({"enabled": true}))
-            .await
-            .status,
-        405
-    );
-}

@@ -5,6 +5,7 @@ mod faults;
 mod fetch;
 mod forms;
 mod identity;
+mod jobs;
 mod limits;
 mod replay;
 mod support;

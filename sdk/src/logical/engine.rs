@@ -116,6 +116,18 @@ impl<B: Backend> Engine<B> {
         }
     }
 
+    /// The documented answers of an operation on a path; `None` where the table documents none at all, or nothing is served.
+    pub(crate) fn documented(&self, operation: Operation, path: &str) -> Option<serde_json::Value> {
+        if self.table.rows.iter().all(|row| row.answers.is_empty()) {
+            return None;
+        }
+        let (row, _) = self.table.find(operation, path).ok()?;
+        Some(match row.answer(operation) {
+            Some(_) => super::openapi::responses(row, operation),
+            None => serde_json::Value::Null,
+        })
+    }
+
     /// The paths that the host treats specially.
     #[must_use]
     pub fn special_paths(&self) -> &SpecialPaths {

@@ -42,7 +42,7 @@ fn operation_prefix(request: &RawRequest) -> String {
 }
 
 fn mount_text<B>(table: &Table<B>) -> String {
-    let mut rows: Vec<_> = table.rows.iter().collect();
+    let mut rows: Vec<_> = table.rows.iter().filter(|row| !row.hidden).collect();
     rows.sort_by_key(|row| row.pattern);
     let mut text = format!("## DESCRIPTION\n\n{}\n\n## PATHS\n\n", table.help.trim());
     text.push_str(

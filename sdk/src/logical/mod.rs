@@ -139,6 +139,7 @@
 //! [`Response::lease`] issues one. The host keeps [`Lease::internal`] and gives it back to [`Backend::renew`] and
 //! [`Backend::revoke`]. Expiry is a revocation.
 
+mod answer;
 mod backend;
 mod bounds;
 mod cx;
@@ -146,6 +147,7 @@ mod duration;
 mod engine;
 mod error;
 mod fields;
+mod form;
 mod help;
 mod json;
 mod openapi;
@@ -162,6 +164,7 @@ mod watch;
 mod weak;
 mod wire;
 
+pub use answer::{Answer, Member, Shape, fits};
 pub use backend::{Backend, Setup};
 pub use cx::{Cx, Headers, LeaseContext, Operation};
 pub use duration::{
@@ -170,6 +173,7 @@ pub use duration::{
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use fields::{CommaList, KeyValues, NoFields, Page, Ttl};
+pub use form::{Filled, Form};
 pub use path::{Path, path};
 pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};

@@ -22,7 +22,7 @@ pub(crate) fn document<B: Send + Sync + 'static>(
     let mut ids = HashSet::new();
     let mut paths = Map::new();
     // Ids are given to all rows in any case, so that those of one row do not depend on what was asked for.
-    for row in &table.rows {
+    for row in table.rows.iter().filter(|row| !row.hidden) {
         let item = path_item(row, &prefix, &mut ids);
         if only.is_none_or(|only| std::ptr::eq(only, row)) {
             paths.insert(key(row), item);
@@ -96,7 +96,9 @@ fn path_item<B: Send + Sync + 'static>(
     if let Some(slot) = row.slot(Operation::Delete) {
         let queries = writer.queries(slot);
         let mut delete = writer.operation(Operation::Delete, "delete", queries);
-        delete["responses"] = json!({ "204": { "description": "empty body" } });
+        if row.answer(Operation::Delete).is_none() {
+            delete["responses"] = json!({ "204": { "description": "empty body" } });
+        }
         item.insert("delete".to_owned(), delete);
     }
     Value::Object(item)
@@ -156,7 +158,11 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
         let mut properties = Map::new();
         let mut required = Vec::new();
         for field in self.body_fields(&fields) {
-            properties.insert(field.name.clone(), Value::Object(property(&field.schema)));
+            let mut schema = property(&field.schema);
+            if let Some(form) = self.row.form(&field.name) {
+                schema.insert("x-vault-displayAttrs".to_owned(), form.attributes());
+            }
+            properties.insert(field.name.clone(), Value::Object(schema));
             if field.required {
                 required.push(field.name.clone());
             }
@@ -199,7 +205,7 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
             "summary": one_line(self.row.help),
             "operationId": self.id(operation, verb),
             "tags": ["secrets"],
-            "responses": { "200": { "description": "OK" } },
+            "responses": responses(self.row, operation),
         });
         if !parameters.is_empty() {
             operation["parameters"] = json!(parameters);
@@ -233,17 +239,38 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
     }
 }
 
+/// What an operation answers, where the table says it.
+pub(crate) fn responses<B: Send + Sync + 'static>(row: &Path<B>, operation: Operation) -> Value {
+    let Some(answer) = row.answer(operation) else {
+        return json!({ "200": { "description": "OK" } });
+    };
+    answer.responses(|| {
+        let captured: Vec<_> = row.parsed.parameters().collect();
+        let write = row.slot(Operation::Update);
+        let fields = FieldSet::new(write.map(|slot| slot.schema));
+        fields
+            .iter()
+            .filter(|field| !captured.contains(&field.name.as_str()))
+            .map(|field| (field.name.clone(), Value::Object(property(&field.schema))))
+            .collect()
+    })
+}
+
 fn path_parameter(fields: &FieldSet, name: &str) -> Value {
-    let field = fields.get(name);
-    let description = field
-        .and_then(|field| field.schema.get("description"))
-        .and_then(Value::as_str);
+    let field = fields.get(name).map(|field| property(&field.schema));
+    let known = |key: &str| field.as_ref().and_then(|field| field.get(key)).cloned();
+    let mut schema = json!({ "type": "string" });
+    for key in ["enum", "default"] {
+        if let Some(value) = known(key) {
+            schema[key] = value;
+        }
+    }
     json!({
         "name": name,
-        "description": one_line(description.unwrap_or_default()),
+        "description": known("description").unwrap_or_else(|| json!("")),
         "in": "path",
         "required": true,
-        "schema": { "type": "string" },
+        "schema": schema,
     })
 }
 

@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use super::answer::Answer;
+use super::form::Form;
 use super::route::Pattern;
 use super::rule::Rule;
 use super::schema::{FieldSet, SchemaOf, schema_of};
@@ -27,6 +29,11 @@ pub struct Path<B> {
     /// Operation ids that are given, not made.
     pub(crate) ids: Vec<(Operation, &'static str)>,
     pub(crate) rules: Vec<(&'static str, Rule)>,
+    /// How forms show fields; the first list that has a field counts.
+    pub(crate) forms: Vec<&'static [Form]>,
+    pub(crate) hidden: bool,
+    /// What operations answer, where it is said.
+    pub(crate) answers: Vec<(Operation, Answer)>,
     pub(crate) unauthenticated: bool,
     pub(crate) sudo: bool,
     pub(crate) slots: Vec<Slot<B>>,
@@ -62,6 +69,9 @@ pub fn path<B: Send + Sync + 'static>(pattern: &'static str, help: &'static str)
         display: None,
         ids: Vec::new(),
         rules: Vec::new(),
+        forms: Vec::new(),
+        hidden: false,
+        answers: Vec::new(),
         unauthenticated: false,
         sudo: false,
         slots: Vec::new(),
@@ -197,6 +207,13 @@ impl<B: Send + Sync + 'static> Path<B> {
         self
     }
 
+    /// Leaves the row out of the help of the mount and out of the OpenAPI document: a path that only says that it is not there.
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
     /// Sets what a parameter may look like; the default is [`super::rule::name`], and [`super::rule::any`] for a tail.
     ///
     /// # Panics
@@ -254,6 +271,24 @@ impl<B: Send + Sync + 'static> Path<B> {
     pub(crate) fn fields(&self) -> &FieldSet {
         self.fields
             .get_or_init(|| FieldSet::new(self.slots.iter().map(|slot| slot.schema)))
+    }
+
+    /// What an operation answers, where it is said. A create answers as an update.
+    pub(crate) fn answer(&self, operation: Operation) -> Option<&Answer> {
+        let operation = match operation {
+            Operation::Create => Operation::Update,
+            other => other,
+        };
+        let found = self.answers.iter().find(|(of, _)| *of == operation);
+        found.map(|(_, answer)| answer)
+    }
+
+    /// How a form shows a field, where it is said.
+    pub(crate) fn form(&self, field: &str) -> Option<&Form> {
+        self.forms
+            .iter()
+            .flat_map(|list| list.iter())
+            .find(|form| form.field == field)
     }
 
     pub(crate) fn existence_check(&self) -> Option<&Exists<B>> {

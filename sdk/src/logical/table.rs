@@ -1,5 +1,7 @@
 //! All paths of an engine.
 
+use super::answer::Answer;
+use super::form::Form;
 use super::path::{Path, Slot};
 use super::route::{Captures, Pattern, Router, Segment};
 use super::{Error, Operation, SpecialPaths};
@@ -87,6 +89,35 @@ impl<B: Send + Sync + 'static> Table<B> {
             let row = self.rows.iter_mut().find(|row| row.pattern == *pattern);
             let row = row.unwrap_or_else(|| panic!("no row has the pattern {pattern:?}"));
             row.ids.push((*operation, id));
+        }
+        self
+    }
+
+    /// Says what operations answer: pattern, operation and answer. The document has schemas of them, and the test harness holds every
+    /// answer against its own; from then on it takes no answer without one.
+    ///
+    /// # Panics
+    /// When no row has such a pattern.
+    #[must_use]
+    pub fn answers(mut self, answers: &[(&str, Operation, Answer)]) -> Self {
+        for (pattern, operation, answer) in answers {
+            let row = self.rows.iter_mut().find(|row| row.pattern == *pattern);
+            let row = row.unwrap_or_else(|| panic!("no row has the pattern {pattern:?}"));
+            row.answers.push((*operation, *answer));
+        }
+        self
+    }
+
+    /// Says how the server's console shows fields in its forms: pattern, and lists of fields, of which the first that has a field counts.
+    ///
+    /// # Panics
+    /// When no row has such a pattern.
+    #[must_use]
+    pub fn forms(mut self, forms: &[(&str, &[&'static [Form]])]) -> Self {
+        for (pattern, lists) in forms {
+            let row = self.rows.iter_mut().find(|row| row.pattern == *pattern);
+            let row = row.unwrap_or_else(|| panic!("no row has the pattern {pattern:?}"));
+            row.forms.extend_from_slice(lists);
         }
         self
     }

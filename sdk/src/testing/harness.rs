@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{FaultyStorage, FixedSystem, HttpReply};
 use crate::logical::{
     Backend, Engine, Error, ExistsReply, LeaseContext, Operation, RawReply, RawRequest, Setup,
-    SpecialPaths, SystemView,
+    SpecialPaths, SystemView, fits,
 };
 
 /// A mounted plugin without a server.
@@ -221,7 +221,12 @@ impl<B: Backend> Harness<B> {
             }
         }
         request.operation = name(operation);
-        HttpReply::of(operation, self.engine.handle(request).await)
+        let path = request.path.clone();
+        let reply = HttpReply::of(operation, self.engine.handle(request).await);
+        if let Some(documented) = self.engine.documented(operation, &path) {
+            hold(&documented, &reply, &format!("{operation:?} {path}"));
+        }
+        reply
     }
 
     /// Runs the periodic work, as the host does about once a minute.
@@ -353,4 +358,41 @@ fn name(operation: Operation) -> String {
 fn resolved_path(reply: &RawReply) -> Option<String> {
     let data: Value = serde_json::from_str(&reply.response.as_ref()?.data).ok()?;
     data["path"].as_str().map(str::to_owned)
+}
+
+/// Holds what succeeded against the document of the table.
+///
+/// # Panics
+/// When the answer is not as documented.
+fn hold(documented: &Value, reply: &HttpReply, what: &str) {
+    // Nothing to decode: a refusal, an unchanged body, an empty answer, with warnings or without.
+    let empty = reply.data.is_null() && documented["204"].is_object();
+    if reply.status >= 300 || reply.status == 204 || empty {
+        return;
+    }
+    let ok = &documented["200"];
+    assert!(
+        ok.is_object(),
+        "{what} answered {} without a documented answer",
+        reply.status
+    );
+    let content = ok["content"].as_object();
+    let schema = content.and_then(|content| content.values().next());
+    match schema.map(|content| &content["schema"]) {
+        None => assert!(
+            reply.data.is_null(),
+            "{what}: {} is not documented",
+            reply.data
+        ),
+        Some(schema) if schema["format"] == "binary" => {
+            assert!(reply.raw.is_some(), "{what}: a raw body is documented");
+        }
+        // Warnings without data: nothing to decode either.
+        Some(_) if reply.data.is_null() => {}
+        Some(schema) => {
+            if let Err(why) = fits(schema, &reply.data) {
+                panic!("{what}: not as documented: {why}");
+            }
+        }
+    }
 }

@@ -444,18 +444,67 @@ fn a_ca_gets_no_start_and_no_purpose_that_cannot_be_read() {
 }
 
 #[test]
-fn paths_of_later_releases_are_unsupported() {
+fn paths_of_later_releases_say_what_to_do() {
     let pair = with_root(json!({}));
-    for (method, path) in [
-        ("POST", "tidy"),
-        ("POST", "config/acme"),
-        ("POST", "config/auto-tidy"),
-        ("LIST", "cel/roles"),
-        ("LIST", "eab"),
+    for (method, path, status, hint) in [
+        ("POST", "tidy", 400, "no_store=true"),
+        ("POST", "tidy-cancel", 400, "no run to cancel"),
+        ("POST", "cel/roles/one", 404, "a role below `roles/`"),
+        ("LIST", "cel/roles", 404, "a role below `roles/`"),
+        ("POST", "cel/issue/one", 404, "a role below `roles/`"),
+        ("LIST", "eab", 404, "no ACME server"),
+        ("DELETE", "eab/one", 404, "no ACME server"),
+        ("POST", "issuer/default/resign-crls", 404, "crl/rotate"),
+        (
+            "POST",
+            "issuer/default/sign-revocation-list",
+            404,
+            "crl/rotate",
+        ),
     ] {
-        let body = (method == "POST").then(|| json!({"enabled": false}));
-        let both = pair.both(method, path, body.as_ref());
-        let status = both.ours.status;
-        assert!([404, 405].contains(&status), "{method} {path}: {status}");
+        let body = (method == "POST").then(|| json!({}));
+        pair.both(method, path, body.as_ref())
+            .ours
+            .refused(status, hint);
+    }
+    for (path, field, hint) in [
+        ("config/acme", "enabled", "no ACME server yet"),
+        ("config/auto-tidy", "enabled", "no_store=true"),
+    ] {
+        let body = json!({field: true, "tidy_cert_store": true});
+        pair.both("POST", path, Some(&body)).ours.refused(400, hint);
+        let read = pair.both("GET", path, None).ours.ok();
+        assert_eq!(read.data()["enabled"], json!(false), "{path}");
+    }
+}
+
+#[test]
+fn acme_is_not_there_for_those_without_a_token() {
+    let mut pair = with_root(json!({}));
+    let nobody = pair.server().client().with_token("");
+    pair.speak_as(nobody);
+    for below in [
+        "acme",
+        "roles/one/acme",
+        "issuer/default/acme",
+        "issuer/default/roles/one/acme",
+    ] {
+        for (method, path) in [
+            ("GET", "directory"),
+            ("GET", "new-nonce"),
+            ("HEAD", "new-nonce"),
+            ("POST", "new-account"),
+            ("POST", "order/1"),
+            ("POST", "order/1/finalize"),
+            ("POST", "challenge/1/http-01"),
+        ] {
+            let path = format!("{below}/{path}");
+            let body = (method == "POST").then(|| json!({}));
+            let both = pair.both(method, &path, body.as_ref());
+            assert_eq!(statuses(&both), (404, 404), "{method} {path}");
+        }
+        let order = pair.both("POST", &format!("{below}/order/1"), Some(&json!({})));
+        assert_eq!(order.theirs.errors(), ["unsupported path"]);
+        assert_eq!(order.ours.errors(), ["unsupported path"]);
     }
 }

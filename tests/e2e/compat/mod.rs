@@ -5,6 +5,7 @@
 mod authority;
 mod certificates;
 mod config;
+mod console;
 mod differences;
 mod fetch;
 mod issuers;

@@ -6,6 +6,7 @@ mod page;
 mod pair;
 mod program;
 mod running;
+mod schema;
 mod server;
 mod take_over;
 mod tools;

@@ -15,6 +15,8 @@ const OURS: &str = "landfst";
 pub(crate) struct Pair {
     server: Server,
     client: Client,
+    /// The OpenAPI document of our mount.
+    document: Value,
     differences: Vec<String>,
 }
 
@@ -30,8 +32,11 @@ impl Pair {
         let server = Server::dev();
         server.mount(THEIRS, "pki");
         server.mount(OURS, PLUGIN_NAME);
+        let client = server.client();
+        let document = client.read(&format!("{OURS}/?help=1")).ok();
         Self {
-            client: server.client(),
+            document: document.body["openapi"].clone(),
+            client,
             server,
             differences: Vec::new(),
         }
@@ -138,10 +143,12 @@ impl Pair {
             self.client
                 .call(method, &format!("{mount}/{}", path(i)), body(i))
         };
-        Both {
+        let both = Both {
             theirs: ask(THEIRS, 0),
             ours: ask(OURS, 1),
-        }
+        };
+        super::schema::hold(&self.document, method, &path(1), &both.ours);
+        both
     }
 
     fn compare(&mut self, what: &str, both: &Both) {
@@ -190,12 +197,11 @@ impl Both {
 /// A reply with everything taken out that differs from one run to the next.
 fn picture(reply: &Reply, mount: &str) -> Value {
     let data = masked(reply.data(), mount);
-    let mut warnings: Vec<String> = reply
+    let warnings: Vec<String> = reply
         .warnings()
         .iter()
         .map(|text| mask(text, mount))
         .collect();
-    warnings.sort();
     let errors: Vec<String> = reply
         .errors()
         .iter()

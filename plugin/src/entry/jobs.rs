@@ -1,0 +1,128 @@
+//! Settings of jobs that the built-in engine does and this one does not: they are kept as they are, so that they hold again on the way back.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// `config/acme`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AcmeConfig {
+    /// Whether the built-in engine serves ACME on this mount.
+    pub enabled: bool,
+    /// Issuers that sign; `*` alone for all. The sign in its name is the built-in engine's.
+    #[serde(rename = "allowed_issuers=")]
+    pub allowed_issuers: Vec<String>,
+    /// Roles that may be used; `*` alone for all.
+    pub allowed_roles: Vec<String>,
+    /// Whether the extended key usages of a role are used.
+    pub allow_role_ext_key_usage: bool,
+    /// What directories without a role do: `sign-verbatim`, `forbid` or `role:NAME`.
+    pub default_directory_policy: String,
+    /// Where names are looked up, `HOST:PORT`; empty for the system's resolver.
+    pub dns_resolver: String,
+    /// Who needs an external account.
+    #[serde(rename = "eab_policy_name")]
+    pub eab_policy: String,
+    /// Fields this version does not know, kept for the way back.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl AcmeConfig {
+    /// Storage key.
+    pub const KEY: &str = "config/acme";
+}
+
+impl Default for AcmeConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            allowed_issuers: vec!["*".into()],
+            allowed_roles: vec!["*".into()],
+            allow_role_ext_key_usage: false,
+            default_directory_policy: "sign-verbatim".into(),
+            dns_resolver: String::new(),
+            eab_policy: "not-required".into(),
+            other: Map::new(),
+        }
+    }
+}
+
+/// `config/auto-tidy`. Durations are nanoseconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the entry has them, each on its own"
+)]
+pub struct AutoTidyConfig {
+    /// Whether the built-in engine tidies by itself.
+    pub enabled: bool,
+    /// From the end of one run to the start of the next.
+    pub interval_duration: i64,
+    /// Expired certificates.
+    pub tidy_cert_store: bool,
+    /// Revocations of expired certificates.
+    pub tidy_revoked_certs: bool,
+    /// Entries that are no certificates.
+    pub tidy_invalid_certs: bool,
+    /// Which issuer a revocation belongs to.
+    pub tidy_revoked_cert_issuer_associations: bool,
+    /// Expired issuers.
+    pub tidy_expired_issuers: bool,
+    /// The bundle of old servers.
+    pub tidy_move_legacy_ca_bundle: bool,
+    /// ACME accounts and orders.
+    pub tidy_acme: bool,
+    /// How long after its end a certificate stays.
+    pub safety_buffer: i64,
+    /// The same for revocations; `None` for that of certificates.
+    pub revoked_safety_buffer: Option<i64>,
+    /// The same for issuers.
+    pub issuer_safety_buffer: i64,
+    /// The same for ACME accounts.
+    pub acme_account_safety_buffer: i64,
+    /// A wait between two certificates.
+    pub pause_duration: i64,
+    /// Certificates read at a time.
+    pub page_size: i64,
+    /// Whether stored certificates are counted.
+    pub maintain_stored_certificate_counts: bool,
+    /// Whether that count is a metric.
+    pub publish_stored_certificate_count_metrics: bool,
+    /// Fields this version does not know, kept for the way back.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl AutoTidyConfig {
+    /// Storage key.
+    pub const KEY: &str = "config/auto-tidy";
+}
+
+impl Default for AutoTidyConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            interval_duration: 12 * HOUR,
+            tidy_cert_store: false,
+            tidy_revoked_certs: false,
+            tidy_invalid_certs: false,
+            tidy_revoked_cert_issuer_associations: false,
+            tidy_expired_issuers: false,
+            tidy_move_legacy_ca_bundle: false,
+            tidy_acme: false,
+            safety_buffer: 72 * HOUR,
+            revoked_safety_buffer: None,
+            issuer_safety_buffer: 365 * 24 * HOUR,
+            acme_account_safety_buffer: 30 * 24 * HOUR,
+            pause_duration: 0,
+            page_size: 1000,
+            maintain_stored_certificate_counts: false,
+            publish_stored_certificate_count_metrics: false,
+            other: Map::new(),
+        }
+    }
+}
+
+const HOUR: i64 = 3600 * 1_000_000_000;

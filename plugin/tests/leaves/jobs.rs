@@ -1,0 +1,157 @@
+//! Jobs of the built-in engine that are not done here: their settings are kept, whoever stored them, and their paths say what to do.
+
+use landfast_sdk::logical::{Backend, Operation, Storage};
+use serde_json::{Value, json};
+
+use crate::support::empty;
+
+/// What OpenBao 2.7.2 stores, but for a field of a later release.
+const AUTO_TIDY: &str = r#"{"enabled":true,"interval_duration":3600000000000,"tidy_cert_store":true,"tidy_revoked_certs":false,"tidy_invalid_certs":false,"tidy_revoked_cert_issuer_associations":false,"tidy_expired_issuers":false,"tidy_move_legacy_ca_bundle":false,"tidy_acme":false,"safety_buffer":259200000000000,"revoked_safety_buffer":null,"issuer_safety_buffer":31536000000000000,"acme_account_safety_buffer":2592000000000000,"pause_duration":5000000000,"page_size":1000,"maintain_stored_certificate_counts":false,"publish_stored_certificate_count_metrics":false,"of_a_later_release":[1]}"#;
+const ACME: &str = r#"{"enabled":true,"allowed_issuers=":["*"],"allowed_roles":["*"],"allow_role_ext_key_usage":false,"default_directory_policy":"sign-verbatim","dns_resolver":"192.0.2.1:53","eab_policy_name":"always-required","of_a_later_release":{}}"#;
+
+#[tokio::test]
+async fn what_the_built_in_stored_is_shown_kept_and_said_to_be_off() {
+    let mount = empty().await;
+    for (path, stored, change) in [
+        (
+            "config/auto-tidy",
+            AUTO_TIDY,
+            json!({ "pause_duration": "7s" }),
+        ),
+        ("config/acme", ACME, json!({ "dns_resolver": "" })),
+    ] {
+        mount
+            .storage()
+            .put(path, format!("{stored}\n").into_bytes())
+            .await
+            .unwrap();
+        let read = mount.read(path).await;
+        assert_eq!(read.data["enabled"], false, "{path}: the truth");
+        assert!(read.warnings[0].contains("off here"), "{read:?}");
+        // Written as it was read, but for one field: the rest is as the built-in engine left it.
+        assert_eq!(mount.update(path, change.clone()).await.status, 200);
+        let entry = mount.storage().get(path).await.unwrap().unwrap();
+        let before: Value = serde_json::from_str(stored).unwrap();
+        let after: Value = serde_json::from_slice(&entry).unwrap();
+        let fields = before.as_object().unwrap();
+        let differ: Vec<_> = fields
+            .keys()
+            .filter(|key| before[*key] != after[*key])
+            .collect();
+        assert_eq!(differ.len(), 1, "{path}: {differ:?}");
+        assert_eq!(
+            fields.len(),
+            after.as_object().unwrap().len(),
+            "{path}: {after}"
+        );
+
+        let off = mount.update(path, json!({ "enabled": false })).await;
+        assert_eq!(
+            (off.status, off.warnings.is_empty()),
+            (200, true),
+            "{off:?}"
+        );
+        // Every field may be missing, which is its default.
+        for key in fields.keys() {
+            let mut less = fields.clone();
+            less.remove(key);
+            let text = Value::Object(less).to_string();
+            mount.storage().put(path, text.into_bytes()).await.unwrap();
+            mount.backend().invalidate(path);
+            assert_eq!(mount.read(path).await.status, 200, "{path} without {key}");
+        }
+        mount.storage().put(path, b"{}".to_vec()).await.unwrap();
+        mount.backend().invalidate(path);
+        let bare = mount.read(path).await.data;
+        mount.storage().delete(path).await.unwrap();
+        mount.backend().invalidate(path);
+        assert_eq!(bare, mount.read(path).await.data, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_yet_says_so_and_what_to_do() {
+    let mount = empty().await;
+    let on = json!({ "enabled": true, "tidy_cert_store": true });
+    for (operation, path, body, status, words) in [
+        (
+            Operation::Update,
+            "config/acme",
+            on.clone(),
+            400,
+            "no ACME server yet",
+        ),
+        (
+            Operation::Update,
+            "config/auto-tidy",
+            on.clone(),
+            400,
+            "does not tidy yet",
+        ),
+        (Operation::Update, "tidy", json!({}), 400, "no_store=true"),
+        (
+            Operation::Update,
+            "tidy-cancel",
+            json!({}),
+            400,
+            "no run to cancel",
+        ),
+        (
+            Operation::List,
+            "eab",
+            Value::Null,
+            404,
+            "no ACME server yet",
+        ),
+        (
+            Operation::Update,
+            "cel/roles/one",
+            json!({}),
+            404,
+            "`roles/`",
+        ),
+        (
+            Operation::Update,
+            "issuer/default/resign-crls",
+            json!({}),
+            404,
+            "`crl/rotate`",
+        ),
+        (
+            Operation::Read,
+            "acme/directory",
+            Value::Null,
+            404,
+            "unsupported path",
+        ),
+        (
+            Operation::Header,
+            "roles/one/acme/new-nonce",
+            Value::Null,
+            404,
+            "unsupported path",
+        ),
+        (
+            Operation::Update,
+            "issuer/a/roles/b/acme/new-order",
+            json!({}),
+            404,
+            "unsupported path",
+        ),
+    ] {
+        let reply = mount.request(operation, path, body).await;
+        assert_eq!(reply.status, status, "{path}: {reply:?}");
+        assert!(reply.error().contains(words), "{path}: {reply:?}");
+    }
+    assert_eq!(mount.read("config/acme").await.data["enabled"], false);
+    assert_eq!(mount.read("config/auto-tidy").await.data["enabled"], false);
+    assert_eq!(mount.read("tidy-status").await.data["state"], "Inactive");
+    // None of them is offered.
+    let document = mount.help("").await["openapi"]["paths"].clone();
+    let paths: Vec<_> = document.as_object().unwrap().keys().collect();
+    for start in ["/tidy", "/eab", "/cel", "/acme"] {
+        let offered = paths.iter().filter(|path| path.starts_with(start));
+        let offered: Vec<_> = offered.filter(|path| **path != "/tidy-status").collect();
+        assert!(offered.is_empty(), "{offered:?}");
+    }
+}

@@ -1,0 +1,55 @@
+//! Holds answers against the OpenAPI document that a mount gives of itself.
+
+use landfast_sdk::logical::fits;
+use serde_json::Value;
+
+use super::Reply;
+
+/// Fails when an answer that succeeded is not as the document has it.
+///
+/// # Panics
+///
+/// With the place of the first member that is not.
+#[track_caller]
+pub(crate) fn hold(document: &Value, method: &str, path: &str, reply: &Reply) {
+    let data = reply.data();
+    if reply.status >= 300 || !data.is_object() {
+        return;
+    }
+    let key = match method {
+        "GET" | "LIST" => "get",
+        "POST" | "PUT" => "post",
+        "PATCH" => "patch",
+        _ => return,
+    };
+    let path = path.split('?').next().unwrap_or_default();
+    let paths = document["paths"].as_object();
+    let paths = paths.expect("a document of paths");
+    // Where two patterns fit, the one with more text of its own is meant.
+    let item = paths
+        .iter()
+        .filter(|(pattern, _)| is_meant(pattern, path))
+        .min_by_key(|(pattern, _)| pattern.matches('{').count());
+    let Some((pattern, item)) = item else {
+        return;
+    };
+    let content = &item[key]["responses"]["200"]["content"]["application/json"];
+    let schema = &content["schema"];
+    assert!(
+        schema.is_object(),
+        "{method} {pattern} answered what is not documented: {data}"
+    );
+    if let Err(why) = fits(schema, data) {
+        panic!("{method} {pattern}: not as documented: {why}");
+    }
+}
+
+fn is_meant(pattern: &str, path: &str) -> bool {
+    let pattern: Vec<_> = pattern.trim_start_matches('/').split('/').collect();
+    let path: Vec<_> = path.trim_end_matches('/').split('/').collect();
+    pattern.len() == path.len()
+        && pattern
+            .iter()
+            .zip(&path)
+            .all(|(pattern, part)| pattern.starts_with('{') || pattern == part)
+}
