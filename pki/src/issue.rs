@@ -260,7 +260,11 @@ pub fn prepare(
     let (algorithm, warning) = algorithm(profile, issuer, request.holder)?;
     decided.warnings.extend(warning);
     if let Holder::Csr(csr) = request.holder {
-        csr_warnings(profile, request, csr, &mut decided.warnings);
+        // What was asked for in vain is told before what became of the rest, as by the built-in engine.
+        let mut first = Vec::new();
+        csr_warnings(profile, request, csr, &mut first);
+        first.append(&mut decided.warnings);
+        decided.warnings = first;
         // Last, because it costs more than all the rest.
         csr.verify()?;
     }

@@ -22,6 +22,7 @@ use crate::{Mount, kms, pki};
 pub(crate) struct Exported {
     /// What becomes of the key: `internal` keeps it here, `exported` also shows it once, `existing` takes one that is here, `kms` takes one
     /// that AWS KMS keeps.
+    #[schemars(extend("enum" = ["internal", "exported", "existing", "kms"]))]
     pub(crate) exported: String,
 }
 
@@ -99,7 +100,7 @@ pub(crate) struct KeyFields {
     key_bits: Option<i64>,
     /// Size of the signature's hash, for an RSA key: 256, 384 or 512; 0 for 256.
     #[schemars(extend("default" = 0))]
-    signature_bits: u32,
+    signature_bits: i64,
     /// Sign with RSA-PSS, for an RSA key.
     #[schemars(extend("default" = false))]
     use_pss: bool,
@@ -358,6 +359,9 @@ impl KeyFields {
 
     async fn existing(&self, mount: &Mount) -> Result<CaKey, Error> {
         let found = match keys::load(mount, &self.key_ref).await {
+            _ if self.key_ref.is_empty() => Err(Error::Failed(
+                "missing argument key_ref for existing type".to_owned(),
+            )),
             Ok(key) => key.signer(mount).await,
             Err(error) => Err(error),
         };
@@ -368,6 +372,11 @@ impl KeyFields {
             other => other,
         })
     }
+}
+
+/// A size that cannot be one (the API takes any number) becomes a size that no hash has.
+pub(crate) fn signature_bits(sent: i64) -> u32 {
+    u32::try_from(sent).unwrap_or(u32::MAX)
 }
 
 /// The request to the rules that the groups of fields make up.
@@ -396,7 +405,7 @@ pub(crate) fn request(
         not_before: validity.not_before,
         not_after: validity.not_after,
         not_before_duration: validity.not_before_duration.unwrap_or_default().0,
-        signature_bits: key.map_or(0, |key| key.signature_bits),
+        signature_bits: key.map_or(0, |key| signature_bits(key.signature_bits)),
         use_pss: key.is_some_and(|key| key.use_pss),
         max_path_length: power.max_path_length,
         permitted_dns_domains: power.permitted_dns_domains.0,

@@ -43,7 +43,7 @@ pub(crate) struct SignFields {
     issuer_name: String,
     /// Size of the signature's hash, for an issuer with an RSA key: 256, 384 or 512; 0 for 256.
     #[schemars(extend("default" = 0))]
-    signature_bits: u32,
+    signature_bits: i64,
     /// Sign with RSA-PSS, for an issuer with an RSA key.
     #[schemars(extend("default" = false))]
     use_pss: bool,
@@ -215,7 +215,7 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
     let signer = Authority::load(mount, issuer).await?;
     let csr = issue::read_csr(&sign.csr).map_err(pki::refusal)?;
     let request = landfast_pki::authority::CaRequest {
-        signature_bits: sign.signature_bits,
+        signature_bits: ca::signature_bits(sign.signature_bits),
         use_pss: sign.use_pss,
         ..ca::request(subject, validity, None, power)
     };

@@ -21,10 +21,10 @@ use crate::{Mount, identity, pki};
 pub(crate) struct KeyFields {
     /// Type of the key, for a role of key type `any`.
     #[schemars(extend("default" = "", "enum" = ["", "rsa", "ec", "ed25519"]))]
-    key_type: String,
+    key_type: Option<String>,
     /// Size of the key, for a role of key type `any`; 0 for the usual size of the type.
     #[schemars(extend("default" = 0))]
-    key_bits: i64,
+    key_bits: Option<i64>,
 }
 
 /// `POST issue/ROLE`: the role decides on the issuer, whatever the request says.
@@ -103,12 +103,15 @@ async fn make(
 
 /// The key to make, and a warning when the request named one although the role decides.
 fn key_spec(role: &Role, key: &KeyFields) -> Result<(KeySpec, Option<String>), Error> {
-    let named = !key.key_type.is_empty() || key.key_bits != 0;
+    // Whatever was sent, nothing included.
+    let named = key.key_type.is_some() || key.key_bits.is_some();
     if role.entry.key_type == "any" {
-        if key.key_type == "any" {
+        let kind = key.key_type.as_deref().unwrap_or_default();
+        if kind == "any" {
             return Err(Error::bad_request(ANY_IS_NO_TYPE));
         }
-        let spec = profile::requested_key(&key.key_type, key.key_bits).map_err(pki::refusal)?;
+        let bits = key.key_bits.unwrap_or_default();
+        let spec = profile::requested_key(kind, bits).map_err(pki::refusal)?;
         return Ok((spec, None));
     }
     // Ed25519 has one size, whatever number the role has.

@@ -23,6 +23,7 @@ use crate::pki;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct KeyRef {
     /// Key: an id, a name, or `default`.
+    #[schemars(extend("default" = "default"))]
     key_ref: String,
 }
 
@@ -30,6 +31,7 @@ pub(crate) struct KeyRef {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct RenameRequest {
     /// Key: an id, a name, or `default`.
+    #[schemars(extend("default" = "default"))]
     key_ref: String,
     /// The new name; empty takes the name away.
     key_name: Option<String>,
@@ -241,14 +243,14 @@ pub(crate) async fn import(
     request: ImportRequest,
 ) -> Result<Response, Error> {
     finish(async move {
-        let text = request.pem_bundle.expose();
-        if text.len() < 64 {
-            return Err(Error::bad_request(TOO_SHORT));
-        }
         let change = Change::begin(&mount).await?;
         let name = request.key_name.as_deref().map(str::trim);
         if let Some(name) = name {
             keys::check_name(&change.keys, name, "")?;
+        }
+        let text = request.pem_bundle.expose();
+        if text.len() < 64 {
+            return Err(Error::bad_request(TOO_SHORT));
         }
         let name = name.unwrap_or_default();
         let key = CaKey::from(only_key(text)?);

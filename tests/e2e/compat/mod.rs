@@ -8,6 +8,7 @@ mod config;
 mod console;
 mod differences;
 mod fetch;
+mod generated;
 mod issuers;
 mod leaves;
 mod ocsp;

@@ -241,7 +241,7 @@ fn shapes(both: &Both) -> [Option<String>; 2] {
 }
 
 /// Numbers that look random and are the same for a seed (splitmix64).
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     fn roll(&mut self) -> u64 {
@@ -252,11 +252,11 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn chance(&mut self, percent: u64) -> bool {
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.roll() % 100 < percent
     }
 
-    fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+    pub(super) fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         let at = self.roll() % list.len() as u64;
         &list[usize::try_from(at).expect("a list is shorter than memory")]
     }
