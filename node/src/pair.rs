@@ -603,7 +603,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
     fn a_key_that_was_given_up_is_gone_and_one_that_is_kept_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let pair = pair(directory.path());
