@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use landfast_pki::Secret;
+use rustix::fs::OFlags;
 
 use crate::directory::Directory;
 
@@ -105,9 +106,17 @@ fn cannot_replace(error: &io::Error) -> bool {
     )
 }
 
-/// Writes over the old content, then cuts off what is left of it: never is there nothing.
+/// Writes over the old content, then cuts off what is left of it: never is there nothing. No link is
+/// followed, for the directory may be another user's, who would choose what is written over.
 fn write_in_place(path: &Path, content: &[u8], mode: u32, old: &fs::Metadata) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)?;
+    let found = file.metadata()?;
+    if (found.dev(), found.ino()) != (old.dev(), old.ino()) {
+        return Err(io::Error::other("another file was put in its place"));
+    }
     if old.mode() & 0o777 != mode {
         file.set_permissions(Permissions::from_mode(mode))?;
     }
@@ -347,6 +356,18 @@ mod tests {
             let new = fs::metadata(&path).unwrap();
             assert_eq!((new.ino(), new.mode() & 0o777), (old.ino(), 0o640));
         }
+        // What came in its place meanwhile is another's choice.
+        let (other, link) = (
+            directory.path().join("other"),
+            directory.path().join("link"),
+        );
+        fs::write(&other, "other").unwrap();
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        for (target, seen) in [(&link, &other), (&other, &path)] {
+            let old = fs::metadata(seen).unwrap();
+            write_in_place(target, b"new", 0o600, &old).unwrap_err();
+        }
+        assert_eq!(fs::read_to_string(&other).unwrap(), "other");
         for (kind, cannot) in [
             (io::ErrorKind::ResourceBusy, true),
             (io::ErrorKind::ReadOnlyFilesystem, true),

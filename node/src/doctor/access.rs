@@ -6,6 +6,7 @@ use super::documents::{ProfileDocument, RoleDocument};
 use super::{Arns, Question, Report, duration_fits};
 use crate::policy::{ACTIONS, Condition, Context, Effect, PolicyError, Statement, TrustPolicy};
 use crate::rules::Finding;
+use crate::session::USUAL_DURATION;
 use crate::tags::Facts;
 
 /// The condition that ties a session to the name in the certificate.
@@ -66,10 +67,7 @@ impl Access<'_> {
         if !duration_fits(profile.duration_seconds) {
             found.push(out_of_range("the profile", profile.duration_seconds));
         }
-        let asked = self
-            .question
-            .session_duration
-            .unwrap_or(profile.duration_seconds);
+        let asked = self.question.session_duration.unwrap_or(USUAL_DURATION);
         if !duration_fits(asked) && self.question.session_duration.is_some() {
             found.push(out_of_range("the session", asked));
         }
@@ -84,7 +82,7 @@ impl Access<'_> {
                     "sessions last {effective} seconds, the role allows {}",
                     role.max_session_duration
                 ),
-                "raise the role's MaxSessionDuration, or lower the profile's durationSeconds",
+                "raise the role's MaxSessionDuration, or ask for less with --session-duration",
             ));
         }
         if profile.enabled == Some(false) {

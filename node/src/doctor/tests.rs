@@ -213,7 +213,6 @@ fn the_profile_is_checked() {
     for (field, value, rule) in [
         ("acceptRoleSessionName", json!(false), "PF-01"),
         ("durationSeconds", json!(600), "PF-02"),
-        ("durationSeconds", json!(43_200), "PF-02"),
         ("enabled", json!(false), "PF-03"),
         ("roleArns", json!([]), "PF-03"),
     ] {
@@ -224,6 +223,21 @@ fn the_profile_is_checked() {
             ..whole(&documents)
         };
         assert_eq!(errors(&question), [rule], "{field}");
+    }
+}
+
+#[test]
+fn a_session_longer_than_the_role_allows_is_told() {
+    let documents = Documents::new();
+    let mut half_a_day = profile();
+    half_a_day["profile"]["durationSeconds"] = json!(43_200);
+    for (asked, found) in [(None, &[][..]), (Some(43_200), &["PF-02"])] {
+        let question = Question {
+            profile: documents.file("half-a-day.json", &half_a_day),
+            session_duration: asked,
+            ..whole(&documents)
+        };
+        assert_eq!(errors(&question), found, "{asked:?}");
     }
 }
 
