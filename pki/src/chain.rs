@@ -3,8 +3,8 @@
 //! A chain starts with the issuer itself and goes upwards as far as the mount knows (OpenBao pki: `ca_chain`). Who is
 //! whose parent is settled by verified signatures, not by names alone, so that two authorities of one name with
 //! different keys stay apart. Issuers are visited in descending order of their ids, which makes the result the same
-//! on every rebuild. Where an issuer has several parents, self-issued ones go first, then cross-signed ones, each
-//! followed by its own chain; nothing is there twice.
+//! on every rebuild. The order is that of the built-in engine, but for one thing: a self-issued certificate whose
+//! authority is there cross-signed as well goes to the end.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,6 +14,7 @@ use crate::ext::KeyUsage;
 
 pub use self::signatures::Signatures;
 
+mod order;
 mod signatures;
 
 /// The chain of each issuer as a list of ids, its own first.
@@ -28,6 +29,16 @@ pub fn build_with<I: Clone + Ord + Hash>(
     issuers: &[(I, Certificate)],
     manual: &HashMap<I, Vec<I>>,
     signatures: &Signatures,
+) -> HashMap<I, Vec<I>> {
+    ordered(issuers, manual, signatures, true)
+}
+
+/// As [`build_with`]; without `crosses_first` the order is the built-in engine's to the last.
+pub(crate) fn ordered<I: Clone + Ord + Hash>(
+    issuers: &[(I, Certificate)],
+    manual: &HashMap<I, Vec<I>>,
+    signatures: &Signatures,
+    crosses_first: bool,
 ) -> HashMap<I, Vec<I>> {
     let mut sorted: Vec<&(I, Certificate)> = issuers.iter().collect();
     sorted.sort_by(|left, right| right.0.cmp(&left.0));
@@ -49,10 +60,18 @@ pub fn build_with<I: Clone + Ord + Hash>(
     };
     let certificates: Vec<&Certificate> =
         sorted.iter().map(|(_, certificate)| certificate).collect();
-    let graph = Graph {
-        parents: parents(&certificates, signatures),
-    };
-    let chains = graph.chains(manual);
+    let twins = twins(&certificates);
+    let manual: Vec<_> = (0..sorted.len()).map(manual).collect();
+    let graph = order::Graph::new(parents(&certificates, signatures), twins);
+    let mut chains = graph.chains(|at| manual[at].clone());
+    if crosses_first {
+        for (at, chain) in chains.iter_mut().enumerate() {
+            let by_hand = chain.iter().any(|one| manual[*one].is_some());
+            if manual[at].is_none() && !by_hand {
+                put_crosses_first(chain, &certificates);
+            }
+        }
+    }
     let named = chains.into_iter().enumerate().map(|(at, chain)| {
         let ids = chain.into_iter().map(|one| sorted[one].0.clone()).collect();
         (sorted[at].0.clone(), ids)
@@ -88,118 +107,40 @@ fn parents(certificates: &[&Certificate], signatures: &Signatures) -> Vec<Vec<us
     certificates.iter().enumerate().map(of).collect()
 }
 
-/// Issuers and who signed them. Cross-signing and reissuing with the same key make it cyclic.
-struct Graph {
-    parents: Vec<Vec<usize>>,
+/// A number for each self-issued certificate; those of one name and key have the same.
+fn twins(certificates: &[&Certificate]) -> Vec<Option<usize>> {
+    let mut known = HashMap::new();
+    let of = |(at, one): (usize, &&Certificate)| {
+        let key = (
+            one.subject().der().to_vec(),
+            one.public_key().spki_der().to_vec(),
+        );
+        one.is_self_issued()
+            .then(|| *known.entry(key).or_insert(at))
+    };
+    certificates.iter().enumerate().map(of).collect()
 }
 
-impl Graph {
-    fn chains(&self, manual: impl Fn(usize) -> Option<Vec<usize>>) -> Vec<Vec<usize>> {
-        let mut chains: Vec<Option<Vec<usize>>> = (0..self.parents.len()).map(manual).collect();
-        // Components come parents first, so that the chains above a component are there when it is reached.
-        for component in self.components() {
-            let open: Vec<usize> = component
-                .iter()
-                .copied()
-                .filter(|one| chains[*one].is_none())
-                .collect();
-            let made: Vec<Vec<usize>> = open
-                .iter()
-                .map(|one| self.chain(*one, &open, &chains))
-                .collect();
-            for (one, chain) in open.into_iter().zip(made) {
-                chains[one] = Some(chain);
-            }
-        }
-        chains.into_iter().map(Option::unwrap_or_default).collect()
-    }
-
-    /// One chain: the issuer, then depth first what signed it within its component, then what lies above.
-    fn chain(
-        &self,
-        start: usize,
-        component: &[usize],
-        chains: &[Option<Vec<usize>>],
-    ) -> Vec<usize> {
-        let mut inside = Vec::new();
-        let mut stack = vec![start];
-        while let Some(one) = stack.pop() {
-            if inside.contains(&one) {
-                continue;
-            }
-            inside.push(one);
-            let next = self.parents[one].iter().rev().copied();
-            stack.extend(next.filter(|parent| component.contains(parent)));
-        }
-        let mut chain = inside.clone();
-        for one in inside {
-            let above = self.parents[one]
-                .iter()
-                .filter(|parent| !component.contains(parent));
-            for ancestor in above
-                .filter_map(|parent| chains[*parent].as_ref())
-                .flatten()
-            {
-                if !chain.contains(ancestor) {
-                    chain.push(*ancestor);
-                }
-            }
-        }
-        chain
-    }
-
-    /// The strongly connected components, those of the parents before those of the children (Tarjan's algorithm,
-    /// without recursion because chains can be long).
-    fn components(&self) -> Vec<Vec<usize>> {
-        let count = self.parents.len();
-        let mut number = vec![usize::MAX; count];
-        let mut low = vec![0; count];
-        let mut open = vec![false; count];
-        let mut path = Vec::new();
-        let mut components = Vec::new();
-        let mut next = 0;
-        for root in 0..count {
-            if number[root] != usize::MAX {
-                continue;
-            }
-            let mut calls = vec![(root, 0)];
-            while let Some((node, edge)) = calls.pop() {
-                if edge == 0 {
-                    number[node] = next;
-                    low[node] = next;
-                    next += 1;
-                    open[node] = true;
-                    path.push(node);
-                }
-                match self.parents[node].get(edge) {
-                    Some(&parent) => {
-                        calls.push((node, edge + 1));
-                        if number[parent] == usize::MAX {
-                            calls.push((parent, 0));
-                        } else if open[parent] {
-                            low[node] = low[node].min(number[parent]);
-                        }
-                    }
-                    None => {
-                        if low[node] == number[node] {
-                            let start = path
-                                .iter()
-                                .rposition(|one| *one == node)
-                                .unwrap_or_default();
-                            let mut component = path.split_off(start);
-                            component.iter().for_each(|one| open[*one] = false);
-                            component.sort_unstable();
-                            components.push(component);
-                        }
-                        if let Some((child, _)) = calls.last() {
-                            low[*child] = low[*child].min(low[node]);
-                        }
-                    }
-                }
-            }
-        }
-        components
-    }
+/// Moves the self-issued certificates of authorities that are there cross-signed as well to the end of the chain, unless one is its head.
+///
+/// A client that trusts only the old root must be led to the cross-signed certificate: OpenSSL takes the first certificate that could have signed
+/// the one before, and ends at a self-signed one that it does not trust. One that trusts the new root finds that in its own store.
+fn put_crosses_first(chain: &mut Vec<usize>, certificates: &[&Certificate]) {
+    let crossed = |one: &Certificate| {
+        one.is_self_issued()
+            && chain.iter().any(|other| {
+                let other = certificates[*other];
+                !other.is_self_issued()
+                    && other.subject() == one.subject()
+                    && other.public_key() == one.public_key()
+            })
+    };
+    let Some((head, rest)) = chain.split_first() else {
+        return;
+    };
+    let (last, first): (Vec<usize>, Vec<usize>) =
+        rest.iter().partition(|one| crossed(certificates[**one]));
+    *chain = [&[*head][..], &first, &last].concat();
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ fn a_reissued_root_is_listed_with_its_twin_in_descending_order() {
 }
 
 #[test]
-fn a_cross_signed_root_follows_the_root_itself() {
+fn a_root_that_was_cross_signed_comes_last() {
     let (old, new) = (
         testing::root("old", "ec", 256),
         testing::root("root.example", "ec", 256),
@@ -86,28 +86,79 @@ fn a_cross_signed_root_follows_the_root_itself() {
         ("d", &low),
     ];
     // The new root verifies under the cross certificate too: both are of one key and one name.
-    assert_eq!(chains(&known), ["a", "bca", "ca", "dbca"]);
+    assert_eq!(chains(&known), ["a", "bca", "ca", "dcab"]);
+}
+
+/// Lines of `ID:SUBJECT<ISSUER`, and the chains in letters by the place in the line. Certificates of one name have one key.
+#[test]
+fn the_order_is_that_of_openbao() {
+    let mut seen = 0;
+    for line in include_str!("openbao-2.7.2.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
+        let (known, theirs) = line.split_once(" | ").unwrap();
+        let mut authorities: HashMap<&str, Authority> = HashMap::new();
+        let known: Vec<(&str, &str, &str)> = known
+            .split(' ')
+            .map(|one| {
+                let (id, names) = one.split_once(':').unwrap();
+                let (subject, issuer) = names.split_once('<').unwrap();
+                (id, subject, issuer)
+            })
+            .collect();
+        for (_, subject, issuer) in &known {
+            for name in [subject, issuer] {
+                authorities
+                    .entry(name)
+                    .or_insert_with(|| testing::root(name, "ec", 256));
+            }
+        }
+        let issuers: Vec<(&str, Certificate)> = known
+            .iter()
+            .map(|(id, subject, issuer)| {
+                let key = authorities[subject].key.public_key();
+                (
+                    *id,
+                    testing::subordinate(&authorities[issuer], subject, key),
+                )
+            })
+            .collect();
+        let ours = ordered(&issuers, &HashMap::new(), &Signatures::default(), false);
+        let letter = |id: &&str| {
+            let at = known.iter().position(|(known, ..)| known == id).unwrap();
+            char::from(b'A' + at as u8)
+        };
+        let ours: Vec<String> = known
+            .iter()
+            .map(|(id, ..)| ours[id].iter().map(letter).collect())
+            .collect();
+        assert_eq!(ours.join(" "), theirs, "{line}");
+        seen += 1;
+    }
+    assert_eq!(seen, 80);
 }
 
 #[test]
-fn roots_that_cross_signed_each_other_make_a_ring() {
-    let (one, two) = (
-        testing::root("one", "ec", 256),
-        testing::root("two", "ec", 256),
-    );
-    let one_by_two = testing::subordinate(&two, "one", one.key.public_key());
-    let two_by_one = testing::subordinate(&one, "two", two.key.public_key());
-    let known = [
-        ("a", &one.certificate),
-        ("b", &two.certificate),
-        ("c", &one_by_two),
-        ("d", &two_by_one),
-    ];
-    for chain in chains(&known) {
-        let mut all: Vec<char> = chain.chars().collect();
-        all.sort_unstable();
-        assert_eq!(all, ['a', 'b', 'c', 'd'], "{chain}");
+fn issuers_that_all_signed_each_other_are_no_endless_work() {
+    let names: Vec<String> = (0..9).map(|one| format!("ca{one}")).collect();
+    let authorities: Vec<Authority> = names
+        .iter()
+        .map(|name| testing::root(name, "ec", 256))
+        .collect();
+    let mut issuers = Vec::new();
+    for (child, name) in authorities.iter().zip(&names) {
+        for (parent, by) in authorities.iter().zip(&names) {
+            let certificate = testing::subordinate(parent, name, child.key.public_key());
+            issuers.push((format!("{name}<{by}"), certificate));
+        }
     }
+    let built = build(&issuers);
+    assert!(
+        issuers
+            .iter()
+            .all(|(id, _)| built[id].len() == issuers.len() && built[id][0] == *id)
+    );
 }
 
 #[test]
@@ -142,15 +193,13 @@ fn manual_chains_win_and_are_passed_on() {
 
 #[test]
 fn long_chains_do_not_exhaust_the_stack() {
-    let count = 5000;
-    let graph = Graph {
-        parents: (0..count)
-            .map(|one| if one > 0 { vec![one - 1] } else { vec![] })
-            .collect(),
-    };
-    assert_eq!(graph.components().len(), count);
-    let ring = Graph {
-        parents: (0..count).map(|one| vec![(one + 1) % count]).collect(),
-    };
-    assert_eq!(ring.components().len(), 1);
+    let count = 2000;
+    let above = |one: usize| if one > 0 { vec![one - 1] } else { vec![] };
+    let straight = order::Graph::new((0..count).map(above).collect(), vec![None; count]);
+    assert_eq!(straight.chains(|_| None)[count - 1].len(), count);
+    let ring = order::Graph::new(
+        (0..count).map(|one| vec![(one + 1) % count]).collect(),
+        vec![None; count],
+    );
+    assert_eq!(ring.chains(|_| None)[0].len(), count);
 }
