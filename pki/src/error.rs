@@ -81,6 +81,14 @@ pub enum Error {
     /// A private key that could not be read, or is not consistent, or of a kind not supported.
     #[error("private key could not be parsed: {0}")]
     PrivateKey(&'static str),
+    /// A certificate that programs in Go cannot read, in their words.
+    #[error("{0}")]
+    NotForGo(String),
+    /// A private key that is encrypted.
+    #[error(
+        "the private key is encrypted; decrypt it before it comes here, for instance by openssl pkey -in FILE"
+    )]
+    EncryptedKey,
     /// Text that is not a serial number.
     #[error("serial number could not be parsed")]
     Serial,

@@ -1,5 +1,7 @@
 //! Key pairs, public keys and their encodings.
 
+mod shown;
+
 use std::fmt;
 
 use der::{Reader, SliceReader};
@@ -206,8 +208,8 @@ impl PrivateKey {
         let key = key.ok_or(Error::PemLabel {
             expected: "PRIVATE KEY",
         })?;
-        if key.label == "ENCRYPTED PRIVATE KEY" || key.encrypted {
-            return Err(Error::PrivateKey("it is encrypted"));
+        if key.is_encrypted() {
+            return Err(Error::EncryptedKey);
         }
         Self::from_der(&key.contents)
     }
@@ -482,18 +484,30 @@ impl PublicKey {
             && (self.kind != KeyType::Rsa || exponent().is_some_and(fits))
     }
 
-    pub(crate) fn unsupported(&self) -> Error {
+    /// The algorithm that the key is for.
+    pub(crate) fn algorithm_oid(&self) -> Option<Oid> {
         let oid = asn1::decode(self.algorithm_identifier(), |r| {
             let body = asn1::value(r, asn1::SEQUENCE)?;
             asn1::oid(&mut SliceReader::new(body)?)
         });
+        oid.ok()
+    }
+
+    pub(crate) fn unsupported(&self) -> Error {
         Error::UnsupportedAlgorithm {
             what: "public key",
-            oid: oid.map_or_else(|_| String::from("?"), |oid| oid.to_string()),
+            oid: self
+                .algorithm_oid()
+                .map_or_else(|| String::from("?"), |oid| oid.to_string()),
         }
     }
 
-    fn algorithm_identifier(&self) -> &[u8] {
+    /// Whether it is an EC key on P-224, which others use and the cryptography library does not offer.
+    pub(crate) fn is_on_p224(&self) -> bool {
+        self.algorithm_identifier() == P224
+    }
+
+    pub(crate) fn algorithm_identifier(&self) -> &[u8] {
         &self.spki[self.algorithm_start..self.algorithm_end]
     }
 
@@ -595,6 +609,11 @@ fn sec1(w: &mut Writer, scalar: &[u8], point: &[u8], curve: Option<Curve>) {
 const RSA_ENCRYPTION: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
 const EC_PUBLIC_KEY: Oid = Oid::new_unwrap("1.2.840.10045.2.1");
 const ED25519: Oid = Oid::new_unwrap("1.3.101.112");
+/// AlgorithmIdentifier of keys on P-224 (RFC 5480 section 2.1.1.1).
+const P224: [u8; 18] = [
+    0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04,
+    0x00, 0x21,
+];
 const UNKNOWN_CURVE: Error = Error::PrivateKey("its curve is none of P-256, P-384, P-521");
 
 #[cfg(test)]

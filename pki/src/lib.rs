@@ -30,6 +30,7 @@ pub mod anchor;
 pub mod authority;
 pub mod constraints;
 pub mod glob;
+pub mod go;
 pub mod host;
 pub mod hybrid;
 pub mod identity;

@@ -119,6 +119,16 @@ impl Name {
             .collect()
     }
 
+    /// Calls `visit` with the type of each attribute, the tag of its value, and the octets of the value.
+    pub(crate) fn each(&self, mut visit: impl FnMut(&Oid, u8, &[u8])) {
+        let body = asn1::decode(&self.0, |r| asn1::value(r, asn1::SEQUENCE)).unwrap_or_default();
+        let _ = walk(body, |_, oid, value| {
+            let tag = value.first().copied().unwrap_or_default();
+            let octets = asn1::decode(value, |r| asn1::value(r, tag));
+            visit(&oid, tag, octets.unwrap_or_default());
+        });
+    }
+
     /// The common name; the last one if there are several, as Go reads it.
     pub fn common_name(&self) -> Option<String> {
         self.values(&attribute::COMMON_NAME).pop()

@@ -24,6 +24,13 @@ pub struct Block {
     pub end: usize,
 }
 
+impl Block {
+    /// Whether it is a private key that is encrypted, by its label (RFC 7468 section 11) or its headers.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted || self.label == "ENCRYPTED PRIVATE KEY"
+    }
+}
+
 impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Block({}, {} octets)", self.label, self.contents.len())
@@ -32,8 +39,8 @@ impl fmt::Debug for Block {
 
 /// All blocks of `text`, in order.
 ///
-/// Text around the blocks, headers in them, blanks and both line ends are accepted; what only looks like a block is
-/// passed over. The work grows with the length of the text only.
+/// Text around the blocks, headers in them, blanks, both line ends and a byte order mark in front of a block are accepted; what only looks like a
+/// block is passed over. The work grows with the length of the text only.
 pub fn blocks(text: &[u8]) -> Vec<Block> {
     let mut found = Vec::new();
     let mut begin = find_line(text, 0, BEGIN);
@@ -96,7 +103,8 @@ fn find_line(text: &[u8], at: usize, marker: &[u8]) -> Option<usize> {
     let mut from = at;
     loop {
         let start = from + find(text.get(from..)?, marker)?;
-        if start == 0 || text[start - 1] == b'\n' {
+        let before = text[..start].strip_suffix(MARK).unwrap_or(&text[..start]);
+        if before.last().is_none_or(|octet| *octet == b'\n') {
             return Some(start);
         }
         from = start + marker.len();
@@ -158,6 +166,8 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
+/// A byte order mark in UTF-8, which editors of Windows put in front of a file.
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Ignores bits beyond the last octet, as Go does.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
