@@ -7,6 +7,8 @@ use std::{env, ffi::OsString, path::PathBuf};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
+use crate::logical::Product;
+
 /// Cookie of `secret` and `auth` plugins, the same on Vault and OpenBao.
 const SECRET_COOKIE: (&str, &str) = (
     "VAULT_BACKEND_PLUGIN",
@@ -60,6 +62,19 @@ pub fn kind_of(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PluginKind> {
             let (name, value) = kind.cookie();
             var(name).is_some_and(|found| found == value)
         })
+}
+
+/// Which server started this process.
+pub fn product() -> Product {
+    product_of(&|name| env::var_os(name))
+}
+
+/// [`product`] on an environment given as a function. Both servers tell their version; OpenBao does so twice, by a name of its own as well.
+pub fn product_of(var: &dyn Fn(&str) -> Option<OsString>) -> Product {
+    match (var("VAULT_VERSION"), var("BAO_VERSION")) {
+        (Some(vault), bao) if bao.as_ref() != Some(&vault) => Product::Vault,
+        _ => Product::OpenBao,
+    }
 }
 
 /// What the host asked for when it started the process.
@@ -227,6 +242,23 @@ mod tests {
         all.extend(vars.iter().copied());
         all.retain(|name, _| !without.contains(name));
         Launch::read(kind, &|name| all.get(name).map(OsString::from))
+    }
+
+    #[test]
+    fn the_servers_are_told_apart_by_their_versions() {
+        let with = |vault: Option<&str>, bao: Option<&str>| {
+            let (vault, bao) = (vault.map(OsString::from), bao.map(OsString::from));
+            product_of(&|name| match name {
+                "VAULT_VERSION" => vault.clone(),
+                "BAO_VERSION" => bao.clone(),
+                _ => None,
+            })
+        };
+        assert_eq!(with(Some("2.7.2"), Some("2.7.2")), Product::OpenBao);
+        assert_eq!(with(Some("1.14.7"), None), Product::Vault);
+        // A variable that an operator left in the environment of Vault.
+        assert_eq!(with(Some("1.14.7"), Some("2.7.2")), Product::Vault);
+        assert_eq!(with(None, None), Product::OpenBao);
     }
 
     #[test]

@@ -15,7 +15,8 @@ use landfast_proto::{
 use tonic::{Response, Status};
 
 use super::{HostChannel, LARGEST_MESSAGE};
-use crate::logical::{Alias, Cluster, Entity, Error, Group, ReplicationState, SystemView};
+use crate::launch;
+use crate::logical::{Alias, Cluster, Entity, Error, Group, Product, ReplicationState, SystemView};
 
 /// How long the answer to a lease question is used again. Engines ask on every request, the answer changes when an operator tunes the
 /// mount, and the protocol has no notice of that.
@@ -116,6 +117,10 @@ impl SystemView for HostSystemView {
         let reply = reply.map_err(failed)?.into_inner();
         host(reply.err)?;
         Ok(reply.groups.into_iter().map(group).collect())
+    }
+
+    fn product(&self) -> Product {
+        launch::product()
     }
 
     async fn server_version(&self) -> Result<String, Error> {

@@ -177,7 +177,7 @@ pub use form::{Filled, Form};
 pub use path::{Path, path};
 pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
-pub use system::{Alias, Cluster, Entity, Group, ReplicationState, SystemView};
+pub use system::{Alias, Cluster, Entity, Group, Product, ReplicationState, SystemView};
 pub use table::Table;
 pub(crate) use watch::{Asked, Watched};
 pub use watch::{apart, detach};

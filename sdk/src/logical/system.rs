@@ -31,6 +31,11 @@ pub trait SystemView: Send + Sync {
     /// The groups of an entity; none for an unknown one.
     async fn groups(&self, entity_id: &str) -> Result<Vec<Group>, Error>;
 
+    /// Which server the host is. No round trip.
+    fn product(&self) -> Product {
+        Product::OpenBao
+    }
+
     /// The server's version, for example `2.7.2`.
     async fn server_version(&self) -> Result<String, Error>;
 
@@ -39,6 +44,16 @@ pub trait SystemView: Send + Sync {
 
     /// Makes a password by a policy of the host.
     async fn password(&self, policy: &str) -> Result<String, Error>;
+}
+
+/// The servers that plugins run in. They differ in little, and their versions overlap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Product {
+    /// OpenBao, and whatever cannot be told from it.
+    #[default]
+    OpenBao,
+    /// HashiCorp Vault.
+    Vault,
 }
 
 /// An identity entity.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::logical::{Cluster, Entity, Error, Group, ReplicationState, SystemView};
+use crate::logical::{Cluster, Entity, Error, Group, Product, ReplicationState, SystemView};
 
 /// A [`SystemView`] of constants. Starts out like a new development server.
 #[derive(Debug, Clone)]
@@ -15,6 +15,7 @@ pub struct FixedSystem {
     replication: ReplicationState,
     tainted: bool,
     local: bool,
+    product: Product,
     version: String,
     cluster: Cluster,
     entities: BTreeMap<String, Entity>,
@@ -30,6 +31,7 @@ impl Default for FixedSystem {
             replication: ReplicationState(0x3000),
             tainted: false,
             local: false,
+            product: Product::OpenBao,
             version: "2.7.2".to_owned(),
             cluster: Cluster {
                 name: String::new(),
@@ -74,6 +76,13 @@ impl FixedSystem {
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = version.into();
+        self
+    }
+
+    /// Sets which server the host is.
+    #[must_use]
+    pub fn product(mut self, product: Product) -> Self {
+        self.product = product;
         self
     }
 
@@ -127,6 +136,10 @@ impl SystemView for FixedSystem {
 
     async fn groups(&self, entity_id: &str) -> Result<Vec<Group>, Error> {
         Ok(self.groups.get(entity_id).cloned().unwrap_or_default())
+    }
+
+    fn product(&self) -> Product {
+        self.product
     }
 
     async fn server_version(&self) -> Result<String, Error> {
