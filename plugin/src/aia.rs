@@ -214,6 +214,7 @@ mod tests {
         let cluster = ClusterConfig {
             path: "https://c/v1/pki".into(),
             aia_path: "http://aia".into(),
+            ..ClusterConfig::default()
         };
         let url = "{{cluster_path}}?{{cluster_aia_path}}&{{issuer_id}}&{{other}}";
         let filled = fill(&urls(true, url), &cluster, "id").unwrap();

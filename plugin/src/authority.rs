@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use landfast_pki::{Certificate, SerialNumber};
+use landfast_pki::{Certificate, SerialNumber, go};
 use landfast_sdk::logical::{Error, Write};
 use tokio::sync::MutexGuard;
 
@@ -16,6 +16,7 @@ use crate::entry;
 use crate::entry::config::{IssuersConfig, KeysConfig};
 use crate::entry::issuer::{AiaEntry, IssuerEntry, NotAfterBehavior, Usage};
 use crate::entry::key::KeyEntry;
+use crate::entry::other::Other;
 use crate::entry::revoked::{self, RevokedEntry};
 use crate::entry::time::StoredTime;
 use crate::issuers::{self, Issuers};
@@ -145,6 +146,7 @@ impl<'a> Change<'a> {
                 existing: true,
             });
         }
+        self.readable_on_the_way_back(certificate)?;
         let id = new_id()?;
         let key_id = self
             .key_for(certificate.public_key().spki_der())
@@ -176,12 +178,41 @@ impl<'a> Change<'a> {
             aia_uris: None,
             last_modified: StoredTime(self.mount.now()),
             version: 1,
-            other: serde_json::Map::new(),
+            other: Other::default(),
         });
         Ok(Adopted {
             id,
             existing: false,
         })
+    }
+
+    /// Refuses an issuer with which the built-in engine could not go on: one that it cannot read, or one too many of a key and name.
+    fn readable_on_the_way_back(&self, certificate: &Certificate) -> Result<(), Error> {
+        go::check_ca(certificate).map_err(crate::pki::refused)?;
+        if !certificate.is_self_issued() {
+            return Ok(());
+        }
+        let same = |other: &Certificate| {
+            other.is_self_issued()
+                && other.subject() == certificate.subject()
+                && other.public_key().spki_der() == certificate.public_key().spki_der()
+        };
+        let present = self
+            .issuers
+            .iter()
+            .filter(|issuer| same(&issuer.certificate))
+            .count();
+        let planned = self.entries.iter().filter(|entry| {
+            self.issuers.by_id(&entry.id).is_none()
+                && issuers::parse(entry).is_ok_and(|other| same(&other))
+        });
+        let number = present + planned.count() + 1;
+        if number > MOST_OF_A_KIND {
+            return Err(Error::bad_request(format!(
+                "error building issuer chains: excessively reissued certificate: {number} entries"
+            )));
+        }
+        Ok(())
     }
 
     /// Plans the new state of an issuer.
@@ -208,7 +239,8 @@ impl<'a> Change<'a> {
         self.certificates.push(Write::put(key, certificate.der()));
     }
 
-    /// Records that `certificate` is revoked, unless that is on record.
+    /// Records that `certificate` is revoked, unless that is on record, and stores it if it came from elsewhere: what is listed as revoked can be
+    /// read.
     ///
     /// # Errors
     /// When storage fails.
@@ -217,6 +249,10 @@ impl<'a> Change<'a> {
         certificate: &Certificate,
         now: Timestamp,
     ) -> Result<(), Error> {
+        let stored = certificate_key(certificate.serial());
+        if self.mount.storage().get(&stored).await?.is_none() {
+            self.store_certificate(certificate);
+        }
         let key = revoked::key(certificate.serial());
         if self.mount.storage().get(&key).await?.is_none() {
             let entry = RevokedEntry::new(certificate.der().to_vec(), now, String::new());
@@ -315,6 +351,9 @@ impl<'a> Change<'a> {
             .map(|key| key.id.clone()))
     }
 }
+
+/// Self-issued certificates of one name and key that the built-in engine takes.
+const MOST_OF_A_KIND: usize = 6;
 
 /// The warning that certificates will not say where issuers, CRLs and OCSP are found, when the mount names no place.
 pub(crate) async fn missing_aia(mount: &Mount) -> Result<Option<String>, Error> {

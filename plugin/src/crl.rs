@@ -2,7 +2,7 @@
 //!
 //! A complete CRL and a delta CRL belong to each pair of issuer key and subject. Rebuilds coalesce: whoever needs one takes a
 //! ticket, and one build serves everybody whose ticket is older than it. A delta CRL lists what the last complete one does
-//! not, so no write-ahead list is needed; the built-in engine's `delta-wal/` is neither read nor written.
+//! not; the built-in engine's write-ahead list is kept for it, and not needed here.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,12 +22,14 @@ use crate::{issuers, keys};
 
 pub(crate) use bodies::{Form, body};
 pub(crate) use build::algorithm;
+pub(crate) use wal::noted;
 
 mod bodies;
 mod build;
 mod index;
 #[cfg(test)]
 mod tests;
+mod wal;
 
 /// What a mount remembers about its CRLs between requests.
 #[derive(Debug, Default)]
@@ -222,12 +224,12 @@ pub(crate) async fn rebuild(mount: &Shared, scope: Scope) -> Result<Vec<String>,
         .map_err(|stopped| internal("the CRL build did not finish", stopped))?
 }
 
-/// After a revocation: at once, or left to the periodic call, as configured.
-pub(crate) async fn after_revocation(mount: &Shared) -> Result<(), Error> {
-    if !config(mount).await?.auto_rebuild {
-        rebuild(mount, Scope::All).await?;
+/// After the revocation of a certificate: at once, or left to the periodic call, as configured. Returns warnings.
+pub(crate) async fn after_revocation(mount: &Shared) -> Result<Vec<String>, Error> {
+    if config(mount).await?.auto_rebuild {
+        return Ok(Vec::new());
     }
-    Ok(())
+    rebuild(mount, Scope::All).await
 }
 
 /// The minute's work: rebuilds what is about to run out or was left behind by a crash, and delta CRLs at their interval.

@@ -1,11 +1,11 @@
 //! Who is asking, for roles whose names come from the caller's identity.
 
-use landfast_pki::Identity;
 use landfast_pki::identity::{Alias, Group};
+use landfast_pki::{Identity, Refusal};
 use landfast_sdk::logical::{Cx, Error};
 
-use crate::Mount;
 use crate::entry::role::RoleEntry;
+use crate::{Mount, pki};
 
 /// What the host knows of the caller, as far as the templates of `role` need it: nothing for a role without templates, so that a
 /// warm request asks the host nothing.
@@ -55,6 +55,36 @@ pub(crate) async fn of(
             })
             .collect(),
     }))
+}
+
+/// A refusal as an answer. It says so when the role was made where a `*` in a value of the caller's identity was a pattern.
+pub(crate) fn explain(role: &RoleEntry, identity: Option<&Identity>, refusal: Refusal) -> Error {
+    match pki::refusal(refusal) {
+        Error::BadRequest(text) if role.globs_unsaid && identity.is_some_and(has_star) => {
+            Error::BadRequest(format!(
+                "{text}; a value of the caller's identity holds `*`, and this role, which another server stored, does not say that it is a pattern: set allow_globs_in_identity_templates where it is to be one"
+            ))
+        }
+        other => other,
+    }
+}
+
+fn has_star(identity: &Identity) -> bool {
+    let aliases = identity.aliases.iter().flat_map(|alias| {
+        let metadata = alias
+            .metadata
+            .values()
+            .chain(alias.custom_metadata.values());
+        metadata.chain([&alias.name])
+    });
+    let groups = identity
+        .groups
+        .iter()
+        .flat_map(|group| group.metadata.values().chain([&group.name]));
+    let own = identity.metadata.values().chain([&identity.name]);
+    own.chain(aliases)
+        .chain(groups)
+        .any(|value| value.contains('*'))
 }
 
 fn mentions(role: &RoleEntry, text: &str) -> bool {

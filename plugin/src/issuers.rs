@@ -18,6 +18,25 @@ use crate::mount::{Entry, Mount, internal};
 /// The word that means the configured default, for issuers and keys alike.
 pub(crate) const DEFAULT: &str = "default";
 
+/// A reference as a path or a field of a request gives it: without blanks around, and `default` in any case. OpenBao folds the case in paths before it
+/// looks at policies; older servers and Vault do so here.
+pub(crate) fn folded(reference: &str) -> &str {
+    let reference = reference.trim();
+    if reference.eq_ignore_ascii_case(DEFAULT) {
+        DEFAULT
+    } else {
+        reference
+    }
+}
+
+/// For serde: see [`folded`].
+pub(crate) fn reference<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
+    let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+    Ok(folded(&text).to_owned())
+}
+
 /// An issuer, read and parsed.
 #[derive(Debug)]
 pub(crate) struct LoadedIssuer {
@@ -42,6 +61,8 @@ pub(crate) struct Issuers {
     names: HashMap<String, String>,
     /// Who signed whom, remembered by the mount.
     signatures: Arc<Signatures>,
+    /// Ids of those that cannot be read, with the reason. They keep their places: the others go on, and the way back may read them.
+    unreadable: BTreeMap<String, String>,
 }
 
 impl LoadedIssuer {
@@ -51,8 +72,18 @@ impl LoadedIssuer {
     }
 
     /// Parses an entry. The certificate was checked when it came in, so a fault here is one of storage.
-    pub(crate) fn new(entry: IssuerEntry) -> Result<Self, Error> {
+    pub(crate) fn new(mut entry: IssuerEntry) -> Result<Self, Error> {
         let certificate = parse(&entry)?;
+        // Before version 1 CRL signing went without asking the certificate, and OCSP signing came with it.
+        if entry.version == 0 {
+            if entry.usage.allows(Usage::CRL_SIGNING) {
+                entry.usage = entry.usage.with(Usage::OCSP_SIGNING);
+                if !may_sign_crls(&certificate) {
+                    entry.usage = entry.usage.without(Usage::CRL_SIGNING);
+                }
+            }
+            entry.version = 1;
+        }
         Ok(Self {
             entry,
             certificate,
@@ -110,6 +141,25 @@ impl Issuers {
         self.by_id.get(id)
     }
 
+    /// The ids of all, also of those that cannot be read.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<_> = self
+            .by_id
+            .keys()
+            .chain(self.unreadable.keys())
+            .cloned()
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The issuers that cannot be read, and why.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.unreadable
+            .iter()
+            .map(|(id, why)| (id.as_str(), why.as_str()))
+    }
+
     /// By id, else by name.
     pub(crate) fn find(&self, reference: &str) -> Option<&Arc<LoadedIssuer>> {
         self.by_id
@@ -137,6 +187,16 @@ impl Issuers {
         signers.first().map(|first| named[*first])
     }
 
+    /// What is said where `reference` means no issuer that can be read.
+    fn missing(&self, reference: &str) -> Error {
+        match self.unreadable.get(reference) {
+            Some(why) => Error::failed(format!(
+                "issuer [id:{reference}] can not be used by this plugin: {why}"
+            )),
+            None => unknown(reference),
+        }
+    }
+
     fn insert(&mut self, issuer: Arc<LoadedIssuer>) {
         if !issuer.entry.name.is_empty() {
             self.names
@@ -160,13 +220,15 @@ pub(crate) async fn all(mount: &Mount) -> Result<Arc<Issuers>, Error> {
                 let Some(bytes) = mount.storage().get(&key).await? else {
                     continue;
                 };
-                let entry = IssuerEntry::decode(&key, &bytes).map_err(|cause| {
-                    internal(
-                        "a stored issuer could not be read",
-                        format_args!("{key}: {cause}"),
-                    )
-                })?;
-                issuers.insert(Arc::new(LoadedIssuer::new(entry)?));
+                let read = IssuerEntry::decode(&key, &bytes)
+                    .and_then(|entry| LoadedIssuer::new(entry).map_err(|error| reason(&error)));
+                match read {
+                    Ok(issuer) => issuers.insert(Arc::new(issuer)),
+                    Err(why) => {
+                        tracing::warn!(issuer = id, why, "a stored issuer cannot be read");
+                        issuers.unreadable.insert(id, why);
+                    }
+                }
             }
             Ok(issuers)
         })
@@ -188,7 +250,7 @@ pub(crate) async fn load(mount: &Mount, reference: &str) -> Result<Arc<LoadedIss
         return issuers
             .find(reference)
             .cloned()
-            .ok_or_else(|| unknown(reference));
+            .ok_or_else(|| issuers.missing(reference));
     }
     let config = config(mount).await?;
     if config.default.is_empty() {
@@ -197,7 +259,7 @@ pub(crate) async fn load(mount: &Mount, reference: &str) -> Result<Arc<LoadedIss
     issuers
         .by_id(&config.default)
         .cloned()
-        .ok_or_else(|| unknown(&config.default))
+        .ok_or_else(|| issuers.missing(&config.default))
 }
 
 /// As [`load`], with `None` for a reference that means nothing.
@@ -262,16 +324,25 @@ pub(crate) fn parse(entry: &IssuerEntry) -> Result<Certificate, Error> {
     })
 }
 
+/// The cause of a failure, for a text that names what failed.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Internal { log, .. } => log.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// Whether `child` names `parent` as its issuer and `parent`'s key verifies it.
 pub(crate) fn signed_by(child: &Certificate, parent: &Certificate) -> bool {
     child.issuer() == parent.subject() && child.verify_signed_by(parent.public_key()).is_ok()
 }
 
-/// Whether the certificate's key usage lets its key sign CRLs; one without the extension says nothing against it.
+/// Whether the certificate's key usage lets its key sign CRLs. One without the extension does not: RFC 5280 section 5.1.1.2 would let it, but Go
+/// does not sign for it, and the built-in engine builds no CRL of a mount that has such an issuer with that usage.
 pub(crate) fn may_sign_crls(certificate: &Certificate) -> bool {
     certificate
         .key_usage()
-        .is_none_or(|usage| usage.contains(KeyUsage::CRL_SIGN))
+        .is_some_and(|usage| usage.contains(KeyUsage::CRL_SIGN))
 }
 
 /// A name for a new or renamed issuer.

@@ -1,7 +1,7 @@
 //! The keys of a mount: looking them up, and having them sign.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use landfast_pki::{KeyEncoding, KeyType, PrivateKey, PublicKey, Secret, pem};
 use landfast_sdk::logical::Error;
@@ -13,7 +13,7 @@ use crate::entry::config::KeysConfig;
 use crate::entry::key::{self, KeyEntry, KmsPlace};
 use crate::issuers::{DEFAULT, is_name};
 use crate::kms::KmsKey;
-use crate::mount::{Mount, internal};
+use crate::mount::Mount;
 use crate::seal;
 
 /// What is known of a key without its private half.
@@ -25,8 +25,10 @@ pub(crate) struct LoadedKey {
     pub(crate) name: String,
     /// `rsa`, `ec`, `ed25519`, or the word of another product.
     pub(crate) kind: String,
-    /// The public half, where it is stored beside the private one or instead of it.
+    /// The public half, where the entry shows it without its private half being used.
     public: Option<PublicKey>,
+    /// Why the private half cannot be used here; what the entry does not show is found out when somebody wants a signature.
+    obstacle: OnceLock<String>,
     /// Where the private half is, if AWS KMS keeps it.
     pub(crate) kms: Option<KmsPlace>,
     custody: Custody,
@@ -89,8 +91,12 @@ impl Keys {
         spki: &[u8],
     ) -> Result<Option<Arc<LoadedKey>>, Error> {
         for key in self.iter() {
-            if key.is_here() && key.public_key(mount).await?.spki_der() == spki {
-                return Ok(Some(Arc::clone(key)));
+            match key.public_key(mount).await {
+                Ok(public) if public.spki_der() == spki => return Ok(Some(Arc::clone(key))),
+                Ok(_) => {}
+                // A key that cannot be read is nobody else's fault.
+                Err(_) if key.obstacle().is_some() => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(None)
@@ -98,9 +104,25 @@ impl Keys {
 }
 
 impl LoadedKey {
-    /// Whether the key can sign: its private half is here and of a kind that can be used, or AWS KMS keeps it.
-    pub(crate) fn is_here(&self) -> bool {
-        is_usable(&self.kind)
+    /// Why the key cannot sign, as far as that is known: its private half is not here, or of a kind that this plugin cannot use, or broken.
+    pub(crate) fn obstacle(&self) -> Option<&str> {
+        self.obstacle.get().map(String::as_str)
+    }
+
+    /// `id:ID / name:NAME`, or the id alone.
+    pub(crate) fn label(&self) -> String {
+        if self.name.is_empty() {
+            format!("id:{}", self.id)
+        } else {
+            format!("id:{} / name:{}", self.id, self.name)
+        }
+    }
+
+    fn refused(&self, why: &str) -> Error {
+        Error::failed(format!(
+            "key [{}] can not be used by this plugin: {why}",
+            self.label()
+        ))
     }
 
     /// In which form the private half is stored.
@@ -133,11 +155,8 @@ impl LoadedKey {
     /// The key is kept elsewhere, of a kind this version cannot use, or unreadable.
     pub(crate) async fn signer(&self, mount: &Mount) -> Result<CaKey, Error> {
         let signer = self.signer.get_or_try_init(|| async {
-            if !self.is_here() {
-                return Err(Error::failed(format!(
-                    "keys of type {} can not be used by this plugin",
-                    self.kind
-                )));
+            if let Some(why) = self.obstacle() {
+                return Err(self.refused(why));
             }
             if let (Some(place), Some(public)) = (&self.kms, &self.public) {
                 return Ok(CaKey::from(KmsKey {
@@ -149,7 +168,7 @@ impl LoadedKey {
                 Custody::Sealed(record) => {
                     return seal::open(mount, &self.id, record).await.map(CaKey::Local);
                 }
-                Custody::Unreadable(why) => return Err(unreadable(&self.id, why)),
+                Custody::Unreadable(why) => return Err(self.refused(why)),
                 Custody::Clear | Custody::Elsewhere => {}
             }
             let key = KeyEntry::key(&self.id);
@@ -161,10 +180,14 @@ impl LoadedKey {
             let Some(bytes) = bytes else {
                 return Err(unknown(&self.id));
             };
-            let entry = KeyEntry::decode(&bytes).map_err(|cause| unreadable(&self.id, cause))?;
-            PrivateKey::from_pem(entry.expose().as_bytes())
-                .map(CaKey::from)
-                .map_err(|cause| unreadable(&self.id, cause))
+            let entry = KeyEntry::decode(&self.id, &bytes);
+            let read = entry.map_err(str::to_owned).and_then(|entry| {
+                PrivateKey::from_pem(entry.expose().as_bytes()).map_err(|why| why.to_string())
+            });
+            read.map(CaKey::from).map_err(|why| {
+                let why = self.obstacle.get_or_init(|| why);
+                self.refused(why)
+            })
         });
         signer.await.cloned()
     }
@@ -183,29 +206,13 @@ pub(crate) async fn all(mount: &Mount) -> Result<Arc<Keys>, Error> {
                     .await?
                     .map(zeroize::Zeroizing::new);
                 let Some(bytes) = bytes else { continue };
-                let entry = KeyEntry::decode(&bytes).map_err(|cause| unreadable(&id, cause))?;
-                if !entry.name.is_empty() {
-                    keys.names.insert(entry.name.clone(), entry.id.clone());
+                let loaded = loaded(&id, &bytes);
+                if let Some(why) = loaded.obstacle() {
+                    tracing::warn!(key = %loaded.label(), why, "a stored CA key cannot be used");
                 }
-                let (id, name) = (entry.id.clone(), entry.name.clone());
-                let custody = Custody::of(&entry);
-                let public = match &custody {
-                    Custody::Sealed(record) => seal::public_key(record),
-                    _ => stored_public(&entry),
-                };
-                let kind = match (&entry.kms, &public) {
-                    (Some(_), Some(public)) => kind(public).to_owned(),
-                    _ => entry.private_key_type.clone(),
-                };
-                let loaded = LoadedKey {
-                    id: id.clone(),
-                    name,
-                    kind,
-                    public,
-                    kms: entry.kms.clone(),
-                    custody,
-                    signer: OnceCell::new(),
-                };
+                if !loaded.name.is_empty() {
+                    keys.names.insert(loaded.name.clone(), id.clone());
+                }
                 keys.by_id.insert(id, Arc::new(loaded));
             }
             mount.seal.keep_only(|id| keys.by_id.contains_key(id));
@@ -297,6 +304,56 @@ pub(crate) fn kind(key: &PublicKey) -> &'static str {
     }
 }
 
+/// What the entry at `id` shows. One that cannot be used, or not even be read, is a key all the same: it keeps its place and its name, and nobody
+/// is held up by it who does not want a signature of it.
+fn loaded(id: &str, bytes: &[u8]) -> LoadedKey {
+    let (entry, broken) = match KeyEntry::decode(id, bytes) {
+        Ok(entry) => (entry, None),
+        Err(why) => {
+            let nothing = KeyEntry::new(id.to_owned(), String::new(), "", "");
+            (nothing, Some(why.to_owned()))
+        }
+    };
+    let custody = Custody::of(&entry);
+    let mut public = match &custody {
+        Custody::Sealed(record) => seal::public_key(record),
+        _ => stored_public(&entry),
+    };
+    let kind = match (&entry.kms, &public) {
+        (Some(_), Some(public)) => kind(public).to_owned(),
+        _ => entry.private_key_type.clone(),
+    };
+    let mut obstacle = match &custody {
+        _ if broken.is_some() => broken,
+        Custody::Unreadable(why) => Some(format!("the record of the sealed key: {why}")),
+        _ if kind.is_empty() => Some("its entry names no type".to_owned()),
+        _ if !is_usable(&kind) => Some(format!("its type is {kind}")),
+        _ => None,
+    };
+    if let (None, None, Custody::Clear) = (&obstacle, &public, &custody) {
+        match PrivateKey::shown_public(entry.expose().as_bytes()) {
+            // What is used is computed from the private half; what cannot be used is at least known.
+            Ok(shown) => {
+                if let Some(why) = shown.unusable() {
+                    obstacle = Some(why);
+                    public = Some(shown);
+                }
+            }
+            Err(why) => obstacle = Some(why.to_string()),
+        }
+    }
+    LoadedKey {
+        id: id.to_owned(),
+        name: entry.name.clone(),
+        kind,
+        public,
+        obstacle: obstacle.map(OnceLock::from).unwrap_or_default(),
+        kms: entry.kms,
+        custody,
+        signer: OnceCell::new(),
+    }
+}
+
 /// The public half in an entry. One that cannot be read is left to whoever needs the key to stumble over.
 fn stored_public(entry: &KeyEntry) -> Option<PublicKey> {
     let der = pem::one(entry.public_key.as_bytes(), &[PUBLIC_KEY]).ok()?;
@@ -313,11 +370,4 @@ fn is_usable(kind: &str) -> bool {
 
 fn unknown(reference: &str) -> Error {
     Error::failed(format!("unable to find PKI key for reference: {reference}"))
-}
-
-fn unreadable(id: &str, cause: impl std::fmt::Display) -> Error {
-    internal(
-        "a stored key could not be read",
-        format_args!("{id}: {cause}"),
-    )
 }

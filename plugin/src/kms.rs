@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::entry::key::KmsPlace;
 use crate::entry::kms::KmsConfig;
+use crate::entry::other::Other;
 use crate::mount::{Mount, internal};
 
 mod gate;
@@ -256,7 +257,11 @@ pub(crate) async fn adopt(
         }
     };
     Ok(KmsKey {
-        place: KmsPlace { key_id, region },
+        place: KmsPlace {
+            key_id,
+            region,
+            other: Other::default(),
+        },
         public,
     })
 }

@@ -9,7 +9,8 @@ use tokio::sync::{Mutex, Semaphore};
 use landfast_pki::chain::Signatures;
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
 use landfast_sdk::logical::{
-    Backend, Cx, Error, LeaseContext, Response, Setup, Storage, SystemView, Table, Write, detach,
+    Backend, Cx, Error, LeaseContext, Product, Response, Setup, Storage, StorageError, SystemView,
+    Table, Write, detach,
 };
 
 use crate::cache::{Cache, Ticket};
@@ -56,6 +57,9 @@ pub struct Mount {
 /// The mount option that lets the mount use the AWS identity of the server's process.
 pub(crate) const LENDS_IDENTITY: &str = "use_server_identity";
 
+/// The text by which a host knows that the active node must answer.
+const READ_ONLY: &str = "cannot write to readonly storage";
+
 /// A mount as handlers get it.
 pub(crate) type Shared = Arc<Mount>;
 
@@ -97,6 +101,27 @@ impl Mount {
     /// What the host knows about the mount and its callers.
     pub(crate) fn system(&self) -> &dyn SystemView {
         &*self.system
+    }
+
+    /// Whether the host is HashiCorp Vault, whose own engine knows other fields than that of OpenBao.
+    pub(crate) fn is_on_vault(&self) -> bool {
+        self.system.product() == Product::Vault
+    }
+
+    /// A time that a request names, as far as it does. An empty one is none on Vault, whose console sends it; OpenBao's engine refuses it.
+    pub(crate) fn named_time<'a>(&self, text: Option<&'a str>) -> Option<&'a str> {
+        text.filter(|text| !(text.is_empty() && self.is_on_vault()))
+    }
+
+    /// What is said where something is not here: nothing else on the node that may write. Another one may not have it yet, so that its answer is the
+    /// one by which the host asks the active node.
+    pub(crate) async fn absent(&self, error: Error) -> Error {
+        match self.system.replication_state().await {
+            Ok(state) if state.is_read_only() => {
+                Error::Storage(StorageError::ReadOnly(READ_ONLY.to_owned()))
+            }
+            _ => error,
+        }
     }
 
     /// The storage behind the cache. Entries that are kept decoded are written with [`Self::save`] instead.

@@ -367,6 +367,7 @@ pub(crate) fn public_key(record: &SealedKey) -> Option<PublicKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::other::Other;
 
     #[test]
     fn only_plain_names_are_key_files() {
@@ -396,6 +397,7 @@ mod tests {
             kind: WrapperKind::AwsKms,
             name: name.to_owned(),
             key_id: key_id.to_owned(),
+            other: Other::default(),
         };
         let (first, second) = (wrapper("alias/a", "arn:1"), wrapper("alias/b", "arn:2"));
         are_distinct(&[]).unwrap();

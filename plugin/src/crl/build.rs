@@ -9,7 +9,7 @@ use landfast_pki::{Certificate, PublicKey, SerialNumber, SignatureAlgorithm};
 use landfast_sdk::logical::{Error, Write};
 
 use super::index::{self, Revocations};
-use super::{CrlBytes, Scope, length, serials};
+use super::{CrlBytes, Scope, length, serials, wal};
 use crate::authority::new_id;
 use crate::ca_key::CaKey;
 use crate::entry;
@@ -18,7 +18,7 @@ use crate::entry::crl::CrlBook;
 use crate::entry::issuer::Usage;
 use crate::entry::time::StoredTime;
 use crate::issuers::{self, Issuers, LoadedIssuer};
-use crate::keys::{self, Keys};
+use crate::keys::{self, Keys, LoadedKey};
 use crate::mount::Mount;
 use crate::{aia, kms, pki, seal};
 
@@ -52,16 +52,27 @@ impl Group {
                 ids()
             )
         })?;
-        let usable = keys
-            .find(&signer.entry.key_id)
-            .is_some_and(|key| key.is_here());
-        usable.then_some(signer).ok_or_else(|| {
-            format!(
-                "the key of these issuers can not be used by this plugin: {}",
+        let Some(key) = keys.find(&signer.entry.key_id) else {
+            return Err(format!(
+                "the key {} of these issuers is not here, and their CRL stays as it is: {}",
+                signer.entry.key_id,
                 ids()
-            )
-        })
+            ));
+        };
+        match key.obstacle() {
+            Some(why) => Err(unusable(signer, key, why)),
+            None => Ok(signer),
+        }
     }
+}
+
+/// What is said of an issuer whose key cannot sign its CRL, and how to end it.
+fn unusable(signer: &LoadedIssuer, key: &LoadedKey, why: &str) -> String {
+    format!(
+        "key [{}] can not be used by this plugin ({why}), so the CRL of issuer [{}] stays as it is; replace this CA, or take crl-signing out of the usage of the issuer, or leave the mount to the built-in engine",
+        key.label(),
+        signer.label()
+    )
 }
 
 /// What a build did.
@@ -77,6 +88,10 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
     let keys = keys::all(mount).await?;
     let mut book = CrlBook::clone(&*mount.load_or_default::<CrlBook>(CrlBook::KEY).await?);
     let before = book.clone();
+    let pending = wal::pending(mount, config).await?;
+    if scope != Scope::Delta {
+        index::associate(mount).await?;
+    }
     let (groups, generation) = groups(mount, &book, config.disable).await?;
 
     let now = mount.now();
@@ -84,7 +99,20 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
     let mut kept = HashSet::new();
     let mut crls = Vec::new();
     let mut failure = None;
+    let mut covered = HashSet::new();
     book.issuer_id_crl_map.clear();
+    for (id, why) in issuers::all(mount).await?.unreadable() {
+        warn(
+            &mut warnings,
+            &format!(
+                "issuer [id:{id}] can not be used by this plugin ({why}), so its CRL stays as it is; delete the issuer, or leave the mount to the built-in engine"
+            ),
+        );
+        if let Some(crl) = before.issuer_id_crl_map.get(id) {
+            book.issuer_id_crl_map.insert(id.to_owned(), crl.clone());
+            kept.insert(crl.clone());
+        }
+    }
     for group in &groups {
         for member in &group.members {
             book.issuer_id_crl_map
@@ -94,10 +122,7 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         let signer = match group.signer(&keys) {
             Ok(signer) => signer,
             Err(why) => {
-                let count = warnings.len() + 1;
-                warnings.push(format!(
-                    "Warning {count} during CRL rebuild: warning from local CRL rebuild: {why}"
-                ));
+                warn(&mut warnings, &why);
                 continue;
             }
         };
@@ -110,19 +135,29 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         }
         let key = match keys::signer(mount, &signer.entry.key_id).await {
             Ok(key) => key,
-            // A sealed key that does not open for now.
-            Err(error @ Error::Status { .. }) => {
-                failure = Some(error);
+            Err(error) => {
+                // What the entry did not show may have come out now.
+                let key = keys.find(&signer.entry.key_id);
+                match key.and_then(|key| Some((key, key.obstacle()?))) {
+                    Some((key, why)) => warn(&mut warnings, &unusable(signer, key, why)),
+                    // A sealed key that does not open for now, say.
+                    None => note(&mut failure, error),
+                }
                 continue;
             }
-            Err(error) => return Err(error),
         };
         let remote = matches!(key, CaKey::Kms(_));
         // Each try may take its whole time, and whoever waits for this build waits for all of them.
         if remote && out {
             continue;
         }
-        let algorithm = algorithm(signer, key.public_key())?;
+        let algorithm = match algorithm(signer, key.public_key()) {
+            Ok(algorithm) => algorithm,
+            Err(error) => {
+                note(&mut failure, error);
+                continue;
+            }
+        };
         if let Some(told) = told(signer).filter(|told| *told != algorithm) {
             warnings.push(format!(
                 "the CRL of issuer {} is signed with {algorithm}: its revocation_signature_algorithm {told} cannot be used with its key here",
@@ -158,11 +193,10 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
             let signed = key.sign(mount, prepared).await;
             match signed {
                 Ok(signed) => complete = Some((template.number, signed)),
-                Err(error) if remote => {
-                    failure = Some(error);
+                Err(error) => {
+                    note(&mut failure, error);
                     continue;
                 }
-                Err(error) => return Err(error),
             }
             listed.extend(group.revoked.iter().map(|(serial, _)| serial.clone()));
         }
@@ -190,8 +224,10 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         }
         match delta {
             Ok(delta) => crls.push(Write::put(CrlBook::delta_key(&group.crl_id), delta.der())),
-            Err(error) if remote => failure = Some(error),
-            Err(error) => return Err(error),
+            Err(error) => note(&mut failure, error),
+        }
+        if scope != Scope::Delta && !config.disable && !pending.is_empty() {
+            covered.extend(listed);
         }
     }
     // CRLs of issuers that are gone go with them.
@@ -221,6 +257,7 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
     };
     let mut writes = vec![Write::put(CrlBook::KEY, entry::encode(&reserved))];
     writes.extend(crls);
+    writes.extend(pending.built(&covered, failure.is_none() && !config.disable));
     writes.push(Write::put(CrlBook::KEY, entry::encode(&book)));
     mount.save(writes).await?;
     if scope.is_complete() && failure.is_none() {
@@ -347,6 +384,38 @@ fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revo
         if let Some(group) = group {
             group.revoked.push((serial.clone(), entry.time));
         }
+    }
+    // The built-in engine keeps no record of a revoked issuer that was imported but what the issuer itself says.
+    for issuer in issuers.iter().filter(|issuer| issuer.entry.revoked) {
+        let serial = issuer.certificate.serial().as_bytes();
+        if revoked.contains_key(serial) {
+            continue;
+        }
+        let parent = issuers.parent_of(&issuer.certificate);
+        let group = parent.and_then(|parent| {
+            groups
+                .iter_mut()
+                .find(|group| group.members.iter().any(|one| one.id() == parent.id()))
+        });
+        if let Some(group) = group {
+            let time = issuer.entry.revoked_at();
+            group.revoked.push((serial.to_vec(), time));
+        }
+    }
+}
+
+/// Adds a warning in the frame that the built-in engine gives it.
+fn warn(warnings: &mut Vec<String>, why: &str) {
+    let count = warnings.len() + 1;
+    warnings.push(format!(
+        "Warning {count} during CRL rebuild: warning from local CRL rebuild: {why}"
+    ));
+}
+
+/// Remembers why a CRL is not there. That AWS KMS is away outweighs the rest, because it saves the others from finding that out.
+fn note(failure: &mut Option<Error>, error: Error) {
+    if !failure.as_ref().is_some_and(kms::passes) {
+        *failure = Some(error);
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use landfast_pki::SerialNumber;
-use landfast_sdk::logical::Error;
+use landfast_pki::{Certificate, SerialNumber};
+use landfast_sdk::logical::{Error, Write};
 
+use crate::entry;
 use crate::entry::issuer;
 use crate::entry::revoked::{self, RevokedEntry};
 use crate::issuers::{self, Issuers};
@@ -117,6 +118,44 @@ pub(super) async fn all(mount: &Mount, index: &Index) -> Result<(Arc<Revocations
     Ok((revoked, generation))
 }
 
+/// Puts the issuer on record for revocations that name none, or one that is gone, where an issuer of the mount signed the certificate: an issuer that
+/// was deleted and imported again has a new id.
+///
+/// # Errors
+/// When storage fails.
+pub(super) async fn associate(mount: &Mount) -> Result<(), Error> {
+    let issuers = issuers::all(mount).await?;
+    let (revoked, _) = all(mount, &mount.crl.index).await?;
+    let strays = revoked.iter().filter_map(|(serial, entry)| {
+        let certificate = Certificate::from_der(entry.certificate.as_deref()?).ok()?;
+        // Issuers stand for themselves.
+        if issuers.holding(&certificate).is_some() {
+            return None;
+        }
+        let parent = issuers.parent_of(&certificate)?;
+        Some((SerialNumber::from_bytes(serial), parent.entry.id.clone()))
+    });
+    let strays: Vec<_> = strays.collect();
+    for some in strays.chunks(AT_A_TIME) {
+        let (mut writes, mut entries) = (Vec::new(), Vec::new());
+        for (serial, issuer_id) in some {
+            let key = revoked::key(serial);
+            let Some(bytes) = mount.storage().get(&key).await? else {
+                continue;
+            };
+            let mut entry = decoded(&key, &bytes)?;
+            entry.issuer_id.clone_from(issuer_id);
+            writes.push(Write::put(key, entry::encode(&entry)));
+            entries.push((serial, entry));
+        }
+        mount.save(writes).await?;
+        for (serial, entry) in entries {
+            mount.crl.note(serial, &entry);
+        }
+    }
+    Ok(())
+}
+
 async fn read(mount: &Mount, issuers: &Issuers) -> Result<Revocations, Error> {
     let mut revoked = Revocations::new();
     for name in mount.storage().list(revoked::PREFIX).await? {
@@ -128,15 +167,22 @@ async fn read(mount: &Mount, issuers: &Issuers) -> Result<Revocations, Error> {
         let Some(bytes) = mount.storage().get(&key).await? else {
             continue;
         };
-        let entry = RevokedEntry::decode(&key, &bytes).map_err(|cause| {
-            internal(
-                "a stored revocation could not be read",
-                format_args!("{key}: {cause}"),
-            )
-        })?;
+        let entry = decoded(&key, &bytes)?;
         // An issuer that was deleted and imported again has a new id: its certificates are found by their signature.
         let known = issuers.by_id(&entry.issuer_id).is_some();
         revoked.insert(serial.as_bytes().to_vec(), Revoked::new(entry, known));
     }
     Ok(revoked)
 }
+
+fn decoded(key: &str, bytes: &[u8]) -> Result<RevokedEntry, Error> {
+    RevokedEntry::decode(key, bytes).map_err(|cause| {
+        internal(
+            "a stored revocation could not be read",
+            format_args!("{key}: {cause}"),
+        )
+    })
+}
+
+/// Entries that are brought up to date in one write.
+const AT_A_TIME: usize = 128;

@@ -1,7 +1,9 @@
 //! Settings a mount keeps: default issuer and key, CRLs, and where the cluster is reached.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+use super::JsonEntry;
+use super::other::Other;
 
 /// `config/issuers`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -12,9 +14,9 @@ pub struct IssuersConfig {
     /// Whether a newly made or imported issuer becomes the default.
     #[serde(default)]
     pub default_follows_latest_issuer: bool,
-    /// Fields this version does not know, kept for the way back.
+    /// Fields of other versions.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: Other,
 }
 
 impl IssuersConfig {
@@ -28,6 +30,9 @@ pub struct KeysConfig {
     /// Id of the key that `default` means; empty when none is set.
     #[serde(default)]
     pub default: String,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub other: Other,
 }
 
 impl KeysConfig {
@@ -35,15 +40,18 @@ impl KeysConfig {
     pub const KEY: &str = "config/keys";
 }
 
-/// `config/crl`. Durations stay the text the operator wrote, as the API shows them.
+/// `config/crl`. Durations stay the text the operator wrote, as the API shows them. [`Default`] is what holds while nothing is stored; a field
+/// that is missing in a stored entry is empty, unless the entry is older than the field.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CrlConfig {
     /// Counts the layout changes of this entry; the built-in engine raises old ones to 2.
     #[serde(default)]
     pub version: u32,
     /// From `thisUpdate` to `nextUpdate`.
+    #[serde(default)]
     pub expiry: String,
     /// One empty CRL, then no further ones.
+    #[serde(default)]
     pub disable: bool,
     /// Whether the OCSP responder is off.
     #[serde(default)]
@@ -52,28 +60,48 @@ pub struct CrlConfig {
     #[serde(default)]
     pub auto_rebuild: bool,
     /// How long before `nextUpdate` a CRL is rebuilt.
-    #[serde(default = "twelve_hours")]
+    #[serde(default)]
     pub auto_rebuild_grace_period: String,
     /// From `thisUpdate` to `nextUpdate` of OCSP answers; 0 leaves `nextUpdate` out.
-    #[serde(default = "twelve_hours")]
+    #[serde(default)]
     pub ocsp_expiry: String,
     /// Whether delta CRLs list what was revoked since the last complete one.
     #[serde(default)]
     pub enable_delta: bool,
     /// How often delta CRLs are rebuilt.
-    #[serde(default = "quarter_hour")]
+    #[serde(default)]
     pub delta_rebuild_interval: String,
     /// Whether certificates past their end may still be revoked.
     #[serde(default)]
     pub allow_expired_cert_revocation: bool,
-    /// Fields this version does not know, kept for the way back.
+    /// Fields of other versions.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: Other,
 }
 
 impl CrlConfig {
     /// Storage key.
     pub const KEY: &str = "config/crl";
+}
+
+impl JsonEntry for CrlConfig {
+    /// Entries before version 1 knew neither OCSP nor rebuilding by itself, those before version 2 no delta CRLs (OpenBao 2.7.2 reads them so).
+    fn modernise(&mut self, _key: &str) {
+        let now = Self::default();
+        if self.version == 0 {
+            self.ocsp_disable = now.ocsp_disable;
+            self.ocsp_expiry = now.ocsp_expiry;
+            self.auto_rebuild = now.auto_rebuild;
+            self.auto_rebuild_grace_period = now.auto_rebuild_grace_period;
+            self.version = 1;
+        }
+        if self.version == 1 && self.delta_rebuild_interval.is_empty() {
+            self.delta_rebuild_interval = now.delta_rebuild_interval;
+        }
+        if self.expiry.is_empty() {
+            self.expiry = now.expiry;
+        }
+    }
 }
 
 impl Default for CrlConfig {
@@ -84,12 +112,12 @@ impl Default for CrlConfig {
             disable: false,
             ocsp_disable: false,
             auto_rebuild: false,
-            auto_rebuild_grace_period: twelve_hours(),
-            ocsp_expiry: twelve_hours(),
+            auto_rebuild_grace_period: "12h".into(),
+            ocsp_expiry: "12h".into(),
             enable_delta: false,
-            delta_rebuild_interval: quarter_hour(),
+            delta_rebuild_interval: "15m".into(),
             allow_expired_cert_revocation: false,
-            other: Map::new(),
+            other: Other::default(),
         }
     }
 }
@@ -103,17 +131,12 @@ pub struct ClusterConfig {
     /// Base URL under which AIA is served; may be `http`.
     #[serde(default)]
     pub aia_path: String,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub other: Other,
 }
 
 impl ClusterConfig {
     /// Storage key.
     pub const KEY: &str = "config/cluster";
-}
-
-fn twelve_hours() -> String {
-    "12h".into()
-}
-
-fn quarter_hour() -> String {
-    "15m".into()
 }

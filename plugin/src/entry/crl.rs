@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::{issuer::null_is_empty, time::StoredTime};
+use super::{issuer::null_is_empty, other::Other, time::StoredTime};
 
 /// The book of CRLs. A CRL belongs to a key and subject, so issuers that share
 /// both share one CRL.
@@ -29,9 +28,9 @@ pub struct CrlBook {
     /// When delta CRLs were last built.
     #[serde(default)]
     pub delta_last_modified: StoredTime,
-    /// Fields this version does not know, kept for the way back.
+    /// Fields of other versions.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: Other,
 }
 
 impl CrlBook {

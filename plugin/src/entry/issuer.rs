@@ -1,8 +1,10 @@
 //! `config/issuer/<id>`: a CA certificate and how it may be used.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
 
+use super::JsonEntry;
+use super::other::Other;
 use super::time::StoredTime;
 
 /// Storage prefix of issuers.
@@ -13,6 +15,7 @@ pub const PREFIX: &str = "config/issuer/";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IssuerEntry {
     /// UUID, also the last part of the storage key.
+    #[serde(default)]
     pub id: String,
     /// The operator's name, or empty.
     #[serde(default)]
@@ -21,6 +24,7 @@ pub struct IssuerEntry {
     #[serde(default)]
     pub key_id: String,
     /// PEM with a final newline.
+    #[serde(default)]
     pub certificate: String,
     /// The chain from this issuer upwards, as PEM texts; computed or from `manual_chain`.
     #[serde(default, deserialize_with = "null_is_empty")]
@@ -58,15 +62,33 @@ pub struct IssuerEntry {
     /// Layout version; 1 since usages became a bit set.
     #[serde(default)]
     pub version: u32,
-    /// Fields this version does not know, kept for the way back.
+    /// Fields of other versions.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: Other,
 }
 
 impl IssuerEntry {
+    /// When it was revoked, from whichever field holds it.
+    pub fn revoked_at(&self) -> Timestamp {
+        if self.revocation_time_utc.is_never() {
+            Timestamp::from_second(self.revocation_time).unwrap_or(Timestamp::UNIX_EPOCH)
+        } else {
+            self.revocation_time_utc.0
+        }
+    }
+
     /// The storage key of the issuer `id`.
     pub fn key(id: &str) -> String {
         format!("{PREFIX}{id}")
+    }
+}
+
+impl JsonEntry for IssuerEntry {
+    /// An entry without its id has that of its place.
+    fn modernise(&mut self, key: &str) {
+        if self.id.is_empty() {
+            key.trim_start_matches(PREFIX).clone_into(&mut self.id);
+        }
     }
 }
 
@@ -88,6 +110,9 @@ pub struct AiaEntry {
     /// Whether `{{issuer_id}}` and its kin in the URLs are filled in.
     #[serde(default)]
     pub enable_templating: bool,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub other: Other,
 }
 
 impl AiaEntry {
@@ -181,11 +206,11 @@ impl Usage {
         (Self::OCSP_SIGNING, "ocsp-signing"),
     ];
 
-    /// Reads a list of usage names; the empty list leaves reading only.
+    /// Reads a list of usage names; the empty list leaves reading only, an empty name is none.
     pub fn parse<T: AsRef<str>>(names: &[T]) -> Option<Self> {
         names.iter().try_fold(Self::default(), |set, name| {
             let name = name.as_ref();
-            if name == "read-only" || name.is_empty() {
+            if name == "read-only" {
                 return Some(set);
             }
             let (bit, _) = Self::NAMES.iter().find(|(_, known)| *known == name)?;
@@ -196,6 +221,11 @@ impl Usage {
     /// Whether every usage of `wanted` is in the set.
     pub fn allows(self, wanted: Self) -> bool {
         self.0 & wanted.0 == wanted.0
+    }
+
+    /// The set with `usage`.
+    pub fn with(self, usage: Self) -> Self {
+        Self(self.0 | usage.0)
     }
 
     /// The set without `usage`.
@@ -237,7 +267,9 @@ mod tests {
             usage.to_string(),
             "issuing-certificates,ocsp-signing,read-only"
         );
-        assert_eq!(Usage::parse(&[""]).unwrap().to_string(), "read-only");
+        assert_eq!(Usage::parse::<&str>(&[]).unwrap().to_string(), "read-only");
+        assert_eq!(Usage::parse(&[""]), None);
+        assert_eq!(Usage::parse(&["issuing-certificates", ""]), None);
         assert_eq!(
             Usage::ALL.to_string(),
             "crl-signing,issuing-certificates,ocsp-signing,read-only"

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::other::Other;
+
 /// Storage prefix of keys.
 pub const PREFIX: &str = "config/key/";
 
@@ -29,6 +31,8 @@ pub struct KeyEntry {
     pub external_key_type: String,
     /// Where the private half is, for a key that AWS KMS keeps.
     pub kms: Option<KmsPlace>,
+    /// Fields of other versions.
+    other: Other,
 }
 
 /// A key of AWS KMS.
@@ -37,7 +41,11 @@ pub struct KmsPlace {
     /// ARN of the key. Not an alias, which could move to another key.
     pub key_id: String,
     /// Region of the key.
+    #[serde(default)]
     pub region: String,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub other: Other,
 }
 
 impl KeyEntry {
@@ -55,6 +63,7 @@ impl KeyEntry {
             external_key_ref: String::new(),
             external_key_type: String::new(),
             kms: None,
+            other: Other::default(),
         }
     }
 
@@ -98,17 +107,21 @@ impl KeyEntry {
             external_key_ref: self.external_key_ref.as_str().into(),
             external_key_type: self.external_key_type.as_str().into(),
             landfast_kms: self.kms.as_ref().map(Cow::Borrowed),
+            other: Cow::Borrowed(&self.other),
         })
     }
 
-    /// Reads stored bytes.
+    /// Reads the bytes stored for the key `id`, which is also the id of an entry that names none.
     ///
     /// # Errors
     /// They are not a key entry. The message of the parser could quote the key, so it is not passed on.
-    pub fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
-        let stored: Stored<'_> = serde_json::from_slice(bytes).map_err(|_| "not a key entry")?;
+    pub fn decode(id: &str, bytes: &[u8]) -> Result<Self, &'static str> {
+        let stored: Stored<'static> = super::decode(bytes).map_err(|_| "not a key entry")?;
         Ok(Self {
-            id: stored.id.into_owned(),
+            id: match stored.id.as_ref() {
+                "" => id.to_owned(),
+                own => own.to_owned(),
+            },
             name: stored.name.into_owned(),
             private_key_type: stored.private_key_type.into_owned(),
             private_key: Zeroizing::new(stored.private_key.into_owned()),
@@ -116,6 +129,7 @@ impl KeyEntry {
             external_key_ref: stored.external_key_ref.into_owned(),
             external_key_type: stored.external_key_type.into_owned(),
             kms: stored.landfast_kms.map(Cow::into_owned),
+            other: stored.other.into_owned(),
         })
     }
 }
@@ -123,10 +137,13 @@ impl KeyEntry {
 /// The layout. Apart from [`KeyEntry`], so that a key is serialised in one visible place.
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
+    #[serde(default)]
     id: Cow<'a, str>,
     #[serde(default)]
     name: Cow<'a, str>,
+    #[serde(default)]
     private_key_type: Cow<'a, str>,
+    #[serde(default)]
     private_key: Cow<'a, str>,
     #[serde(default)]
     public_key: Cow<'a, str>,
@@ -136,6 +153,8 @@ struct Stored<'a> {
     external_key_type: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     landfast_kms: Option<Cow<'a, KmsPlace>>,
+    #[serde(flatten)]
+    other: Cow<'a, Other>,
 }
 
 impl std::fmt::Debug for KeyEntry {

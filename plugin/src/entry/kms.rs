@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use super::other::Other;
+
 /// The connection of a mount to AWS KMS.
 ///
 /// Credentials may be among the settings: they are wiped with the entry, and neither shown by Debug nor copied.
@@ -16,6 +18,9 @@ pub struct KmsConfig {
     /// Signatures that the mount asks for at a time; 0 for [`Self::SIGNATURES`].
     #[serde(default)]
     max_signatures: u32,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    other: Other,
 }
 
 impl KmsConfig {
@@ -96,6 +101,7 @@ impl KmsConfig {
         Self {
             settings: self.settings.clone(),
             max_signatures: self.max_signatures,
+            other: self.other.clone(),
         }
     }
 }

@@ -4,8 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use landfast_pki::SerialNumber;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
 
+use super::other::Other;
 use super::time::StoredTime;
 
 /// Storage prefix of revocations; the rest of the key is the serial with dashes.
@@ -20,9 +20,14 @@ pub fn key(serial: &SerialNumber) -> String {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RevokedEntry {
     /// DER of the revoked certificate, base64 in JSON.
-    #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+    #[serde(
+        default,
+        serialize_with = "to_base64",
+        deserialize_with = "from_base64"
+    )]
     pub certificate_bytes: Vec<u8>,
     /// Unix seconds.
+    #[serde(default)]
     pub revocation_time: i64,
     /// The same moment with nanoseconds; missing in entries of very old servers.
     #[serde(default)]
@@ -30,9 +35,9 @@ pub struct RevokedEntry {
     /// Whose CRL lists it; empty when not known (then the default issuer's does).
     #[serde(default)]
     pub issuer_id: String,
-    /// Fields this version does not know, kept for the way back.
+    /// Fields of other versions.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: Other,
 }
 
 impl RevokedEntry {
@@ -43,7 +48,7 @@ impl RevokedEntry {
             revocation_time: now.as_second(),
             revocation_time_utc: StoredTime(now),
             issuer_id,
-            other: Map::new(),
+            other: Other::default(),
         }
     }
 

@@ -11,6 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::other::Other;
+
 /// A role as stored, after entries of older layouts were brought up to date by [`RoleEntry::decode`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -154,8 +156,14 @@ pub struct RoleEntry {
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub node_names: bool,
+    /// Whether the entry does not say what a `*` in a value of a template is: Vault stores no `allow_globs_in_identity_templates`.
+    #[serde(skip)]
+    pub globs_unsaid: bool,
     #[serde(flatten, skip_serializing)]
     older: Older,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub other: Other,
 }
 
 impl RoleEntry {
@@ -172,6 +180,7 @@ impl RoleEntry {
             use_csr_sans: true,
             key_type: "rsa".to_owned(),
             key_usage_list: words(&["DigitalSignature", "KeyAgreement", "KeyEncipherment"]),
+            generate_lease: false,
             require_cn: true,
             cn_validations: words(&["email", "hostname"]),
             not_before_duration: Duration::from_secs(30),
@@ -192,8 +201,10 @@ impl RoleEntry {
     /// # Errors
     /// When the bytes are not the JSON of a role.
     pub fn decode(bytes: &[u8]) -> serde_json::Result<Self> {
-        let mut role: Self = serde_json::from_slice(bytes)?;
+        let mut role: Self = super::decode(bytes)?;
         role.modernise();
+        let said = br#""allow_globs_in_identity_templates""#;
+        role.globs_unsaid = !bytes.windows(said.len()).any(|window| window == said);
         Ok(role)
     }
 
@@ -258,7 +269,8 @@ impl RoleEntry {
 }
 
 impl Default for RoleEntry {
-    /// What reading JSON without any member gives: everything off. A new role is [`RoleEntry::fresh`].
+    /// What reading JSON without any member gives: everything off but what was on before there was a switch for it. A new role is
+    /// [`RoleEntry::fresh`].
     fn default() -> Self {
         Self {
             node_names: false,
@@ -302,7 +314,7 @@ impl Default for RoleEntry {
             province: Vec::new(),
             street_address: Vec::new(),
             postal_code: Vec::new(),
-            generate_lease: false,
+            generate_lease: true,
             no_store: false,
             require_cn: false,
             cn_validations: Vec::new(),
@@ -320,7 +332,9 @@ impl Default for RoleEntry {
             not_after: String::new(),
             not_after_bound: String::new(),
             issuer: String::new(),
+            globs_unsaid: false,
             older: Older::default(),
+            other: Other::default(),
         }
     }
 }

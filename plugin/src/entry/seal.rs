@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::other::Other;
+
 /// How new keys are stored, and what the stored ones are to become.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -14,6 +16,9 @@ pub struct SealConfig {
     pub pending: bool,
     /// Whether `pending` is also for the keys that are wrapped as they should be.
     pub rewrap: bool,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub other: Other,
 }
 
 /// One wrapper.
@@ -25,7 +30,11 @@ pub struct SealWrapper {
     /// What the operator calls the key: an id, ARN or alias in AWS KMS; the name of a key file.
     pub name: String,
     /// The key's lasting name, as it was when the wrapper was last tried: an ARN, or `local:` and a fingerprint.
+    #[serde(default)]
     pub key_id: String,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub other: Other,
 }
 
 /// Kinds of wrappers.
@@ -85,6 +94,7 @@ impl SealConfig {
             former,
             pending: self.pending,
             rewrap: self.rewrap,
+            other: self.other.clone(),
         }
     }
 }

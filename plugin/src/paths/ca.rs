@@ -107,6 +107,7 @@ pub(crate) struct KeyFields {
     /// Name of the key.
     pub(crate) key_name: Option<String>,
     /// The key to take, for `existing`: an id, a name, or `default`.
+    #[serde(deserialize_with = "crate::issuers::reference")]
     #[schemars(extend("default" = "default"))]
     key_ref: String,
     /// Reference of a key that the server keeps. This plugin cannot use such keys.
@@ -358,6 +359,11 @@ impl KeyFields {
     }
 
     async fn existing(&self, mount: &Mount) -> Result<CaKey, Error> {
+        if self.key_ref.is_empty() {
+            return Err(Error::bad_request(
+                "failed to lookup public key from existing key: missing argument key_ref for existing type",
+            ));
+        }
         let found = match keys::load(mount, &self.key_ref).await {
             _ if self.key_ref.is_empty() => Err(Error::Failed(
                 "missing argument key_ref for existing type".to_owned(),
@@ -381,6 +387,7 @@ pub(crate) fn signature_bits(sent: i64) -> u32 {
 
 /// The request to the rules that the groups of fields make up.
 pub(crate) fn request(
+    mount: &Mount,
     subject: SubjectFields,
     validity: ValidityFields,
     key: Option<&KeyFields>,
@@ -402,8 +409,12 @@ pub(crate) fn request(
         street_address: subject.street_address.0,
         postal_code: subject.postal_code.0,
         ttl: validity.ttl.0,
-        not_before: validity.not_before,
-        not_after: validity.not_after,
+        not_before: mount
+            .named_time(validity.not_before.as_deref())
+            .map(str::to_owned),
+        not_after: mount
+            .named_time(validity.not_after.as_deref())
+            .map(str::to_owned),
         not_before_duration: validity.not_before_duration.unwrap_or_default().0,
         signature_bits: key.map_or(0, |key| signature_bits(key.signature_bits)),
         use_pss: key.is_some_and(|key| key.use_pss),

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use landfast_sdk::logical::{Cx, Error, NoFields, Response};
 
@@ -21,7 +22,7 @@ pub(crate) struct ClusterRequest {
 
 /// `GET config/cluster`.
 pub(crate) async fn read(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    Response::data(
+    describe(
         &*mount
             .load_or_default::<ClusterConfig>(ClusterConfig::KEY)
             .await?,
@@ -53,5 +54,9 @@ pub(crate) async fn write(
     mount
         .put(ClusterConfig::KEY, entry::encode(&config))
         .await?;
-    Response::data(&config)
+    describe(&config)
+}
+
+fn describe(config: &ClusterConfig) -> Result<Response, Error> {
+    Response::data(&json!({ "path": config.path, "aia_path": config.aia_path }))
 }

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use landfast_sdk::logical::{Cx, Error, NoFields, Response, format_nanos, parse_duration_nanos};
 
@@ -40,11 +40,18 @@ pub(crate) struct CrlRequest {
     /// How long an OCSP answer is valid; 0 leaves the end out of the answer.
     #[schemars(extend("default" = "12h"))]
     ocsp_expiry: Option<String>,
+    /// Of Vault, which shows these to all and has them in its Enterprise edition only; elsewhere they are unknown.
+    #[schemars(skip)]
+    unified_crl: Option<Value>,
+    #[schemars(skip)]
+    unified_crl_on_existing_paths: Option<Value>,
+    #[schemars(skip)]
+    cross_cluster_revocation: Option<Value>,
 }
 
 /// `GET config/crl`.
 pub(crate) async fn read_config(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    describe(&*crl::config(&mount).await?)
+    describe(&mount, &*crl::config(&mount).await?)
 }
 
 /// `POST config/crl`.
@@ -54,6 +61,9 @@ pub(crate) async fn write_config(
     request: CrlRequest,
 ) -> Result<Response, Error> {
     finish(async move {
+        if mount.is_on_vault() {
+            request.refuse_clusters()?;
+        }
         let before = crl::config(&mount).await?;
         let mut config = CrlConfig::clone(&before);
         request.apply(&mut config)?;
@@ -69,7 +79,7 @@ pub(crate) async fn write_config(
         if shown(&config).1 && !shown(&before).1 && !delta_is_pointed_to(&mount).await? {
             warnings.push(UNFOUND_DELTA.to_owned());
         }
-        Ok(describe(&config)?.warn_all(warnings))
+        Ok(describe(&mount, &config)?.warn_all(warnings))
     })
     .await
 }
@@ -257,6 +267,33 @@ fn text(der: &[u8]) -> String {
 }
 
 impl CrlRequest {
+    /// Refuses what takes several clusters.
+    fn refuse_clusters(&self) -> Result<(), Error> {
+        let on = |value: &Option<Value>| match value {
+            Some(Value::Bool(on)) => *on,
+            Some(Value::String(text)) => {
+                matches!(text.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True")
+            }
+            Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+            _ => false,
+        };
+        for (name, sent) in [
+            ("unified_crl", &self.unified_crl),
+            (
+                "unified_crl_on_existing_paths",
+                &self.unified_crl_on_existing_paths,
+            ),
+            ("cross_cluster_revocation", &self.cross_cluster_revocation),
+        ] {
+            if on(sent) {
+                return Err(Error::bad_request(format!(
+                    "{name} can not be true: this engine keeps the revocations of one cluster, as Vault does without Enterprise; send false or leave it out"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn apply(self, config: &mut CrlConfig) -> Result<(), Error> {
         for (name, field, sent) in [
             ("expiry", &mut config.expiry, self.expiry),
@@ -337,8 +374,8 @@ fn check(config: &CrlConfig) -> Result<(), Error> {
     Ok(())
 }
 
-fn describe(config: &CrlConfig) -> Result<Response, Error> {
-    Response::data(&json!({
+fn describe(mount: &Mount, config: &CrlConfig) -> Result<Response, Error> {
+    let mut shown = json!({
         "expiry": config.expiry,
         "disable": config.disable,
         "ocsp_disable": config.ocsp_disable,
@@ -348,5 +385,15 @@ fn describe(config: &CrlConfig) -> Result<Response, Error> {
         "enable_delta": config.enable_delta,
         "delta_rebuild_interval": config.delta_rebuild_interval,
         "allow_expired_cert_revocation": config.allow_expired_cert_revocation,
-    }))
+    });
+    if mount.is_on_vault() {
+        for name in [
+            "unified_crl",
+            "unified_crl_on_existing_paths",
+            "cross_cluster_revocation",
+        ] {
+            shown[name] = false.into();
+        }
+    }
+    Response::data(&shown)
 }

@@ -8,6 +8,7 @@ use landfast_pki::{Certificate, SerialNumber, pem};
 use landfast_sdk::logical::{Cx, Error, NoFields, Page, Response};
 
 use crate::Mount;
+use crate::entry;
 use crate::entry::revoked::{self, RevokedEntry};
 use crate::issuers::{self, DEFAULT, LoadedIssuer, NO_DEFAULT};
 use crate::mount::{Shared, internal};
@@ -81,7 +82,7 @@ pub(crate) async fn cert(mount: Shared, _cx: Cx, request: Serial) -> Result<Resp
         .get(&format!("{}{key}", revoked::PREFIX))
         .await?
     {
-        let entry: RevokedEntry = serde_json::from_slice(&bytes).map_err(|cause| {
+        let entry: RevokedEntry = entry::decode(&bytes).map_err(|cause| {
             internal(
                 "a stored revocation could not be read",
                 format_args!("{key}: {cause}"),

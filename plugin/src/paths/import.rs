@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use landfast_pki::{Certificate, PrivateKey, pem};
+use landfast_pki::{Certificate, PrivateKey, go, pem};
 use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::authority::{Adopted, Change, missing_aia};
@@ -73,8 +73,12 @@ async fn import(mount: &Shared, text: &str, keys_allowed: bool) -> Result<Respon
     let mut change = Change::begin(mount).await?;
     let had_default = !change.issuers_config.default.is_empty();
     let mut done = Imported::default();
-    for certificate in &certificates {
-        let adopted = change.add_issuer(certificate, "").await?;
+    for (position, certificate) in certificates.iter().enumerate() {
+        let adopted = change.add_issuer(certificate, "").await;
+        let adopted = adopted.map_err(|error| match error {
+            Error::BadRequest(text) => fault(position, certificate.der(), &text),
+            other => other,
+        })?;
         note(
             &mut done.imported_issuers,
             &mut done.existing_issuers,
@@ -169,6 +173,15 @@ fn parse(text: &str, keys_allowed: bool) -> Result<(Vec<Certificate>, Vec<CaKey>
             blocks.len() + 1
         )));
     }
+    // A block that cannot be read, between others, would be left out without a word.
+    let readable = blocks
+        .iter()
+        .map(|block| text[block.start..block.end].matches(BEGIN).count());
+    if text.matches(BEGIN).count() > readable.sum() {
+        return Err(Error::bad_request(
+            "the PEM data has a block that could not be read: its lines BEGIN and END must stand at the start of a line, and base64 between them",
+        ));
+    }
     let (mut certificates, mut keys) = (Vec::new(), Vec::new());
     for block in &blocks {
         match block.label.as_str() {
@@ -183,15 +196,10 @@ fn parse(text: &str, keys_allowed: bool) -> Result<(Vec<Certificate>, Vec<CaKey>
         ));
     }
     let certificates = certificates.iter().enumerate().map(|(position, block)| {
-        let shown = pem::encode("CERTIFICATE", &block.contents);
-        let fault = |cause: &dyn std::fmt::Display| {
-            Error::bad_request(format!("Error parsing issuer {position}: {cause}\n{shown}"))
-        };
+        let fault = |cause: &dyn std::fmt::Display| fault(position, &block.contents, cause);
         let certificate = Certificate::from_der(&block.contents).map_err(|cause| fault(&cause))?;
-        if !certificate.is_ca() {
-            return Err(fault(&"Refusing to import non-CA certificate"));
-        }
-        Ok(certificate)
+        go::check_ca(&certificate).map_err(|cause| fault(&cause))?;
+        Ok::<_, Error>(certificate)
     });
     let keys = keys.iter().enumerate().map(|(position, block)| {
         let fault = |cause: &dyn std::fmt::Display| {
@@ -199,8 +207,8 @@ fn parse(text: &str, keys_allowed: bool) -> Result<(Vec<Certificate>, Vec<CaKey>
                 "Error parsing key {position}: failed to parse PEM block: {cause}"
             ))
         };
-        if block.encrypted {
-            return Err(fault(&"the private key is encrypted"));
+        if block.is_encrypted() {
+            return Err(fault(&landfast_pki::Error::EncryptedKey));
         }
         PrivateKey::from_der(&block.contents)
             .map(CaKey::from)
@@ -211,6 +219,15 @@ fn parse(text: &str, keys_allowed: bool) -> Result<(Vec<Certificate>, Vec<CaKey>
         keys.collect::<Result<_, _>>()?,
     ))
 }
+
+/// What is said of a certificate of the bundle.
+fn fault(position: usize, der: &[u8], cause: &dyn std::fmt::Display) -> Error {
+    let shown = pem::encode("CERTIFICATE", der);
+    Error::bad_request(format!("Error parsing issuer {position}: {cause}\n{shown}"))
+}
+
+/// How each PEM block begins.
+const BEGIN: &str = "-----BEGIN ";
 
 fn note(imported: &mut Option<Vec<String>>, existing: &mut Option<Vec<String>>, adopted: Adopted) {
     let list = if adopted.existing { existing } else { imported };

@@ -131,6 +131,9 @@ pub(crate) async fn sign_self_issued(
     _cx: Cx,
     (issuer, fields): (IssuerField, SelfIssuedFields),
 ) -> Result<Response, Error> {
+    if issuer.issuer_ref.is_empty() {
+        return Err(Error::bad_request(MISSING_ISSUER));
+    }
     self_issued(&mount, &issuer.issuer_ref, &fields).await
 }
 
@@ -151,7 +154,13 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
         keys::check_name(&*keys::all(mount).await?, name, "")?;
     }
     let source = key_fields.source(mount, choice).await?;
-    let request = ca::request(subject, times, Some(&key_fields), PowerFields::default());
+    let request = ca::request(
+        mount,
+        subject,
+        times,
+        Some(&key_fields),
+        PowerFields::default(),
+    );
     let ttl = leaf::mount_ttl(
         mount,
         request.ttl,
@@ -217,7 +226,7 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
     let request = landfast_pki::authority::CaRequest {
         signature_bits: ca::signature_bits(sign.signature_bits),
         use_pss: sign.use_pss,
-        ..ca::request(subject, validity, None, power)
+        ..ca::request(mount, subject, validity, None, power)
     };
     let ttl = leaf::mount_ttl(
         mount,

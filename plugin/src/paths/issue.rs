@@ -77,9 +77,10 @@ async fn make(
         let request = LeafRequest {
             identity: identity.as_ref(),
             display_name: &cx.display_name,
-            ..fields.fill(LeafRequest::new(holder, ttl))
+            ..fields.fill(mount, LeafRequest::new(holder, ttl))
         };
-        issue::prepare(profile, issuer, &request, now, leaf::serial()?).map_err(pki::refusal)
+        issue::prepare(profile, issuer, &request, now, leaf::serial()?)
+            .map_err(|refusal| identity::explain(&role.entry, identity.as_ref(), refusal))
     };
     if spec.kind == KeyType::Rsa {
         // What the rules refuse must not cost a second of key generation: another key stands in to find out.

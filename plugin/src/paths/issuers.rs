@@ -23,6 +23,7 @@ use crate::role::Role;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct IssuerRef {
     /// Issuer: an id, a name, or `default`.
+    #[serde(deserialize_with = "issuers::reference")]
     #[schemars(extend("default" = "default"))]
     pub(crate) issuer_ref: String,
 }
@@ -31,6 +32,7 @@ pub(crate) struct IssuerRef {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct IssuerRequest {
     /// Issuer: an id, a name, or `default`.
+    #[serde(deserialize_with = "issuers::reference")]
     #[schemars(extend("default" = "default"))]
     issuer_ref: String,
     /// Where CRLs are fetched. One of the lists set makes the issuer's own lists replace those of `config/urls` altogether.
@@ -63,12 +65,7 @@ pub(crate) struct IssuerRequest {
 pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
     let issuers = issuers::all(&mount).await?;
     let default = issuers::config(&mount).await?;
-    let ids = page.cut(
-        issuers
-            .iter()
-            .map(|issuer| issuer.entry.id.clone())
-            .collect(),
-    );
+    let ids = page.cut(issuers.ids());
     let mut info = Map::new();
     for issuer in ids.iter().filter_map(|id| issuers.by_id(id)) {
         let entry = &issuer.entry;
@@ -153,7 +150,12 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
     finish(async move {
         let reference = request.issuer_ref;
         let mut change = Change::begin(&mount).await?;
-        let Some(issuer) = issuers::find(&mount, &reference).await? else { return Ok(Response::null()) };
+        let Some(issuer) = issuers::find(&mount, &reference).await? else {
+            if change.issuers.unreadable().any(|(id, _)| id == reference) {
+                change.commit(&[reference], &[]).await?;
+            }
+            return Ok(Response::null());
+        };
         let mut warnings = Vec::new();
         let names = [issuer.id(), issuer.entry.name.as_str()];
         for name in names.into_iter().filter(|name| !name.is_empty()) {
@@ -183,7 +185,7 @@ pub(crate) async fn revoke(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
             // The answer to an earlier call may have been lost before the CRL was built.
             let parent = issuers::all(&mount).await?.parent_of(&issuer.certificate).is_some();
             if parent && !crl::lists(&mount, issuer.certificate.serial()).await? {
-                crl::after_revocation(&mount).await?;
+                crl::rebuild(&mount, Scope::All).await?;
             }
             return Ok(Response::map(describe(&issuer.entry)));
         }
@@ -202,9 +204,11 @@ pub(crate) async fn revoke(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
         let parent = change.issuers.parent_of(&issuer.certificate).is_some();
         let default = change.issuers_config.default == issuer.id();
         change.commit(&[], &[]).await?;
-        crl::after_revocation(&mount).await?;
+        mount.crl.forget();
+        // At once, whatever is set for certificates: this one stands for all that the issuer signed.
+        let built = crl::rebuild(&mount, Scope::All).await?;
 
-        let mut response = Response::map(describe(&entry));
+        let mut response = Response::map(describe(&entry)).warn_all(built);
         if issuer.is_self_signed() {
             response = response.warn(
                 "This issuer is a self-signed (potentially root) certificate. This means it may not be considered revoked if there is not an external, cross-signed variant of this certificate. This issuer's serial number will not appear on its own CRL.",
@@ -273,15 +277,6 @@ async fn store(mount: &Shared, request: IssuerRequest, patch: bool) -> Result<Re
         .apply(mount, &change, &issuer, &mut entry, patch)
         .await?;
     let mut warnings = Vec::new();
-    if entry.usage.allows(Usage::CRL_SIGNING) && !issuers::may_sign_crls(&issuer.certificate) {
-        if request.usage.is_some() {
-            warnings.push(
-                "This issuer's underlying certificate lacks the CRLSign KeyUsage value; unable to set CRLSigningUsage on this issuer as a result."
-                    .to_owned(),
-            );
-        }
-        entry.usage = entry.usage.without(Usage::CRL_SIGNING);
-    }
     if let Some(urls) = entry
         .aia_uris
         .as_ref()
@@ -332,8 +327,8 @@ impl IssuerRequest {
             })?;
         }
         match &self.usage {
-            Some(names) => entry.usage = self.usages(names, entry.revoked)?,
-            None if !patch => entry.usage = unlocked(Usage::ALL, entry.revoked)?,
+            Some(names) => entry.usage = usages(names, issuer)?,
+            None if !patch => entry.usage = permitted(Usage::ALL, issuer)?,
             None => {}
         }
         let algorithm = self
@@ -344,17 +339,7 @@ impl IssuerRequest {
             entry.revocation_signature_algorithm = algorithm_number(algorithm, issuer)?;
         }
         entry.aia_uris = self.aia(entry.aia_uris.take(), patch)?;
-        self.chain(mount, entry, patch).await
-    }
-
-    fn usages(&self, names: &CommaList, revoked: bool) -> Result<Usage, Error> {
-        let usage = Usage::parse(names).ok_or_else(|| {
-            Error::bad_request(format!(
-                "Unable to parse specified usages: [{}] - valid values are crl-signing,issuing-certificates,ocsp-signing,read-only",
-                names.join(" ")
-            ))
-        })?;
-        unlocked(usage, revoked)
+        self.chain(mount, change, entry, patch).await
     }
 
     /// The issuer's own URLs; none at all leaves those of the mount in force.
@@ -363,7 +348,10 @@ impl IssuerRequest {
         let mut aia = if patch {
             before.clone()
         } else {
-            AiaEntry::default()
+            AiaEntry {
+                other: before.other.clone(),
+                ..AiaEntry::default()
+            }
         };
         for (list, sent) in [
             (&mut aia.issuing_certificates, &self.issuing_certificates),
@@ -402,12 +390,13 @@ impl IssuerRequest {
                 }
             }
         }
-        Ok((!aia.is_empty()).then_some(aia))
+        Ok((!aia.is_empty() || !aia.other.is_empty()).then_some(aia))
     }
 
     async fn chain(
         &self,
         mount: &Mount,
+        change: &Change<'_>,
         entry: &mut IssuerEntry,
         patch: bool,
     ) -> Result<(), Error> {
@@ -419,11 +408,20 @@ impl IssuerRequest {
         };
         let mut ids = Vec::with_capacity(references.len());
         for (position, reference) in references.iter().enumerate() {
-            if reference == "self" {
+            // The word means this issuer in the first place only.
+            if position == 0 && reference == "self" {
                 ids.push(entry.id.clone());
                 continue;
             }
-            let issuer = issuers::load(mount, reference).await?;
+            let issuer = if reference.is_empty() {
+                // As in the built-in engine, that is the first issuer whose name is empty.
+                let mut all = change.issuers.iter();
+                all.find(|issuer| issuer.entry.name.is_empty())
+                    .cloned()
+                    .ok_or_else(|| issuers::unknown(reference))?
+            } else {
+                issuers::load(mount, reference).await?
+            };
             if position == 0 && issuer.id() != entry.id {
                 return Err(Error::bad_request(format!(
                     "expected first cert in chain to be a self-reference, but was: {reference}/{}",
@@ -437,9 +435,26 @@ impl IssuerRequest {
     }
 }
 
-/// Refuses to give a revoked issuer its issuing usage back, also by a write that sends no usage and so means all.
-fn unlocked(usage: Usage, revoked: bool) -> Result<Usage, Error> {
-    if revoked && usage.allows(Usage::ISSUING) {
+/// The usages that a request names.
+fn usages(names: &CommaList, issuer: &LoadedIssuer) -> Result<Usage, Error> {
+    let usage = Usage::parse(names).ok_or_else(|| {
+        Error::bad_request(format!(
+            "Unable to parse specified usages: [{}] - valid values are crl-signing,issuing-certificates,ocsp-signing,read-only",
+            names.join(" ")
+        ))
+    })?;
+    permitted(usage, issuer)
+}
+
+/// Refuses what the issuer cannot be used for, also where a write sends no usage and so means all: signing CRLs if its certificate does not say so,
+/// and issuing once it is revoked.
+fn permitted(usage: Usage, issuer: &LoadedIssuer) -> Result<Usage, Error> {
+    if usage.allows(Usage::CRL_SIGNING) && !issuers::may_sign_crls(&issuer.certificate) {
+        return Err(Error::bad_request(
+            "This issuer's underlying certificate lacks the CRLSign KeyUsage value; unable to set CRLSigningUsage on this issuer as a result.",
+        ));
+    }
+    if issuer.entry.revoked && usage.allows(Usage::ISSUING) {
         return Err(Error::bad_request(
             "This issuer was revoked; unable to modify its usage to include certificate signing again. Reissue this certificate (preferably with a new key) and modify that entry instead.",
         ));

@@ -23,6 +23,7 @@ use crate::pki;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct KeyRef {
     /// Key: an id, a name, or `default`.
+    #[serde(deserialize_with = "issuers::reference")]
     #[schemars(extend("default" = "default"))]
     key_ref: String,
 }
@@ -31,6 +32,7 @@ pub(crate) struct KeyRef {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct RenameRequest {
     /// Key: an id, a name, or `default`.
+    #[serde(deserialize_with = "issuers::reference")]
     #[schemars(extend("default" = "default"))]
     key_ref: String,
     /// The new name; empty takes the name away.
@@ -132,7 +134,7 @@ pub(crate) async fn write(
     finish(async move {
         let change = Change::begin(&mount).await?;
         let key = keys::load(&mount, &request.key_ref).await?;
-        let name = request.key_name.as_deref().unwrap_or_default().trim();
+        let name = request.key_name.as_deref().unwrap_or_default();
         if !name.is_empty() {
             if !issuers::is_name(name) {
                 return Err(Error::bad_request(
@@ -347,7 +349,7 @@ async fn rename(mount: &Shared, key: &LoadedKey, name: &str) -> Result<(), Error
             key.id
         )));
     };
-    let mut entry = KeyEntry::decode(&bytes).map_err(|cause| {
+    let mut entry = KeyEntry::decode(&key.id, &bytes).map_err(|cause| {
         internal(
             "a stored key could not be read",
             format_args!("{at}: {cause}"),
@@ -366,13 +368,12 @@ fn only_key(text: &str) -> Result<PrivateKey, Error> {
             "only a single key can be present within the pem_bundle for importing"
         }));
     };
-    if block.encrypted {
-        return Err(Error::bad_request(
-            "failed to parse PEM block: the private key is encrypted",
-        ));
-    }
-    PrivateKey::from_der(&block.contents)
-        .map_err(|cause| Error::bad_request(format!("failed to parse PEM block: {cause}")))
+    let key = if block.is_encrypted() {
+        Err(landfast_pki::Error::EncryptedKey)
+    } else {
+        PrivateKey::from_der(&block.contents)
+    };
+    key.map_err(|cause| Error::bad_request(format!("failed to parse PEM block: {cause}")))
 }
 
 fn describe(id: &str, name: &str, kind: &str) -> Map<String, serde_json::Value> {

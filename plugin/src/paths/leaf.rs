@@ -31,6 +31,7 @@ pub(crate) struct RoleRef {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct IssuerRef {
     /// Issuer that signs: a name, an id, or `default`.
+    #[serde(deserialize_with = "issuers::reference")]
     #[schemars(extend("default" = "default"))]
     pub(crate) issuer_ref: String,
 }
@@ -41,6 +42,7 @@ pub(crate) struct IssuerRef {
 pub(crate) struct IssuerField {
     /// Issuer that signs: a name, an id, or `default`. Where a role is named, the role decides instead.
     #[schemars(extend("default" = "default"))]
+    #[serde(deserialize_with = "issuers::reference")]
     pub(crate) issuer_ref: String,
 }
 
@@ -134,8 +136,12 @@ impl Default for IssuerField {
 /// # Errors
 /// When there is none.
 pub(crate) async fn role(mount: &Mount, name: &str) -> Result<Arc<Role>, Error> {
-    let role = mount.load::<Role>(&RoleEntry::key(name)).await?;
-    role.ok_or_else(|| Error::BadRequest(format!("unknown role: {name}")))
+    match mount.load::<Role>(&RoleEntry::key(name)).await? {
+        Some(role) => Ok(role),
+        None => Err(mount
+            .absent(Error::BadRequest(format!("unknown role: {name}")))
+            .await),
+    }
 }
 
 /// An issuer and its key, ready to sign leaves.
@@ -177,7 +183,7 @@ impl Authority {
 
 impl LeafFields {
     /// Puts the fields into a request to the rules.
-    pub(crate) fn fill<'a>(&'a self, request: LeafRequest<'a>) -> LeafRequest<'a> {
+    pub(crate) fn fill<'a>(&'a self, mount: &Mount, request: LeafRequest<'a>) -> LeafRequest<'a> {
         LeafRequest {
             common_name: &self.common_name,
             alt_names: &self.alt_names,
@@ -188,8 +194,8 @@ impl LeafFields {
             serial_number: &self.serial_number,
             exclude_cn_from_sans: self.exclude_cn_from_sans,
             ttl: self.ttl.0,
-            not_before: self.not_before.as_deref(),
-            not_after: self.not_after.as_deref(),
+            not_before: mount.named_time(self.not_before.as_deref()),
+            not_after: mount.named_time(self.not_after.as_deref()),
             ..request
         }
     }

@@ -131,7 +131,9 @@ async fn by_serial(mount: &Shared, serial: &str) -> Result<Found, Error> {
     let not_found = || Error::bad_request(format!("certificate with serial {serial} not found."));
     let parsed = SerialNumber::parse(serial).map_err(|_| not_found())?;
     let key = certificate_key(&parsed);
-    let der = mount.storage().get(&key).await?.ok_or_else(not_found)?;
+    let Some(der) = mount.storage().get(&key).await? else {
+        return Err(mount.absent(not_found()).await);
+    };
     let certificate = Certificate::from_der(&der).map_err(|cause| {
         internal(
             "a stored certificate could not be read",
@@ -259,11 +261,15 @@ async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> 
         ));
     }
     writes.push(Write::put(key, entry::encode(&entry)));
+    writes.extend(crl::noted(
+        &*crl::config(mount).await?,
+        certificate.serial(),
+    ));
     mount.save(writes).await?;
     mount.crl.note(certificate.serial(), &entry);
     drop(alone);
-    let warning = publish(mount, &certificate).await?;
-    Ok(answer(&entry)?.warn_all(warning))
+    let warnings = publish(mount, &certificate).await?;
+    Ok(answer(&entry)?.warn_all(warnings))
 }
 
 /// Whether a certificate ends within two seconds. The built-in engine counts one as expired then, because leases end on whole
@@ -274,16 +280,17 @@ fn is_over(certificate: &Certificate, now: Timestamp) -> bool {
 
 const LEEWAY: SignedDuration = SignedDuration::from_secs(2);
 
-/// Has the CRL list what was put on record. Gives a warning when it does, but another CRL of the mount could not be built.
-async fn publish(mount: &Shared, certificate: &Certificate) -> Result<Option<String>, Error> {
-    let Err(error) = crl::after_revocation(mount).await else {
-        return Ok(None);
+/// Has the CRL list what was put on record. Gives warnings of CRLs that could not be built.
+async fn publish(mount: &Shared, certificate: &Certificate) -> Result<Vec<String>, Error> {
+    let error = match crl::after_revocation(mount).await {
+        Ok(warnings) => return Ok(warnings),
+        Err(error) => error,
     };
     let listed = crl::lists(mount, certificate.serial()).await;
     if listed.unwrap_or(false) {
-        return Ok(Some(format!(
+        return Ok(vec![format!(
             "the CRL of another issuer could not be rebuilt: {error}"
-        )));
+        )]);
     }
     Err(match error {
         Error::Status { code, message } => Error::Status {

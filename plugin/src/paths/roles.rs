@@ -249,10 +249,40 @@ pub(crate) async fn put(
                 .to_owned(),
         );
     }
+    if mount.is_on_vault() {
+        warnings.extend(unknown_to_vault(&entry));
+    }
+    // A role that cannot be read has nothing that could be kept.
+    if let Ok(Some(before)) = mount.load::<Role>(&RoleEntry::key(name)).await {
+        entry.other.keep(&before.entry.other);
+    }
     mount.put(RoleEntry::key(name), entry.encode()).await?;
     Ok(warnings
         .into_iter()
         .fold(Response::map(describe(&entry)), Response::warn))
+}
+
+/// A warning of limits of a role that Vault's own engine does not know.
+fn unknown_to_vault(role: &RoleEntry) -> Option<String> {
+    let fields = [
+        (
+            "allowed_ip_sans_cidr",
+            !role.allowed_ip_sans_cidr.is_empty(),
+        ),
+        ("not_after_bound", role.not_after_bound != "permit"),
+        ("not_before_bound", role.not_before_bound != "permit"),
+    ];
+    let set: Vec<_> = fields
+        .iter()
+        .filter(|(_, set)| *set)
+        .map(|(name, _)| *name)
+        .collect();
+    (!set.is_empty()).then(|| {
+        format!(
+            "Vault's own pki engine does not know {}: the role is wider, without a word, once it serves the mount again",
+            set.join(", ")
+        )
+    })
 }
 
 impl RoleRequest {

@@ -89,7 +89,7 @@ async fn make(
     check_names(mount, issuer_name, key_name).await?;
     let (urls, mut warnings) = urls(mount).await?;
     let source = key_fields.source(mount, choice).await?;
-    let request = ca::request(subject, validity, Some(&key_fields), power);
+    let request = ca::request(mount, subject, validity, Some(&key_fields), power);
     let ttl = leaf::mount_ttl(
         mount,
         request.ttl,

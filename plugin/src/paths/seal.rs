@@ -9,6 +9,7 @@ use landfast_unseal::sealed::MOST_WRAPS;
 
 use crate::Mount;
 use crate::entry;
+use crate::entry::other::Other;
 use crate::entry::seal::{SealConfig, SealWrapper, WrapperKind};
 use crate::keys::{self, Custody};
 use crate::mount::{Shared, finish};
@@ -118,6 +119,7 @@ impl SealRequest {
             kind,
             name,
             key_id: String::new(),
+            other: Other::default(),
         };
         let aws = key.into_iter().chain(further);
         let mut wrappers: Vec<_> = aws.map(|name| wrapper(WrapperKind::AwsKms, name)).collect();

@@ -62,7 +62,7 @@ async fn make(
     let request = LeafRequest {
         identity: identity.as_ref(),
         display_name: &cx.display_name,
-        ..fields.fill(LeafRequest::new(Holder::Csr(&csr), ttl))
+        ..fields.fill(mount, LeafRequest::new(Holder::Csr(&csr), ttl))
     };
     let (prepared, warnings) = issue::prepare(
         profile,
@@ -71,7 +71,7 @@ async fn make(
         mount.now(),
         leaf::serial()?,
     )
-    .map_err(pki::refusal)?;
+    .map_err(|refusal| identity::explain(&role.entry, identity.as_ref(), refusal))?;
     let certificate = authority.sign(mount, prepared).await?;
     let response = Keeping::by(&role.entry)
         .answer(mount, encoding, &certificate, &authority.signing, None)
@@ -207,7 +207,7 @@ async fn make_verbatim(
     let ttl = leaf::mount_ttl(mount, fields.ttl.0, ttl, max_ttl).await?;
     let request = VerbatimRequest {
         csr: &csr,
-        fields: fields.fill(LeafRequest::new(Holder::Csr(&csr), ttl)),
+        fields: fields.fill(mount, LeafRequest::new(Holder::Csr(&csr), ttl)),
         role: profile,
         key_usage: verbatim.key_usage.0.clone(),
         ext_key_usage: verbatim.ext_key_usage.0.clone(),

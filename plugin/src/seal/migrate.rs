@@ -338,7 +338,7 @@ async fn formed(
             format_args!("{id}: {cause}"),
         )
     };
-    let mut entry = KeyEntry::decode(bytes).map_err(|cause| unreadable(&cause))?;
+    let mut entry = KeyEntry::decode(id, bytes).map_err(|cause| unreadable(&cause))?;
     if entry.id != id {
         return Err(unreadable(&"the entry is another key's"));
     }

@@ -505,16 +505,20 @@ async fn a_certificate_that_may_not_sign_crls_is_not_asked_to() {
         shown["usage"],
         "issuing-certificates,ocsp-signing,read-only"
     );
-    let reply = mount
-        .patch(&format!("issuer/{id}"), json!({ "usage": "crl-signing" }))
-        .await;
-    assert_eq!(reply.data["usage"], "read-only");
-    assert_eq!(
-        reply.warnings,
-        [
-            "This issuer's underlying certificate lacks the CRLSign KeyUsage value; unable to set CRLSigningUsage on this issuer as a result."
-        ]
-    );
+    let lacks = "This issuer's underlying certificate lacks the CRLSign KeyUsage value; unable to set CRLSigningUsage on this issuer as a result.";
+    let path = format!("issuer/{id}");
+    for body in [
+        json!({ "usage": "crl-signing" }),
+        json!({ "usage": "issuing-certificates,crl-signing", "issuer_name": "a" }),
+    ] {
+        refused(&mount.patch(&path, body.clone()).await, 400, lacks);
+        refused(&mount.update(&path, body).await, 400, lacks);
+    }
+    // A write that sends no usage means all of them; a patch means none of it.
+    let name = json!({ "issuer_name": "a" });
+    refused(&mount.update(&path, name.clone()).await, 400, lacks);
+    ok(mount.patch(&path, name).await);
+    assert_eq!(mount.read(&path).await.data["usage"], shown["usage"]);
     let reply = mount.read("crl/rotate").await;
     assert!(
         reply.warnings[0].ends_with(&format!(
@@ -727,4 +731,30 @@ async fn keys_are_made_named_and_guarded() {
     assert_eq!(mount.delete("key/k2").await.status, 204);
     let shown = serde_json::to_string(&mount.list("keys").await.data).unwrap();
     assert!(!shown.contains("PRIVATE"));
+}
+
+/// A CA without the extension: the built-in engine asks it for no CRL, and builds none of the whole mount where somebody else did.
+#[tokio::test]
+async fn a_certificate_that_says_nothing_of_its_use_signs_no_crls() {
+    let mount = mount().await;
+    let key = key("ec");
+    let name = landfast_pki::name::Subject::common_name("Silent").to_name();
+    let template = landfast_pki::Template {
+        serial: landfast_pki::SerialNumber::random().unwrap(),
+        subject: name.clone(),
+        not_before: now(),
+        not_after: now() + jiff::SignedDuration::from_hours(24),
+        public_key: key.public_key().clone(),
+        extensions: vec![landfast_pki::Extension::basic_constraints(true, None)],
+    };
+    let algorithm = landfast_pki::SignatureAlgorithm::choose(key.public_key(), 0, false);
+    let prepared = template
+        .prepare(&name, algorithm.unwrap().algorithm)
+        .unwrap();
+    let certificate = prepared.sign(&key).unwrap();
+    let id = adopt(&mount, &Pair { certificate, key }).await;
+    assert_eq!(
+        mount.read(&format!("issuer/{id}")).await.data["usage"],
+        "issuing-certificates,ocsp-signing,read-only"
+    );
 }

@@ -2,7 +2,9 @@
 
 mod anchors;
 mod bounded;
+mod entries;
 mod faults;
+mod handed_over;
 mod issuers;
 mod revocation;
 mod roots;

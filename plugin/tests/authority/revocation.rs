@@ -642,7 +642,9 @@ async fn an_issuer_whose_key_is_elsewhere_holds_up_nobody() {
     );
     let reply = ok(mount.read("crl/rotate").await);
     assert!(
-        reply.warnings[0].ends_with(&format!("can not be used by this plugin: {other_id}")),
+        reply.warnings[0].contains(&format!(
+            "key [id:{key}] can not be used by this plugin (its type is mldsa)"
+        )) && reply.warnings[0].contains(&format!("id:{other_id}")),
         "{reply:?}"
     );
     let before = crl(&mount, "crl").await.number();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use landfast_plugin::Mount;
-use landfast_sdk::logical::{Alias, Entity, Group};
+use landfast_sdk::logical::{Alias, Entity, Group, Storage as _};
 use landfast_sdk::testing::Harness;
 use serde_json::json;
 
@@ -162,4 +162,49 @@ async fn node_mount(template: &str, globs: bool) -> Harness<Mount> {
     )
     .await;
     mount
+}
+
+/// Vault takes a `*` in such a value for a pattern and has no field for it; a role that it stored is told apart from one that says no.
+#[tokio::test]
+async fn a_star_in_a_value_is_explained_where_the_role_does_not_speak_of_it() {
+    let starred = Entity {
+        id: "star".to_owned(),
+        name: "*.nodes".to_owned(),
+        ..Entity::default()
+    };
+    let mount = on(system().entity(starred, Vec::new())).await;
+    import(&mount).await;
+    let fields = json!({
+        "allow_any_name": false, "allow_glob_domains": true, "allowed_domains_template": true,
+        "allowed_domains": "{{identity.entity.name}}",
+    });
+    role(&mount, fields).await;
+    let name = json!({"common_name": "a.nodes"});
+    let plain = "common name a.nodes not allowed by this role";
+    let mut mount = mount.as_entity("star");
+    for (field, hint) in [(true, false), (false, true)] {
+        if !field {
+            let stored = mount.storage().get("role/r").await.unwrap().unwrap();
+            let mut entry: serde_json::Value = serde_json::from_slice(&stored).unwrap();
+            let members = entry.as_object_mut().unwrap();
+            members.remove("allow_globs_in_identity_templates");
+            let bytes = entry.to_string().into_bytes();
+            mount.storage().put("role/r", bytes).await.unwrap();
+            mount = mount.reload().await;
+        }
+        let reply = issue(&mount, name.clone()).await;
+        assert_eq!(reply.status, 400, "{reply:?}");
+        assert!(reply.error().starts_with(plain), "{reply:?}");
+        let said = reply.error().contains("allow_globs_in_identity_templates");
+        assert_eq!(said, hint, "{reply:?}");
+    }
+    // Said once, the role is like any other.
+    let reply = mount
+        .patch(
+            "roles/r",
+            json!({"allow_globs_in_identity_templates": true}),
+        )
+        .await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(issue(&mount, name).await.status, 200);
 }
