@@ -24,6 +24,8 @@ mod register;
 mod rotation;
 mod seal;
 mod sessions;
+mod standby;
 mod support;
 mod trust_anchor;
 mod version;
+mod way_back;

@@ -228,3 +228,30 @@ fn keys_are_made_named_and_deleted_alike() {
     pair.same("DELETE", "key/two", Value::Null);
     pair.finish();
 }
+
+/// Certificates that are odd in one thing each: what the built-in engine cannot read is not let in, so that the way back stays open.
+#[test]
+fn odd_certificates_are_imported_or_refused_alike() {
+    let mut pair = Pair::new();
+    let odd = include_str!("../../../pki/src/go/cas-2.7.2.txt");
+    for line in odd.lines().filter(|line| !line.starts_with('#')) {
+        let [name, theirs, base64] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{line}");
+        };
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+        if theirs == "stops" {
+            continue;
+        }
+        let both = pair.both(
+            "POST",
+            "issuers/import/cert",
+            Some(&json!({"pem_bundle": pem})),
+        );
+        pair.equal(
+            name,
+            &both.theirs.status.to_string(),
+            &both.ours.status.to_string(),
+        );
+    }
+    pair.finish();
+}

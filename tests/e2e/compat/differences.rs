@@ -443,6 +443,28 @@ fn a_ca_gets_no_start_and_no_purpose_that_cannot_be_read() {
     );
 }
 
+/// The built-in engine takes a CA with a DSA key, and then makes neither key nor root for the whole mount.
+#[test]
+fn a_certificate_that_stops_a_mount_is_refused() {
+    let pair = Pair::new();
+    let odd = include_str!("../../../pki/src/go/cas-2.7.2.txt");
+    let line = odd
+        .lines()
+        .find(|line| line.starts_with("dsa\t"))
+        .expect("it is in the list");
+    let base64 = line.rsplit('\t').next().expect("the last column");
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+    let both = pair.both(
+        "POST",
+        "issuers/import/cert",
+        Some(&json!({"pem_bundle": pem})),
+    );
+    assert_eq!(statuses(&both), (200, 400));
+    let body = json!({"key_type": "ec"});
+    let both = pair.both("POST", "keys/generate/internal", Some(&body));
+    assert_eq!(statuses(&both), (500, 200));
+}
+
 #[test]
 fn paths_of_later_releases_say_what_to_do() {
     let pair = with_root(json!({}));

@@ -71,6 +71,21 @@ impl Openssl {
         )
     }
 
+    /// A CA whose certificate does not say what its key is for.
+    pub(crate) fn silent_authority(&self, name: &str) -> (String, String) {
+        self.self_signed(name, &["basicConstraints=critical,CA:TRUE"])
+    }
+
+    /// The serial number of a certificate, in hexadecimal.
+    pub(crate) fn serial(&self, pem: &str) -> String {
+        let file = self.file("serial.pem", pem);
+        let output = run(Command::new("openssl")
+            .args(["x509", "-noout", "-serial", "-in"])
+            .arg(file));
+        let text = said(&output).to_lowercase();
+        text.trim().trim_start_matches("serial=").to_owned()
+    }
+
     /// A self-signed certificate that is no CA, and its key.
     pub(crate) fn leaf(&self, name: &str) -> (String, String) {
         self.self_signed(name, &["basicConstraints=critical,CA:FALSE"])
