@@ -39,8 +39,8 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
     ("config/ca", Update, Data(&[IMPORTED])),
     ("config/cluster", Read, WHOLE),
     ("config/cluster", Update, WHOLE),
-    ("config/crl", Read, WHOLE),
-    ("config/crl", Update, WHOLE),
+    ("config/crl", Read, CRL_SETTINGS),
+    ("config/crl", Update, CRL_SETTINGS),
     ("config/issuers", Read, WHOLE),
     ("config/issuers", Update, WHOLE),
     ("config/keys", Read, WHOLE),
@@ -187,6 +187,24 @@ const JSON: &str = "application/json";
 const WHOLE: Answer = Settings {
     without: &[],
     more: &[],
+};
+
+/// On Vault, what its built-in engine has for several clusters is shown too.
+const CRL_SETTINGS: Answer = Settings {
+    without: &[],
+    more: &[
+        Member::maybe("unified_crl", Flag, "Always false; on Vault only."),
+        Member::maybe(
+            "unified_crl_on_existing_paths",
+            Flag,
+            "Always false; on Vault only.",
+        ),
+        Member::maybe(
+            "cross_cluster_revocation",
+            Flag,
+            "Always false; on Vault only.",
+        ),
+    ],
 };
 
 const TIDYING: Answer = Settings {
