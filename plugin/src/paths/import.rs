@@ -131,6 +131,7 @@ async fn import(mount: &Shared, text: &str, keys_allowed: bool) -> Result<Respon
     }
     let changed = done.imported_issuers.is_some() || done.imported_keys.is_some();
     change.commit(&[], &[]).await?;
+    warnings.extend(missing_aia(mount).await?);
     if changed {
         mount.crl.forget();
         warnings.extend(
@@ -139,7 +140,6 @@ async fn import(mount: &Shared, text: &str, keys_allowed: bool) -> Result<Respon
                 .unwrap_or_else(crl::not_built),
         );
     }
-    warnings.extend(missing_aia(mount).await?);
     Ok(Response::data(&done)?.warn_all(warnings))
 }
 

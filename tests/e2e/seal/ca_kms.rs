@@ -403,6 +403,17 @@ fn without_credentials_of_its_own_a_mount_uses_the_servers_identity_at_aws_only(
         .write(&format!("sys/plugins/catalog/secret/{PLUGIN_NAME}"), body)
         .ok();
     server.mount("pki", PLUGIN_NAME);
+    let reply = root(&client, "p256", "alias/ca-p256", &json!({}));
+    let said = reply.errors().join(" ");
+    assert!(
+        reply.status == 400 && said.contains("use_server_identity=true"),
+        "{said}"
+    );
+    assert_eq!(fake.calls().len(), 0, "nobody has lent the identity yet");
+    let lent = json!({"options": {"use_server_identity": "true"}});
+    client.write("sys/mounts/pki/tune", lent).ok();
+    let reload = json!({"mounts": ["pki/"]});
+    client.write("sys/plugins/reload/backend", reload).ok();
     root(&client, "p256", "alias/ca-p256", &json!({})).ok();
     let calls = fake.calls();
     assert!(
