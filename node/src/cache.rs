@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +16,7 @@ use landfast_pki::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto;
-use crate::files::{self, FileError};
+use crate::files::{self, FileError, Opened};
 use crate::session::{Credentials, SessionRequest};
 use crate::sigv4::hex;
 
@@ -105,14 +105,19 @@ impl Cache {
 
     fn entry(&self, key: &str) -> Option<Entry> {
         let path = self.path(key);
-        let metadata = fs::symlink_metadata(&path).ok()?;
-        let own = metadata.uid() == rustix::process::geteuid().as_raw();
-        if !metadata.is_file() || !own || metadata.mode() & 0o077 != 0 {
+        let opened = match Opened::open_in_place(&path) {
+            Ok(opened) => opened,
+            Err(error) if error.is_not_found() => return None,
+            Err(error) => {
+                tracing::warn!(%error, "ignoring a cache file that cannot be opened");
+                return None;
+            }
+        };
+        if !opened.is_private() {
             tracing::warn!(path = %path.display(), "ignoring a cache file that is not private");
             return None;
         }
-        let content = files::read_secret(&path).ok()?;
-        parse(content.expose())
+        parse(opened.read().ok()?.expose())
     }
 
     /// Stores credentials that AWS gave at `obtained` under a key.
@@ -304,6 +309,24 @@ mod tests {
                 .load("k", "2026-09-01T00:00:00Z".parse().unwrap())
                 .is_none()
         );
+    }
+
+    #[test]
+    fn only_a_file_in_its_place_is_an_entry() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(directory.path());
+        let fresh = credentials("2026-09-01T12:00:00Z");
+        let early = Timestamp::UNIX_EPOCH;
+        cache.store("whole", &fresh, early).unwrap();
+        assert!(cache.load("whole", early).is_some());
+        std::os::unix::fs::symlink(cache.path("whole"), cache.path("link")).unwrap();
+        fs::create_dir(cache.path("directory")).unwrap();
+        // A pipe that nobody writes to would be waited for.
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, cache.path("pipe"), kind, mode, 0).unwrap();
+        for key in ["link", "directory", "pipe"] {
+            assert!(cache.load(key, early).is_none(), "{key}");
+        }
     }
 
     #[test]

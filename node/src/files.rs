@@ -156,7 +156,23 @@ impl Opened {
     /// # Errors
     /// [`FileError`].
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let file = File::open(path).map_err(FileError::at(path))?;
+        Self::open_with(path, OFlags::empty())
+    }
+
+    /// Opens a file to read that must lie there itself: a link in its place is not followed, and what is no file is not waited for.
+    ///
+    /// # Errors
+    /// [`FileError`], also for a link.
+    pub fn open_in_place(path: &Path) -> Result<Self, FileError> {
+        Self::open_with(path, OFlags::NOFOLLOW | OFlags::NONBLOCK)
+    }
+
+    fn open_with(path: &Path, flags: OFlags) -> Result<Self, FileError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)
+            .map_err(FileError::at(path))?;
         let metadata = file.metadata().map_err(FileError::at(path))?;
         Ok(Self {
             path: path.to_owned(),
@@ -173,6 +189,13 @@ impl Opened {
     /// Whether others than the owner may read or write it.
     pub fn is_open_to_others(&self) -> bool {
         self.metadata.mode() & 0o077 != 0
+    }
+
+    /// Whether it is a plain file of the user who runs this, and of nobody else's to read or write.
+    pub fn is_private(&self) -> bool {
+        self.metadata.is_file()
+            && self.metadata.uid() == rustix::process::geteuid().as_raw()
+            && !self.is_open_to_others()
     }
 
     /// Refuses a secret of another user, who knows it and may put another one
