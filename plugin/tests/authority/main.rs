@@ -2,10 +2,12 @@
 
 mod anchors;
 mod bounded;
+mod delta;
 mod entries;
 mod faults;
 mod handed_over;
 mod issuers;
+mod rebuild;
 mod revocation;
 mod roots;
 mod seal;

@@ -1,9 +1,11 @@
 //! Small certificate authorities for the tests of the path table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use landfast_pki::crl::Crl;
 use landfast_pki::ext::{Extension, GeneralNames, KeyUsage};
 use landfast_pki::name::Subject;
 use landfast_pki::{
@@ -210,6 +212,27 @@ pub(crate) fn ok(reply: HttpReply) -> HttpReply {
 #[track_caller]
 pub(crate) fn refused(reply: &HttpReply, status: u16, text: &str) {
     assert_eq!((reply.status, reply.error()), (status, text));
+}
+
+/// The CRL at a path.
+pub(crate) async fn crl(mount: &Harness<Mount>, path: &str) -> Crl {
+    let reply = mount.read(path).await;
+    assert_eq!(
+        (reply.status, reply.content_type.as_str()),
+        (200, "application/pkix-crl"),
+        "{reply:?}"
+    );
+    Crl::from_der(&reply.raw.unwrap()).unwrap()
+}
+
+/// The serial numbers on a CRL.
+pub(crate) fn listed(crl: &Crl) -> BTreeSet<String> {
+    crl.entries().map(|entry| entry.serial.colon()).collect()
+}
+
+/// One serial number, as [`listed`] has them.
+pub(crate) fn one(serial: &str) -> BTreeSet<String> {
+    BTreeSet::from([serial.to_owned()])
 }
 
 const FAULTS: [Fault; 2] = [Fault::Before, Fault::After];
