@@ -1,7 +1,8 @@
 //! Settings of jobs that the built-in engine does and this one does not: they are kept as they are, so that they hold again on the way back.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+use super::other::Other;
 
 /// `config/acme`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,9 +24,9 @@ pub struct AcmeConfig {
     /// Who needs an external account.
     #[serde(rename = "eab_policy_name")]
     pub eab_policy: String,
-    /// Fields this version does not know, kept for the way back.
+    /// Fields of other versions.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: Other,
 }
 
 impl AcmeConfig {
@@ -43,7 +44,7 @@ impl Default for AcmeConfig {
             default_directory_policy: "sign-verbatim".into(),
             dns_resolver: String::new(),
             eab_policy: "not-required".into(),
-            other: Map::new(),
+            other: Other::default(),
         }
     }
 }
@@ -90,9 +91,9 @@ pub struct AutoTidyConfig {
     pub maintain_stored_certificate_counts: bool,
     /// Whether that count is a metric.
     pub publish_stored_certificate_count_metrics: bool,
-    /// Fields this version does not know, kept for the way back.
+    /// Fields of other versions.
     #[serde(flatten)]
-    pub other: Map<String, Value>,
+    pub other: Other,
 }
 
 impl AutoTidyConfig {
@@ -120,7 +121,7 @@ impl Default for AutoTidyConfig {
             page_size: 1000,
             maintain_stored_certificate_counts: false,
             publish_stored_certificate_count_metrics: false,
-            other: Map::new(),
+            other: Other::default(),
         }
     }
 }

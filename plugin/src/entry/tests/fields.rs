@@ -26,7 +26,20 @@ fn kinds() -> Vec<Kind> {
     key["landfast_kms"] = json!({"key_id": "arn", "region": "eu-central-1"});
     let role: Value =
         serde_json::from_str(include_str!("../../../tests/data/role-all.json")).unwrap();
+    let mut tidying = dumped(jobs::AutoTidyConfig::KEY);
+    for value in tidying.as_object_mut().unwrap().values_mut() {
+        // Other values than those that hold without the entry.
+        *value = match value.as_i64() {
+            Some(number) => json!(2 * number + 1),
+            None => json!(true),
+        };
+    }
+    tidying["revoked_safety_buffer"] = json!(1);
+    let acme = json!({"enabled": true, "allowed_issuers=": ["i"], "allowed_roles": ["r"], "allow_role_ext_key_usage": true,
+        "default_directory_policy": "forbid", "dns_resolver": "192.0.2.1:53", "eab_policy_name": "always-required"});
     vec![
+        kind::<jobs::AcmeConfig>(jobs::AcmeConfig::KEY, acme, &[]),
+        kind::<jobs::AutoTidyConfig>(jobs::AutoTidyConfig::KEY, tidying, &[]),
         kind::<config::ClusterConfig>(config::ClusterConfig::KEY, dumped("config/cluster"), &[]),
         kind::<config::CrlConfig>(config::CrlConfig::KEY, dumped("config/crl"), &[]),
         kind::<config::IssuersConfig>(config::IssuersConfig::KEY, dumped("config/issuers"), &[]),
@@ -93,8 +106,21 @@ fn default_of(key: &str, field: &str, full: &Value) -> Value {
         ("role/r", "issuer") => json!("default"),
         ("role/r", "cn_validations") => json!(["email", "hostname"]),
         ("role/r", "key_bits") => json!(256),
-        // Left out again.
-        ("role/r", "allowed_ip_sans_cidr")
+        // Here, what holds without the entry; OpenBao reads zero values.
+        ("config/acme", "allowed_issuers=" | "allowed_roles") => json!(["*"]),
+        ("config/acme", "default_directory_policy") => json!("sign-verbatim"),
+        ("config/acme", "eab_policy_name") => json!("not-required"),
+        ("config/auto-tidy", "interval_duration") => json!(12 * 3600 * 1_000_000_000_i64),
+        ("config/auto-tidy", "safety_buffer") => json!(72 * 3600 * 1_000_000_000_i64),
+        ("config/auto-tidy", "acme_account_safety_buffer") => {
+            json!(30 * 24 * 3600 * 1_000_000_000_i64)
+        }
+        ("config/auto-tidy", "page_size") => json!(1000),
+        // OpenBao's as well.
+        ("config/auto-tidy", "issuer_safety_buffer") => json!(365 * 24 * 3600 * 1_000_000_000_i64),
+        // Null, or left out again.
+        ("config/auto-tidy", "revoked_safety_buffer")
+        | ("role/r", "allowed_ip_sans_cidr")
         | ("config/issuer/i", "aia_uris")
         | ("config/key/i", "landfast_kms") => Value::Null,
         (_, "manual_chain") | ("urls", _) if full[field].is_array() => Value::Null,
