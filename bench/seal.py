@@ -363,7 +363,7 @@ def page(path, rows, version, starts, cpu, times, added, steady, report, servers
         "library, taken in turn through one relay, medians of each round in ms: "
         + "; ".join(f"{total:.2f} beside {bare:.2f}" for _, total, bare in added)
         + ("." if steady else " (**the machine was not steady: measure again**)."),
-        "Another machine, where somebody else measured, had a difference of 0.89 ms.",
+        "On another machine the difference was 0.89 ms.",
         "",
         f"Exec to handshake: {spread(starts)} ms, CPU {statistics.mean(cpu):.1f} ms, over {len(starts)} starts.",
         "",
@@ -372,7 +372,7 @@ def page(path, rows, version, starts, cpu, times, added, steady, report, servers
         "",
         "The unseal server beside the transit engine, 32 bytes to encrypt, 16 clients on TLS with tokens. The unseal server writes its",
         "audit log meanwhile, the transit engine none. The budget holds the two against each other where both have their key in memory. The",
-        "ratio differs between machines: where somebody else measured, it was 0.12 to 0.18, and 0.08 with an audit file for the transit engine.",
+        "ratio differs between machines: on another one it was 0.12 to 0.18, and 0.08 with an audit file for the transit engine.",
         "By default the unseal server signs and sends a call to AWS KMS for each request, which costs it "
         f"{report['targets'][2]['ratio_to_first']['cpu']['median']:.2f} times the CPU",
         "of a local encrypt by the transit engine; the stand-in limits the throughput then. What the server itself does for a request is the",
