@@ -1,5 +1,5 @@
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::store::KEEP;
 use super::*;
@@ -291,6 +291,32 @@ fn a_kill_at_any_step_leaves_the_old_pair_or_the_new_one() {
     assert!(new_seen);
 }
 
+/// Renews a thousand times while somebody reads again and again. A read is overtaken by as many renewals as former pairs stay; by more it
+/// would be only where a reader stops for longer than renewals are apart, which are hours outside of a test.
+fn renew_beside(read: impl Fn() + Sync, renew: impl Fn(u64)) {
+    const RENEWALS: u64 = 1000;
+    let (done, begun, reads) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while done.load(Ordering::SeqCst) < RENEWALS {
+                begun.store(done.load(Ordering::SeqCst), Ordering::SeqCst);
+                read();
+                reads.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for renewal in 1..=RENEWALS {
+            while renewal > begun.load(Ordering::SeqCst) + KEEP as u64 && !reader.is_finished() {
+                std::thread::yield_now();
+            }
+            renew(renewal);
+            done.store(renewal, Ordering::SeqCst);
+        }
+        reader.join().expect("the reader finds what it looks for");
+    });
+    let reads = reads.into_inner();
+    assert!(reads >= RENEWALS / KEEP as u64 / 2, "{reads} reads only");
+}
+
 #[test]
 fn programs_that_know_no_versions_see_no_mismatch_while_the_key_stays() {
     let directory = tempfile::tempdir_in("/dev/shm")
@@ -306,27 +332,17 @@ fn programs_that_know_no_versions_see_no_mismatch_while_the_key_stays() {
     };
     pair.install(&certificate(0), &text).unwrap();
     let public = key.public_key_raw().to_vec();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut reads = 0_u64;
-            while !done.load(Ordering::Relaxed) {
-                // As any program does: one file by its name, then the other.
-                let certificate = fs::read(pair.certificate_path()).unwrap();
-                let key = fs::read_to_string(pair.key_path()).unwrap();
-                let leaf = landfast_pki::Certificate::from_pem(&certificate).unwrap();
-                let key = rcgen::KeyPair::from_pem(&key).unwrap();
-                assert_eq!(leaf.public_key().key_bits(), public);
-                assert_eq!(key.public_key_raw(), public);
-                reads += 1;
-            }
-            reads
-        });
-        for serial in 1..=1000 {
-            pair.install(&certificate(serial), &text).unwrap();
-        }
-        done.store(true, Ordering::Relaxed);
-        assert!(reader.join().unwrap() > 0, "the reader got nothing");
+    let read = || {
+        // As any program does: one file by its name, then the other.
+        let certificate = fs::read(pair.certificate_path()).unwrap();
+        let key = fs::read_to_string(pair.key_path()).unwrap();
+        let leaf = landfast_pki::Certificate::from_pem(&certificate).unwrap();
+        let key = rcgen::KeyPair::from_pem(&key).unwrap();
+        assert_eq!(leaf.public_key().key_bits(), public);
+        assert_eq!(key.public_key_raw(), public);
+    };
+    renew_beside(read, |serial| {
+        pair.install(&certificate(serial), &text).unwrap();
     });
 }
 
@@ -348,21 +364,11 @@ fn our_own_reader_sees_no_mismatch_while_keys_change() {
         pair.install(certificate, key).unwrap();
     };
     put(0);
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut reads = 0_u64;
-            while !done.load(Ordering::Relaxed) {
-                identity::load(&Files::pair(&pair.certificate_path(), &pair.key_path())).unwrap();
-                reads += 1;
-            }
-            reads
-        });
-        for renewal in 1..=1000 {
-            put(renewal);
-        }
-        done.store(true, Ordering::Relaxed);
-        assert!(reader.join().unwrap() > 0, "the reader got nothing");
+    let read = || {
+        identity::load(&Files::pair(&pair.certificate_path(), &pair.key_path())).unwrap();
+    };
+    renew_beside(read, |renewal| {
+        put(usize::try_from(renewal).unwrap());
     });
 }
 
@@ -386,23 +392,12 @@ fn a_reader_never_sees_half_of_a_thousand_renewals() {
         .unwrap();
     let pair = pair(directory.path());
     install(&pair, "0").unwrap();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut reads = 0_u64;
-            while !done.load(Ordering::Relaxed) {
-                let (certificate, key) =
-                    read_both(&pair.certificate_path(), &pair.key_path()).unwrap();
-                assert_eq!(certificate.expose(), key.expose());
-                reads += 1;
-            }
-            reads
-        });
-        for renewal in 1..=1000 {
-            install(&pair, &renewal.to_string()).unwrap();
-        }
-        done.store(true, Ordering::Relaxed);
-        assert!(reader.join().unwrap() > 0, "the reader got nothing");
+    let read = || {
+        let (certificate, key) = read_both(&pair.certificate_path(), &pair.key_path()).unwrap();
+        assert_eq!(certificate.expose(), key.expose());
+    };
+    renew_beside(read, |renewal| {
+        install(&pair, &renewal.to_string()).unwrap();
     });
 }
 
