@@ -13,7 +13,7 @@ use crate::key::{Curve, KeySpec, KeyType};
 use crate::sign::{Hash, SignatureAlgorithm};
 use crate::{Error, Secret, asn1};
 
-/// SHA-1, for key identifiers and certificate fingerprints only; see [`verify_sha1`] for requests.
+/// SHA-1, for key identifiers and certificate fingerprints only; requests are the one exception, see `verify_sha1`.
 pub fn sha1(data: &[u8]) -> [u8; 20] {
     let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data);
     digest.as_ref().try_into().expect("SHA-1 gives 20 octets")
@@ -219,7 +219,7 @@ pub(crate) fn verify(
         .map_err(|_| Error::BadSignature)
 }
 
-/// Whether [`verify_sha1`] knows keys on `curve`, or RSA keys where there is none.
+/// Whether `verify_sha1` knows keys on `curve`, or RSA keys where there is none.
 pub(crate) fn verifies_sha1(curve: Option<Curve>) -> bool {
     sha1_rules(curve).is_some()
 }

@@ -216,7 +216,7 @@ pub fn issued(certificate: &Certificate, issuer: &Issuer) -> Vec<Finding> {
     found
 }
 
-/// What RFC 5280 asks of any certificate, and what readers ask: [`shape`].
+/// What RFC 5280 asks of any certificate, and what readers ask: `shape`.
 ///
 /// `issuer` is `None` for a root, which refers to itself.
 pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> Vec<Finding> {

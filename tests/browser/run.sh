@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Clicks through the web console of each pinned OpenBao server, in headless
 # Chromium, on a mount that landfast serves. CHROMIUM and CHROMEDRIVER name
-# other programs than Debian's; PICTURE=docs/console-issuer.png takes the
-# picture of the documentation anew.
+# other programs than Debian's, LANDFAST a binary that is built already;
+# PICTURE=docs/console-issuer.png takes the picture of the documentation anew.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 chromium=${CHROMIUM:-/usr/bin/chromium}
@@ -16,7 +16,11 @@ for program in "$chromium" "$driver"; do
 done
 scripts/tools.sh servers
 scripts/tools.sh browser
-cargo build --locked -p landfast
+landfast=${LANDFAST:-}
+if [[ -z $landfast ]]; then
+    cargo build --locked -p landfast
+    landfast=${CARGO_TARGET_DIR:-target}/debug/landfast
+fi
 servers=()
 if [[ -n ${BAO_BIN:-} ]]; then
     servers=(--server "$BAO_BIN")
@@ -28,4 +32,4 @@ fi
 picture=()
 [[ -z ${PICTURE:-} ]] || picture=(--picture "$PICTURE")
 export CHROMIUM=$chromium CHROMEDRIVER=$driver
-PYTHONDONTWRITEBYTECODE=1 exec .tools/browser/bin/python tests/browser/console.py --landfast "${CARGO_TARGET_DIR:-target}/debug/landfast" "${servers[@]}" "${picture[@]}"
+PYTHONDONTWRITEBYTECODE=1 exec .tools/browser/bin/python tests/browser/console.py --landfast "$landfast" "${servers[@]}" "${picture[@]}"
