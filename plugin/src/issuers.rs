@@ -345,10 +345,13 @@ pub(crate) fn may_sign_crls(certificate: &Certificate) -> bool {
         .is_some_and(|usage| usage.contains(KeyUsage::CRL_SIGN))
 }
 
+/// Bytes of an issuer's or key's name. It stands in every list that strangers may ask for.
+pub(crate) const LONGEST_NAME: usize = 255;
+
 /// A name for a new or renamed issuer.
 ///
 /// # Errors
-/// The name is reserved, malformed, or another issuer's.
+/// The name is reserved, malformed, too long, or another issuer's.
 pub(crate) fn check_name(issuers: &Issuers, name: &str, own_id: &str) -> Result<(), Error> {
     if name.eq_ignore_ascii_case(DEFAULT) {
         return Err(Error::bad_request(
@@ -359,6 +362,12 @@ pub(crate) fn check_name(issuers: &Issuers, name: &str, own_id: &str) -> Result<
         return Err(Error::bad_request(
             "issuer name contained invalid characters",
         ));
+    }
+    if name.len() > LONGEST_NAME {
+        return Err(Error::bad_request(format!(
+            "issuer name has {} characters: {LONGEST_NAME} are the most",
+            name.len()
+        )));
     }
     match issuers.find(name) {
         Some(other) if other.id() != own_id => {

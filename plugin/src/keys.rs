@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use crate::ca_key::CaKey;
 use crate::entry::config::KeysConfig;
 use crate::entry::key::{self, KeyEntry, KmsPlace};
-use crate::issuers::{DEFAULT, is_name};
+use crate::issuers::{DEFAULT, LONGEST_NAME, is_name};
 use crate::kms::KmsKey;
 use crate::mount::Mount;
 use crate::seal;
@@ -258,7 +258,7 @@ pub(crate) async fn signer(mount: &Mount, id: &str) -> Result<CaKey, Error> {
 /// A name for a new or renamed key.
 ///
 /// # Errors
-/// The name is reserved, malformed, or another key's.
+/// The name is reserved, malformed, too long, or another key's.
 pub(crate) fn check_name(keys: &Keys, name: &str, own_id: &str) -> Result<(), Error> {
     if name.eq_ignore_ascii_case(DEFAULT) {
         return Err(Error::bad_request(
@@ -267,6 +267,12 @@ pub(crate) fn check_name(keys: &Keys, name: &str, own_id: &str) -> Result<(), Er
     }
     if !is_name(name) {
         return Err(Error::bad_request("key name contained invalid characters"));
+    }
+    if name.len() > LONGEST_NAME {
+        return Err(Error::bad_request(format!(
+            "key name has {} characters: {LONGEST_NAME} are the most",
+            name.len()
+        )));
     }
     match keys.find(name) {
         Some(other) if other.id != own_id => Err(Error::bad_request("key name already in use")),

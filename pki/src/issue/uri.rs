@@ -56,19 +56,17 @@ pub fn normalise(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// Whether a segment of the path is `.` or `..`, also if written with escapes: a reader that resolves it (RFC 3986 section
-/// 5.2.4) ends up elsewhere than the text suggests.
+/// Whether a segment of the path is `.` or `..`, also if dots or slashes are written with escapes: a reader that resolves it
+/// (RFC 3986 section 5.2.4) ends up elsewhere than the text suggests.
 pub(crate) fn has_dot_segments(uri: &str) -> bool {
     let end = uri.find(['?', '#']).unwrap_or(uri.len());
-    let is_dots = |segment: &str| {
-        let plain = segment.len() <= 6 && (segment.contains('.') || segment.contains('%'));
-        plain
-            && matches!(
-                &*segment.to_ascii_lowercase().replace("%2e", "."),
-                "." | ".."
-            )
-    };
-    uri[..end].split('/').any(is_dots)
+    let is_dots = |path: &str| path.split('/').any(|segment| matches!(segment, "." | ".."));
+    if uri[..end].contains('%') {
+        let path = uri[..end].to_ascii_lowercase();
+        is_dots(&path.replace("%2e", ".").replace("%2f", "/"))
+    } else {
+        is_dots(&uri[..end])
+    }
 }
 
 fn cut(text: &str, at: char) -> (&str, Option<&str>) {
@@ -238,6 +236,8 @@ mod tests {
             "x://a/./b",
             "x://a/%2e%2E/b",
             "x://a/.%2e",
+            "x://a/b/..%2Fc",
+            "x://a/b%2f%2e/c",
             "../a",
         ] {
             assert!(has_dot_segments(yes), "{yes}");
@@ -249,6 +249,7 @@ mod tests {
             "x://a/#/../",
             "urn:a:..",
             "x://a/.b/",
+            "x://a/b%2fc",
         ] {
             assert!(!has_dot_segments(no), "{no}");
         }

@@ -758,3 +758,30 @@ async fn a_certificate_that_says_nothing_of_its_use_signs_no_crls() {
         "issuing-certificates,ocsp-signing,read-only"
     );
 }
+
+/// Names stand in lists that strangers may ask for again and again.
+#[tokio::test]
+async fn names_have_an_end() {
+    let mount = mount().await;
+    let root =
+        json!({ "common_name": "Root", "key_type": "ec", "issuer_name": "one", "key_name": "one" });
+    ok(mount.update("root/generate/internal", root).await);
+    let (longest, longer) = ("n".repeat(255), "n".repeat(256));
+    for (path, field, what) in [
+        ("issuer/default", "issuer_name", "issuer"),
+        ("key/default", "key_name", "key"),
+    ] {
+        refused(
+            &mount.update(path, json!({ field: longer })).await,
+            400,
+            &format!("{what} name has 256 characters: 255 are the most"),
+        );
+        let named = ok(mount.update(path, json!({ field: longest })).await);
+        assert_eq!(named.data[field], longest.as_str());
+    }
+    for field in ["issuer_name", "key_name"] {
+        let root = json!({ "common_name": "Root", "key_type": "ec", field: longer });
+        let reply = mount.update("root/generate/internal", root).await;
+        assert_eq!(reply.status, 400, "{field}");
+    }
+}

@@ -4,8 +4,8 @@
 const TOLD: usize = 5;
 /// Bytes of a name that a client has made up.
 const LONGEST_NAME: usize = 100;
-/// Bytes of a warning.
-const LONGEST_WARNING: usize = 4 << 10;
+/// Bytes of a warning, or of the text of an error.
+const LONGEST_TEXT: usize = 4 << 10;
 
 /// Names in the order given: the first few of many, and how many more there are.
 pub(crate) fn names(names: &[&str]) -> String {
@@ -22,17 +22,20 @@ pub(crate) fn names(names: &[&str]) -> String {
 pub(crate) fn warnings(warnings: &mut Vec<String>) {
     let more = warnings.len().saturating_sub(TOLD);
     warnings.truncate(TOLD);
-    for warning in &mut *warnings {
-        let end = warning.floor_char_boundary(LONGEST_WARNING);
-        if end < warning.len() {
-            warning.truncate(end);
-            warning.push_str("...");
-        }
-    }
+    warnings.iter_mut().for_each(text);
     match more {
         0 => {}
         1 => warnings.push("1 more warning".to_owned()),
         _ => warnings.push(format!("{more} more warnings")),
+    }
+}
+
+/// A warning or the text of an error, which may repeat what a client sent: the beginning of a long one.
+pub(crate) fn text(text: &mut String) {
+    let end = text.floor_char_boundary(LONGEST_TEXT);
+    if end < text.len() {
+        text.truncate(end);
+        text.push_str("...");
     }
 }
 
@@ -56,6 +59,16 @@ mod tests {
     }
 
     #[test]
+    fn a_long_text_is_cut_between_two_letters() {
+        let mut long = "ä".repeat(1 << 20);
+        text(&mut long);
+        assert!(long.ends_with("ä...") && long.len() <= LONGEST_TEXT + 3);
+        let mut short = "ä".repeat(100);
+        text(&mut short);
+        assert_eq!(short, "ä".repeat(100));
+    }
+
+    #[test]
     fn a_few_warnings_are_told_and_many_are_counted() {
         let mut few: Vec<String> = (0..5).map(|n| n.to_string()).collect();
         warnings(&mut few);
@@ -64,7 +77,7 @@ mod tests {
         warnings(&mut many);
         assert_eq!(many.len(), 6);
         assert_eq!(many[5], "1995 more warnings");
-        assert!(many.concat().len() < 6 * LONGEST_WARNING);
+        assert!(many.concat().len() < 6 * LONGEST_TEXT);
         let mut six: Vec<String> = (0..6).map(|n| n.to_string()).collect();
         warnings(&mut six);
         assert_eq!(six[5], "1 more warning");

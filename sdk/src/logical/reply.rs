@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::bounds;
 use super::{Error, RawReply, RawResponse, ReplyError, StorageError};
 
 // Error types of the protocol (pb.ProtoError).
@@ -105,7 +106,7 @@ fn failed(kind: u32, text: String) -> RawReply {
         response: None,
         error: Some(ReplyError {
             kind,
-            message: without_forwarding(text),
+            message: presentable(text),
             code: 0,
         }),
     }
@@ -118,7 +119,7 @@ fn coded(code: u16, text: String) -> RawReply {
     } else {
         500
     };
-    let message = without_forwarding(text);
+    let message = presentable(text);
     RawReply {
         response: None,
         error: Some(ReplyError {
@@ -130,15 +131,16 @@ fn coded(code: u16, text: String) -> RawReply {
 }
 
 fn error_response(text: &str) -> RawResponse {
-    let text = without_forwarding(text.to_owned());
+    let text = presentable(text.to_owned());
     RawResponse {
         data: json!({ "error": text }).to_string(),
         ..RawResponse::default()
     }
 }
 
-/// A text that a caller had a hand in must not make the host forward the request to another node.
-fn without_forwarding(mut text: String) -> String {
+/// A text that a caller had a hand in: it has an end, and must not make the host forward the request to another node.
+fn presentable(mut text: String) -> String {
+    bounds::text(&mut text);
     for phrase in FORWARDED {
         if text.contains(phrase) {
             text = text.replace(phrase, "...");
