@@ -76,7 +76,7 @@ fn now() -> jiff::Timestamp {
     jiff::Timestamp::from_second(1_800_000_000).expect("a time")
 }
 
-/// Fields, separated by line ends: common name, alternative names, addresses, URIs, other names, serial number, user ids, end.
+// Fields, separated by line ends: common name, alternative names, addresses, URIs, other names, serial number, user ids, end.
 fuzz_target!(|text: &str| {
     let mut lines = text.split('\n');
     let mut next = || lines.next().unwrap_or_default();
