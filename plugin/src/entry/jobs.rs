@@ -6,7 +6,7 @@ use super::other::Other;
 
 /// `config/acme`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default = "AcmeConfig::unsaid")]
+#[serde(default)]
 pub struct AcmeConfig {
     /// Whether the built-in engine serves ACME on this mount.
     pub enabled: bool,
@@ -32,20 +32,6 @@ pub struct AcmeConfig {
 impl AcmeConfig {
     /// Storage key.
     pub const KEY: &str = "config/acme";
-
-    /// What a stored entry means by a field that it does not have: nothing, as OpenBao 2.7.2 reads it, not what holds without an entry.
-    fn unsaid() -> Self {
-        Self {
-            enabled: false,
-            allowed_issuers: Vec::new(),
-            allowed_roles: Vec::new(),
-            allow_role_ext_key_usage: false,
-            default_directory_policy: String::new(),
-            dns_resolver: String::new(),
-            eab_policy: String::new(),
-            other: Other::default(),
-        }
-    }
 }
 
 impl Default for AcmeConfig {
@@ -65,7 +51,7 @@ impl Default for AcmeConfig {
 
 /// `config/auto-tidy`. Durations are nanoseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default = "AutoTidyConfig::unsaid")]
+#[serde(default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "the entry has them, each on its own"
@@ -113,18 +99,6 @@ pub struct AutoTidyConfig {
 impl AutoTidyConfig {
     /// Storage key.
     pub const KEY: &str = "config/auto-tidy";
-
-    /// What a stored entry means by a field that it does not have: nothing, as OpenBao 2.7.2 reads it, but for issuers, which stay for
-    /// the usual year.
-    fn unsaid() -> Self {
-        Self {
-            interval_duration: 0,
-            safety_buffer: 0,
-            acme_account_safety_buffer: 0,
-            page_size: 0,
-            ..Self::default()
-        }
-    }
 }
 
 impl Default for AutoTidyConfig {
