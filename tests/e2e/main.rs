@@ -27,5 +27,6 @@ mod sessions;
 mod standby;
 mod support;
 mod trust_anchor;
+mod vault_config;
 mod version;
 mod way_back;

@@ -3,7 +3,7 @@
 
 mod emitted;
 mod inputs;
-mod logins;
+pub(crate) mod logins;
 mod owners;
 mod trouble;
 

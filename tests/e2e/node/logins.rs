@@ -111,7 +111,7 @@ fn the_nodes_own_certificate_logs_in_until_it_ends() {
 }
 
 /// A signed token (RFC 7519) with these claims, and the key that checks it.
-fn token(key: &rcgen::KeyPair, mut claims: Value) -> String {
+pub(crate) fn token(key: &rcgen::KeyPair, mut claims: Value) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.expect("a clock after 1970").as_secs();
     claims["iat"] = now.into();
@@ -217,13 +217,13 @@ fn tokens_of_other_issuers_log_in() {
 }
 
 /// What the server shows to the cluster.
-const REVIEWER: &str = "reviewer-token";
+pub(crate) const REVIEWER: &str = "reviewer-token";
 
 /// A cluster that reviews tokens: it takes every one as what its claims say.
 /// Each token that was asked about comes out of the channel.
 ///
 /// Source: Kubernetes API reference, TokenReview v1.
-fn cluster() -> (String, mpsc::Receiver<String>) {
+pub(crate) fn cluster() -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = format!("http://{}", listener.local_addr().expect("a bound socket"));
     let (tell, told) = mpsc::channel();

@@ -26,12 +26,12 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     RUNTIME.block_on(future)
 }
 
-pub(super) fn fake() -> FakeAws {
+pub(crate) fn fake() -> FakeAws {
     block_on(FakeAws::start())
 }
 
 /// Storage, plugin directory, and the server that runs on them at the moment.
-pub(super) struct Host {
+pub(crate) struct Host {
     dir: TempDir,
     /// What the storage stanza says: `raft` or `file`.
     storage: &'static str,
@@ -42,7 +42,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             dir: directory(),
             storage: "raft",
@@ -61,7 +61,7 @@ impl Host {
     }
 
     /// The plugin stanza that makes the binary under test the seal `awskms`, with lines to add.
-    pub(super) fn plugin(&self, more: &str) -> String {
+    pub(crate) fn plugin(&self, more: &str) -> String {
         let file = self.dir.path().join("plugins").join(PLUGIN_NAME);
         let sum = Command::new("sha256sum")
             .arg(file)
@@ -76,7 +76,7 @@ impl Host {
     }
 
     /// Starts a server; `stanzas` are added to its configuration.
-    pub(super) fn start(&mut self, release: Release, stanzas: &str) {
+    pub(crate) fn start(&mut self, release: Release, stanzas: &str) {
         assert!(self.child.is_none(), "one server at a time on one storage");
         let (child, address) = start(&self.dir, |port| self.prepare(release, stanzas, port));
         self.child = Some(child);
@@ -154,7 +154,7 @@ impl Host {
     }
 
     /// Initialises the server and waits until it is active.
-    pub(super) fn init(&mut self) {
+    pub(crate) fn init(&mut self) {
         let body = json!({"recovery_shares": 1, "recovery_threshold": 1});
         self.init_with(body, "recovery_keys_base64");
         self.await_active();
@@ -177,7 +177,7 @@ impl Host {
         self.recovery_key = reply[keys][0].as_str().expect("a key").to_owned();
     }
 
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(&self.address, &self.token)
     }
 
@@ -201,11 +201,11 @@ impl Host {
             .map(|reply| reply.status)
     }
 
-    pub(super) fn await_active(&self) {
+    pub(crate) fn await_active(&self) {
         self.await_health(200, Duration::from_secs(40));
     }
 
-    pub(super) fn await_health(&self, wanted: u16, limit: Duration) {
+    pub(crate) fn await_health(&self, wanted: u16, limit: Duration) {
         until(&format!("health {wanted}"), limit, || {
             (self.health() == Some(wanted)).then_some(())
         });
@@ -271,7 +271,7 @@ impl Host {
     }
 
     /// The folder of the storage (`raft`) and the configuration (`server.hcl`).
-    pub(super) fn dir(&self) -> &std::path::Path {
+    pub(crate) fn dir(&self) -> &std::path::Path {
         self.dir.path()
     }
 
@@ -296,7 +296,7 @@ impl Drop for Host {
 }
 
 /// The stanza of a seal by AWS KMS, with lines to add.
-pub(super) fn seal(fake: &FakeAws, more: &str) -> String {
+pub(crate) fn seal(fake: &FakeAws, more: &str) -> String {
     seal_by(fake, "alias/bao-unseal", more)
 }
 

@@ -7,9 +7,9 @@ mod credentials;
 mod drop_in;
 mod external_keys;
 #[path = "../../../unseal/tests/support/fake_aws.rs"]
-mod fake_aws;
+pub(crate) mod fake_aws;
 mod faults;
-mod host;
+pub(crate) mod host;
 mod life;
 mod migration;
 mod roles_anywhere;
