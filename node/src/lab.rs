@@ -3,13 +3,14 @@
 //! It is no mock that says yes. It rebuilds the canonical request from the
 //! wire, verifies the signature, the certificate path, dates, key usage,
 //! revocation, the profile's and the trust policy's rules, and only then makes
-//! up credentials. It serves loopback addresses only, programs and no web pages,
-//! and says that it is not AWS.
+//! up credentials. It serves loopback addresses only, programs and one web page,
+//! its own, and says that it is not AWS.
 
 mod calls;
 mod control;
 mod door;
 pub mod faults;
+mod page;
 mod profiles;
 pub mod server;
 pub mod signer;

@@ -88,6 +88,9 @@ impl PathError {
             Self::Names { .. } => {
                 "ask for names within the constraints, or let another CA issue them: every verifier refuses these"
             }
+            Self::Dates { .. } => {
+                "renew what is not valid now: the certificate (`landfast renew --now`), or the CA; and look at the clock"
+            }
             _ => "check the CA chain of the mount's issuer",
         }
     }

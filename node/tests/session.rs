@@ -26,7 +26,7 @@ struct Rig {
 
 impl Rig {
     async fn start() -> Self {
-        let lab = Lab::new(account(&case("rsa-body-nochain")), Arc::new(now));
+        let lab = Lab::new(account(&case("rsa-body-nochain")), Arc::new(now), None);
         let listener = Lab::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let endpoint = Endpoint {
             url: format!("http://{}", listener.local_addr().unwrap()),
@@ -78,16 +78,18 @@ async fn a_session_is_opened() {
 #[tokio::test]
 async fn passing_trouble_is_waited_out() {
     let rig = Rig::start().await;
-    rig.lab.inject([Fault::Throttle, Fault::Unavailable]);
+    rig.lab
+        .inject([Fault::Throttle, Fault::Unavailable], [])
+        .unwrap();
     rig.session().await.unwrap();
-    rig.lab.inject([Fault::Drop]);
+    rig.lab.inject([Fault::Drop], []).unwrap();
     rig.session().await.unwrap();
 }
 
 #[tokio::test]
 async fn lasting_trouble_is_told() {
     let rig = Rig::start().await;
-    rig.lab.inject([Fault::Throttle; 3]);
+    rig.lab.inject([Fault::Throttle; 3], []).unwrap();
     let error = rig.session().await.unwrap_err();
     assert!(
         matches!(error, SessionError::Refused { status: 429, .. }),
@@ -100,7 +102,7 @@ async fn lasting_trouble_is_told() {
 async fn half_an_answer_is_never_credentials() {
     let rig = Rig::start().await;
     for fault in [Fault::Empty, Fault::Truncate] {
-        rig.lab.inject([fault]);
+        rig.lab.inject([fault], []).unwrap();
         let error = rig.session().await.unwrap_err();
         assert!(
             matches!(error, SessionError::Answer { .. }),

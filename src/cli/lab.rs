@@ -48,6 +48,9 @@ Examples:
   aws rolesanywhere list-crls --endpoint-url http://127.0.0.1:9912 \\
     --region us-west-2
 
+  # its page shows nodes, sessions and refusals, and makes trouble by a click:
+  # open http://127.0.0.1:9912/ in a browser
+
   # what it was asked, and trouble to come: for sessions, or by plane
   curl http://127.0.0.1:9912/lab/calls
   curl -d '[\"throttle\",\"drop\"]' http://127.0.0.1:9912/lab/faults
@@ -203,8 +206,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 BindError::Listen { .. } => Failure::Failed(error.to_string()),
             })?;
         let address = listener.local_addr().map_err(|error| failed(&error))?;
+        let endpoint = format!("{scheme}://{address}");
         let ready = json!({
-            "endpoint": format!("{scheme}://{address}"),
+            "endpoint": endpoint,
             "trustAnchorArn": anchor,
             "profileArn": profile,
             "roleArn": role,
@@ -215,7 +219,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         });
         let stopped = super::stopped();
         node::print(&format!("{ready}\n"))?;
-        let lab = Lab::new(state, Arc::new(Timestamp::now));
+        let lab = Lab::new(state, Arc::new(Timestamp::now), Some(endpoint));
         match tls {
             Some(tls) => {
                 lab.serve(listener, move |stream| tls.open(stream), stopped)

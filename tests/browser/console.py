@@ -273,7 +273,7 @@ def run(arguments):
     shutil.rmtree(output, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="lf-browser-") as folder:
         with Server(arguments.server, arguments.landfast, pathlib.Path(folder)) as server:
-            with Browser(server.address, server.person, pathlib.Path(folder)) as browser:
+            with Browser(server.address, pathlib.Path(folder), server.person) as browser:
                 steps = Steps(browser, server, arguments.picture)
                 for name in [name for name in vars(Steps) if name.startswith("step_")]:
                     title = name.removeprefix("step_").replace("_", " ")

@@ -25,16 +25,18 @@ class Failure(AssertionError):
 
 
 class Browser:
-    """Headless Chromium, signed in to the console; a context manager."""
+    """Headless Chromium, signed in to the console if there is a token, with JavaScript unless told otherwise; a context manager."""
 
-    def __init__(self, address, token, folder):
+    def __init__(self, address, folder, token=None, scripts=True):
         options = Options()
         options.binary_location = os.environ.get("CHROMIUM", "/usr/bin/chromium")
         # It runs as root in CI, where Chromium's sandbox does not start; it visits one page, of the server that the test started.
         for argument in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run", "--no-proxy-server",
                          "--disable-background-networking", "--window-size=1280,1000", f"--user-data-dir={folder / 'profile'}"]:
             options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        if not scripts:
+            options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         service = Service(os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver"))
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_script_timeout(PATIENCE)
@@ -42,7 +44,8 @@ class Browser:
         self.address = address
         self.messages = []
         try:
-            self.sign_in(token)
+            if token:
+                self.sign_in(token)
         except BaseException:
             self.driver.quit()
             raise
@@ -196,6 +199,16 @@ class Browser:
             fetch(arguments[0], {headers: {"X-Vault-Token": token}}).then((r) => r.json()).then(done, (e) => done({error: String(e)}));
         """
         return self.driver.execute_async_script(script, path)
+
+    def prefers(self, scheme):
+        """What the system is set to: `light` or `dark`."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def requests(self):
+        """The addresses that were asked for since the last call."""
+        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
     def picture(self, file):
         """Keeps the page as a picture, without what is not the page."""

@@ -262,3 +262,119 @@ fn faults_to_come_are_forgotten_on_request() {
         .expect("curl runs");
     assert_eq!(output.stdout, b"403");
 }
+
+/// What curl gets: the status, the headers and the body.
+fn curl(lab: &Running, path: &str, arguments: &[&str]) -> (u16, String, String) {
+    let output = Command::new("curl")
+        .args(["-sS", "-i", "--noproxy", "*"])
+        .args(arguments)
+        .arg(format!("{}{path}", lab.text("endpoint")))
+        .output()
+        .expect("curl runs");
+    let answer = String::from_utf8(output.stdout).expect("a text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).expect("a status");
+    let status = status.parse().expect("a number");
+    (status, head.to_lowercase(), body.to_owned())
+}
+
+/// The page is there beside the call that shares its path, and its form listens to nobody else.
+#[test]
+fn the_lab_has_a_page_of_its_own() {
+    let data = format!(
+        "{}/node/tests/data/pki/rsa-int.crt",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let mut lab = Command::new(env!("CARGO_BIN_EXE_landfast"));
+    let lab = Running::start(lab.args(["lab", "--listen", "127.0.0.1:0", "--trust-anchor", &data]));
+    let (status, head, page) = curl(&lab, "/", &[]);
+    assert_eq!(status, 200);
+    for header in [
+        "content-type: text/html; charset=utf-8",
+        "content-security-policy: default-src 'none'; script-src 'self';",
+        "frame-ancestors 'none'",
+        "x-content-type-options: nosniff",
+        "server: landfast-lab (this is not aws)",
+    ] {
+        assert!(head.contains(header), "{header}: {head}");
+    }
+    assert!(page.contains(lab.text("trustAnchorArn")), "{page}");
+    for (file, kind) in [
+        ("/lab/page.css", "text/css"),
+        ("/lab/page.js", "text/javascript"),
+        ("/lab/page.svg", "image/svg+xml"),
+    ] {
+        let (status, head, _) = curl(&lab, file, &[]);
+        assert_eq!(status, 200, "{file}");
+        assert!(head.contains(&format!("content-type: {kind}")), "{head}");
+        assert!(page.contains(file), "the page asks for {file}");
+    }
+    // To look at the page is no call of the service; to ask STS is.
+    assert_eq!(curl(&lab, "/lab/calls", &[]).2, r#"{"calls":[]}"#);
+    assert_eq!(curl(&lab, "/", &["-d", "Action=GetCallerIdentity"]).0, 403);
+    let calls = curl(&lab, "/lab/calls", &[]).2;
+    assert!(calls.contains(r#""operation":"POST /""#), "{calls}");
+
+    let form = "plane=sessions&count=2&seconds=5&fault=slow";
+    let origin = format!("Origin: {}", lab.text("endpoint"));
+    for (headers, expected) in [
+        (&["-d", form][..], 403),
+        (&["-d", form, "-H", "Origin: https://example.com"], 403),
+        (&["-d", form, "-H", "Sec-Fetch-Site: cross-site"], 403),
+        (&["-d", "fault=crash", "-H", &origin], 400),
+        (&["-d", form, "-H", &origin], 303),
+    ] {
+        let (status, _, said) = curl(&lab, "/lab/page/faults", headers);
+        assert_eq!(status, expected, "{headers:?}: {said}");
+    }
+    let (_, _, page) = curl(&lab, "/", &[]);
+    assert!(
+        page.contains("<dt>Sessions</dt><dd>2 × slow:5</dd>"),
+        "{page}"
+    );
+}
+
+/// The record says when, who, by which rule and what to do.
+#[test]
+fn the_record_of_a_refusal_names_rule_and_remedy() {
+    let data = |name: &str| format!("{}/node/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
+    let mut lab = Command::new(env!("CARGO_BIN_EXE_landfast"));
+    let lab = Running::start(lab.args([
+        "lab",
+        "--listen",
+        "127.0.0.1:0",
+        "--trust-anchor",
+        &data("pki/rsa-int.crt"),
+    ]));
+    let session = |pair: &str| {
+        Command::new(env!("CARGO_BIN_EXE_landfast"))
+            .args(["credential-process", "--no-cache"])
+            .args(["--endpoint", lab.text("endpoint")])
+            .args(["--trust-anchor-arn", lab.text("trustAnchorArn")])
+            .args(["--profile-arn", lab.text("profileArn")])
+            .args(["--role-arn", lab.text("roleArn")])
+            .args(["--certificate", &data(&format!("pki/{pair}.crt"))])
+            .args(["--private-key", &data(&format!("pki/{pair}.key"))])
+            .output()
+            .expect("the binary under test runs")
+    };
+    assert_eq!(session("ec-leaf").status.code(), Some(1), "of another CA");
+    curl(&lab, "/lab/faults", &["-d", r#"["throttle"]"#]);
+    session("ec-leaf");
+    let calls: serde_json::Value =
+        serde_json::from_str(&curl(&lab, "/lab/calls", &[]).2).expect("JSON");
+    let calls = calls["calls"].as_array().expect("a list");
+    let refused = &calls[0];
+    assert_eq!(refused["rule"], "CA-09", "{refused}");
+    assert_eq!(refused["status"], 403);
+    let told = |member: &str| refused[member].as_str().unwrap_or_default();
+    assert!(
+        told("remedy").contains("landfast trust-anchor"),
+        "{refused}"
+    );
+    assert!(told("subject").contains("CN="), "{refused}");
+    assert!(told("at").ends_with('Z'), "{refused}");
+    assert_eq!(calls[1]["fault"], "throttle", "{calls:?}");
+    assert!(calls[1].get("rule").is_none(), "{calls:?}");
+    assert_eq!(calls[2]["rule"], "CA-09", "the next try is no fault's");
+}

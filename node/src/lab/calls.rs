@@ -2,6 +2,16 @@
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
+
+use super::faults::Fault;
+use super::state::ControlError;
+use super::verify::Refusal;
+use crate::causes;
+
+/// Method and path of a call for a session.
+pub(super) const SESSION: &str = "POST /sessions";
+
 /// Calls of known callers that are kept.
 const KNOWN: usize = 10_000;
 /// Calls of strangers that are kept: whoever can connect can make them.
@@ -11,16 +21,99 @@ const STRANGERS: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
+    /// When, by the lab's clock.
+    pub at: Timestamp,
     /// Method and path.
     pub operation: String,
     /// The status of the answer.
     pub status: u16,
     /// The session's name, who called, or the refusal.
     pub outcome: String,
+    /// The subject of the certificate that a `CreateSession` showed. Whose it
+    /// is has been proved only where a session was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The rule of `landfast doctor` by which it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'static str>,
+    /// What to do about a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// The fault that was played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     /// The canonical request as the lab rebuilt it, of a `CreateSession` whose
     /// signature could be checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canonical_request: Option<String>,
+    /// How it ended.
+    #[serde(skip)]
+    pub(super) end: End,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As its caller wanted, if no fault spoilt the answer.
+    Done,
+    /// By a rule.
+    Refused,
+    /// By a fault, before anything was looked at.
+    Played,
+}
+
+impl Call {
+    /// A call that was answered as it should be; the other fields are set by what is known.
+    pub(super) fn new(at: Timestamp, operation: String, status: u16, outcome: String) -> Self {
+        Self {
+            at,
+            operation,
+            status,
+            outcome,
+            subject: None,
+            rule: None,
+            remedy: None,
+            fault: None,
+            canonical_request: None,
+            end: End::Done,
+        }
+    }
+
+    /// A call that a fault answered before anything was looked at.
+    pub(super) fn faulty(at: Timestamp, operation: String, status: u16, fault: Fault) -> Self {
+        let outcome = "a fault was played: nothing was looked at".to_owned();
+        Self {
+            end: End::Played,
+            ..Self::new(at, operation, status, outcome).with(Some(fault))
+        }
+    }
+
+    /// With the fault that changed its answer.
+    pub(super) fn with(mut self, fault: Option<Fault>) -> Self {
+        self.fault = fault.map(|fault| fault.to_string());
+        self
+    }
+
+    /// With why no session was given.
+    pub(super) fn refused(mut self, refusal: &Refusal) -> Self {
+        self.end = End::Refused;
+        self.rule = refusal.rule();
+        self.remedy = Some(refusal.remedy());
+        self
+    }
+
+    /// With why the control plane did not do it.
+    pub(super) fn denied(mut self, refusal: &ControlError) -> Self {
+        self.end = End::Refused;
+        let text = format!("{}: {refusal}", refusal.status().1);
+        self.remedy = causes::of(&text).map(|cause| cause.remedy.to_owned());
+        self
+    }
+
+    /// Whether it was for a session.
+    pub(super) fn is_session(&self) -> bool {
+        self.operation == SESSION
+    }
 }
 
 /// The latest calls in their order. Those of strangers, whose signature is
@@ -50,6 +143,11 @@ impl Calls {
     pub(super) fn list(&self) -> Vec<Call> {
         self.all.iter().map(|(_, call)| call.clone()).collect()
     }
+
+    /// The latest first.
+    pub(super) fn latest(&self) -> impl Iterator<Item = &Call> {
+        self.all.iter().rev().map(|(_, call)| call)
+    }
 }
 
 #[cfg(test)]
@@ -58,12 +156,8 @@ mod tests {
 
     #[test]
     fn strangers_push_out_strangers_only() {
-        let call = |name: &str| Call {
-            operation: name.to_owned(),
-            status: 403,
-            outcome: String::new(),
-            canonical_request: None,
-        };
+        let call =
+            |name: &str| Call::new(Timestamp::UNIX_EPOCH, name.to_owned(), 403, String::new());
         let mut calls = Calls::default();
         calls.add(true, call("known"));
         for number in 0..1000 {

@@ -1,14 +1,15 @@
 //! Who is heard by the lab, and how much of it.
 //!
-//! Programs of this machine may call it, web pages may not: a browser sends
-//! whatever a page tells it to loopback addresses too, so requests of other
-//! origins and for other hosts' names are refused before anything is read.
+//! Programs of this machine may call it, web pages may not, but for its own: a
+//! browser sends whatever a page tells it to loopback addresses too, so requests
+//! of other origins and for other hosts' names are refused before anything is
+//! read. A person may come from another page by a link: that only shows the page.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use http_body_util::{BodyExt as _, Limited};
 
@@ -25,7 +26,7 @@ pub(super) async fn whole(
     request: axum::http::Request<hyper::body::Incoming>,
 ) -> Result<axum::http::Request<Body>, Response> {
     let (parts, body) = request.into_parts();
-    if let Err(text) = from_here(&parts.uri, &parts.headers) {
+    if let Err(text) = from_here(&parts.method, &parts.uri, &parts.headers) {
         return Err(error(403, "AccessDeniedException", text, None));
     }
     match tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
@@ -54,7 +55,7 @@ pub(super) async fn whole(
 /// `localhost`, and of no other origin.
 ///
 /// Source: Fetch standard, "`Origin` header"; Fetch metadata request headers.
-fn from_here(uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
+fn from_here(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
     const HOST: &str =
         "the Host header must be a loopback address or localhost: a name could be anybody's";
     const ORIGIN: &str = "requests of web pages are refused";
@@ -78,10 +79,17 @@ fn from_here(uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
         return Err(ORIGIN);
     }
     let site = headers.get("sec-fetch-site");
-    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+    let foreign = site.is_some_and(|site| site != "same-origin" && site != "none");
+    if foreign && !(method == Method::GET && uri.path() == "/" && is_visit(headers)) {
         return Err(ORIGIN);
     }
     Ok(())
+}
+
+/// Whether somebody followed a link, into a window of its own: no page sees what comes of it.
+fn is_visit(headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|given| given == value);
+    is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
 }
 
 /// A loopback address or `localhost`, with or without a port, and nothing else.
@@ -117,7 +125,7 @@ mod tests {
             for (name, value) in given {
                 headers.append(*name, value.parse().unwrap());
             }
-            from_here(&uri.parse().unwrap(), &headers).is_ok()
+            from_here(&Method::GET, &uri.parse().unwrap(), &headers).is_ok()
         };
         for host in [
             "127.0.0.1",
@@ -175,5 +183,43 @@ mod tests {
                 "{header}: {value}"
             );
         }
+    }
+
+    #[test]
+    fn a_link_leads_to_the_page_and_to_nothing_else() {
+        let judged = |method: Method, path: &str, given: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            let host = ("host", "127.0.0.1:9912");
+            let site = ("sec-fetch-site", "cross-site");
+            for (name, value) in [host, site].iter().chain(given) {
+                headers.append(*name, value.parse().unwrap());
+            }
+            from_here(&method, &path.parse().unwrap(), &headers).is_ok()
+        };
+        let visit = [
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert!(judged(Method::GET, "/", &visit));
+        assert!(judged(Method::GET, "/?pause", &visit));
+        assert!(!judged(Method::POST, "/", &visit));
+        assert!(!judged(Method::POST, "/lab/page/faults", &visit));
+        assert!(!judged(Method::GET, "/lab/calls", &visit));
+        assert!(!judged(
+            Method::GET,
+            "/",
+            &[visit[0], ("sec-fetch-dest", "iframe")]
+        ));
+        assert!(!judged(
+            Method::GET,
+            "/",
+            &[("sec-fetch-mode", "cors"), visit[1]]
+        ));
+        assert!(!judged(Method::GET, "/", &[]));
+        assert!(!judged(
+            Method::GET,
+            "/",
+            &[visit[0], visit[1], ("origin", "null")]
+        ));
     }
 }

@@ -1,7 +1,11 @@
 //! Faults that the lab plays on purpose.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// The longest delay in seconds.
+pub(super) const LONGEST: u64 = 600;
 
 /// One way for an answer to go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +24,20 @@ pub enum Fault {
     Slow(Duration),
 }
 
+impl fmt::Display for Fault {
+    /// The name that [`FromStr`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drop => f.write_str("drop"),
+            Self::Empty => f.write_str("empty"),
+            Self::Truncate => f.write_str("truncate"),
+            Self::Throttle => f.write_str("throttle"),
+            Self::Unavailable => f.write_str("unavailable"),
+            Self::Slow(pause) => write!(f, "slow:{}", pause.as_secs()),
+        }
+    }
+}
+
 impl FromStr for Fault {
     type Err = String;
 
@@ -29,7 +47,7 @@ impl FromStr for Fault {
             Some(("slow", seconds)) => seconds
                 .parse()
                 .ok()
-                .filter(|seconds| *seconds <= 600)
+                .filter(|seconds| *seconds <= LONGEST)
                 .map(|seconds| Self::Slow(Duration::from_secs(seconds)))
                 .ok_or_else(|| "slow takes up to 600 seconds, as in slow:5".to_owned()),
             None if text == "drop" => Ok(Self::Drop),
@@ -51,8 +69,17 @@ mod tests {
 
     #[test]
     fn faults_are_read_by_name() {
-        assert_eq!("slow:5".parse(), Ok(Fault::Slow(Duration::from_secs(5))));
-        assert_eq!("drop".parse(), Ok(Fault::Drop));
+        for (name, fault) in [
+            ("slow:5", Fault::Slow(Duration::from_secs(5))),
+            ("drop", Fault::Drop),
+            ("empty", Fault::Empty),
+            ("truncate", Fault::Truncate),
+            ("throttle", Fault::Throttle),
+            ("unavailable", Fault::Unavailable),
+        ] {
+            assert_eq!(name.parse(), Ok(fault));
+            assert_eq!(fault.to_string(), name);
+        }
         for bad in ["slow", "slow:x", "slow:601", "crash"] {
             assert!(bad.parse::<Fault>().is_err(), "{bad}");
         }

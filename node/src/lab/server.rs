@@ -20,10 +20,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-use super::calls::{Call, Calls};
+use super::calls::{self, Call, Calls};
 use super::control;
 use super::door::whole;
 use super::faults::Fault;
+use super::page;
 use super::signer::{self, Caller, Expected, Issued};
 use super::state::{ControlError, State};
 use super::verify::{Granted, Refusal, Request};
@@ -32,7 +33,7 @@ use crate::crypto;
 use crate::sigv4::hex;
 
 /// What every answer says of itself.
-const SERVER: &str = "landfast-lab (this is not AWS)";
+pub(super) const SERVER: &str = "landfast-lab (this is not AWS)";
 /// Faults to come, of each plane.
 const MAX_FAULTS: usize = 1000;
 
@@ -49,7 +50,14 @@ struct Inner {
     control_faults: Mutex<VecDeque<Fault>>,
     calls: Mutex<Calls>,
     clock: Clock,
+    /// Where clients reach it, as its page shows it.
+    endpoint: Option<String>,
 }
+
+/// Faults that have no place any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {MAX_FAULTS} faults to come")]
+pub struct TooManyFaults;
 
 /// Why a lab does not start.
 #[derive(Debug, thiserror::Error)]
@@ -70,14 +78,16 @@ pub enum BindError {
 }
 
 impl Lab {
-    /// A lab over `state`, telling the time by `clock`.
-    pub fn new(state: State, clock: Clock) -> Self {
+    /// A lab over `state`, telling the time by `clock`. Its page tells people
+    /// to use `endpoint`, if it is given.
+    pub fn new(state: State, clock: Clock, endpoint: Option<String>) -> Self {
         Self(Arc::new(Inner {
             state: Mutex::new(state),
             faults: Mutex::default(),
             control_faults: Mutex::default(),
             calls: Mutex::default(),
             clock,
+            endpoint,
         }))
     }
 
@@ -86,14 +96,32 @@ impl Lab {
         lock(&self.0.state)
     }
 
-    /// Plays these faults on the next sessions, one each.
-    pub fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
-        lock(&self.0.faults).extend(faults);
+    /// Plays these faults on the next sessions, and on the next calls of the
+    /// control plane, one each.
+    ///
+    /// # Errors
+    /// More than 1000 of one kind would be to come; then none is added.
+    pub fn inject(
+        &self,
+        sessions: impl IntoIterator<Item = Fault>,
+        control: impl IntoIterator<Item = Fault>,
+    ) -> Result<(), TooManyFaults> {
+        let mut places = (lock(&self.0.faults), lock(&self.0.control_faults));
+        let sessions: Vec<Fault> = sessions.into_iter().collect();
+        let control: Vec<Fault> = control.into_iter().collect();
+        let fits = |come: &VecDeque<Fault>, more: &[Fault]| come.len() + more.len() <= MAX_FAULTS;
+        if !fits(&places.0, &sessions) || !fits(&places.1, &control) {
+            return Err(TooManyFaults);
+        }
+        places.0.extend(sessions);
+        places.1.extend(control);
+        Ok(())
     }
 
-    /// Plays these faults on the next calls of the control plane, one each.
-    pub fn inject_control(&self, faults: impl IntoIterator<Item = Fault>) {
-        lock(&self.0.control_faults).extend(faults);
+    /// The faults to come: of sessions, and of the control plane.
+    pub(super) fn faults(&self) -> [Vec<Fault>; 2] {
+        [&self.0.faults, &self.0.control_faults]
+            .map(|to_come| lock(to_come).iter().copied().collect())
     }
 
     /// Plays no fault any more; says how many of sessions and of the control
@@ -106,6 +134,21 @@ impl Lab {
     /// The latest calls, sessions and control plane.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.0.calls).list()
+    }
+
+    /// Looks at the record without copying it.
+    pub(super) fn with_calls<T>(&self, look: impl FnOnce(&Calls) -> T) -> T {
+        look(&lock(&self.0.calls))
+    }
+
+    /// Where clients reach the lab, if that was said.
+    pub(super) fn endpoint(&self) -> Option<&str> {
+        self.0.endpoint.as_deref()
+    }
+
+    /// Writes a call of a stranger or of somebody known into the record.
+    pub(super) fn record(&self, known: bool, call: Call) {
+        lock(&self.0.calls).add(known, call);
     }
 
     /// Listens on a loopback address; port 0 takes a free one.
@@ -137,8 +180,10 @@ impl Lab {
         let (end, stopped) = watch::channel(false);
         let router = Router::new()
             .route("/sessions", post(session))
-            .route("/lab/calls", get(calls))
+            .route("/lab/calls", get(record))
             .route("/lab/faults", post(faults).delete(no_faults))
+            .merge(page::router())
+            .route("/", get(page::show).fallback(control))
             .fallback(control)
             // The body is bounded before the router sees it.
             .layer(DefaultBodyLimit::disable())
@@ -168,7 +213,8 @@ impl Lab {
         }
     }
 
-    fn now(&self) -> Timestamp {
+    /// The lab's time.
+    pub(super) fn now(&self) -> Timestamp {
         (self.0.clock)()
     }
 }
@@ -186,46 +232,50 @@ async fn session(
     body: Bytes,
 ) -> Response {
     let fault = lock(&lab.0.faults).pop_front();
-    if let Some(response) = play(fault, json!({"credentialSet": []})).await {
+    let operation = calls::SESSION.to_owned();
+    let played = play(fault, json!({"credentialSet": []})).await;
+    let now = lab.now();
+    let request = request(&method, &uri, &headers, &body);
+    if let Some((response, fault)) = played.zip(fault) {
+        let status = response.status().as_u16();
+        let mut call = Call::faulty(now, operation, status, fault);
+        call.subject = request.subject();
+        lab.record(false, call);
         return response;
     }
-    let request = request(&method, &uri, &headers, &body);
-    let now = lab.now();
-    let (status, outcome, response, known) = {
-        let mut state = lab.state();
-        let decided = state.decide(&request, now);
-        let known = decided.as_ref().err().is_none_or(Refusal::is_of_a_holder);
-        let opened = match decided {
-            Ok(granted) => state
-                .open(&granted, now)
-                .map(|opened| (granted, opened))
-                .map_err(|error| (503, "ServiceUnavailableException", error.to_string())),
-            Err(refusal) => {
-                let (status, kind) = refusal.status();
-                Err((status, kind, refusal.to_string()))
-            }
-        };
-        match opened {
-            Ok((granted, opened)) => {
+    let mut state = lab.state();
+    let decided = state.decide(&request, now);
+    let known = decided.as_ref().err().is_none_or(Refusal::is_of_a_holder);
+    let (mut call, response) = match decided {
+        Ok(granted) => match state.open(&granted, now) {
+            Ok(opened) => {
                 let body = granted_body(&granted, &opened).to_string();
-                let response = respond(201, cut(body, fault), None);
-                (201, granted.session_name, response, known)
+                let call = Call::new(now, operation, 201, granted.session_name);
+                (call, respond(201, cut(body, fault), None))
             }
-            Err((status, kind, text)) => {
-                let response = error(status, kind, &text, None);
-                (status, text, response, known)
+            Err(problem) => {
+                let text = problem.to_string();
+                let response = error(503, "ServiceUnavailableException", &text, None);
+                (
+                    Call::new(now, operation, 503, text).denied(&problem),
+                    response,
+                )
             }
+        },
+        Err(refusal) => {
+            let (status, kind) = refusal.status();
+            let text = refusal.to_string();
+            let response = error(status, kind, &text, None);
+            (
+                Call::new(now, operation, status, text).refused(&refusal),
+                response,
+            )
         }
     };
-    lock(&lab.0.calls).add(
-        known,
-        Call {
-            operation: "POST /sessions".into(),
-            status,
-            outcome,
-            canonical_request: request.canonical(),
-        },
-    );
+    drop(state);
+    call.subject = request.subject();
+    call.canonical_request = request.canonical();
+    lab.record(known, call.with(fault));
     response
 }
 
@@ -238,12 +288,16 @@ async fn control(
     body: Bytes,
 ) -> Response {
     let fault = lock(&lab.0.control_faults).pop_front();
-    if let Some(response) = play(fault, json!({})).await {
+    let operation = format!("{method} {}", uri.path());
+    let played = play(fault, json!({})).await;
+    let now = lab.now();
+    if let Some((response, fault)) = played.zip(fault) {
+        let status = response.status().as_u16();
+        lab.record(false, Call::faulty(now, operation, status, fault));
         return response;
     }
     let request = request(&method, &uri, &headers, &body);
-    let now = lab.now();
-    let (status, outcome, response, known) = {
+    let (call, response, known) = {
         let mut state = lab.state();
         let identity = request.path == "/";
         let region = state.region.clone();
@@ -272,26 +326,20 @@ async fn control(
         });
         match decided {
             Ok((status, text, name)) => {
-                (status, name, respond(status, cut(text, fault), None), true)
+                let call = Call::new(now, operation, status, name);
+                (call, respond(status, cut(text, fault), None), true)
             }
             Err(refusal) => {
                 let (status, kind) = refusal.status();
                 let known = !matches!(refusal, ControlError::Signature(_));
                 let text = refusal.to_string();
                 let response = error(status, kind, &text, None);
-                (status, text, response, known)
+                let call = Call::new(now, operation, status, text).denied(&refusal);
+                (call, response, known)
             }
         }
     };
-    lock(&lab.0.calls).add(
-        known,
-        Call {
-            operation: format!("{method} {}", uri.path()),
-            status,
-            outcome,
-            canonical_request: None,
-        },
-    );
+    lab.record(known, call.with(fault));
     response
 }
 
@@ -408,7 +456,7 @@ enum Faults {
     },
 }
 
-async fn calls(Shared(lab): Shared<Lab>) -> Response {
+async fn record(Shared(lab): Shared<Lab>) -> Response {
     answer(200, &json!({ "calls": lab.calls() }))
 }
 
@@ -425,16 +473,11 @@ async fn faults(Shared(lab): Shared<Lab>, body: Bytes) -> Response {
             .collect::<Result<Vec<Fault>, String>>()
     };
     match read(&sessions).and_then(|sessions| Ok((sessions, read(&control)?))) {
-        Ok((sessions, control))
-            if sessions.len() + lock(&lab.0.faults).len() > MAX_FAULTS
-                || control.len() + lock(&lab.0.control_faults).len() > MAX_FAULTS =>
-        {
-            validation("more than 1000 faults to come")
-        }
         Ok((sessions, control)) if !sessions.is_empty() || !control.is_empty() => {
-            lab.inject(sessions);
-            lab.inject_control(control);
-            answer(200, &json!({}))
+            match lab.inject(sessions, control) {
+                Ok(()) => answer(200, &json!({})),
+                Err(problem) => validation(&problem.to_string()),
+            }
         }
         Ok(_) => validation(
             "send a JSON list of faults, or {\"sessions\": [...], \"control\": [...]}; DELETE forgets those to come",

@@ -26,6 +26,10 @@ pub const MAX_CRLS: usize = 2;
 pub const MAX_ANCHORS: usize = 50;
 /// Profiles of an account in a Region.
 pub const MAX_PROFILES: usize = 250;
+/// Subjects that the lab remembers; whoever was not seen for longest is forgotten first.
+pub const MAX_SUBJECTS: usize = 1000;
+/// Certificates of a subject that the lab remembers, the latest.
+pub const MAX_SEEN: usize = 20;
 
 /// The account's resources.
 #[derive(Debug)]
@@ -281,6 +285,7 @@ impl State {
         let arn = self.new_arn("subject")?;
         let index = self.subjects.iter().position(|one| one.name == name);
         let index = index.unwrap_or_else(|| {
+            self.forget_subjects();
             self.subjects.push(Subject {
                 arn,
                 name,
@@ -292,7 +297,18 @@ impl State {
         let subject = &mut self.subjects[index];
         subject.seen.retain(|(known, _)| known != leaf);
         subject.seen.push((leaf.clone(), now));
+        let excess = subject.seen.len().saturating_sub(MAX_SEEN);
+        subject.seen.drain(..excess);
         Ok((subject.arn.clone(), id, issued))
+    }
+
+    /// Makes a place for one more subject.
+    fn forget_subjects(&mut self) {
+        while self.subjects.len() >= MAX_SUBJECTS {
+            let last = |one: &Subject| one.seen.last().map(|(_, at)| *at);
+            let oldest = (0..self.subjects.len()).min_by_key(|index| last(&self.subjects[*index]));
+            self.subjects.remove(oldest.unwrap_or_default());
+        }
     }
 
     /// Creates an anchor, as CreateTrustAnchor does.
@@ -481,4 +497,58 @@ pub(super) fn check_name(name: &str) -> Result<(), ControlError> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::arn::ArnKind;
+
+    #[test]
+    fn the_lab_remembers_a_bounded_number_of_nodes_and_certificates() {
+        let mut state = State::new("111122223333", "us-west-2");
+        let pem = std::fs::read("tests/data/pki/rsa-leaf.crt").unwrap();
+        let leaf = Certificate::from_pem(&pem).unwrap();
+        let start: Timestamp = "2026-09-01T12:00:00Z".parse().unwrap();
+        for number in 0..MAX_SUBJECTS {
+            state.subjects.push(Subject {
+                arn: state.new_arn("subject").unwrap(),
+                name: number.to_string(),
+                created: start,
+                seen: vec![(
+                    leaf.clone(),
+                    start - SignedDuration::from_secs(1) * i32::try_from(number).unwrap(),
+                )],
+            });
+        }
+        let granted = Granted {
+            role: Arn::parse_as("arn:aws:iam::111122223333:role/x", ArnKind::Role).unwrap(),
+            session_name: "node-1".into(),
+            duration: 900,
+            expiration: start + SignedDuration::from_mins(15),
+            source_identity: "CN=node-1".into(),
+            serial: "1".into(),
+            tags: Vec::new(),
+            leaf,
+        };
+        state.open(&granted, start).unwrap();
+        assert_eq!(state.subjects.len(), MAX_SUBJECTS);
+        let last = (MAX_SUBJECTS - 1).to_string();
+        assert!(
+            state.subjects.iter().all(|one| one.name != last),
+            "seen longest ago"
+        );
+        assert!(state.subjects.iter().any(|one| one.name == "0"));
+
+        let one = state.subjects.last_mut().unwrap();
+        let other = std::fs::read("tests/data/pki/rsa-int.crt").unwrap();
+        let other = Certificate::from_pem(&other).unwrap();
+        one.seen = vec![(other, start); MAX_SEEN];
+        state.open(&granted, start).unwrap();
+        let seen = &state.subjects.last().unwrap().seen;
+        assert_eq!(seen.len(), MAX_SEEN);
+        assert_eq!(seen.last().unwrap().0, granted.leaf);
+    }
 }

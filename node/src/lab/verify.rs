@@ -10,9 +10,10 @@ use serde::Deserialize;
 
 use super::state::{Anchor, Profile, Role, State};
 use crate::arn::{Arn, ArnKind};
+use crate::causes;
 use crate::crypto;
 use crate::policy::{ACTIONS, Context};
-use crate::rules;
+use crate::rules::{self, Finding};
 use crate::session::{DURATIONS, MAX_CHAIN};
 use crate::sigv4::{self, Algorithm, Authorization, AuthorizationError, SignedRequest};
 use crate::tags::{self, Facts};
@@ -34,6 +35,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// The subject of the certificate that it shows, which may be anybody's.
+    pub(super) fn subject(&self) -> Option<String> {
+        let shown = single(&self.headers, "x-amz-x509").ok()??;
+        Some(decode_certificate(shown).ok()?.subject().to_string())
+    }
+
     /// The canonical request over the headers that it says are signed; none
     /// where that cannot be read.
     pub(super) fn canonical(&self) -> Option<String> {
@@ -93,8 +100,8 @@ pub enum Refusal {
     #[error("Untrusted signing certificate ({rule}: {0})", rule = .0.rule())]
     Untrusted(PathError),
     /// The leaf breaks a rule.
-    #[error("Insufficient certificate ({0})")]
-    Insufficient(String),
+    #[error("Insufficient certificate ({problem})", problem = .0.problem)]
+    Insufficient(Finding),
     /// The serial is in an enabled CRL.
     #[error("Certificate revoked")]
     Revoked,
@@ -118,6 +125,8 @@ pub enum Refusal {
     Role {
         /// The role's ARN.
         role: String,
+        /// The rule of `landfast doctor` that looks at it.
+        rule: &'static str,
         /// Which of them says no.
         why: String,
     },
@@ -145,6 +154,54 @@ impl Refusal {
             Self::NotFound(_) => (404, "ResourceNotFoundException"),
             _ => (403, "AccessDeniedException"),
         }
+    }
+
+    /// The rule of `landfast doctor` that is broken; none where a client forms requests wrongly.
+    pub const fn rule(&self) -> Option<&'static str> {
+        match self {
+            Self::Untrusted(error) => Some(error.rule()),
+            Self::Insufficient(finding) => Some(finding.rule),
+            Self::Revoked => Some("CR-02"),
+            Self::SessionName => Some("PF-01"),
+            Self::Duration => Some("PF-02"),
+            Self::Tags(_) => Some("EE-09"),
+            Self::Role { rule, .. } => Some(rule),
+            Self::Scope(_) | Self::NotFound(_) => Some("AR-01"),
+            Self::ClockSkew(_) => Some("ON-02"),
+            Self::Signature => Some("EE-06"),
+            Self::Disabled(_)
+            | Self::Validation(_)
+            | Self::Authorization(_)
+            | Self::UnsignedHeader(_)
+            | Self::Credential(_) => None,
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        let known = match self {
+            Self::Insufficient(finding) => return finding.remedy.clone(),
+            Self::Untrusted(
+                error @ (PathError::Dates { .. }
+                | PathError::Critical { .. }
+                | PathError::Names { .. }),
+            ) => error.remedy(),
+            Self::Disabled(_) => {
+                "enable it: `aws rolesanywhere enable-trust-anchor` or `enable-profile`"
+            }
+            Self::Role { rule: "PF-03", .. } => "add the role to the profile's roleArns",
+            Self::Role { rule: "AR-01", .. } => {
+                "use the ARN of the role that `landfast lab` printed"
+            }
+            Self::Authorization(_) | Self::UnsignedHeader(_) | Self::Credential(_) => {
+                "the client signs in another way than Roles Anywhere: compare the canonical request in /lab/calls with its own"
+            }
+            _ => {
+                let text = format!("{}: {self}", self.status().1);
+                causes::of(&text).map_or("see `landfast doctor`", |cause| cause.remedy)
+            }
+        };
+        known.to_owned()
     }
 }
 
@@ -196,7 +253,7 @@ impl State {
         let issuers =
             trust::path(&leaf, &chain, &anchor.certificates, now).map_err(Refusal::Untrusted)?;
         if let Some(finding) = rules::end_entity(&leaf).first() {
-            return Err(Refusal::Insufficient(finding.problem.clone()));
+            return Err(Refusal::Insufficient(finding.clone()));
         }
         self.revocation(anchor, &leaf, &issuers)?;
         self.session(&named.role, anchor, profile, &body, &leaf, now)
@@ -344,18 +401,19 @@ impl State {
         leaf: &Certificate,
         now: Timestamp,
     ) -> Result<Granted, Refusal> {
-        let denied = |why: &str| Refusal::Role {
+        let denied = |rule: &'static str, why: &str| Refusal::Role {
             role: role_arn.to_string(),
+            rule,
             why: why.to_owned(),
         };
         if !profile.roles.contains(role_arn) {
-            return Err(denied("the profile does not list it"));
+            return Err(denied("PF-03", "the profile does not list it"));
         }
         let role: &Role = self
             .roles
             .iter()
             .find(|role| role.arn == *role_arn)
-            .ok_or_else(|| denied("there is no such role"))?;
+            .ok_or_else(|| denied("AR-01", "there is no such role"))?;
         let facts = Facts::of(leaf);
         let session_name = match &body.role_session_name {
             None => facts.default_session_name(),
@@ -386,9 +444,10 @@ impl State {
             match role.trust.allows(action, &context) {
                 Ok(true) => {}
                 Ok(false) => {
-                    return Err(denied(&format!("its trust policy does not allow {action}")));
+                    let why = format!("its trust policy does not allow {action}");
+                    return Err(denied("TP-05", &why));
                 }
-                Err(error) => return Err(denied(&error.to_string())),
+                Err(error) => return Err(denied("TP-05", &error.to_string())),
             }
         }
         let expiration = now
