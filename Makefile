@@ -1,6 +1,6 @@
 # The front door. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build tools demo test test-browser unit lint doc deny bench profile fuzz
+.PHONY: help build tools demo test test-browser unit lint doc deny bench plots profile fuzz
 
 CARGO ?= cargo
 
@@ -39,7 +39,11 @@ deny: ## licences, sources and banned crates
 bench: build ## measure against the built-in engine and the budgets; writes docs/performance*.md
 	scripts/tools.sh servers
 	scripts/tools.sh kms
-	failed=0; for what in run node seal; do python3 bench/$$what.py || failed=1; done; exit $$failed
+	failed=0; for what in run cluster node seal; do python3 bench/$$what.py || failed=1; done; $(MAKE) plots || failed=1; exit $$failed
+
+plots: ## the pictures of docs/performance*.md, drawn from their tables
+	scripts/tools.sh plots
+	.tools/plots/bin/python bench/plots.py
 
 profile: ## what the engine's time consists of, by Linux perf; writes docs/performance-profile.md
 	CARGO_PROFILE_RELEASE_STRIP=none $(CARGO) build --release --locked --target-dir target/profile

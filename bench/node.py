@@ -177,7 +177,7 @@ def main():
             "",
             f"{machine(version)}.",
             "",
-            *table(rows),
+            *table(rows, "performance-node.svg"),
             "",
             "## Figures behind them",
             "",

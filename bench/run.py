@@ -12,6 +12,7 @@ beside what was measured. Exit code 1 if a budget is not met.
 
 import argparse
 import datetime
+import hashlib
 import json
 import os
 import pathlib
@@ -36,8 +37,8 @@ TOKEN = "root"
 class Server:
     """A server on free ports of 127.0.0.1, ended with the block."""
 
-    def __init__(self, bao, binary, storage="dev", stanza=""):
-        self.bao, self.storage, self.stanza = bao, storage, stanza
+    def __init__(self, bao, binary, storage="dev", stanza="", node="one", leader=None):
+        self.bao, self.storage, self.stanza, self.node, self.leader = bao, storage, stanza, node, leader
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lf-bench-"))
         (self.dir / "plugins").mkdir()
         shutil.copy(binary, self.dir / "plugins" / "landfast")
@@ -57,7 +58,8 @@ class Server:
                         f"-dev-listen-address=127.0.0.1:{self.port}"]
         else:
             (self.dir / "raft").mkdir(exist_ok=True)
-            config += (f'storage "raft" {{\n path = "{self.dir}/raft"\n node_id = "one"\n}}\n'
+            join = f'retry_join {{\n leader_api_addr = "{self.leader.api()}"\n }}\n' if self.leader else ""
+            config += (f'storage "raft" {{\n path = "{self.dir}/raft"\n node_id = "{self.node}"\n{join}}}\n'
                        f'listener "tcp" {{\n address = "127.0.0.1:{self.port}"\n tls_disable = true\n}}\n'
                        f'api_addr = "http://127.0.0.1:{self.port}"\n'
                        f'cluster_addr = "https://127.0.0.1:{self.port + 1}"\n')
@@ -65,6 +67,9 @@ class Server:
         self.log = open(self.dir / "server.log", "a")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, cwd=self.dir,
                                         env=dict(os.environ, HOME=str(self.dir)))
+
+    def api(self):
+        return f"http://127.0.0.1:{self.port}"
 
     def wait(self, status, limit=30):
         end = time.monotonic() + limit
@@ -90,7 +95,7 @@ class Server:
 
     def call(self, method, path, body=None, check=True):
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/v1/{path}", method=method,
+            self.url(path), method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"X-Vault-Token": self.token, "Content-Type": "application/json"})
         try:
@@ -106,10 +111,9 @@ class Server:
                 raise
             return None, None
 
-    def register(self):
-        digest = subprocess.run(["sha256sum", self.dir / "plugins" / "landfast"], check=True,
-                                capture_output=True, text=True).stdout.split()[0]
-        self.call("PUT", "sys/plugins/catalog/secret/landfast", {"sha256": digest, "command": "landfast"})
+    def register(self, name="landfast"):
+        digest = hashlib.sha256((self.dir / "plugins" / name).read_bytes()).hexdigest()
+        self.call("PUT", f"sys/plugins/catalog/secret/{name}", {"sha256": digest, "command": name})
 
     def mount(self, path, kind, key):
         self.call("POST", f"sys/mounts/{path}", {"type": kind, "config": {"max_lease_ttl": "87600h"}})
@@ -120,17 +124,17 @@ class Server:
                 "allow_any_name": True, "key_type": "ec", "key_bits": 256, "no_store": no_store})
 
     def url(self, path):
-        return f"http://127.0.0.1:{self.port}/v1/{path}"
+        return f"{self.api()}/v1/{path}"
 
     def plugins(self):
-        """The pids of the plugin's processes."""
+        """The pids of the plugins' processes: a server has no other children."""
         found = []
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
             try:
-                head, rest = (entry / "stat").read_text().rsplit(")", 1)
+                rest = (entry / "stat").read_text().rsplit(")", 1)[1]
             except OSError:
                 continue
-            if int(rest.split()[1]) == self.process.pid and head.endswith("landfast"):
+            if int(rest.split()[1]) == self.process.pid:
                 found.append(int(entry.name))
         return found
 
@@ -289,8 +293,9 @@ def machine(version):
     return f"OpenBao {version}, {datetime.date.today()}, {os.cpu_count()} CPUs ({model}), Linux {platform.release()}"
 
 
-def table(rows):
-    return ["## Budgets", "", "| figure | budget | measured | met |", "| --- | --- | --- | --- |",
+def table(rows, picture):
+    """The rows as Markdown; bench/plots.py draws the picture from them."""
+    return ["## Budgets", "", f"![How much of each budget is used]({picture})", "", "| figure | budget | measured | met |", "| --- | --- | --- | --- |",
             *(f"| {' | '.join(line)} |" for line in rows)]
 
 
@@ -337,11 +342,11 @@ def main():
         for clients, used in revoked.items():
             print(f"     revoke, total CPU ÷ built-in, {clients} at a time: {ratio(used, *ec):.2f} (no budget yet)", flush=True)
         stored = pkiload(server, ec, "stored", requests=requests // 3, rounds=rounds)
-        load = ["--max-seconds", "300"]
+        bounded = ["--max-seconds", "300"]
         before = server.plugin_rss()
-        pkiload(server, ("ours", "ours"), "nostore", requests=total // 4, rounds=1, extra=load)
+        pkiload(server, ("ours", "ours"), "nostore", requests=total // 4, rounds=1, extra=bounded)
         half = server.plugin_rss()
-        pkiload(server, ("ours", "ours"), "nostore", requests=total // 4, rounds=1, extra=load)
+        pkiload(server, ("ours", "ours"), "nostore", requests=total // 4, rounds=1, extra=bounded)
         after = server.plugin_rss()
         row(f"plugin RSS after {total:,} more certificates, MiB", 20, after, digits=1)
         row("growth of it over the last half, MiB", 1, after - half)
@@ -388,12 +393,14 @@ def page(path, rows, version, floors, times, cpu, at16, at1, signed, stored, fet
         f"Bare P-256 key generation and signature (ring): {min(floors):.1f} to {max(floors):.1f} µs during the run"
         f"{'' if steady <= 15 else ' (**the machine was not steady: measure again**)'}.",
         "",
-        *table(rows),
+        *table(rows, "performance.svg"),
         "",
         "The storage calls of a warm issue are counted exactly, without a clock, by a test of the `plugin` crate: none",
         "without storing, one write with.",
         "",
         "## Figures behind them",
+        "",
+        "![CPU per request beside the built-in engine](performance-requests.svg)",
         "",
         "| run | engine | req/s | p50 ms | p99 ms | CPU ms per request [min-max] | by process |",
         "| --- | --- | --- | --- | --- | --- | --- |",

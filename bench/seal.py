@@ -355,7 +355,7 @@ def page(path, rows, version, starts, cpu, times, added, steady, report, servers
         "",
         f"{machine(version)}; servers, stand-in and client share them.",
         "",
-        *table(rows),
+        *table(rows, "performance-seal.svg"),
         "",
         "## Figures behind them",
         "",

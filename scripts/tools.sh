@@ -5,6 +5,7 @@
 #   .tools/venv/                 pkilint, cfn-lint, the aws command, boto3, moto, a Roles Anywhere client
 #   .tools/kms/                  ministack, a stand-in for AWS KMS
 #   .tools/browser/              selenium, which drives Chromium (only by `make test-browser`)
+#   .tools/plots/                matplotlib, which draws what `make bench` measured (only by it)
 #
 # What is there already is left alone, so a second run does nothing and needs
 # no network. With BAO_BIN or VAULT_BIN set, no server is fetched: the tests
@@ -15,6 +16,7 @@
 #   scripts/tools.sh linters     only the linters
 #   scripts/tools.sh kms         only the stand-in for AWS KMS
 #   scripts/tools.sh browser     only what drives Chromium
+#   scripts/tools.sh plots       only what draws
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=$PWD/.tools
@@ -66,11 +68,14 @@ kms() { environment kms scripts/standin.txt "ministack"; }
 
 browser() { environment browser scripts/browser.txt "selenium"; }
 
+plots() { environment plots scripts/plots.txt "matplotlib"; }
+
 case ${1:-all} in
     all) servers; linters; kms ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
     browser) browser ;;
+    plots) plots ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;
 esac

@@ -2,6 +2,7 @@
 //! Real servers, and stand-ins for what belongs to AWS: the lab for Roles
 //! Anywhere, ministack for AWS KMS.
 
+mod clusters;
 mod first_steps;
 mod keys;
 mod roads;
@@ -12,10 +13,11 @@ use std::process::Command;
 use crate::support::{Page, Release, Server, commands, shell};
 
 /// The pages with commands, each with the test that runs them.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "docs/auto-unseal.md",
     "docs/ca-keys.md",
+    "docs/clusters.md",
     "docs/install.md",
     "docs/nodes.md",
     "docs/operators.md",

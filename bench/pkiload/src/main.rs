@@ -74,7 +74,9 @@ enum CsrKey {
 struct Args {
     /// NAME=URL of a mount (issue, sign) or of an endpoint (get, post); repeat to
     /// compare. The first is the one the others are divided by. https:// needs --ca.
-    #[arg(long = "target", required = true, value_name = "NAME=URL")]
+    /// Several URLs with commas between them are nodes of one cluster: the clients
+    /// spread over them.
+    #[arg(long = "target", required = true, value_name = "NAME=URL[,URL]")]
     targets: Vec<String>,
 
     /// PID, or NAME=PID, of a server process behind a target (repeat for several):
@@ -174,17 +176,22 @@ struct Args {
 
 struct Target {
     name: String,
-    url: Uri,
-    authority: String,
+    nodes: Vec<Node>,
     pids: Vec<u32>,
     op: Op,
     role: Option<String>,
     token: Option<String>,
     body: Option<String>,
+}
+
+/// One address of a target.
+struct Node {
+    url: Uri,
+    authority: String,
     tls: Option<TlsConnector>,
 }
 
-/// What every request of one target has in common.
+/// What every request to one node of a target has in common.
 struct Plan {
     authority: String,
     tls: Option<TlsConnector>,
@@ -197,8 +204,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(args: &Args, target: &Target, csr: &str) -> Result<Self> {
-        let base = target.url.path().trim_end_matches('/');
+    fn new(args: &Args, target: &Target, node: &Node, csr: &str) -> Result<Self> {
+        let base = node.url.path().trim_end_matches('/');
         let role = || {
             target
                 .role
@@ -225,7 +232,7 @@ impl Plan {
                 )
             }
             Op::Get | Op::Post => {
-                let path = target.url.path_and_query().map_or("/", |p| p.as_str());
+                let path = node.url.path_and_query().map_or("/", |p| p.as_str());
                 (path.to_owned(), String::new(), None)
             }
         };
@@ -237,8 +244,8 @@ impl Plan {
             None => (body, name),
         };
         Ok(Self {
-            authority: target.authority.clone(),
-            tls: target.tls.clone(),
+            authority: node.authority.clone(),
+            tls: node.tls.clone(),
             path,
             method: if target.op == Op::Get {
                 Method::GET
@@ -408,7 +415,7 @@ async fn send(plan: &Plan, kept: &mut Option<SendRequest<Full<Bytes>>>, n: u64) 
 async fn round(
     args: &Args,
     target: &Target,
-    plan: &Arc<Plan>,
+    plans: &[Arc<Plan>],
     first: u64,
     count: u64,
 ) -> Result<Round> {
@@ -419,17 +426,17 @@ async fn round(
         (count / args.verify as u64).max(1)
     };
     let mut connections = Vec::new();
-    for _ in 0..args.concurrency {
-        connections.push(plan.connect().await?);
+    for plan in plans.iter().cycle().take(args.concurrency) {
+        connections.push((plan.clone(), plan.connect().await?));
     }
     let this = [std::process::id()];
     let (before, mine_before) = (usage(&target.pids)?, usage(&this)?);
     let started = Instant::now();
     let deadline = started + Duration::from_secs(args.max_seconds);
     let mut clients = JoinSet::new();
-    for connection in connections {
+    for (plan, connection) in connections {
         clients.spawn(client(
-            plan.clone(),
+            plan,
             connection,
             next.clone(),
             first + count,
@@ -495,7 +502,7 @@ fn targets(args: &Args) -> Result<Vec<Target>> {
     }
     let names: Vec<&str> = pairs.iter().map(|(name, _)| *name).collect();
     let tls = args.authorities.as_deref().map(connector).transpose()?;
-    let parse = |(name, text): &(&str, &str)| -> Result<Target> {
+    let node = |text: &str| -> Result<Node> {
         let url: Uri = text.parse().with_context(|| format!("--target {text}"))?;
         let (tls, port) = match (url.scheme_str(), &tls) {
             (Some("http"), _) => (None, 80),
@@ -515,14 +522,19 @@ fn targets(args: &Args) -> Result<Vec<Target>> {
             local || args.allow_remote,
             "--target {text}: not on this machine (see --allow-remote)"
         );
+        Ok(Node {
+            url,
+            authority,
+            tls,
+        })
+    };
+    let parse = |(name, text): &(&str, &str)| -> Result<Target> {
         let pid = |pid: &str| pid.parse().with_context(|| format!("--pid {pid}"));
         let last = |values| value_for(values, name, &names).map(str::to_owned);
         let op = last(&args.ops).unwrap_or_else(|| "issue".to_owned());
         Ok(Target {
             name: (*name).to_owned(),
-            url,
-            authority,
-            tls,
+            nodes: text.split(',').map(node).collect::<Result<_>>()?,
             pids: values_for(&args.pids, name, &names)
                 .into_iter()
                 .map(pid)
@@ -545,8 +557,13 @@ async fn run(args: &Args) -> Result<bool> {
     let csr = csr(args)?;
     let plans = targets
         .iter()
-        .map(|target| Plan::new(args, target, &csr).map(Arc::new))
-        .collect::<Result<Vec<_>>>()?;
+        .map(|target| {
+            let nodes = target.nodes.iter();
+            nodes
+                .map(|node| Plan::new(args, target, node, &csr).map(Arc::new))
+                .collect()
+        })
+        .collect::<Result<Vec<Vec<_>>>>()?;
     let floor = args.calibrate.then(calibrate).transpose()?;
 
     let mut first = 0;
@@ -564,7 +581,7 @@ async fn run(args: &Args) -> Result<bool> {
 
     let mut reports = Vec::new();
     for ((target, plan), mine) in targets.iter().zip(&plans).zip(&rounds) {
-        reports.push(report(args, target, plan, mine, &rounds[0])?);
+        reports.push(report(args, target, &plan[0], mine, &rounds[0])?);
     }
     if args.json {
         let output = json!({

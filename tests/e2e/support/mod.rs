@@ -1,6 +1,7 @@
 //! Real servers, real clients, and the small helpers that every test shares.
 
 mod client;
+mod cluster;
 mod openssl;
 mod page;
 mod pair;
@@ -12,6 +13,7 @@ mod take_over;
 mod tools;
 
 pub(crate) use self::client::{Client, Reply};
+pub(crate) use self::cluster::Cluster;
 pub(crate) use self::openssl::Openssl;
 pub(crate) use self::page::{Page, commands, free_port, ran, replaced, shell};
 pub(crate) use self::pair::{Both, Pair};
