@@ -192,9 +192,10 @@ impl Names<'_> {
         parts.name.len() <= LONGEST && domains.iter().any(|one| one.admit(rules, &parts))
     }
 
-    /// How many patterns each name may have to be held against.
-    pub(crate) fn patterns(&self) -> usize {
-        self.rules.domains.globs.len() + self.filled.globs.len()
+    /// The patterns that each name may have to be held against.
+    pub(crate) fn globs(&self) -> impl Iterator<Item = &Glob> {
+        let globs = self.rules.domains.globs.iter().chain(&self.filled.globs);
+        globs.map(|glob| &glob.written)
     }
 
     /// Whether a common name may stand in the subject.

@@ -350,6 +350,11 @@ impl Profile {
         self.serials.iter().any(|glob| glob.matches(serial))
     }
 
+    /// The patterns that each user id may have to be held against.
+    pub(crate) fn user_id_globs(&self) -> impl Iterator<Item = &Glob> {
+        self.user_ids.iter().map(|rule| &rule.glob)
+    }
+
     pub(crate) fn allows_user_id(&self, id: &str) -> bool {
         self.user_ids.iter().any(|rule| {
             rule.exact.eq_ignore_ascii_case(id) || rule.glob.is_wild() && rule.glob.matches(id)
@@ -432,9 +437,9 @@ impl Uris<'_> {
         globs.any(|glob| glob.matches(uri) && (!dots || !glob.is_wild() || glob.is_any()))
     }
 
-    /// How many patterns each URI may have to be held against.
-    pub(crate) fn patterns(&self) -> usize {
-        self.fixed.len() + self.filled.len()
+    /// The patterns that each URI may have to be held against.
+    pub(crate) fn globs(&self) -> impl Iterator<Item = &Glob> {
+        self.fixed.iter().chain(&self.filled)
     }
 }
 
@@ -468,12 +473,13 @@ impl OtherNames {
             .map(Self::Listed)
     }
 
-    /// How many patterns each other name may have to be held against.
-    pub(crate) fn patterns(&self) -> usize {
-        match self {
-            Self::Any => 0,
-            Self::Listed(listed) => listed.len(),
-        }
+    /// The patterns that each other name may have to be held against.
+    pub(crate) fn globs(&self) -> impl Iterator<Item = &Glob> {
+        let listed = match self {
+            Self::Any => &[][..],
+            Self::Listed(listed) => listed,
+        };
+        listed.iter().map(|(_, glob)| glob)
     }
 
     pub(crate) fn check(&self, oid: &str, value: &str) -> Result<(), Refusal> {

@@ -64,11 +64,11 @@ pub enum Refusal {
     },
     /// More work than a request may cause.
     #[error(
-        "the request asks for names of {octets} octets under a role with {patterns} patterns, which is more than can be compared at once: ask for fewer names in one certificate, or split the role"
+        "the request asks for {names} names under a role with {patterns} patterns, which is more than can be compared at once: ask for fewer names in one certificate, or split the role"
     )]
     TooManyPatterns {
-        /// The length of the names together.
-        octets: usize,
+        /// How many names of one kind.
+        names: usize,
         /// How many patterns the role has for them.
         patterns: usize,
     },

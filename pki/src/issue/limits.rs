@@ -2,6 +2,7 @@
 //! holds up others.
 
 use crate::ext::GeneralNames;
+use crate::glob::Glob;
 use crate::issue::LeafRequest;
 use crate::policy::Names;
 use crate::profile::Profile;
@@ -16,7 +17,8 @@ const MAX_OCTETS: usize = 4096;
 /// Most octets in a mail address: 64 before the `@`, and a domain (RFC 5321 section 4.5.3.1).
 const MAX_MAIL: usize = 64 + 1 + 255;
 
-/// Most work in holding names against patterns, in octets of names times patterns: some ten milliseconds.
+/// Most steps in holding names against patterns (see `Glob::work`): some hundred milliseconds. As many names as a certificate may have can be held
+/// against ten thousand patterns.
 const MAX_WORK: usize = 10_000_000;
 
 /// Refuses a request for too many names, for too long ones, or for more than can be held against the role's patterns.
@@ -42,28 +44,84 @@ pub(crate) fn check(
     length("uri_sans", request.uri_sans, MAX_OCTETS)?;
     length("other_sans", request.other_sans, MAX_OCTETS)?;
     length("user_ids", request.user_ids, MAX_OCTETS)?;
-    let octets = |list: &[String]| list.iter().map(String::len).sum::<usize>();
-    let mut hosts = request.alt_names.len();
-    let mut uris = octets(request.uri_sans);
-    let mut others = octets(request.other_sans);
+    let mut hosts = Amount {
+        names: alt_names,
+        octets: request.alt_names.len(),
+    };
+    let mut uris = Amount::of(request.uri_sans);
+    let mut others = Amount::of(request.other_sans);
     let mut addresses = request.ip_sans.len();
     if let Some(names) = csr_names {
         within(names)?;
-        hosts += octets(&names.dns) + octets(&names.emails);
-        uris += octets(&names.uris);
-        others += names.other.iter().map(|one| one.value.len()).sum::<usize>();
+        hosts = hosts + Amount::of(&names.dns) + Amount::of(&names.emails);
+        uris = uris + Amount::of(&names.uris);
+        others = others + Amount::of(names.other.iter().map(|one| &one.value));
         addresses += names.ips.len();
     }
-    for (octets, patterns) in [
-        (hosts, rules.patterns()),
-        (uris, rules.uris.patterns()),
-        (others, profile.other_names.patterns()),
-        (addresses * 16, profile.ranges.len()),
-        (octets(request.user_ids), profile.user_ids.len()),
-    ] {
-        if octets.saturating_mul(patterns) > MAX_WORK {
-            return Err(Refusal::TooManyPatterns { octets, patterns });
+    hosts.within(rules.globs())?;
+    uris.within(rules.uris.globs())?;
+    others.within(profile.other_names.globs())?;
+    Amount::of(request.user_ids).within(profile.user_id_globs())?;
+    let ranges = profile.ranges.len();
+    refuse_if(
+        addresses.saturating_mul(ranges) > MAX_WORK,
+        addresses,
+        ranges,
+    )
+}
+
+/// Names of one kind.
+#[derive(Debug, Clone, Copy)]
+struct Amount {
+    names: usize,
+    octets: usize,
+}
+
+impl Amount {
+    fn of<T: AsRef<[u8]>>(list: impl IntoIterator<Item = T>) -> Self {
+        let lengths = list.into_iter().map(|one| one.as_ref().len());
+        let add = |sum: Self, length| Self {
+            names: sum.names + 1,
+            octets: sum.octets + length,
+        };
+        lengths.fold(
+            Self {
+                names: 0,
+                octets: 0,
+            },
+            add,
+        )
+    }
+
+    /// Refuses names that are too many for these patterns.
+    fn within<'a>(self, globs: impl Iterator<Item = &'a Glob>) -> Result<(), Refusal> {
+        let Self { names, octets } = self;
+        if names == 0 {
+            return Ok(());
         }
+        let (mut work, mut patterns) = (0_usize, 0);
+        for glob in globs {
+            work = work.saturating_add(glob.work(names, octets));
+            patterns += 1;
+        }
+        refuse_if(work > MAX_WORK, names, patterns)
+    }
+}
+
+impl std::ops::Add for Amount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            names: self.names + other.names,
+            octets: self.octets + other.octets,
+        }
+    }
+}
+
+fn refuse_if(too_much: bool, names: usize, patterns: usize) -> Result<(), Refusal> {
+    if too_much {
+        return Err(Refusal::TooManyPatterns { names, patterns });
     }
     Ok(())
 }

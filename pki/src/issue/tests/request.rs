@@ -272,6 +272,24 @@ fn names_have_limits() {
     assert!(text.contains("a role with 50000 patterns"), "{text}");
     let (certificate, _) = bench.issue(&role(""), &request).unwrap();
     assert_eq!(certificate.dns_names().len(), MAX_NAMES - 1);
+    // What can be met: half as many names under a thousand patterns, of whichever form.
+    let below: Vec<String> = (0..500).map(|n| format!("host-{n}.example.com")).collect();
+    let below = below.join(",");
+    let request = LeafRequest {
+        common_name: "host-1.example.com",
+        alt_names: &below,
+        ..base
+    };
+    for (pattern, count) in [("*-x", 1000), ("*-x*-", 800)] {
+        let mut domains: Vec<String> = (0..count).map(|n| format!("{pattern}{n}.test")).collect();
+        domains.push("*.example.com".to_owned());
+        let role = Settings {
+            allowed_domains: domains,
+            ..role("")
+        };
+        let (certificate, _) = bench.issue(&role, &request).unwrap();
+        assert_eq!(certificate.dns_names().len(), 500, "{pattern}");
+    }
 }
 
 /// A URI under a star leads where the role's text says, and nowhere else.
