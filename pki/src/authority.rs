@@ -15,7 +15,7 @@ use crate::profile::{Profile, Settings};
 use crate::refusal::Refusal;
 use crate::sign::Hash;
 use crate::usage;
-use crate::validity::{LeafNotAfter, MountTtl, parse_rfc3339, rfc3339};
+use crate::validity::{LeafNotAfter, MountTtl, parse_rfc3339, past, rfc3339};
 use crate::verbatim::with_csr_values;
 use crate::{
     Certificate, Csr, KeyType, Oid, Prepared, PublicKey, SerialNumber, SignatureAlgorithm, Template,
@@ -287,18 +287,22 @@ pub fn sign_intermediate(
 /// Extensions that are not understood are left out, with a warning.
 ///
 /// # Errors
-/// The certificate is no CA's, is not self-issued, or has a key of another type than the issuer
+/// The certificate is no CA's, is not self-issued, is over, or has a key of another type than the issuer
 /// where the caller wants them to match.
 pub fn self_issued(
     certificate: &Certificate,
     issuer: &Issuer,
     require_matching_algorithms: bool,
+    now: Timestamp,
 ) -> Result<(Prepared, Vec<String>), Refusal> {
     if !certificate.is_ca() {
         return Err(Refusal::NotCa);
     }
     if !certificate.is_self_issued() {
         return Err(Refusal::NotSelfIssued);
+    }
+    if certificate.not_after() <= now {
+        return Err(past(certificate.not_after()));
     }
     let (given, signer) = (certificate.public_key(), issuer.certificate().public_key());
     if require_matching_algorithms && given.key_type() != signer.key_type() {

@@ -209,7 +209,8 @@ pub fn decide(
     })
 }
 
-fn past(not_after: Timestamp) -> Refusal {
+/// What is said of an end that is not after now.
+pub(crate) fn past(not_after: Timestamp) -> Refusal {
     Refusal::Time(format!(
         "cannot satisfy request, as NotAfter date {} is in the past",
         rfc3339(not_after)

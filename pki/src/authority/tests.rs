@@ -567,7 +567,7 @@ fn cross_signing() {
     let chain = Chain::new(None);
     let other = testing::root("Self", "ec", 384);
     let cross = |certificate: &Certificate, matching| {
-        self_issued(certificate, &chain.issuer, matching).map_err(|e| e.to_string())
+        self_issued(certificate, &chain.issuer, matching, testing::now()).map_err(|e| e.to_string())
     };
     let (prepared, warnings) = cross(&other.certificate, true).unwrap();
     let certificate = prepared.sign(&chain.root.key).unwrap();
@@ -598,6 +598,13 @@ fn cross_signing() {
         cross(&middle, false).unwrap_err(),
         "given certificate is not self-issued"
     );
+    // Its times are copied, so that it has to go on for a while.
+    let end = other.certificate.not_after();
+    let at = |now| self_issued(&other.certificate, &chain.issuer, false, now);
+    let second = std::time::Duration::from_secs(1);
+    assert!(at(end - second).is_ok());
+    let text = at(end).unwrap_err().to_string();
+    assert!(text.ends_with("is in the past"), "{text}");
 }
 
 /// Go reads no CA with such a constraint; outside of ASCII there was no certificate at all, and a 500.

@@ -301,7 +301,7 @@ async fn self_issued(
     let signer = Authority::load(mount, issuer).await?;
     let matching = fields.require_matching_certificate_algorithms;
     let (prepared, warnings) =
-        authority::self_issued(&certificate, &signer.signing.rules, matching)
+        authority::self_issued(&certificate, &signer.signing.rules, matching, mount.now())
             .map_err(pki::refusal)?;
     let signed = signer.sign(mount, prepared).await?;
     let text = |der: &[u8]| ca::encoded(Form::Pem, "CERTIFICATE", der);
