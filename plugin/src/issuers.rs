@@ -346,7 +346,18 @@ pub(crate) fn may_sign_crls(certificate: &Certificate) -> bool {
 }
 
 /// Bytes of an issuer's or key's name. It stands in every list that strangers may ask for.
-pub(crate) const LONGEST_NAME: usize = 255;
+const LONGEST_NAME: usize = 255;
+
+/// Refuses the name of an issuer or a key (`what`) that is too long.
+pub(crate) fn check_length(what: &str, name: &str) -> Result<(), Error> {
+    if name.len() > LONGEST_NAME {
+        return Err(Error::bad_request(format!(
+            "{what} name has {} characters: {LONGEST_NAME} are the most",
+            name.len()
+        )));
+    }
+    Ok(())
+}
 
 /// A name for a new or renamed issuer.
 ///
@@ -363,12 +374,7 @@ pub(crate) fn check_name(issuers: &Issuers, name: &str, own_id: &str) -> Result<
             "issuer name contained invalid characters",
         ));
     }
-    if name.len() > LONGEST_NAME {
-        return Err(Error::bad_request(format!(
-            "issuer name has {} characters: {LONGEST_NAME} are the most",
-            name.len()
-        )));
-    }
+    check_length("issuer", name)?;
     match issuers.find(name) {
         Some(other) if other.id() != own_id => {
             Err(Error::bad_request("issuer name already in use"))

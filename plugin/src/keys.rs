@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use crate::ca_key::CaKey;
 use crate::entry::config::KeysConfig;
 use crate::entry::key::{self, KeyEntry, KmsPlace};
-use crate::issuers::{DEFAULT, LONGEST_NAME, is_name};
+use crate::issuers::{DEFAULT, check_length, is_name};
 use crate::kms::KmsKey;
 use crate::mount::Mount;
 use crate::seal;
@@ -268,12 +268,7 @@ pub(crate) fn check_name(keys: &Keys, name: &str, own_id: &str) -> Result<(), Er
     if !is_name(name) {
         return Err(Error::bad_request("key name contained invalid characters"));
     }
-    if name.len() > LONGEST_NAME {
-        return Err(Error::bad_request(format!(
-            "key name has {} characters: {LONGEST_NAME} are the most",
-            name.len()
-        )));
-    }
+    check_length("key", name)?;
     match keys.find(name) {
         Some(other) if other.id != own_id => Err(Error::bad_request("key name already in use")),
         _ => Ok(()),

@@ -7,8 +7,14 @@ use serde_json::{Value, json};
 
 use super::support::*;
 
-async fn on_vault() -> Harness<Mount> {
-    let system = FixedSystem::new().product(Product::Vault);
+/// A mount on Vault, or on OpenBao.
+async fn on(vault: bool) -> Harness<Mount> {
+    let product = if vault {
+        Product::Vault
+    } else {
+        Product::OpenBao
+    };
+    let system = FixedSystem::new().product(product);
     let mount = Harness::<Mount>::builder().mount("pki").system(system);
     at(mount.start().await.unwrap(), now())
 }
@@ -390,11 +396,7 @@ async fn a_standby_hands_on_what_it_does_not_know() {
 #[tokio::test]
 async fn vault_is_told_of_limits_that_it_does_not_know() {
     for (vault, wanted) in [(true, 1), (false, 0)] {
-        let mount = if vault {
-            on_vault().await
-        } else {
-            mount().await
-        };
+        let mount = on(vault).await;
         adopt(&mount, &root("Root")).await;
         let role = json!({"key_type": "ec", "not_after_bound": "forbid", "allowed_ip_sans_cidr": "10.0.0.0/8"});
         let reply = ok(mount.update("roles/r", role).await);
@@ -417,11 +419,7 @@ async fn vault_is_told_of_limits_that_it_does_not_know() {
 #[tokio::test]
 async fn an_empty_end_is_none_on_vault() {
     for (vault, wanted) in [(true, 200), (false, 400)] {
-        let mount = if vault {
-            on_vault().await
-        } else {
-            mount().await
-        };
+        let mount = on(vault).await;
         adopt(&mount, &root("Root")).await;
         ok(mount
             .update(
@@ -540,7 +538,7 @@ async fn what_takes_several_clusters_is_refused_on_vault() {
         "unified_crl_on_existing_paths",
         "cross_cluster_revocation",
     ];
-    let mount = on_vault().await;
+    let mount = on(true).await;
     for field in fields {
         for on in [json!(true), json!("true"), json!(1)] {
             let reply = mount.update("config/crl", json!({ field: on })).await;
@@ -554,7 +552,7 @@ async fn what_takes_several_clusters_is_refused_on_vault() {
         assert_eq!(ok(mount.read("config/crl").await).data[field], json!(false));
     }
     // OpenBao knows none of them.
-    let mount = super::support::mount().await;
+    let mount = on(false).await;
     for field in fields {
         let reply = ok(mount.update("config/crl", json!({ field: true })).await);
         assert_eq!(

@@ -138,7 +138,7 @@ impl Answer {
             Self::Keys(info) => {
                 add(&Member::new("keys", Shape::Texts, "What is there."));
                 if !info.is_empty() {
-                    let inner = Self::Data(&[]).of_members(info);
+                    let inner = of_members(info);
                     properties.insert(
                         "key_info".to_owned(),
                         json!({ "type": "object", "format": "map", "additionalProperties": inner,
@@ -154,14 +154,14 @@ impl Answer {
         }
         schema
     }
+}
 
-    fn of_members(self, members: &[Member]) -> Value {
-        let properties: Map<_, _> = members
-            .iter()
-            .map(|member| (member.name.to_owned(), member.schema()))
-            .collect();
-        json!({ "type": "object", "properties": properties })
-    }
+fn of_members(members: &[Member]) -> Value {
+    let properties: Map<_, _> = members
+        .iter()
+        .map(|member| (member.name.to_owned(), member.schema()))
+        .collect();
+    json!({ "type": "object", "properties": properties })
 }
 
 /// Holds a value against a schema of an OpenAPI document: every member is known and of its type, and none that is required is missing.

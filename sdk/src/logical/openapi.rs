@@ -3,6 +3,7 @@
 //! The host decodes it into structs of its own and loses what these do not have. It loses `$ref` too, so that schemas are
 //! written out where they are used. A list is a GET with the query parameter `list`, as in the documents of the host.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
@@ -74,7 +75,13 @@ fn path_item<B: Send + Sync + 'static>(
     if row.existence_check().is_some() {
         item.insert("x-vault-createSupported".to_owned(), json!(true));
     }
-    let mut writer = OperationWriter { row, prefix, ids };
+    let written = OnceCell::new();
+    let mut writer = OperationWriter {
+        row,
+        prefix,
+        ids,
+        written: &written,
+    };
     if let Some(get) = writer.get() {
         item.insert("get".to_owned(), get);
     }
@@ -108,9 +115,15 @@ struct OperationWriter<'a, B> {
     row: &'a Path<B>,
     prefix: &'a str,
     ids: &'a mut HashSet<String>,
+    /// What the row takes in a write, gathered at the first use.
+    written: &'a OnceCell<FieldSet>,
 }
 
-impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
+impl<'a, B: Send + Sync + 'static> OperationWriter<'a, B> {
+    fn written(&self) -> &'a FieldSet {
+        self.written.get_or_init(|| written(self.row))
+    }
+
     /// Read, list and scan share the one GET of OpenAPI.
     fn get(&mut self) -> Option<Value> {
         let read = self.row.slot(Operation::Read);
@@ -153,11 +166,17 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
     }
 
     fn with_body(&mut self, slot: &Slot<B>, operation: Operation, verb: &str) -> Value {
-        let fields = FieldSet::new([slot.schema]);
+        let own;
+        let fields = if slot.operation == Operation::Update {
+            self.written()
+        } else {
+            own = FieldSet::new([slot.schema]);
+            &own
+        };
         let mut operation = self.operation(operation, verb, Vec::new());
         let mut properties = Map::new();
         let mut required = Vec::new();
-        for field in self.body_fields(&fields) {
+        for field in self.body_fields(fields) {
             let mut schema = property(&field.schema);
             if let Some(form) = self.row.form(&field.name) {
                 schema.insert("x-vault-displayAttrs".to_owned(), form.attributes());
@@ -205,7 +224,7 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
             "summary": one_line(self.row.help),
             "operationId": self.id(operation, verb),
             "tags": ["secrets"],
-            "responses": responses(self.row, operation),
+            "responses": responses_from(self.row, operation, || self.written()),
         });
         if !parameters.is_empty() {
             operation["parameters"] = json!(parameters);
@@ -241,14 +260,29 @@ impl<B: Send + Sync + 'static> OperationWriter<'_, B> {
 
 /// What an operation answers, where the table says it.
 pub(crate) fn responses<B: Send + Sync + 'static>(row: &Path<B>, operation: Operation) -> Value {
+    let fields = OnceCell::new();
+    responses_from(row, operation, || fields.get_or_init(|| written(row)))
+}
+
+/// The fields of a row's write.
+fn written<B>(row: &Path<B>) -> FieldSet
+where
+    B: Send + Sync + 'static,
+{
+    FieldSet::new(row.slot(Operation::Update).map(|slot| slot.schema))
+}
+
+fn responses_from<'a, B: Send + Sync + 'static>(
+    row: &Path<B>,
+    operation: Operation,
+    written: impl Fn() -> &'a FieldSet,
+) -> Value {
     let Some(answer) = row.answer(operation) else {
         return json!({ "200": { "description": "OK" } });
     };
     answer.responses(|| {
         let captured: Vec<_> = row.parsed.parameters().collect();
-        let write = row.slot(Operation::Update);
-        let fields = FieldSet::new(write.map(|slot| slot.schema));
-        fields
+        written()
             .iter()
             .filter(|field| !captured.contains(&field.name.as_str()))
             .map(|field| (field.name.clone(), Value::Object(property(&field.schema))))
