@@ -12,8 +12,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// The map. A value that was read before an invalidation is never stored after it: see [`Ticket`].
 #[derive(Default)]
 pub(crate) struct Cache {
-    entries: RwLock<HashMap<Box<str>, Arc<dyn Any + Send + Sync>>>,
+    entries: RwLock<HashMap<Box<str>, Kept>>,
     generation: AtomicU64,
+}
+
+struct Kept {
+    value: Arc<dyn Any + Send + Sync>,
+    size: usize,
 }
 
 /// Taken before storage is read, shown when the result is stored. An invalidation in between voids it.
@@ -23,8 +28,17 @@ pub(crate) struct Ticket(u64);
 impl Cache {
     /// The value under `key`, when one of type `T` is there.
     pub(crate) fn find<T: Send + Sync + 'static>(&self, key: &str) -> Option<Arc<T>> {
+        self.find_sized(key).map(|(value, _)| value)
+    }
+
+    /// As [`Self::find`], with the bytes that were read for it.
+    pub(crate) fn find_sized<T: Send + Sync + 'static>(
+        &self,
+        key: &str,
+    ) -> Option<(Arc<T>, usize)> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(entries.get(key)?).downcast().ok()
+        let kept = entries.get(key)?;
+        Some((Arc::clone(&kept.value).downcast().ok()?, kept.size))
     }
 
     /// To be taken before reading storage.
@@ -34,6 +48,17 @@ impl Cache {
 
     /// Stores what was read since `ticket` was taken, unless something was invalidated meanwhile.
     pub(crate) fn keep<T: Send + Sync + 'static>(&self, ticket: Ticket, key: &str, value: &Arc<T>) {
+        self.keep_sized(ticket, key, value, 0);
+    }
+
+    /// As [`Self::keep`], for what `size` bytes were read for.
+    pub(crate) fn keep_sized<T: Send + Sync + 'static>(
+        &self,
+        ticket: Ticket,
+        key: &str,
+        value: &Arc<T>,
+        size: usize,
+    ) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if self.generation.load(Ordering::Acquire) != ticket.0 {
             return;
@@ -41,7 +66,8 @@ impl Cache {
         if entries.len() >= MOST {
             entries.clear();
         }
-        entries.insert(key.into(), Arc::<T>::clone(value));
+        let value = Arc::<T>::clone(value);
+        entries.insert(key.into(), Kept { value, size });
     }
 
     /// Forgets the entry at `key` and whatever was derived from the folders that it lies in.

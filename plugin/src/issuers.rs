@@ -13,7 +13,7 @@ use crate::entry;
 use crate::entry::config::IssuersConfig;
 use crate::entry::issuer::{self, IssuerEntry, Usage};
 use crate::keys;
-use crate::mount::{Entry, Mount, internal};
+use crate::mount::{Entry, Mount, internal, take_up};
 
 /// The word that means the configured default, for issuers and keys alike.
 pub(crate) const DEFAULT: &str = "default";
@@ -45,6 +45,7 @@ pub(crate) struct LoadedIssuer {
     /// The parsed certificate.
     pub(crate) certificate: Certificate,
     chain: OnceLock<Chain>,
+    size: usize,
 }
 
 /// The chain of an issuer, parsed at its first use: whoever asks for it needs no token.
@@ -85,6 +86,7 @@ impl LoadedIssuer {
             entry.version = 1;
         }
         Ok(Self {
+            size: entry.size(),
             entry,
             certificate,
             chain: OnceLock::new(),
@@ -245,21 +247,18 @@ pub(crate) async fn config(mount: &Mount) -> Result<Arc<IssuersConfig>, Error> {
 /// # Errors
 /// An error *value*, not a 404: Terraform tells by its text that an issuer is gone.
 pub(crate) async fn load(mount: &Mount, reference: &str) -> Result<Arc<LoadedIssuer>, Error> {
+    if let Some(found) = find(mount, reference).await? {
+        return Ok(found);
+    }
     let issuers = all(mount).await?;
     if reference != DEFAULT {
-        return issuers
-            .find(reference)
-            .cloned()
-            .ok_or_else(|| issuers.missing(reference));
+        return Err(issuers.missing(reference));
     }
     let config = config(mount).await?;
-    if config.default.is_empty() {
-        return Err(Error::failed(NO_DEFAULT));
-    }
-    issuers
-        .by_id(&config.default)
-        .cloned()
-        .ok_or_else(|| issuers.missing(&config.default))
+    Err(match config.default.as_str() {
+        "" => Error::failed(NO_DEFAULT),
+        default => issuers.missing(default),
+    })
 }
 
 /// As [`load`], with `None` for a reference that means nothing.
@@ -268,10 +267,15 @@ pub(crate) async fn find(
     reference: &str,
 ) -> Result<Option<Arc<LoadedIssuer>>, Error> {
     let issuers = all(mount).await?;
-    if reference != DEFAULT {
-        return Ok(issuers.find(reference).cloned());
+    let found = if reference == DEFAULT {
+        issuers.by_id(&config(mount).await?.default)
+    } else {
+        issuers.find(reference)
+    };
+    if let Some(issuer) = found {
+        take_up(issuer.size).await;
     }
-    Ok(issuers.by_id(&config(mount).await?.default).cloned())
+    Ok(found.cloned())
 }
 
 /// The issuer and its key, for signing certificates, in the words that the signing paths use.

@@ -10,7 +10,7 @@ use landfast_pki::chain::Signatures;
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
 use landfast_sdk::logical::{
     Backend, Cx, Error, LeaseContext, Product, Response, Setup, Storage, StorageError, SystemView,
-    Table, Write, detach,
+    Table, Write, carry, detach,
 };
 
 use crate::cache::{Cache, Ticket};
@@ -134,7 +134,8 @@ impl Mount {
     /// # Errors
     /// When storage fails, or the entry does not decode.
     pub(crate) async fn load<T: Entry>(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
-        if let Some(found) = self.cache.find(key) {
+        if let Some((found, size)) = self.cache.find_sized(key) {
+            take_up(size).await;
             return Ok(Some(found));
         }
         let ticket = self.cache.ticket();
@@ -142,7 +143,7 @@ impl Mount {
             return Ok(None);
         };
         let value = Arc::new(decode(key, &bytes)?);
-        self.cache.keep(ticket, key, &value);
+        self.cache.keep_sized(ticket, key, &value, bytes.len());
         Ok(Some(value))
     }
 
@@ -154,15 +155,16 @@ impl Mount {
         &self,
         key: &str,
     ) -> Result<Arc<T>, Error> {
-        if let Some(found) = self.cache.find(key) {
+        if let Some((found, size)) = self.cache.find_sized(key) {
+            take_up(size).await;
             return Ok(found);
         }
         let ticket = self.cache.ticket();
-        let value = match self.storage.get(key).await? {
-            Some(bytes) => Arc::new(decode(key, &bytes)?),
-            None => Arc::default(),
+        let (value, size) = match self.storage.get(key).await? {
+            Some(bytes) => (Arc::new(decode(key, &bytes)?), bytes.len()),
+            None => (Arc::default(), 0),
         };
-        self.cache.keep(ticket, key, &value);
+        self.cache.keep_sized(ticket, key, &value, size);
         Ok(value)
     }
 
@@ -351,6 +353,15 @@ impl Backend for Mount {
         self.seal.close();
         self.cache.clear();
         self.ocsp.clear();
+    }
+}
+
+/// Counts what a request takes up of what was read before: see [`carry`].
+pub(crate) async fn take_up(size: usize) {
+    /// Fewer bytes are not worth counting.
+    const LITTLE: usize = 4 << 10;
+    if size > LITTLE {
+        carry(size).await;
     }
 }
 

@@ -3,6 +3,7 @@
 mod channel;
 mod storage;
 mod system;
+mod unread;
 
 pub(crate) use self::{channel::HostChannel, storage::HostStorage, system::HostSystemView};
 

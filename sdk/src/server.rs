@@ -55,6 +55,7 @@
 
 mod broker;
 mod convert;
+mod incoming;
 mod infra;
 mod life;
 mod secret;
@@ -175,14 +176,13 @@ pub fn serve<B: Backend>(options: Options) -> ExitCode {
     })
 }
 
-/// Reads the message of a `HandleRequest` call, as the server does for each request. For fuzzing, and for tools that look at traffic.
+/// Reads the message of a `HandleRequest` call, as the server does for each request: of one without a token, no more than the engine would take. For
+/// fuzzing, and for tools that look at traffic.
 ///
 /// # Errors
 /// When the bytes are no such message.
 pub fn request_from_wire(message: &[u8]) -> Result<RawRequest, prost::DecodeError> {
-    use prost::Message as _;
-    let args = landfast_proto::pb::HandleRequestArgs::decode(message)?;
-    Ok(convert::request(args.request.unwrap_or_default()))
+    incoming::read(message)
 }
 
 /// A plugin whose socket is open.

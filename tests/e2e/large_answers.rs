@@ -9,7 +9,7 @@ use landfast_pki::crl::{CrlTemplate, RevokedEntries};
 use landfast_pki::{Certificate, KeySpec, PrivateKey, SerialNumber, SignatureAlgorithm};
 use serde_json::json;
 
-use crate::support::{PLUGIN_NAME, Server};
+use crate::support::{Client, PLUGIN_NAME, Server};
 
 /// How often the CRL is read. The environment variable `LANDFAST_ROUNDS` has another number.
 const ROUNDS: usize = 20;
@@ -30,18 +30,13 @@ fn a_crl_of_five_megabytes_comes_each_time() {
     assert!(crl.len() > 5_000_000, "{}", crl.len());
 
     // To revoke as many would take minutes; the plugin reads what lies there when it starts anew.
-    let uuid = client.read("sys/mounts/pki").ok().text("uuid");
-    let folder = format!("sys/raw/logical/{uuid}/crls/");
-    let names = client.list(&folder).ok().texts("keys");
-    let id = names
-        .iter()
-        .find(|name| *name != "config" && !name.ends_with("-delta"))
-        .expect("a root has a CRL");
-    let stored = json!({"value": STANDARD.encode(&crl), "encoding": "base64"});
-    client.write(&format!("{folder}{id}"), stored).ok();
-    client
-        .write("sys/plugins/reload/backend", json!({"mounts": ["pki/"]}))
-        .ok();
+    let folder = folder(&client, "pki");
+    put(
+        &client,
+        &format!("{folder}{}", crl_key(&client, &folder)),
+        &crl,
+    );
+    reload(&client, "pki");
 
     let anybody = client.with_token("");
     for round in 0..rounds {
@@ -53,8 +48,37 @@ fn a_crl_of_five_megabytes_comes_each_time() {
     }
 }
 
+/// Where the storage of a mount lies under `sys/raw`.
+pub(crate) fn folder(client: &Client, mount: &str) -> String {
+    let uuid = client
+        .read(&format!("sys/mounts/{mount}"))
+        .ok()
+        .text("uuid");
+    format!("sys/raw/logical/{uuid}/")
+}
+
+/// The storage key of a mount's only complete CRL.
+pub(crate) fn crl_key(client: &Client, folder: &str) -> String {
+    let names = client.list(&format!("{folder}crls/")).ok().texts("keys");
+    let mut names = names.into_iter();
+    let id = names.find(|name| *name != "config" && !name.ends_with("-delta"));
+    format!("crls/{}", id.expect("a root has a CRL"))
+}
+
+/// Stores bytes behind the engine's back.
+pub(crate) fn put(client: &Client, key: &str, bytes: &[u8]) {
+    let stored = json!({"value": STANDARD.encode(bytes), "encoding": "base64"});
+    client.write(key, stored).ok();
+}
+
+/// Makes the plugin forget what it has read of a mount.
+pub(crate) fn reload(client: &Client, mount: &str) {
+    let mounts = json!({"mounts": [format!("{mount}/")]});
+    client.write("sys/plugins/reload/backend", mounts).ok();
+}
+
 /// A CRL of the CA, as far as a reader of bytes can tell.
-fn large_crl(root: &str) -> Vec<u8> {
+pub(crate) fn large_crl(root: &str) -> Vec<u8> {
     let root = Certificate::from_pem(root.as_bytes()).expect("a certificate");
     let key = PrivateKey::generate(KeySpec::parse("ec", 256).expect("offered")).expect("a key");
     let now = Timestamp::now();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
+use crate::large_answers::{crl_key, folder, large_crl, put, reload};
 use crate::support::{Client, Openssl, PLUGIN_NAME, Server};
 
 /// Bytes in a field. The environment variable `LANDFAST_FIELD_BYTES` has another number.
@@ -37,7 +38,10 @@ struct Waits {
 
 impl Neighbours {
     fn new() -> Self {
-        let server = Server::dev();
+        Self::on(Server::dev())
+    }
+
+    fn on(server: Server) -> Self {
         for (path, kind) in [
             ("loud", PLUGIN_NAME),
             ("quiet", PLUGIN_NAME),
@@ -113,8 +117,11 @@ impl Waits {
     fn check(&self, what: &str) {
         println!("{what}: {self:?}");
         assert!(self.asked >= 10, "{what}: {self:?}");
-        let limit = PATIENCE + 3 * self.servers;
-        assert!(self.ours <= limit, "{what}: {self:?}");
+        assert!(!self.is_long(), "{what}: {self:?}");
+    }
+
+    fn is_long(&self) -> bool {
+        self.ours > PATIENCE + 3 * self.servers
     }
 }
 
@@ -286,6 +293,85 @@ fn whatever_is_sent_to_a_mount_another_one_is_answered() {
         }
     });
     waits.check(&format!("{sent} requests"));
+}
+
+/// Puts into the storage of the loud mount what makes its answers long: a role and a chain of a megabyte, a CRL of five, and many
+/// certificates.
+fn fill_up(client: &Client) {
+    const CHAIN: usize = 1500;
+    const CERTIFICATES: usize = 1500;
+    // In one text: the server takes few elements of lists.
+    let hosts = (0..40_000).map(|n| format!("host-{n:06}.example.com"));
+    let hosts = hosts.collect::<Vec<_>>().join(",");
+    client
+        .write("loud/roles/large", json!({"allowed_domains": hosts}))
+        .ok();
+    let issuer = client.read("loud/issuer/default").ok();
+    let certificate = issuer.text("certificate");
+    let folder = folder(client, "loud");
+    let entry = format!("{folder}config/issuer/{}", issuer.text("issuer_id"));
+    let mut stored: Value = serde_json::from_str(&client.read(&entry).ok().text("value"))
+        .expect("an issuer is stored as JSON");
+    stored["ca_chain"] = json!(vec![&certificate; CHAIN]);
+    put(client, &entry, stored.to_string().as_bytes());
+    let crl = large_crl(&certificate);
+    put(
+        client,
+        &format!("{folder}{}", crl_key(client, &folder)),
+        &crl,
+    );
+    let der = landfast_pki::Certificate::from_pem(certificate.as_bytes()).expect("a certificate");
+    // Longer than serial numbers are, so that fewer make a megabyte.
+    let tail = "-ab".repeat(250);
+    for n in 0..CERTIFICATES {
+        let key = format!("{folder}certs/{:02x}-{:02x}{tail}", n / 256, n % 256);
+        put(client, &key, der.der());
+    }
+    reload(client, "loud");
+}
+
+#[test]
+fn large_answers_keep_nobody_waiting() {
+    const CLIENTS: usize = 32;
+    const SPAN: Duration = Duration::from_secs(3);
+    let neighbours = Neighbours::on(Server::dev_on("raw_storage_endpoint = true\n"));
+    fill_up(&neighbours.client);
+    let mut slow = Vec::new();
+    for (method, path, least) in [
+        ("GET", "roles/large", 1_000_000),
+        ("GET", "issuer/default/json", 800_000),
+        ("GET", "ca_chain", 800_000),
+        ("GET", "issuer/default/crl", 7_000_000),
+        ("GET", "crl", 5_000_000),
+        ("LIST", "certs", 1_000_000),
+        ("LIST", "certs/detailed", 1_000_000),
+        ("GET", "roles/large?help=1", 20),
+    ] {
+        let answered = Mutex::new(0);
+        let waits = neighbours.meanwhile(|| {
+            let end = Instant::now() + SPAN;
+            std::thread::scope(|scope| {
+                for _ in 0..CLIENTS {
+                    scope.spawn(|| {
+                        let client = neighbours.server.client();
+                        while Instant::now() < end {
+                            let reply = client.call(method, &format!("loud/{path}"), None);
+                            assert_eq!(reply.status, 200, "{path}: {reply:?}");
+                            let size = reply.bytes.len();
+                            assert!(size >= least, "{path}: {size}");
+                            *answered.lock().expect("no holder panics") += 1;
+                        }
+                    });
+                }
+            });
+        });
+        let answered = answered.into_inner().expect("no holder panics");
+        println!("{path}, {answered} answers: {waits:?}");
+        if waits.is_long() {
+            slow.push(format!("{path}: {waits:?}"));
+        }
+    }
+    assert!(slow.is_empty(), "{slow:#?}");
 }
 
 #[test]

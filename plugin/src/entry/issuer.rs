@@ -77,6 +77,21 @@ impl IssuerEntry {
         }
     }
 
+    /// Bytes of its texts and lists, which are what can be long in it.
+    pub(crate) fn size(&self) -> usize {
+        let aia = self.aia_uris.iter().flat_map(|aia| {
+            [
+                &aia.issuing_certificates,
+                &aia.crl_distribution_points,
+                &aia.delta_crl_distribution_points,
+                &aia.ocsp_servers,
+            ]
+        });
+        let lists = aia.chain([&self.manual_chain]).flatten().flatten();
+        let texts = lists.chain(&self.ca_chain).chain([&self.certificate]);
+        texts.map(String::len).sum()
+    }
+
     /// The storage key of the issuer `id`.
     pub fn key(id: &str) -> String {
         format!("{PREFIX}{id}")

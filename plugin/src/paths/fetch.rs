@@ -11,7 +11,7 @@ use crate::Mount;
 use crate::entry;
 use crate::entry::revoked::{self, RevokedEntry};
 use crate::issuers::{self, DEFAULT, LoadedIssuer, NO_DEFAULT};
-use crate::mount::{Shared, internal};
+use crate::mount::{Shared, internal, take_up};
 use crate::paths::answer::trimmed;
 use crate::paths::modified;
 
@@ -138,6 +138,7 @@ pub(crate) async fn certs_detailed(mount: Shared, _cx: Cx, page: Page) -> Result
         };
         info.insert(colons(key), details(&der));
     }
+    take_up(info.len() * DETAILS).await;
     Ok(Response::list_info(
         keys.iter().map(|key| colons(key)).collect(),
         info,
@@ -232,6 +233,9 @@ fn details(der: &[u8]) -> Value {
         "dns_names": names.iter().take(5).collect::<Vec<_>>(),
     })
 }
+
+/// Bytes of a certificate's details, about.
+const DETAILS: usize = 300;
 
 /// Storage prefix of issued certificates, as DER; the rest of the key is the serial number with dashes.
 pub(crate) const CERTS: &str = "certs/";

@@ -15,7 +15,7 @@ use crate::entry::issuer::{AiaEntry, IssuerEntry, NotAfterBehavior, Usage};
 use crate::entry::role::{self, RoleEntry};
 use crate::entry::time::StoredTime;
 use crate::issuers::{self, LoadedIssuer};
-use crate::mount::{Shared, finish};
+use crate::mount::{Shared, finish, take_up};
 use crate::paths::{modified, urls};
 use crate::role::Role;
 
@@ -27,6 +27,9 @@ pub(crate) struct IssuerRef {
     #[schemars(extend("default" = "default"))]
     pub(crate) issuer_ref: String,
 }
+
+/// Bytes of an issuer in a list, about.
+const SHOWN: usize = 300;
 
 /// What an issuer may be told. A write puts defaults in place of what is not sent; a patch keeps the rest.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -66,6 +69,7 @@ pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response,
     let issuers = issuers::all(&mount).await?;
     let default = issuers::config(&mount).await?;
     let ids = page.cut(issuers.ids());
+    take_up(ids.len() * SHOWN).await;
     let mut info = Map::new();
     for issuer in ids.iter().filter_map(|id| issuers.by_id(id)) {
         let entry = &issuer.entry;

@@ -10,13 +10,15 @@ use http::Uri;
 use landfast_proto::pb::{self, storage_client::StorageClient};
 use tonic::{Code, Status};
 
-use super::{HostChannel, LARGEST_MESSAGE};
+use super::{HostChannel, LARGEST_MESSAGE, unread::Unread};
 use crate::logical::{Storage, StorageError, Transaction, page};
 
 /// Storage over the brokered connection, plain or within one transaction.
 #[derive(Clone)]
 pub(crate) struct HostStorage {
     client: StorageClient<HostChannel>,
+    /// For answers that may be large.
+    unread: Unread,
     offers: Arc<Offers>,
     /// Names the transaction; empty outside of one.
     txn: String,
@@ -37,11 +39,13 @@ struct HostTransaction {
 
 impl HostStorage {
     pub(crate) fn new(channel: HostChannel) -> Self {
+        let unread = Unread::new(channel.clone());
         let client = StorageClient::with_origin(channel, Uri::from_static("http://localhost"))
             .max_decoding_message_size(LARGEST_MESSAGE)
             .max_encoding_message_size(LARGEST_MESSAGE);
         Self {
             client,
+            unread,
             offers: Arc::default(),
             txn: String::new(),
         }
@@ -73,7 +77,8 @@ impl Storage for HostStorage {
             key: key.to_owned(),
             txn: self.txn.clone(),
         };
-        let reply = self.client().get(args).await.map_err(refused)?.into_inner();
+        let reply = self.unread.ask("/pb.Storage/Get", args).await;
+        let reply: pb::StorageGetReply = reply.map_err(refused)?;
         host(reply.err)?;
         Ok(reply.entry.map(|entry| entry.value))
     }
@@ -107,12 +112,8 @@ impl Storage for HostStorage {
             prefix: prefix.to_owned(),
             txn: self.txn.clone(),
         };
-        let reply = self
-            .client()
-            .list(args)
-            .await
-            .map_err(refused)?
-            .into_inner();
+        let reply = self.unread.ask("/pb.Storage/List", args).await;
+        let reply: pb::StorageListReply = reply.map_err(refused)?;
         host(reply.err)?;
         Ok(reply.keys)
     }
@@ -134,11 +135,11 @@ impl Storage for HostStorage {
                 limit: limit.map_or(0, |limit| i32::try_from(limit).unwrap_or(i32::MAX)),
                 txn: self.txn.clone(),
             };
-            match self.client().list_page(args).await {
-                Ok(reply) => {
-                    let reply = reply.into_inner();
-                    host(reply.err)?;
-                    return Ok(reply.keys);
+            let reply = self.unread.ask("/pb.Storage/ListPage", args).await;
+            match reply {
+                Ok(pb::StorageListReply { keys, err }) => {
+                    host(err)?;
+                    return Ok(keys);
                 }
                 Err(status) if status.code() == Code::Unimplemented => {
                     self.offers.no_pages.store(true, Ordering::Relaxed);

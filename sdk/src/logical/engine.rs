@@ -7,6 +7,7 @@ use super::json::{self, Object};
 use super::path::{Path, Reply};
 use super::route::Captures;
 use super::schema::FieldSet;
+use super::watch::{LARGE, carry};
 use super::weak::Input;
 use super::{
     Backend, Cx, Error, ExistsReply, Headers, Operation, RawReply, RawRequest, RawResponse,
@@ -55,7 +56,11 @@ impl<B: Backend> Engine<B> {
         let outcome = match operation {
             Operation::ResolvePath => return self.resolve(&request.path),
             Operation::Unknown => return reply::unsupported_operation(),
-            Operation::Help => help::answer(&self.table, &request).map(Outcome::from),
+            Operation::Help => {
+                // The document of all paths is made anew for each.
+                carry(LARGE + 1).await;
+                help::answer(&self.table, &request).map(Outcome::from)
+            }
             // Boxed: these are rare, and would make the future of every request as large as theirs.
             Operation::Rollback => {
                 let done = Box::pin(Arc::clone(&self.backend).periodic()).await;
@@ -170,16 +175,14 @@ impl<B: Backend> Engine<B> {
         let data = std::mem::take(&mut request.data);
         if path.len() > MAX_PATH {
             return Err(Error::BadRequest(format!(
-                "the path has {} octets, and at most {MAX_PATH} are taken",
-                path.len()
+                "the path is too long: at most {MAX_PATH} octets are taken"
             )));
         }
         let (row, captures) = self.table.find(operation, &path)?;
         // Before anything is read: what strangers send may cost no more than what they are answered.
         if row.unauthenticated && data.len() > MAX_OPEN_DATA {
             return Err(Error::BadRequest(format!(
-                "the request has {} octets of data, and a path that needs no token takes at most {MAX_OPEN_DATA}",
-                data.len()
+                "the request has too much data: a path that needs no token takes at most {MAX_OPEN_DATA} octets"
             )));
         }
         let slot = row.slot(operation).ok_or(Error::UnsupportedOperation)?;
@@ -261,10 +264,10 @@ impl<B> std::fmt::Debug for Engine<B> {
 }
 
 /// The longest path that is looked up, in octets: room for an OCSP request in base64.
-const MAX_PATH: usize = 8 << 10;
+pub(crate) const MAX_PATH: usize = 8 << 10;
 
 /// Most octets of data on paths that need no token.
-const MAX_OPEN_DATA: usize = 4 << 10;
+pub(crate) const MAX_OPEN_DATA: usize = 4 << 10;
 
 struct Outcome {
     response: Response,

@@ -132,7 +132,8 @@
 //!
 //! A few threads answer for all mounts. A handler that computes for more than some milliseconds does so in [`apart`], and bounds how many do at
 //! a time; one whose work must not stop half way when its caller leaves starts it with [`detach`]. The transport runs a large request apart as a
-//! whole, and tells in the log when a request has kept a thread for more than 100 ms.
+//! whole, and another one from when it has read more than 32 KiB from storage; a handler that answers with what it has kept in memory says how much
+//! by [`carry`]. What keeps a thread for more than 100 ms is told in the log.
 //!
 //! # Leases
 //!
@@ -171,6 +172,7 @@ pub use duration::{
     DurationError, format_duration, format_nanos, parse_duration, parse_duration_nanos,
 };
 pub use engine::Engine;
+pub(crate) use engine::{MAX_OPEN_DATA, MAX_PATH};
 pub use error::{Error, Result};
 pub use fields::{CommaList, KeyValues, NoFields, Page, Ttl};
 pub use form::{Filled, Form};
@@ -179,8 +181,8 @@ pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Product, ReplicationState, SystemView};
 pub use table::Table;
-pub(crate) use watch::{Asked, Watched};
-pub use watch::{apart, detach};
+pub(crate) use watch::{Asked, LARGE, Turns, Watched};
+pub use watch::{apart, carry, detach};
 pub use wire::{
     ExistsReply, RawLease, RawReply, RawRequest, RawResponse, ReplyError, SpecialPaths,
 };

@@ -240,6 +240,12 @@ impl RawBody {
         text.push('}');
         Self(text)
     }
+
+    /// Bytes of the encoded form.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// The host decodes base64 where it can and sends other text as it is. So plain text which happens to be base64 would arrive mangled and is

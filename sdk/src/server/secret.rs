@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, OnceLock, PoisonError, RwLock},
@@ -18,20 +17,32 @@ use landfast_proto::{
     },
 };
 use rustls::ClientConfig;
-use tokio::sync::{Semaphore, watch};
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tokio::sync::watch;
+use tonic::{
+    Request, Response, Status,
+    metadata::MetadataMap,
+    server::{Grpc, UnaryService},
+};
 use tower::Service as _;
 
-use super::{Product, Reply, broker::Broker, convert, life::Life, service_name};
+use super::{
+    Product, Reply,
+    broker::Broker,
+    convert,
+    incoming::{Asks, Incoming, Messages, RESOLVE_PATH},
+    life::Life,
+    service_name,
+};
 use crate::{
     host::{HostChannel, HostStorage, HostSystemView, LARGEST_MESSAGE},
-    logical::{Asked, Backend, Engine, Setup, Table, Watched},
+    logical::{Asked, Backend, Engine, Setup, Table, Turns, Watched},
 };
 
 /// The number of a secrets engine among the kinds of backends.
 const SECRET: u32 = 1;
-/// The operation that asks for the canonical path, before every request.
-const RESOLVE_PATH: &str = "resolve-path";
+/// Paths of the calls that carry a request.
+const HANDLE: &str = "/pb.Backend/HandleRequest";
+const CHECK: &str = "/pb.Backend/HandleExistenceCheck";
 /// How long unfinished requests of a mount may hold its end back.
 const LAST_WORK: Duration = Duration::from_millis(500);
 
@@ -50,12 +61,17 @@ struct Mount<B: Backend> {
     channel: HostChannel,
     /// Every unfinished call holds a receiver.
     work: watch::Sender<()>,
-    /// Large requests: one a core at a time, so that those of one mount keep nobody else from anything.
-    large: Arc<Semaphore>,
+    turns: Arc<Turns>,
 }
 
 /// [`Secret`] as tonic and the router want it.
 struct Service<B: Backend>(Arc<Secret<B>>);
+
+/// The two calls that carry a request, of which [`Messages`] reads no more than is needed.
+struct Handling<B: Backend>(Arc<Secret<B>>);
+struct Checking<B: Backend>(Arc<Secret<B>>);
+
+type Answering<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send>>;
 
 struct Routed<B: Backend> {
     server: BackendServer<Service<B>>,
@@ -110,9 +126,7 @@ impl<B: Backend> Secret<B> {
             engine,
             channel,
             work: watch::Sender::new(()),
-            large: Arc::new(Semaphore::new(
-                std::thread::available_parallelism().map_or(1, NonZero::get),
-            )),
+            turns: Turns::of_cores(),
         });
         let former = self
             .mounts
@@ -123,6 +137,53 @@ impl<B: Backend> Secret<B> {
             former.close().await;
         }
         Ok(())
+    }
+
+    /// Answers a request.
+    async fn handle(
+        &self,
+        metadata: &MetadataMap,
+        incoming: Incoming,
+    ) -> Result<pb::HandleRequestReply, Status> {
+        let mount = self.mount(metadata)?;
+        if let Incoming::Read(request) = &incoming
+            && request.operation == RESOLVE_PATH
+        {
+            // Comes before every request and never waits, so that a task of its own would only cost.
+            let reply = mount.engine.handle(incoming.read()?).await;
+            return Ok(convert::reply(reply));
+        }
+        let asked = incoming.asked(&mount.turns);
+        let handled = self.complete(mount, asked, |mount| async move {
+            Ok(mount.engine.handle(incoming.read()?).await)
+        });
+        match handled.await {
+            Some(reply) => reply.map(convert::reply),
+            None => Ok(pb::HandleRequestReply {
+                response: None,
+                err: Some(convert::internal_error()),
+            }),
+        }
+    }
+
+    /// Answers an existence check.
+    async fn check(
+        &self,
+        metadata: &MetadataMap,
+        incoming: Incoming,
+    ) -> Result<pb::HandleExistenceCheckReply, Status> {
+        let mount = self.mount(metadata)?;
+        let asked = incoming.asked(&mount.turns);
+        let checked = self.complete(mount, asked, |mount| async move {
+            Ok(mount.engine.exists(incoming.read()?).await)
+        });
+        match checked.await {
+            Some(reply) => reply.map(convert::exists),
+            None => Ok(pb::HandleExistenceCheckReply {
+                err: Some(convert::internal_error()),
+                ..pb::HandleExistenceCheckReply::default()
+            }),
+        }
     }
 
     /// Runs a call of a mount to its end, whatever becomes of the caller: the host gives a request up by dropping it, and a handler that
@@ -177,11 +238,15 @@ impl<B: Backend> Mount<B> {
 
 impl<B: Backend> Product for Routed<B> {
     fn call(&self, request: super::Request) -> Result<Reply, Box<super::Request>> {
-        if service_name(&request) == SERVICE_NAME {
-            Ok(self.server.clone().call(request))
-        } else {
-            Err(Box::new(request))
+        if service_name(&request) != SERVICE_NAME {
+            return Err(Box::new(request));
         }
+        let secret = || Arc::clone(&self.secret);
+        Ok(match request.uri().path() {
+            HANDLE => unary(Asks::Answer, Handling(secret()), request),
+            CHECK => unary(Asks::Existence, Checking(secret()), request),
+            _ => self.server.clone().call(request),
+        })
     }
 
     fn close(&self) {
@@ -199,6 +264,44 @@ impl<B: Backend> Product for Routed<B> {
     }
 }
 
+impl<B: Backend> UnaryService<Incoming> for Handling<B> {
+    type Response = pb::HandleRequestReply;
+    type Future = Answering<Self::Response>;
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let secret = Arc::clone(&self.0);
+        Box::pin(async move {
+            let (metadata, _, incoming) = request.into_parts();
+            secret.handle(&metadata, incoming).await.map(Response::new)
+        })
+    }
+}
+
+impl<B: Backend> UnaryService<Incoming> for Checking<B> {
+    type Response = pb::HandleExistenceCheckReply;
+    type Future = Answering<Self::Response>;
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let secret = Arc::clone(&self.0);
+        Box::pin(async move {
+            let (metadata, _, incoming) = request.into_parts();
+            secret.check(&metadata, incoming).await.map(Response::new)
+        })
+    }
+}
+
+fn unary<S>(asks: Asks, service: S, request: super::Request) -> Reply
+where
+    S: UnaryService<Incoming, Future: Send, Response: prost::Message + 'static> + Send + 'static,
+{
+    Box::pin(async move {
+        let mut grpc = Grpc::new(Messages::of(asks))
+            .max_decoding_message_size(LARGEST_MESSAGE)
+            .max_encoding_message_size(LARGEST_MESSAGE);
+        Ok(grpc.unary(service, request).await)
+    })
+}
+
 #[tonic::async_trait]
 impl<B: Backend> BackendService for Service<B> {
     async fn handle_request(
@@ -206,25 +309,8 @@ impl<B: Backend> BackendService for Service<B> {
         request: Request<pb::HandleRequestArgs>,
     ) -> Result<Response<pb::HandleRequestReply>, Status> {
         let (metadata, _, args) = request.into_parts();
-        let mount = self.0.mount(&metadata)?;
-        let request = convert::request(args.request.unwrap_or_default());
-        if request.operation == RESOLVE_PATH {
-            // Comes before every request and never waits, so that a task of its own would only cost.
-            let reply = mount.engine.handle(request).await;
-            return Ok(Response::new(convert::reply(reply)));
-        }
-        let asked = Asked::request(&request, &mount.large);
-        let handled = self.0.complete(mount, asked, |mount| async move {
-            mount.engine.handle(request).await
-        });
-        let reply = handled.await.map_or_else(
-            || pb::HandleRequestReply {
-                response: None,
-                err: Some(convert::internal_error()),
-            },
-            convert::reply,
-        );
-        Ok(Response::new(reply))
+        let incoming = Incoming::from(args.request);
+        self.0.handle(&metadata, incoming).await.map(Response::new)
     }
 
     async fn special_paths(
@@ -242,20 +328,8 @@ impl<B: Backend> BackendService for Service<B> {
         request: Request<pb::HandleExistenceCheckArgs>,
     ) -> Result<Response<pb::HandleExistenceCheckReply>, Status> {
         let (metadata, _, args) = request.into_parts();
-        let mount = self.0.mount(&metadata)?;
-        let request = convert::request(args.request.unwrap_or_default());
-        let asked = Asked::request(&request, &mount.large);
-        let checked = self.0.complete(mount, asked, |mount| async move {
-            mount.engine.exists(request).await
-        });
-        let reply = checked.await.map_or_else(
-            || pb::HandleExistenceCheckReply {
-                err: Some(convert::internal_error()),
-                ..pb::HandleExistenceCheckReply::default()
-            },
-            convert::exists,
-        );
-        Ok(Response::new(reply))
+        let incoming = Incoming::from(args.request);
+        self.0.check(&metadata, incoming).await.map(Response::new)
     }
 
     /// The host may ask twice for one mount.
@@ -279,8 +353,9 @@ impl<B: Backend> BackendService for Service<B> {
     ) -> Result<Response<pb::Empty>, Status> {
         let (metadata, _, args) = request.into_parts();
         let mount = self.0.mount(&metadata)?;
+        let asked = Asked::call("invalidate", &mount.turns);
         self.0
-            .complete(mount, Asked::call("invalidate"), |mount| async move {
+            .complete(mount, asked, |mount| async move {
                 mount.engine.invalidate(&args.key);
             })
             .await
@@ -310,11 +385,10 @@ impl<B: Backend> BackendService for Service<B> {
         request: Request<pb::InitializeArgs>,
     ) -> Result<Response<pb::InitializeReply>, Status> {
         let mount = self.0.mount(request.metadata())?;
-        let initialized = self
-            .0
-            .complete(mount, Asked::call("initialize"), |mount| async move {
-                mount.engine.initialize().await
-            });
+        let asked = Asked::call("initialize", &mount.turns);
+        let initialized = self.0.complete(mount, asked, |mount| async move {
+            mount.engine.initialize().await
+        });
         let err = match initialized.await {
             Some(Ok(())) => None,
             Some(Err(error)) => Some(convert::failure(error)),
