@@ -20,8 +20,10 @@ vault {
 }
 
 auto_auth {
-  # An AppRole of the policy `agent` (../policies/agent.hcl).
+  # An AppRole of the policy `agent` (../policies/agent.hcl), by login.sh.
   method "approle" {
+    mount_path = "auth/approle-services"
+
     config = {
       role_id_file_path   = "/etc/openbao-agent/role-id"
       secret_id_file_path = "/etc/openbao-agent/secret-id"

@@ -12,6 +12,8 @@ vault {
 auto_auth {
   # An AppRole of the policy `agent`, as for the agent.
   method "approle" {
+    mount_path = "auth/approle-services"
+
     config = {
       role_id_file_path                   = "/etc/openbao-agent/role-id"
       secret_id_file_path                 = "/etc/openbao-agent/secret-id"

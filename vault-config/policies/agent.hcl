@@ -1,5 +1,5 @@
 # agent: bao agent or bao proxy on a machine, for services that run there
-# (../agent/). Give it to a login of its own, or beside `node` to the machine's.
+# (../agent/). It belongs to a login of its own (../agent/login.sh), not to the machine's.
 
 # Certificates of services, key included, from a role that only allows names of
 # services.

@@ -87,7 +87,9 @@ path "sys/plugins/reload/backend" {
 
 # Nodes: an AppRole of its own for each, named as the node. Its tokens have the
 # policy `node` and no other; the sub-paths that set policies one by one
-# (`…/policies`, `…/token-policies`) are not here.
+# (`…/policies`, `…/token-policies`) are not here. Who may make a secret id may log in
+# as its role: so this mount holds nodes only, and everybody else's AppRoles lie on
+# mounts of their own (../agent/login.sh).
 path "auth/approle/role" { capabilities = ["list"] }
 path "auth/approle/role/+" {
   capabilities = ["create", "read", "update", "delete"]

@@ -23,6 +23,7 @@ const JOBS: [&str; 7] = [
 /// A server with everything that the calls are about: by the folder's own scripts.
 fn prepare(
     host: &mut Host,
+    release: Release,
     fake: &FakeAws,
     home: &Path,
 ) -> (BTreeMap<&'static str, Client>, Things) {
@@ -47,7 +48,7 @@ fn prepare(
         plugins,
         "telemetry {\n  prometheus_retention_time = \"30s\"\n}\n".to_owned(),
     ];
-    host.start(Release::Current, &stanzas.concat());
+    host.start(release, &stanzas.concat());
     host.init();
     let client = host.client();
     let own = format!("{}\n", path("").display());
@@ -63,7 +64,7 @@ fn prepare(
     let (issuer, key) = (made.text("issuer_id"), made.text("key_id"));
     fs::write(home.join("ca.pem"), made.text("certificate")).expect("a folder of ours");
     let lines = format!(
-        "{dir}logins/approle.sh\n{dir}logins/approle.sh node-1\n{dir}logins/cert.sh ca.pem"
+        "{dir}logins/approle.sh\n{dir}logins/approle.sh node-1\n{dir}agent/login.sh machine-1\n{dir}logins/cert.sh ca.pem"
     );
     run(&mut on(&client, None, &lines, home));
     client
@@ -144,10 +145,16 @@ fn prepare(
 
 #[test]
 fn each_job_does_its_work_and_nothing_else() {
+    for release in [Release::Current, Release::Previous] {
+        each_job(release);
+    }
+}
+
+fn each_job(release: Release) {
     let home = tempfile::tempdir().expect("a folder");
     let mut host = Host::new();
     let fake = crate::seal::host::fake();
-    let (callers, things) = prepare(&mut host, &fake, home.path());
+    let (callers, things) = prepare(&mut host, release, &fake, home.path());
     let client = host.client();
     // Somebody else's: its own everybody may see.
     let entity = client

@@ -78,6 +78,71 @@ fn one_server_with_plugin_and_audit_by_stanzas() {
 }
 
 #[test]
+fn certificates_are_made_once_and_keys_are_for_their_owner() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let make = |names: &[&str]| {
+        let output = Command::new(path("make-tls.sh"))
+            .arg("tls")
+            .args(names)
+            .current_dir(dir.path())
+            .output()
+            .expect("bash runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let read = |name: &str| fs::read_to_string(dir.path().join("tls").join(name)).expect(name);
+    assert_eq!(
+        make(&["bao-1.example.com,10.0.0.1,fd00::1", "bao-2.example.com"]),
+        "tls/ca.pem\ntls/bao-1.pem\ntls/bao-2.pem\n"
+    );
+    let kept = [read("ca.pem"), read("bao-1.pem"), read("bao-1.key")];
+    let again = make(&["bao-1.example.com", "bao-3.example.com"]);
+    assert_eq!(again, "tls/bao-3.pem\n", "only what is not there yet");
+    assert_eq!(kept, [read("ca.pem"), read("bao-1.pem"), read("bao-1.key")]);
+    for (name, wanted) in [
+        ("", 0o700),
+        ("ca.key", 0o600),
+        ("bao-1.key", 0o600),
+        ("bao-1.pem", 0o644),
+    ] {
+        let file = fs::metadata(dir.path().join("tls").join(name)).expect(name);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.permissions());
+        assert_eq!(mode & 0o777, wanted, "{name}");
+    }
+    for name in ["bao-1", "bao-2", "bao-3"] {
+        let output = Command::new("openssl")
+            .args([
+                "verify",
+                "-x509_strict",
+                "-purpose",
+                "sslserver",
+                "-CAfile",
+                "ca.pem",
+            ])
+            .arg(format!("{name}.pem"))
+            .current_dir(dir.path().join("tls"))
+            .output()
+            .expect("openssl runs");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let (_, pem) = x509_parser::pem::parse_x509_pem(read("bao-1.pem").as_bytes())
+        .map(|(rest, pem)| (rest.len(), pem))
+        .expect("PEM");
+    let names = pem.parse_x509().expect("a certificate");
+    let names = names
+        .subject_alternative_name()
+        .expect("readable")
+        .expect("names");
+    assert_eq!(names.value.general_names.len(), 3, "{names:?}");
+    // Without names it says how it is used.
+    let output = Command::new(path("make-tls.sh"))
+        .output()
+        .expect("bash runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("make-tls.sh DIRECTORY NAME"));
+}
+
+#[test]
 fn register_by_hand_does_what_the_stanza_does() {
     let site = Site::new(&["bao-1"]);
     let home = tempfile::tempdir().expect("a folder");

@@ -3,13 +3,14 @@
 use super::*;
 
 /// Every unit of the folder.
-const UNITS: [&str; 6] = [
+const UNITS: [&str; 7] = [
     "landfast-renew.service",
     "landfast-renew.timer",
     "landfast-serve.service",
     "landfast-unseal.service",
     "openbao-agent.service",
     "openbao.service",
+    "vault.service",
 ];
 
 fn analyze(arguments: &[&str]) -> (bool, String) {
@@ -28,14 +29,13 @@ fn analyze(arguments: &[&str]) -> (bool, String) {
 /// The units in a folder, with programs that are there.
 fn installed(change: impl Fn(&str, String) -> String) -> TempDir {
     let dir = tempfile::tempdir().expect("a folder");
+    let server = Release::Current.binary().display().to_string();
     for name in UNITS {
         let text = fs::read_to_string(path(&format!("systemd/{name}"))).expect("a unit");
         let text = text
             .replace("/usr/local/bin/landfast", env!("CARGO_BIN_EXE_landfast"))
-            .replace(
-                "/usr/bin/bao",
-                &Release::Current.binary().display().to_string(),
-            );
+            .replace("/usr/bin/bao", &server)
+            .replace("/usr/bin/vault", &server);
         fs::write(dir.path().join(name), change(name, text)).expect("a fresh folder");
     }
     dir
@@ -68,6 +68,7 @@ fn no_service_is_less_caged_than_it_was() {
         ("landfast-unseal.service", 17),
         ("openbao-agent.service", 30),
         ("openbao.service", 17),
+        ("vault.service", 17),
     ] {
         let unit = dir.path().join(name).display().to_string();
         let threshold = format!("--threshold={limit}");
@@ -174,4 +175,18 @@ fn services_that_hold_keys_leave_none_behind() {
         assert_eq!(values(&text, "MemorySwapMax"), ["0"], "{name}");
         assert_eq!(values(&text, "UMask"), ["0077"], "{name}");
     }
+}
+
+#[test]
+fn both_servers_have_the_same_cage() {
+    let cage = |name: &str| {
+        let text = fs::read_to_string(path(&format!("systemd/{name}"))).expect("a unit");
+        // What stands behind the directories of each.
+        let at = text
+            .find("# Keys stay out of swap")
+            .expect("the first line of the cage");
+        let lines = text[at..].lines().filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(cage("openbao.service"), cage("vault.service"));
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// Every file, with the test that loads, runs or reads it: a module of this one.
-const FILES: [(&str, &str); 43] = [
+const FILES: [(&str, &str); 45] = [
     ("README.md", "tree"),
     ("agent/agent.hcl", "agent"),
+    ("agent/login.sh", "agent"),
     ("agent/proxy.hcl", "agent"),
     ("agent/service.ctmpl", "agent"),
     ("agent/settings.ctmpl", "agent"),
@@ -45,6 +46,7 @@ const FILES: [(&str, &str); 43] = [
     ("systemd/landfast-unseal.service", "systemd"),
     ("systemd/openbao-agent.service", "systemd"),
     ("systemd/openbao.service", "systemd"),
+    ("systemd/vault.service", "systemd"),
     ("unseal/unseal.json", "cluster"),
     ("vault/audit.sh", "dialect"),
     ("vault/register.sh", "dialect"),

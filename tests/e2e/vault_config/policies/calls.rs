@@ -323,6 +323,20 @@ pub(super) fn of_mounts_and_logins(things: &Things) -> Vec<Call> {
             json!({"policies": "operator"}),
         ),
         never(
+            "auth/approle/role/node-2",
+            json!({"token_policies": "node", "bind_secret_id": false}),
+        ),
+        never(
+            "auth/approle/role/node-2",
+            json!({"token_policies": "node", "token_period": "24h"}),
+        ),
+        // Nor a login as somebody else.
+        never("auth/approle-services/role/machine-1/secret-id", json!({})),
+        never(
+            "auth/approle-services/role/machine-1",
+            json!({"token_policies": "node"}),
+        ),
+        never(
             "auth/approle/role/node-2/custom-secret-id",
             json!({"secret_id": "well known"}),
         ),
@@ -437,6 +451,7 @@ pub(super) fn of_the_server() -> Vec<Call> {
         never("POST", "sys/storage/raft/snapshot-force"),
         never("POST", "sys/storage/raft/remove-peer"),
         call("GET", "sys/key-status", Value::Null, &["auditor", "sealer"]),
+        call("POST", "sys/rotate", json!({}), SEALER),
         call("POST", "sys/rotate/keyring", json!({}), SEALER),
         never("POST", "sys/rotate/root"),
         call(

@@ -1,5 +1,5 @@
 # What ../../aws-iam.sh does, as Terraform, with the IAM roles' names. Vault's AWS method;
-# OpenBao has none of its own.
+# OpenBao has none built in.
 
 terraform {
   required_providers {
