@@ -63,8 +63,9 @@ Examples:
 /// usage, revocation, the profile's rules and the role's trust policy. The
 /// credentials that it hands out are made up. Its control plane has trust
 /// anchors, CRLs, profiles and subjects, and GetCallerIdentity says whose
-/// credentials these are. This is not AWS: it serves loopback addresses only,
-/// its key is known to all, and it keeps nothing when it ends.
+/// credentials these are. This is not AWS: it serves loopback addresses only
+/// unless it is told otherwise, its key is known to all, and it keeps nothing
+/// when it ends.
 #[derive(Args, Debug)]
 #[command(after_help = super::help(EXAMPLES, &[4]))]
 pub(super) struct Arguments {
@@ -75,6 +76,15 @@ pub(super) struct Arguments {
     /// The loopback address to listen on; port 0 takes a free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9912", value_parser = super::listener)]
     listen: SocketAddr,
+
+    /// Let --listen be an address that others reach, as in a container: all of
+    /// them get made-up credentials, and can change what the lab holds
+    #[arg(long, requires_all = ["listen", "tls"])]
+    allow_remote: bool,
+
+    /// A further name by which clients call it; may be repeated
+    #[arg(long, value_name = "NAME", requires = "tls", value_parser = host)]
+    host: Vec<String>,
 
     /// The account to play
     #[arg(long, default_value = "111122223333")]
@@ -153,6 +163,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .map_err(|error| Failure::Failed(named(&arguments.trust_anchor, &error)))?;
     let mut state = State::new(&arguments.account, &arguments.region);
     state.skew = arguments.skew;
+    state.hosts.clone_from(&arguments.host);
     let made = state
         .create_anchor("lab", &bundle, true, Timestamp::now())
         .map_err(|error| Failure::Refused(named(&arguments.trust_anchor, &error)))?
@@ -191,7 +202,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .ca_out
         .as_deref()
         .map(|path| {
-            let tls = Tls::generate().map_err(|error| failed(&error))?;
+            let tls = Tls::generate_for(&arguments.host).map_err(|error| failed(&error))?;
             files::write_atomic(path, tls.authority().as_bytes(), 0o644)
                 .map_err(|error| failed(&error))?;
             Ok::<_, Failure>(tls)
@@ -199,14 +210,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     super::block_on(async {
-        let listener = Lab::bind(arguments.listen)
-            .await
-            .map_err(|error| match error {
-                BindError::NotLoopback(_) => Failure::Refused(error.to_string()),
-                BindError::Listen { .. } => Failure::Failed(error.to_string()),
-            })?;
+        let bound = if arguments.allow_remote {
+            Lab::bind_anywhere(arguments.listen).await
+        } else {
+            Lab::bind(arguments.listen).await
+        };
+        let listener = bound.map_err(|error| match error {
+            BindError::NotLoopback(_) => Failure::Refused(error.to_string()),
+            BindError::Listen { .. } => Failure::Failed(error.to_string()),
+        })?;
         let address = listener.local_addr().map_err(|error| failed(&error))?;
-        let endpoint = format!("{scheme}://{address}");
+        let endpoint = arguments.endpoint(scheme, address);
         let ready = json!({
             "endpoint": endpoint,
             "trustAnchorArn": anchor,
@@ -229,4 +243,29 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         Ok(())
     })?
+}
+
+impl Arguments {
+    /// Where clients find it: nobody can call the address of "every interface".
+    fn endpoint(&self, scheme: &str, address: SocketAddr) -> String {
+        match self.host.first() {
+            Some(host) if address.ip().is_unspecified() => {
+                format!("{scheme}://{host}:{}", address.port())
+            }
+            _ => format!("{scheme}://{address}"),
+        }
+    }
+}
+
+/// Reads a host name, which stands in a certificate and in requests.
+fn host(text: &str) -> Result<String, String> {
+    let label = |label: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !label.is_empty() && label.len() < 64 && label.chars().all(plain)
+    };
+    if text.len() < 254 && text.split('.').all(label) {
+        Ok(text.to_owned())
+    } else {
+        Err("a host name such as lab, without a port".to_owned())
+    }
 }

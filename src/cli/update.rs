@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use landfast_node::provider::Provider;
 use landfast_node::refresh::{self, Nudge, Trouble};
+use landfast_node::session::Credentials;
 use landfast_node::shared_file::{self, SharedFile, SharedFileError};
 
 use super::{Failure, session};
@@ -74,7 +75,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let stopped = super::stopped();
         // Nobody asks this command for anything.
         let nudge = Nudge::default();
-        let deliver = |new| file.write(&new);
+        let deliver = |new: Credentials| {
+            file.write(&new)?;
+            eprintln!(
+                "landfast: session {} in profile {}, until {}",
+                new.access_key_id, arguments.profile, new.expiration
+            );
+            Ok(())
+        };
         let keep = refresh::keep(&provider, Timestamp::now, &nudge, deliver, report);
         tokio::select! {
             never = keep => match never {},

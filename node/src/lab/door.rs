@@ -3,7 +3,8 @@
 //! Programs of this machine may call it, web pages may not, but for its own: a
 //! browser sends whatever a page tells it to loopback addresses too, so requests
 //! of other origins and for other hosts' names are refused before anything is
-//! read. A person may come from another page by a link: that only shows the page.
+//! read. What names it has besides, such as that of its container, is told to
+//! it. A person may come from another page by a link: that only shows the page.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,13 +21,14 @@ const MAX_BODY: usize = 512 * 1024;
 /// A body has to arrive in this time: its sender keeps a connection meanwhile.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// A request with its body, if it comes from a program of this machine, is of
-/// a bounded size, and arrives in time.
+/// A request with its body, if it comes from a program of this machine or is for
+/// one of `hosts`, is of a bounded size, and arrives in time.
 pub(super) async fn whole(
     request: axum::http::Request<hyper::body::Incoming>,
+    hosts: &[String],
 ) -> Result<axum::http::Request<Body>, Response> {
     let (parts, body) = request.into_parts();
-    if let Err(text) = from_here(&parts.method, &parts.uri, &parts.headers) {
+    if let Err(text) = from_here(&parts.method, &parts.uri, &parts.headers, hosts) {
         return Err(error(403, "AccessDeniedException", text, None));
     }
     match tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
@@ -51,11 +53,16 @@ pub(super) async fn whole(
 }
 
 /// Whether a request was sent by a program of this machine on its own account,
-/// and not by a browser for a page of somebody else's: it is for an address or
-/// `localhost`, and of no other origin.
+/// and not by a browser for a page of somebody else's: it is for an address,
+/// `localhost` or one of `names`, and of no other origin.
 ///
 /// Source: Fetch standard, "`Origin` header"; Fetch metadata request headers.
-fn from_here(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
+fn from_here(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    names: &[String],
+) -> Result<(), &'static str> {
     const HOST: &str =
         "the Host header must be a loopback address or localhost: a name could be anybody's";
     const ORIGIN: &str = "requests of web pages are refused";
@@ -65,7 +72,8 @@ fn from_here(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), &'st
         .and_then(|host| host.to_str().ok())
         .ok_or(HOST)?;
     let absolute = uri.authority().map_or(host, |authority| authority.as_str());
-    if hosts.next().is_some() || !is_this_machine(host) || !is_this_machine(absolute) {
+    let known = |host| is_this_machine(host) || is_one_of(names, host);
+    if hosts.next().is_some() || !known(host) || !known(absolute) {
         return Err(HOST);
     }
     let own = |origin: &HeaderValue| {
@@ -92,24 +100,30 @@ fn is_visit(headers: &HeaderMap) -> bool {
     is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
 }
 
+/// Nothing, or a port behind a colon.
+fn is_port(text: &str) -> bool {
+    let port = text.strip_prefix(':');
+    text.is_empty() || port.is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+/// One of these names, with or without a port.
+fn is_one_of(names: &[String], host: &str) -> bool {
+    let (host, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+    is_port(rest) && names.iter().any(|name| name.eq_ignore_ascii_case(host))
+}
+
 /// A loopback address or `localhost`, with or without a port, and nothing else.
 fn is_this_machine(host: &str) -> bool {
-    let port = |text: &str| {
-        text.is_empty()
-            || text
-                .strip_prefix(':')
-                .is_some_and(|port| port.parse::<u16>().is_ok())
-    };
     if let Some(rest) = host.strip_prefix('[') {
         let Some((address, rest)) = rest.split_once(']') else {
             return false;
         };
         let address = address.parse::<std::net::Ipv6Addr>();
-        return port(rest) && address.is_ok_and(|address| address.is_loopback());
+        return is_port(rest) && address.is_ok_and(|address| address.is_loopback());
     }
     let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
     let address = name.parse::<IpAddr>();
-    port(rest)
+    is_port(rest)
         && (name.eq_ignore_ascii_case("localhost")
             || address.is_ok_and(|address| address.is_loopback()))
 }
@@ -125,7 +139,13 @@ mod tests {
             for (name, value) in given {
                 headers.append(*name, value.parse().unwrap());
             }
-            from_here(&Method::GET, &uri.parse().unwrap(), &headers).is_ok()
+            from_here(
+                &Method::GET,
+                &uri.parse().unwrap(),
+                &headers,
+                &["lab".to_owned()],
+            )
+            .is_ok()
         };
         for host in [
             "127.0.0.1",
@@ -135,6 +155,8 @@ mod tests {
             "[::1]:9912",
             "[::1]",
             "127.1.2.3:1",
+            "lab",
+            "LAB:9912",
         ] {
             assert!(judged("/sessions", &[("host", host)]), "{host}");
         }
@@ -153,6 +175,10 @@ mod tests {
             "::1",
             "127.0.0.1:1:2",
             "localhost:1@evil.example",
+            "lab:x",
+            "lab:",
+            "lab.evil.example",
+            "lab:1@evil.example",
         ] {
             assert!(!judged("/sessions", &[("host", host)]), "{host}");
         }
@@ -194,7 +220,7 @@ mod tests {
             for (name, value) in [host, site].iter().chain(given) {
                 headers.append(*name, value.parse().unwrap());
             }
-            from_here(&method, &path.parse().unwrap(), &headers).is_ok()
+            from_here(&method, &path.parse().unwrap(), &headers, &[]).is_ok()
         };
         let visit = [
             ("sec-fetch-mode", "navigate"),

@@ -159,6 +159,15 @@ impl Lab {
         if !address.ip().is_loopback() {
             return Err(BindError::NotLoopback(address));
         }
+        Self::bind_anywhere(address).await
+    }
+
+    /// Listens on any address, such as that of a container. Whoever reaches it
+    /// may have made-up credentials, and change what the lab holds.
+    ///
+    /// # Errors
+    /// [`BindError::Listen`].
+    pub async fn bind_anywhere(address: SocketAddr) -> Result<TcpListener, BindError> {
         TcpListener::bind(address)
             .await
             .map_err(|cause| BindError::Listen { address, cause })
@@ -192,7 +201,8 @@ impl Lab {
         let handle = move |request: axum::http::Request<hyper::body::Incoming>| {
             let (router, lab) = (router.clone(), self.clone());
             async move {
-                let answer = match whole(request).await {
+                let hosts = lab.state().hosts.clone();
+                let answer = match whole(request, &hosts).await {
                     Ok(request) => router.oneshot(request).await,
                     Err(refusal) => Ok(date(Shared(lab), refusal).await),
                 };

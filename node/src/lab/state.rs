@@ -42,6 +42,8 @@ pub struct State {
     ///
     /// AWS does not publish its own window.
     pub skew: u32,
+    /// Names by which clients call the lab, besides those of this machine.
+    pub hosts: Vec<String>,
     /// Certificates that an anchor may hold; 2 at the time of writing.
     pub bundle_limit: usize,
     /// Trust anchors.
@@ -239,6 +241,7 @@ impl State {
             account: account.into(),
             region: region.into(),
             skew: 300,
+            hosts: Vec::new(),
             bundle_limit: 2,
             anchors: Vec::new(),
             crls: Vec::new(),

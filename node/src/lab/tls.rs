@@ -43,6 +43,14 @@ impl Tls {
     /// # Errors
     /// [`TlsError`], when there is no randomness.
     pub fn generate() -> Result<Self, TlsError> {
+        Self::generate_for(&[])
+    }
+
+    /// The same, and the certificate is for these names as well.
+    ///
+    /// # Errors
+    /// [`TlsError`], when there is no randomness, or for what is no host name.
+    pub fn generate_for(hosts: &[String]) -> Result<Self, TlsError> {
         let algorithm = &rcgen::PKCS_ECDSA_P256_SHA256;
         let mut authority = CertificateParams::new(Vec::new())?;
         authority
@@ -53,7 +61,9 @@ impl Tls {
         let authority_key = KeyPair::generate_for(algorithm)?;
         let authority_certificate = authority.self_signed(&authority_key)?;
 
-        let mut params = CertificateParams::new(NAMES.map(str::to_owned).to_vec())?;
+        let names = NAMES.iter().map(|name| (*name).to_owned());
+        let names: Vec<String> = names.chain(hosts.iter().cloned()).collect();
+        let mut params = CertificateParams::new(names)?;
         params
             .distinguished_name
             .push(DnType::CommonName, "localhost");
