@@ -1,6 +1,6 @@
 # The front door. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build tools demo test test-browser unit lint doc deny bench plots profile fuzz
+.PHONY: help build tools demo lab images test test-browser test-compose unit lint doc deny bench plots profile fuzz
 
 CARGO ?= cargo
 
@@ -17,11 +17,22 @@ demo: build ## a hybrid node gets its certificate, on a real server, in a minute
 	scripts/tools.sh servers
 	scripts/demo.sh
 
+lab: build ## the development stack as plain processes, until Ctrl-C; SERVERS=3 for three servers
+	scripts/tools.sh servers
+	scripts/tools.sh kms
+	scripts/lab.sh
+
+images: build ## the images that no registry has, for vault-config/compose; wants Docker
+	scripts/images.sh
+
 test: tools ## every test: rules, wire, and end to end on real servers
 	CARGO="$(CARGO)" scripts/test.sh
 
 test-browser: ## the server's web console in headless Chromium; wants the Debian packages chromium and chromium-driver
 	tests/browser/run.sh
+
+test-compose: ## the development stack in containers; wants Docker and docker-compose
+	tests/compose/run.sh
 
 unit: ## only the tests that need no server
 	$(CARGO) test --locked --workspace --lib

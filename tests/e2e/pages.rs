@@ -12,12 +12,14 @@ use std::process::Command;
 
 use crate::support::{Page, Release, Server, commands, shell};
 
-/// The pages with commands, each with the test that runs them.
-const PAGES: [&str; 10] = [
+/// The pages with commands, each with the test that runs them: those of
+/// docs/compose.md want Docker, and tests/compose/test.py runs them.
+const PAGES: [&str; 11] = [
     "README.md",
     "docs/auto-unseal.md",
     "docs/ca-keys.md",
     "docs/clusters.md",
+    "docs/compose.md",
     "docs/install.md",
     "docs/nodes.md",
     "docs/operators.md",
