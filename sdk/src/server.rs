@@ -36,7 +36,7 @@
 //! request of a client an OpenBao server of 2.7 or later asks first for the canonical path, then for an existence check when
 //! something is written, and then for the answer.
 //!
-//! Requests run concurrently on two threads, each on a task of its own that runs to its end even if the client has given up: a handler is
+//! Requests run concurrently on two threads, of which the second one helps when the first is held up, each on a task of its own that runs to its end even if the client has given up: a handler is
 //! never dropped half way. A handler that panics fails its own request with `internal error`. What takes the processor for longer than a
 //! few milliseconds belongs elsewhere ([`crate::logical::apart`]); a request that keeps a thread for a tenth of a second is told in the log.
 //!
@@ -58,6 +58,7 @@ mod convert;
 mod incoming;
 mod infra;
 mod life;
+mod reserve;
 mod secret;
 
 use std::{
@@ -103,6 +104,7 @@ pub(crate) use self::life::Life;
 use self::{
     broker::{Broker, BrokerService},
     infra::{Controller, Multiplexing, Stdio, Version},
+    reserve::Watch,
 };
 use crate::{
     coalesce::Coalesced,
@@ -121,7 +123,7 @@ const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 const LAST_WORK: Duration = Duration::from_secs(1);
 /// How long the last answers may take to get out.
 const LAST_WORDS: Duration = Duration::from_millis(250);
-/// Threads for the requests, which are short: with a second one, a request that is not so keeps nobody from an answer. More would
+/// Threads for the requests, which are short: with a second one ([`reserve`]), a request that is not so keeps nobody from an answer. More would
 /// only add memory.
 const THREADS: usize = 2;
 /// How often the parent process is looked at.
@@ -462,11 +464,13 @@ pub(crate) fn run_process(
 }
 
 fn run_server(server: Server) -> Result<End, ServeError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_io()
-        .enable_time()
+    let watch = Watch::default();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = watch
+        .of(builder.worker_threads(THREADS).enable_io().enable_time())
         .build()?;
+    // Dropped before the runtime, also when something panics.
+    let _reserve = watch.keep(runtime.handle());
     let end = runtime.block_on(async {
         watch_process(Arc::clone(&server.life))?;
         let mut stdout = io::stdout().lock();
