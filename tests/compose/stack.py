@@ -108,16 +108,17 @@ class Stack:
             return re.findall(r"^init: (\d+) changes$", self.log("init"), re.MULTILINE)
         return int(eventually("init ends", last)[-1])
 
-    def bao(self, *command, server="server"):
-        """`bao` in a server's container, as root of OpenBao; the answer as JSON."""
+    def bao(self, *command, server="server", check=True):
+        """`bao` in a server's container, as root of OpenBao; the answer as JSON, unless
+        the command may fail (`check`)."""
         volume = f"{self.name}_operator"
         done = json.loads(run(ENGINE, "run", "--rm", "--network", "none", "--read-only", "-v", f"{volume}:/keys:ro",
                               "landfast-openbao:0.1.0", "-c", "cat /keys/init.json"))
         # The token on standard input: arguments are for everybody to read.
         script = 'read -r BAO_TOKEN; export BAO_TOKEN BAO_FORMAT=json; exec bao "$@"'
         out = run(ENGINE, "exec", "-i", self.container(server), "sh", "-c", script, "sh", *command,
-                  input=done["root_token"] + "\n")
-        return json.loads(out)
+                  input=done["root_token"] + "\n", check=check)
+        return json.loads(out) if check else None
 
     def unsealed(self, server="server"):
         return subprocess.run([ENGINE, "exec", self.container(server), "bao", "status"], capture_output=True).returncode == 0

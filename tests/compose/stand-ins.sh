@@ -115,3 +115,19 @@ RUN ["/usr/bin/python3", "-c", "import os; os.chown('/tmp/ministack-data', 100, 
 ENTRYPOINT ["python", "-m", "ministack"]
 IMAGE
 fi
+
+# One program of a Debian package in the place that the public image has for it.
+monitor() {
+    local image root=$work/$2
+    image=$(image_of "prom/$2")
+    missing "$image" || return 0
+    unpack_only "$root" libc6 busybox-static "$1"
+    busybox "$root"
+    mv "$root/usr/bin/$1" "$root/bin/$3"
+    mkdir -p "$root"/{etc/prometheus,prometheus}
+    printf 'nobody:x:65534:65534::/:/bin/sh\n' >"$root/etc/passwd"
+    build "$image" "$root" <<<"USER nobody
+ENTRYPOINT [\"/bin/$3\"]"
+}
+monitor prometheus prometheus prometheus
+monitor prometheus-node-exporter node-exporter node_exporter

@@ -10,6 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import yaml
@@ -145,6 +148,45 @@ def ha():
         gone(stack)
 
 
+def observe():
+    """Prometheus has numbers for every query of the dashboard, and its alarms go off."""
+    board = json.loads((FOLDER / "observe" / "grafana" / "dashboards" / "landfast.json").read_text())
+    with Stack("observe", ["observe"]) as stack:
+        # Without Grafana, which no Debian package has.
+        stack("up", "-d", "node", "prometheus", "node-exporter")
+
+        def ask(path, **query):
+            address = f"http://127.0.0.1:{stack.ports['PROMETHEUS_PORT']}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+            try:
+                with urllib.request.urlopen(address, timeout=10) as answer:
+                    return json.load(answer)["data"]
+            except urllib.error.URLError as error:
+                raise AssertionError(f"{path}: {error}") from error
+
+        def firing():
+            return {alert["labels"]["alertname"] for alert in ask("alerts")["alerts"] if alert["state"] == "firing"}
+
+        targets = lambda: {target["labels"]["job"]: target["health"] for target in ask("targets")["activeTargets"]}
+        eventually("servers and nodes answer", lambda: targets() == {"openbao": "up", "node": "up"})
+        queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+        for query in queries:
+            eventually(query, lambda: ask("query", query=query)["result"], 90)
+        rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+        assert rules and all(rule["health"] == "ok" for rule in rules), rules
+        # A rule for what nobody counts would never go off.
+        eventually("no alarm", lambda: not firing())
+        told(f"the dashboard's {len(queries)} queries have numbers, and none of {len(rules)} alarms is on")
+
+        run(ENGINE, "kill", stack.container("kms"))
+        # A snapshot's sums are wrapped by the seal.
+        stack.bao("operator", "raft", "snapshot", "save", "/tmp/snapshot", check=False)
+        eventually("SealFails goes off", lambda: "SealFails" in firing(), 90)
+        run(ENGINE, "kill", stack.container("server"))
+        eventually("NoActiveServer goes off", lambda: "NoActiveServer" in firing(), 90)
+        told("without AWS KMS and without a server, alarms went off")
+        gone(stack)
+
+
 def page():
     """Every `sh` block of the page, in one shell, as a reader pastes them."""
     text = (ROOT / "docs" / "compose.md").read_text()
@@ -239,6 +281,6 @@ def processes():
 
 
 if __name__ == "__main__":
-    tests = {"files": files, "image": image, "minimal": minimal, "ha": ha, "page": page, "processes": processes}
+    tests = {"files": files, "image": image, "minimal": minimal, "ha": ha, "observe": observe, "page": page, "processes": processes}
     for name in sys.argv[1:] or tests:
         tests[name]()
