@@ -86,7 +86,6 @@ impl JsonEntry for config::KeysConfig {}
 impl JsonEntry for crl::CrlBook {}
 impl JsonEntry for issuer::AiaEntry {}
 impl JsonEntry for jobs::AcmeConfig {}
-impl JsonEntry for jobs::AutoTidyConfig {}
 impl JsonEntry for kms::KmsConfig {}
 impl JsonEntry for revoked::RevokedEntry {}
 impl JsonEntry for seal::SealConfig {}

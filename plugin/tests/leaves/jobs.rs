@@ -51,7 +51,7 @@ async fn what_the_built_in_stored_is_shown_kept_and_said_to_be_off() {
             (200, true),
             "{off:?}"
         );
-        // Every field may be missing, which is its default.
+        // Every field may be missing.
         for key in fields.keys() {
             let mut less = fields.clone();
             less.remove(key);
@@ -60,12 +60,36 @@ async fn what_the_built_in_stored_is_shown_kept_and_said_to_be_off() {
             mount.backend().invalidate(path);
             assert_eq!(mount.read(path).await.status, 200, "{path} without {key}");
         }
+    }
+}
+
+/// As OpenBao 2.7.2 reads them, but for its null where a list is missing.
+#[tokio::test]
+async fn what_an_entry_lacks_is_zero_and_not_what_holds_without_an_entry() {
+    let mount = empty().await;
+    for (path, bare) in [
+        (
+            "config/acme",
+            json!({ "enabled": false, "allowed_issuers": [], "allowed_roles": [], "allow_role_ext_key_usage": false,
+                "default_directory_policy": "", "dns_resolver": "", "eab_policy": "" }),
+        ),
+        (
+            "config/auto-tidy",
+            json!({ "enabled": false, "interval_duration": 0, "tidy_cert_store": false, "tidy_revoked_certs": false,
+                "tidy_invalid_certs": false, "tidy_revoked_cert_issuer_associations": false, "tidy_expired_issuers": false,
+                "tidy_move_legacy_ca_bundle": false, "tidy_acme": false, "safety_buffer": 0, "revoked_safety_buffer": 0,
+                "issuer_safety_buffer": 31_536_000, "acme_account_safety_buffer": 0, "pause_duration": "0s", "page_size": 0,
+                "maintain_stored_certificate_counts": false, "publish_stored_certificate_count_metrics": false }),
+        ),
+    ] {
+        let without = mount.read(path).await.data;
         mount.storage().put(path, b"{}".to_vec()).await.unwrap();
         mount.backend().invalidate(path);
-        let bare = mount.read(path).await.data;
+        assert_eq!(mount.read(path).await.data, bare, "{path}");
         mount.storage().delete(path).await.unwrap();
         mount.backend().invalidate(path);
-        assert_eq!(bare, mount.read(path).await.data, "{path}");
+        assert_eq!(mount.read(path).await.data, without, "{path}");
+        assert_ne!(without, bare, "{path}");
     }
 }
 
@@ -80,6 +104,13 @@ async fn what_is_not_there_yet_says_so_and_what_to_do() {
             on.clone(),
             400,
             "no ACME server yet",
+        ),
+        (
+            Operation::Update,
+            "roles/one/acme/new-eab",
+            json!({}),
+            404,
+            "no external accounts",
         ),
         (
             Operation::Update,

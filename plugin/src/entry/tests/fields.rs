@@ -106,17 +106,6 @@ fn default_of(key: &str, field: &str, full: &Value) -> Value {
         ("role/r", "issuer") => json!("default"),
         ("role/r", "cn_validations") => json!(["email", "hostname"]),
         ("role/r", "key_bits") => json!(256),
-        // Here, what holds without the entry; OpenBao reads zero values.
-        ("config/acme", "allowed_issuers=" | "allowed_roles") => json!(["*"]),
-        ("config/acme", "default_directory_policy") => json!("sign-verbatim"),
-        ("config/acme", "eab_policy_name") => json!("not-required"),
-        ("config/auto-tidy", "interval_duration") => json!(12 * 3600 * 1_000_000_000_i64),
-        ("config/auto-tidy", "safety_buffer") => json!(72 * 3600 * 1_000_000_000_i64),
-        ("config/auto-tidy", "acme_account_safety_buffer") => {
-            json!(30 * 24 * 3600 * 1_000_000_000_i64)
-        }
-        ("config/auto-tidy", "page_size") => json!(1000),
-        // OpenBao's as well.
         ("config/auto-tidy", "issuer_safety_buffer") => json!(365 * 24 * 3600 * 1_000_000_000_i64),
         // Null, or left out again.
         ("config/auto-tidy", "revoked_safety_buffer")
