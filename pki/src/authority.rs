@@ -194,6 +194,11 @@ pub fn sign_intermediate(
     serial: SerialNumber,
 ) -> Result<(Prepared, Vec<String>), Refusal> {
     let holder = Holder::Csr(csr);
+    // It is not used, but what cannot be meant is a mistake all the same.
+    let start = request.not_before.as_deref();
+    if let Some(text) = start.filter(|text| !text.is_empty()) {
+        parse_rfc3339(text)?;
+    }
     let profile = Profile::new(request.settings(KeyUse::Csr))?;
     issue::check_csr_key(&profile, csr.public_key())?;
     let decided = request.decide(&profile, holder, mount, now)?;
@@ -440,7 +445,11 @@ impl CaRequest {
         let asked = usage::key_usage(&self.key_usage) & KeyUsage::DIGITAL_SIGNATURE;
         let mut purposes = usage::ext_key_usage(&self.ext_key_usage);
         let mut more = Vec::new();
-        for text in &self.ext_key_usage_oids {
+        for text in self
+            .ext_key_usage_oids
+            .iter()
+            .filter(|text| !text.is_empty())
+        {
             // The built-in engine reads this list as names, so both forms are in use.
             let named = usage::ext_key_usage(std::slice::from_ref(text));
             match named.as_slice() {

@@ -108,7 +108,13 @@ fn settings(request: &VerbatimRequest<'_>) -> Settings {
         use_pss: request.use_pss,
         key_usage: request.key_usage.clone(),
         ext_key_usage: request.ext_key_usage.clone(),
-        ext_key_usage_oids: request.ext_key_usage_oids.clone(),
+        // Nothing is asked for by an empty element.
+        ext_key_usage_oids: request
+            .ext_key_usage_oids
+            .iter()
+            .filter(|text| !text.is_empty())
+            .cloned()
+            .collect(),
         server_flag: false,
         client_flag: false,
         basic_constraints_valid_for_non_ca: request

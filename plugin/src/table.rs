@@ -190,7 +190,7 @@ fn absent_rows() -> Vec<Path<Mount>> {
             .name_rule("path", rule::any)
             .read(acme::off)
             .header(acme::off)
-            .update(acme::off)
+            .update(acme::post)
             .unauthenticated()
     };
     let rows = [

@@ -203,6 +203,7 @@ mod tests {
             ("http://a./", None),
             ("http://a.:80/", None),
             ("//a..b/x", None),
+            // Issued there: a zone means something on one machine only.
             ("http://[::1%25eth0]/", None),
             ("http://u%2f@a/", Some("http://u%2f@a/")),
             ("http://:80/", Some("http://:80/")),

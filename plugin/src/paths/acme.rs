@@ -14,6 +14,7 @@ use crate::entry::role::RoleEntry;
 use crate::entry::{self};
 use crate::issuers;
 use crate::mount::{Shared, finish};
+use crate::paths::absent;
 use crate::role::Role;
 
 /// Settings of the ACME server, which is off; what is not sent stays as it is.
@@ -62,6 +63,14 @@ pub(crate) async fn write(mount: Shared, _cx: Cx, request: AcmeRequest) -> Resul
 /// Every path of the ACME server, for anybody: there is no such path while it is off.
 pub(crate) async fn off(_mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
     Err(Error::UnsupportedPath)
+}
+
+/// `POST` of those paths. That of a new external account is no part of the server: operators call it, and are told why it is not there.
+pub(crate) async fn post(mount: Shared, cx: Cx, fields: NoFields) -> Result<Response, Error> {
+    if cx.path.ends_with("acme/new-eab") {
+        return absent::external_accounts(mount, cx, fields).await;
+    }
+    off(mount, cx, fields).await
 }
 
 impl AcmeRequest {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use landfast_pki::profile::split_policy_identifiers;
@@ -508,6 +508,14 @@ impl<'de> Deserialize<'de> for Policies {
 
             fn visit_unit<E: de::Error>(self) -> Result<Policies, E> {
                 Ok(Policies(Vec::new()))
+            }
+
+            /// An empty object is an empty list, as for other lists.
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Policies, A::Error> {
+                match map.next_key::<de::IgnoredAny>()? {
+                    None => Ok(Policies(Vec::new())),
+                    Some(_) => Err(de::Error::invalid_type(de::Unexpected::Map, &self)),
+                }
             }
         }
 

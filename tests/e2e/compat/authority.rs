@@ -94,6 +94,10 @@ fn an_intermediate_is_signed_and_set_alike() {
         json!({"common_name": "Signed", "skid": "0102"}),
         json!({"common_name": "Signed", "issuer_ref": "nope"}),
         json!({"common_name": "Signed", "not_after": "2027-01-01T00:00:00Z"}),
+        json!({"common_name": "Signed", "not_before": "garbage"}),
+        json!({"common_name": "Signed", "not_before": "2020-01-01"}),
+        json!({"common_name": "Signed", "not_before": ""}),
+        json!({"common_name": "Signed", "ext_key_usage_oids": [""]}),
     ] {
         pair.same_with(
             "POST",

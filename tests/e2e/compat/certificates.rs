@@ -134,6 +134,7 @@ fn verbatim_signing_keeps_what_the_request_asks_for() {
         for more in [
             json!({}),
             json!({"key_usage": "KeyAgreement", "ext_key_usage": "ClientAuth", "ext_key_usage_oids": "1.2.3"}),
+            json!({"ext_key_usage_oids": ["1.2.3", ""]}),
             json!({"basic_constraints_valid_for_non_ca": true}),
         ] {
             let mut body = json!({"csr": csr});

@@ -112,6 +112,7 @@ fn settings_of_acme_are_kept_and_refused_alike() {
         json!({"allowed_roles": ["*", "one"]}),
         json!({"allowed_roles": ["loose"], "default_directory_policy": "role:one"}),
         json!({"allowed_issuers": ["nope"]}),
+        json!({"allowed_issuers": [""]}),
         json!({"allowed_issuers": []}),
         json!({"allowed_issuers": ["*", "default"]}),
         json!({"dns_resolver": "zz"}),

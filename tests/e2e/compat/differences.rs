@@ -443,6 +443,41 @@ fn a_ca_gets_no_start_and_no_purpose_that_cannot_be_read() {
     );
 }
 
+#[test]
+fn what_means_nothing_in_a_certificate_is_left_out_or_refused() {
+    let pair = with_root(json!({}));
+    let role = json!({"key_type": "ec", "allow_any_name": true, "allowed_uri_sans": "*"});
+    pair.both("POST", "roles/any", Some(&role)).ok();
+    let openssl = crate::support::Openssl::new();
+    let csr = openssl.csr("a.example.com");
+    for (path, body, ours) in [
+        (
+            "issue/any",
+            json!({"common_name": "a.test", "uri_sans": "http://[fe80::1%25eth0]/"}),
+            400,
+        ),
+        (
+            "issue/any",
+            json!({"common_name": "a.test", "uri_sans": [""]}),
+            200,
+        ),
+        (
+            "sign-verbatim",
+            json!({"csr": csr, "ext_key_usage_oids": "a,b"}),
+            400,
+        ),
+    ] {
+        let both = pair.both("POST", path, Some(&body));
+        assert_eq!(statuses(&both), (200, ours), "{path} {body}");
+        if ours == 200 {
+            let [theirs, ours] = both
+                .text("certificate")
+                .map(|pem| openssl.text("x509", &pem));
+            assert!(theirs.contains("URI:") && !ours.contains("URI:"), "{ours}");
+        }
+    }
+}
+
 /// The built-in engine takes a CA with a DSA key, and then makes neither key nor root for the whole mount.
 #[test]
 fn a_certificate_that_stops_a_mount_is_refused() {
@@ -476,6 +511,7 @@ fn paths_of_later_releases_say_what_to_do() {
         ("POST", "cel/issue/one", 404, "a role below `roles/`"),
         ("LIST", "eab", 404, "no ACME server"),
         ("DELETE", "eab/one", 404, "no ACME server"),
+        ("POST", "acme/new-eab", 404, "no ACME server"),
         ("POST", "issuer/default/resign-crls", 404, "crl/rotate"),
         (
             "POST",

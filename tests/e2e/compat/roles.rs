@@ -36,6 +36,7 @@ fn a_role_reads_back_as_the_built_in_writes_it() {
         json!({"allowed_other_sans": "*"}),
         json!({"allowed_serial_numbers": ["a*", "b"], "allowed_user_ids": "bob,*"}),
         json!({"policy_identifiers": ["1.2.3.4", "2.5.29.32.0"]}),
+        json!({"policy_identifiers": {}}),
         json!({"policy_identifiers": "[{\"oid\": \"1.2.3.4\", \"cps\": \"https://example.com/cps\"}]"}),
         json!({"cn_validations": "disabled"}),
         json!({"cn_validations": ["hostname"]}),
