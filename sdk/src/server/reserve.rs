@@ -19,8 +19,8 @@ use tokio::runtime::{Builder, Handle, RuntimeMetrics};
 
 /// How often the first thread is looked at, and so how long others wait for a request that does not end.
 const LOOK: Duration = Duration::from_millis(10);
-/// How long the second thread helps before it is kept away again.
-const HELP: Duration = Duration::from_millis(50);
+/// How long the second thread rests between its turns while it helps.
+const REST: Duration = Duration::from_micros(200);
 /// After as many looks at a first thread that sleeps, nobody looks any more until it wakes.
 const QUIET: u32 = 20;
 
@@ -65,8 +65,21 @@ impl Watch {
         let shared = Arc::clone(&self.0);
         let metrics = runtime.metrics();
         runtime.spawn(async move {
-            while hold(&shared, &metrics) {
-                tokio::time::sleep(HELP).await;
+            loop {
+                // Whoever was woken by the socket or a timer watches for the next event only when it sleeps again. That would be this thread,
+                // which is about to block: the other one has to wake and to take over. Of two tasks one is offered to it, of one none.
+                for _ in 0..2 {
+                    tokio::spawn(async {});
+                }
+                let Some(stuck) = hold(&shared, &metrics) else {
+                    return;
+                };
+                // Each turn runs what waits and looks at the socket and the timers. Sleeping until one of them comes would not do: the
+                // other thread may be the one that has to watch for that.
+                while turns(&metrics) == stuck {
+                    std::thread::sleep(REST);
+                    tokio::task::yield_now().await;
+                }
             }
         });
         Reserve(self.0)
@@ -80,13 +93,16 @@ impl Drop for Reserve {
     }
 }
 
-/// Blocks this thread until the others need it, which answers `true`, or until the end.
-fn hold(shared: &Shared, metrics: &RuntimeMetrics) -> bool {
-    let turns = || -> Vec<u64> {
-        (0..metrics.num_workers())
-            .map(|worker| metrics.worker_park_unpark_count(worker))
-            .collect()
-    };
+/// How often each thread has gone to sleep and woken: an odd number is one that sleeps.
+fn turns(metrics: &RuntimeMetrics) -> Vec<u64> {
+    (0..metrics.num_workers())
+        .map(|worker| metrics.worker_park_unpark_count(worker))
+        .collect()
+}
+
+/// Blocks this thread until the others need it, which answers how they stood, or until the end.
+fn hold(shared: &Shared, metrics: &RuntimeMetrics) -> Option<Vec<u64>> {
+    let turns = || turns(metrics);
     let mut ended = shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut before, mut quiet) = (turns(), 0);
     while !*ended {
@@ -102,7 +118,7 @@ fn hold(shared: &Shared, metrics: &RuntimeMetrics) -> bool {
             looked.unwrap_or_else(PoisonError::into_inner).0
         };
         let now = turns();
-        // An odd number is a thread that sleeps. This one is never counted among them.
+        // This thread is never among them.
         let sleeps = now.iter().any(|count| count % 2 == 1);
         if now != before {
             quiet = 0;
@@ -114,28 +130,43 @@ fn hold(shared: &Shared, metrics: &RuntimeMetrics) -> bool {
         before = now;
     }
     shared.asleep.store(false, Ordering::Relaxed);
-    !*ended
+    (!*ended).then_some(before)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{thread, time::Instant};
+    use std::{
+        io::{Read as _, Write as _},
+        thread,
+        time::Instant,
+    };
 
-    use tokio::runtime::Runtime;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::UnixStream,
+        runtime::Runtime,
+    };
 
     use super::*;
+
+    /// Somebody who answers each byte with the next one.
+    async fn echo(mut theirs: UnixStream) {
+        while let Ok(byte) = theirs.read_u8().await {
+            theirs.write_u8(byte.wrapping_add(1)).await.unwrap();
+        }
+    }
 
     fn runtime() -> (Runtime, Reserve) {
         let watch = Watch::default();
         let mut builder = Builder::new_multi_thread();
-        let builder = watch.of(builder.worker_threads(2).enable_time());
+        let builder = watch.of(builder.worker_threads(2).enable_all());
         let runtime = builder.build().unwrap();
         let reserve = watch.keep(runtime.handle());
         (runtime, reserve)
     }
 
     /// A task that is stuck until told, and one that wants to be run meanwhile.
-    fn stuck(runtime: &Runtime) {
+    fn stuck(runtime: &Runtime, meanwhile: impl FnOnce()) {
         let free = Arc::new(AtomicBool::new(false));
         let (started, begun) = std::sync::mpsc::channel();
         let until = Arc::clone(&free);
@@ -148,6 +179,7 @@ mod tests {
         begun.recv().unwrap();
         // This ends only if somebody else runs it.
         runtime.block_on(runtime.spawn(async {})).unwrap();
+        meanwhile();
         assert!(!long.is_finished());
         free.store(true, Ordering::SeqCst);
         runtime.block_on(long).unwrap();
@@ -157,7 +189,7 @@ mod tests {
     fn a_stuck_thread_is_helped() {
         let (runtime, reserve) = runtime();
         for _ in 0..5 {
-            stuck(&runtime);
+            stuck(&runtime, || {});
         }
         drop(reserve);
     }
@@ -168,7 +200,38 @@ mod tests {
         while !reserve.0.asleep.load(Ordering::SeqCst) {
             thread::sleep(LOOK);
         }
-        stuck(&runtime);
+        stuck(&runtime, || {});
+        drop(reserve);
+    }
+
+    #[test]
+    fn sockets_and_timers_are_watched_whoever_is_kept_back() {
+        let (runtime, reserve) = runtime();
+        let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        ours.set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        runtime.spawn(async { echo(UnixStream::from_std(theirs).unwrap()).await });
+        let mut ask = || {
+            for byte in 0..3 {
+                ours.write_all(&[byte]).unwrap();
+                let mut next = [0];
+                ours.read_exact(&mut next).expect("an answer in time");
+                assert_eq!(next[0], byte + 1);
+            }
+            runtime.block_on(async {
+                let timer = tokio::spawn(tokio::time::sleep(Duration::from_millis(1)));
+                timer.await.unwrap();
+            });
+        };
+        for round in 0..30 {
+            // Each time somebody else may have been the last to wake.
+            stuck(&runtime, &mut ask);
+            if round % 2 == 0 {
+                thread::sleep(2 * LOOK);
+            }
+            ask();
+        }
         drop(reserve);
     }
 
