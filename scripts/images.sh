@@ -8,6 +8,7 @@
 #
 #   LANDFAST=/path/to/it   another binary than target/release/landfast
 #   BASE, SERVER           other base images
+#   SERVER_NAME            another name than landfast-openbao for the one on SERVER
 #   ENGINE=podman          another engine than docker
 #
 # The binary needs a C library as new as the one that it was built on: build it on
@@ -60,6 +61,6 @@ build() {
         { cat "$out/build.log" >&2; exit 1; }
     "$engine" image inspect --format "images: $tag, {{.Size}} octets" "$tag"
 }
-build server "landfast-openbao:$version"
+build server "${SERVER_NAME:-landfast-openbao}:$version"
 build landfast "landfast:$version"
 scripts/image-layout.py "landfast:$version" "$out/landfast.tar"

@@ -53,12 +53,13 @@ class Stack:
 
     PORTS = ("SERVER_PORT", "SERVER_2_PORT", "SERVER_3_PORT", "LAB_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
 
-    def __init__(self, name, profiles=()):
+    def __init__(self, name, profiles=(), files=("compose.yaml",)):
         self.name = f"landfast-test-{name}-{os.getpid()}"
         self.ports = dict(zip(self.PORTS, free_ports(len(self.PORTS))))
         self.environment = {**os.environ, **{name: str(port) for name, port in self.ports.items()}}
         # The oldest docker-compose takes profiles before the command only.
-        self.compose = [*composer(), "-p", self.name, "-f", str(FOLDER / "compose.yaml")]
+        self.compose = [*composer(), "-p", self.name]
+        self.compose += [word for file in files for word in ("-f", str(FOLDER / file))]
         self.compose += [word for profile in profiles for word in ("--profile", profile)]
 
     def __call__(self, *command, **options):

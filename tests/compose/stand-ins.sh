@@ -87,6 +87,7 @@ if missing "$server"; then
     unpack_only "$root" libc6 libgcc-s1 openssl libssl3 bash libtinfo6 busybox-static
     authorities "$root"
     install -D -m 0555 ".tools/openbao/$version/bao" "$root/usr/bin/bao"
+    ln -s bao "$root/usr/bin/vault"
     busybox "$root"
     mkdir -p "$root"/{etc,openbao/{config,file,logs},home/openbao,var/lib,srv}
     printf 'root:x:0:0::/:/bin/sh\nopenbao:x:100:1000::/home/openbao:/bin/sh\n' >"$root/etc/passwd"

@@ -21,4 +21,15 @@ DAYS=3650 bash /configuration/make-tls.sh "$work" \
 cp "$work"/server*.pem "$work"/server*.key "$tls"
 cp "$work/ca.pem" "$public/ca.pem"
 chmod 644 "$public/ca.pem"
+
+# For the variant on Vault. Clients have a CA of their own, which issues to nobody else.
+if [ "${UNSEAL:-no}" = yes ]; then
+    DAYS=3650 bash /configuration/make-tls.sh "$work/unseal" unseal,localhost
+    DAYS=3650 bash /configuration/make-tls.sh "$work/clients" client
+    cp "$work"/unseal/unseal.* "$work"/clients/client.* "$tls"
+    cp "$work/unseal/ca.pem" "$tls/unseal-ca.pem"
+    cp "$work/clients/ca.pem" "$tls/clients-ca.pem"
+    # A key file, for a version of its key is an id of AWS KMS, which nobody knows before.
+    /opt/landfast/landfast unseal init-key "$tls/seal.key"
+fi
 touch "$tls/done"

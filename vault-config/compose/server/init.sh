@@ -8,6 +8,10 @@ login=/srv/landfast/login
 public=/srv/landfast/public
 monitoring=/srv/landfast/monitoring
 node=${NODE:-node-1}
+# Vault's client has other names for the same.
+if [ "${CLIENT:-bao}" = vault ]; then
+    bao() { vault "$@"; }
+fi
 changes=0
 change() {
     changes=$((changes + 1))
@@ -46,9 +50,10 @@ if [ ! -s "$keys/init.json" ]; then
 fi
 wait_for 0
 BAO_TOKEN=$(sed -n 's/.*"root_token": *"\([^"]*\)".*/\1/p' "$keys/init.json")
-export BAO_TOKEN
+VAULT_TOKEN=$BAO_TOKEN
+export BAO_TOKEN VAULT_TOKEN
 # Unsealed is not yet active: while nobody is, answers are 5xx, and asked for again.
-export BAO_MAX_RETRIES=20
+export BAO_MAX_RETRIES=20 VAULT_MAX_RETRIES=20
 bao token lookup >/dev/null
 
 for policy in node monitoring; do
@@ -64,6 +69,15 @@ mounts=$(bao secrets list | cut -d ' ' -f 1)
 logins=$(bao auth list | cut -d ' ' -f 1)
 has() { printf '%s\n' "$1" | grep -qxF "$2"; }
 
+# OpenBao takes the plugin from a stanza, Vault from its catalogue.
+if [ "${CLIENT:-bao}" = vault ]; then
+    sum=$(sha256sum /opt/landfast/landfast | cut -d ' ' -f 1)
+    version=v$(/opt/landfast/landfast --version | cut -d ' ' -f 2)
+    if [ "$(bao read -field=sha256 sys/plugins/catalog/secret/landfast version="$version" 2>/dev/null)" != "$sum" ]; then
+        bao plugin register -sha256="$sum" -command=landfast -version="$version" secret landfast >/dev/null
+        change "plugin landfast"
+    fi
+fi
 if ! has "$mounts" pki/; then
     bao secrets enable -path=pki -max-lease-ttl=87600h landfast >/dev/null
     change "mount pki/"
@@ -101,7 +115,15 @@ if [ ! -s "$login/secret-id" ]; then
     put "$login/secret-id" "$secret_id"
     change "role id and secret id of $node"
 fi
-if [ ! -s "$monitoring/token" ] || ! BAO_TOKEN=$(cat "$monitoring/token") bao token renew >/dev/null 2>&1; then
+# In a shell of its own, for there it is the token; it never is an argument.
+renew() {
+    (
+        BAO_TOKEN=$(cat "$monitoring/token")
+        VAULT_TOKEN=$BAO_TOKEN
+        bao token renew >/dev/null 2>&1
+    )
+}
+if [ ! -s "$monitoring/token" ] || ! renew; then
     token=$(bao token create -orphan -policy=monitoring -period=768h -field=token)
     put "$monitoring/token" "$token"
     change "a token for Prometheus"
