@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use landfast_pki::Secret;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -77,6 +77,17 @@ impl Directory {
         Ok(rustix::fs::fstat(&self.handle)?.st_mode & 0o022 != 0)
     }
 
+    /// Whether this user may put files into it; the system's reason if not.
+    pub(crate) fn may_write(&self) -> io::Result<()> {
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        Ok(rustix::fs::accessat(
+            &self.handle,
+            ".",
+            wanted,
+            AtFlags::empty(),
+        )?)
+    }
+
     /// Every name in it.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
@@ -103,6 +114,12 @@ impl Directory {
     pub(crate) fn is_link(&self, name: &str) -> bool {
         rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+    }
+
+    /// Whether `name` is a directory itself.
+    pub(crate) fn is_directory(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
     }
 
     /// Whether a file system, or a single file, is mounted on `name`: then

@@ -4,13 +4,15 @@
 //! What is true of all of them:
 //!
 //! - The proxy is the one that the environment names (`HTTPS_PROXY`, `HTTP_PROXY`,
-//!   `NO_PROXY`), and never for this machine itself.
+//!   `NO_PROXY`), and never for this machine itself. Errors name it.
 //! - Nothing that was meant for HTTPS goes on over plain HTTP, wherever a server
 //!   redirects to.
 //!
 //! Source: Go, `net/http`, `ProxyFromEnvironment`, which the servers' and AWS's own
 //! commands follow.
 
+use std::error::Error;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,12 +26,15 @@ use aws_smithy_runtime_api::client::http::{
     SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use hyper_util::client::proxy::matcher::Matcher;
 use landfast_pki::Secret;
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, ClientBuilder, Identity, Url};
 
 use crate::files::{self, FileError};
+use crate::form::{self, Wanted};
 
 /// A file of certificate authorities for every program that calls AWS.
 ///
@@ -49,6 +54,14 @@ pub enum HttpError {
     /// A client certificate that is none.
     #[error("{0}: not a certificate with its private key in PEM")]
     Identity(String),
+    /// A file in another form than PEM.
+    #[error("{path}: {other}")]
+    Form {
+        /// The file.
+        path: String,
+        /// What it is, and how PEM is made of it.
+        other: String,
+    },
     /// The TLS library.
     #[error("the HTTP client cannot be set up: {0}")]
     Setup(String),
@@ -153,6 +166,103 @@ pub fn ca_bundle(lookup: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// The proxy that a call to a URL goes by, without its password.
+pub(crate) fn proxy_for(url: &str) -> Option<String> {
+    if is_here(url) {
+        return None;
+    }
+    // The same code that the clients ask, of reqwest and of AWS's SDK.
+    let proxy = Matcher::from_env().intercept(&url.parse().ok()?)?;
+    let name = proxy.uri().to_string();
+    Some(name.trim_end_matches('/').to_owned())
+}
+
+/// Why no answer came, with all that lies below and the proxy that was asked for it.
+pub(crate) fn no_answer(url: &str, error: reqwest::Error) -> String {
+    let cause = causes(&error.without_url());
+    match proxy_for(url) {
+        Some(proxy) => format!("by the proxy {proxy}: {cause}"),
+        None => cause,
+    }
+}
+
+/// An error with all that lies below it.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+/// What is known of a server that gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It answers TLS in plain HTTP.
+    PlainHttp,
+    /// It answers plain HTTP in TLS.
+    Tls,
+    /// Its certificate is of a CA that is not trusted here.
+    UnknownAuthority,
+    /// Its certificate has another name.
+    OtherName,
+}
+
+impl Trouble {
+    /// By the words of rustls and of hyper.
+    pub(crate) fn of(cause: &str) -> Option<Self> {
+        let says = |part: &str| cause.contains(part);
+        if says("InvalidContentType") {
+            Some(Self::PlainHttp)
+        } else if says("invalid HTTP version") {
+            Some(Self::Tls)
+        } else if says("UnknownIssuer") {
+            Some(Self::UnknownAuthority)
+        } else if says("NotValidForName") || says("not valid for name") {
+            Some(Self::OtherName)
+        } else {
+            None
+        }
+    }
+}
+
+/// What to do about an endpoint of AWS's that gave no answer, behind a semicolon.
+pub(crate) fn endpoint_advice(cause: &str) -> &'static str {
+    match Trouble::of(cause) {
+        Some(Trouble::PlainHttp) => {
+            "; it speaks plain HTTP: give the endpoint as http:// if it is the lab's on this machine"
+        }
+        Some(Trouble::Tls) => "; it does not speak plain HTTP: give the endpoint as https://",
+        Some(Trouble::UnknownAuthority) => {
+            "; its certificate is of a CA that this machine does not know: name the CA by AWS_CA_BUNDLE"
+        }
+        Some(Trouble::OtherName) => {
+            "; its certificate has another name: give the endpoint by a name that the certificate has"
+        }
+        None => "",
+    }
+}
+
+/// Whether an answer is Go's to plain HTTP where TLS is spoken: it has the old version and not one header. Its text often
+/// gets lost, for the connection ends with it.
+pub(crate) fn is_of_tls(response: &reqwest::Response) -> bool {
+    response.version() == reqwest::Version::HTTP_10
+        && response.status() == 400
+        && response.headers().is_empty()
+}
+
+/// Whether an answer is that of a server of HTTPS to a client that speaks plain HTTP, in
+/// the words of Go and of nginx.
+pub(crate) fn wants_tls(status: u16, body: &[u8]) -> bool {
+    let body = String::from_utf8_lossy(body);
+    status == 400
+        && ["HTTP request to an HTTPS server", "sent to HTTPS port"]
+            .iter()
+            .any(|words| body.contains(words))
+}
+
 /// Whether a text is a URL of this machine: a loopback address, or `localhost`.
 pub(crate) fn is_here(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| is_loopback(&url))
@@ -201,9 +311,11 @@ fn builder(url: &str, trust: Trust<'_>) -> Result<ClientBuilder, HttpError> {
         builder = builder.tls_certs_only(certificates);
     }
     if let Some((certificate, key)) = trust.identity {
-        let mut pem = files::read_secret(certificate)?.expose().clone();
+        let mut pem = read_pem(certificate, Wanted::Certificates)?
+            .expose()
+            .clone();
         pem.push(b'\n');
-        pem.extend_from_slice(files::read_secret(key)?.expose());
+        pem.extend_from_slice(read_pem(key, Wanted::PrivateKey)?.expose());
         let pem = Secret::new(pem);
         let identity = Identity::from_pem(pem.expose())
             .map_err(|_| HttpError::Identity(certificate.display().to_string()))?;
@@ -243,13 +355,25 @@ fn read_authorities(path: &Path) -> Result<Vec<Certificate>, HttpError> {
     let none = |path: &Path| HttpError::Authorities(path.display().to_string());
     let mut certificates = Vec::new();
     for path in paths {
-        let pem = files::read_secret(&path)?;
+        let pem = read_pem(&path, Wanted::Certificates)?;
         certificates.extend(Certificate::from_pem_bundle(pem.expose()).map_err(|_| none(&path))?);
     }
     if certificates.is_empty() {
         return Err(none(path));
     }
     Ok(certificates)
+}
+
+/// A file of which another form than PEM is told with the way to PEM.
+fn read_pem(path: &Path, wanted: Wanted) -> Result<Secret<Vec<u8>>, HttpError> {
+    let text = files::read_secret(path)?;
+    match form::other(path, text.expose(), wanted) {
+        Some(other) => Err(HttpError::Form {
+            path: path.display().to_string(),
+            other,
+        }),
+        None => Ok(text),
+    }
 }
 
 /// The SDK's HTTP client, twice: this machine is asked without a proxy.
@@ -280,11 +404,64 @@ struct ConnectorByHost {
 
 impl HttpConnector for ConnectorByHost {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if is_here(request.uri()) {
-            self.here.call(request)
-        } else {
-            self.elsewhere.call(request)
+        let url = Url::parse(request.uri()).ok();
+        let here = url.as_ref().is_some_and(is_loopback);
+        let way = Way {
+            host: url.map_or_else(String::new, |url| url.origin().ascii_serialization()),
+            proxy: proxy_for(request.uri()),
+        };
+        let call = if here { &self.here } else { &self.elsewhere }.call(request);
+        HttpConnectorFuture::new(async move { call.await.map_err(|error| way.of(error)) })
+    }
+}
+
+/// Where a call of the SDK went: its own errors name neither host nor proxy.
+#[derive(Debug)]
+struct Way {
+    host: String,
+    proxy: Option<String>,
+}
+
+impl Way {
+    /// The same error with the way to the host in it.
+    fn of(self, error: ConnectorError) -> ConnectorError {
+        let connection = error.connection_metadata().cloned();
+        let make = match (error.is_timeout(), error.is_user(), error.is_io()) {
+            (true, ..) => ConnectorError::timeout,
+            (_, true, _) => ConnectorError::user,
+            (.., true) => ConnectorError::io,
+            _ => {
+                let kind = error.as_other();
+                return ConnectorError::other(Box::new(NoAnswer { way: self, error }), kind);
+            }
+        };
+        let named = make(Box::new(NoAnswer { way: self, error }));
+        match connection {
+            Some(connection) => named.with_connection(connection),
+            None => named,
         }
+    }
+}
+
+#[derive(Debug)]
+struct NoAnswer {
+    way: Way,
+    error: ConnectorError,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.way.host)?;
+        match &self.way.proxy {
+            Some(proxy) => write!(f, " by the proxy {proxy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for NoAnswer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
     }
 }
 
@@ -318,6 +495,37 @@ mod tests {
         }
         assert!(!is_open(&url("https://vault.example")));
         assert!(!is_here("not a url"));
+    }
+
+    #[test]
+    fn what_is_known_of_a_server_is_read_from_the_words_of_the_libraries() {
+        for (cause, trouble) in [
+            (
+                "received corrupt message of type InvalidContentType",
+                Some(Trouble::PlainHttp),
+            ),
+            ("invalid HTTP version parsed", Some(Trouble::Tls)),
+            (
+                "invalid peer certificate: UnknownIssuer",
+                Some(Trouble::UnknownAuthority),
+            ),
+            (
+                "invalid peer certificate: certificate not valid for name \"a\"",
+                Some(Trouble::OtherName),
+            ),
+            ("Connection refused", None),
+        ] {
+            assert_eq!(Trouble::of(cause), trouble, "{cause}");
+        }
+        assert!(wants_tls(
+            400,
+            b"Client sent an HTTP request to an HTTPS server.\n"
+        ));
+        assert!(wants_tls(
+            400,
+            b"<center>The plain HTTP request was sent to HTTPS port</center>"
+        ));
+        assert!(!wants_tls(400, b"{}"));
     }
 
     #[test]

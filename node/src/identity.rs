@@ -7,6 +7,7 @@ use landfast_pki::{Certificate, Secret, pem};
 use crate::crypto::{KeyError, SessionKey};
 use crate::encrypted::{self, OpenError};
 use crate::files::{self, FileError, Opened};
+use crate::form::{self, Wanted};
 use crate::pair;
 use crate::session::Identity;
 
@@ -92,13 +93,13 @@ pub enum IdentityError {
         /// Why.
         cause: OpenError,
     },
-    /// Certificate and key in one file of another kind.
-    #[error(
-        "{path}: a PKCS#12 file, which is not read here; take it apart once, and name the two: `openssl pkcs12 -in {path} -nokeys -clcerts -out server.pem`, and `openssl pkcs12 -in {path} -nocerts -nodes -out server.key` with `umask 077` before it"
-    )]
-    Pkcs12 {
+    /// Another form than PEM.
+    #[error("{path}: {other}")]
+    Form {
         /// The file.
         path: String,
+        /// What it is, and how PEM is made of it.
+        other: String,
     },
     /// A key that lies in a device.
     #[error(
@@ -165,10 +166,8 @@ fn certificates_of(
     path: &Path,
     text: &Secret<Vec<u8>>,
 ) -> Result<(Certificate, Vec<Certificate>), IdentityError> {
+    refuse_form(path, text, Wanted::Certificates)?;
     let shown = path.display().to_string();
-    if is_pkcs12(text.expose()) {
-        return Err(IdentityError::Pkcs12 { path: shown });
-    }
     let mut all = Certificate::all_from_pem(text.expose())
         .map_err(|cause| IdentityError::Certificate {
             path: shown.clone(),
@@ -195,6 +194,7 @@ fn certificates_of(
 /// [`IdentityError`] when there is none, or a broken one.
 pub fn intermediates(path: &Path) -> Result<Vec<Certificate>, IdentityError> {
     let text = files::read_secret(path)?;
+    refuse_form(path, &text, Wanted::Certificates)?;
     let wrong = |cause| IdentityError::Intermediates {
         path: path.display().to_string(),
         cause,
@@ -220,10 +220,8 @@ fn key_of(
     text: &Secret<Vec<u8>>,
     passphrase: Option<&Path>,
 ) -> Result<Secret<Vec<u8>>, IdentityError> {
+    refuse_form(path, text, Wanted::PrivateKey)?;
     let shown = || path.display().to_string();
-    if is_pkcs12(text.expose()) {
-        return Err(IdentityError::Pkcs12 { path: shown() });
-    }
     let blocks = pem::blocks(text.expose());
     if blocks.iter().any(|block| block.encrypted) {
         return Err(IdentityError::Traditional { path: shown() });
@@ -263,17 +261,36 @@ pub fn holds_key(path: &Path) -> bool {
     })
 }
 
-/// Whether octets begin as a PFX does: a sequence that starts with version 3, which
-/// neither a certificate nor a key has there.
-///
-/// Source: RFC 7292 section 4.
-fn is_pkcs12(octets: &[u8]) -> bool {
-    let content = match octets {
-        [0x30, length, rest @ ..] if *length > 0x80 => rest.get(usize::from(length & 0x7f)..),
-        [0x30, _, rest @ ..] => Some(rest),
-        _ => None,
-    };
-    content.is_some_and(|content| content.starts_with(&[2, 1, 3]))
+/// Refuses a file in another form than PEM with the way to PEM.
+fn refuse_form(path: &Path, text: &Secret<Vec<u8>>, wanted: Wanted) -> Result<(), IdentityError> {
+    match form::other(path, text.expose(), wanted) {
+        Some(other) => Err(IdentityError::Form {
+            path: path.display().to_string(),
+            other,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Tells of a file that is not there, unless the other one of the pair explains it: a
+/// PKCS#12 file holds both, and who has one names it once.
+fn missing(error: FileError, others: [(&Path, Wanted); 2]) -> IdentityError {
+    if !error.is_not_found() {
+        return error.into();
+    }
+    for (path, wanted) in others {
+        let both = |text: &Secret<Vec<u8>>| form::is_pkcs12(text.expose());
+        let explained = files::read_secret(path)
+            .ok()
+            .filter(both)
+            .map(|text| refuse_form(path, &text, wanted));
+        if let Some(Err(explained)) = explained {
+            return explained;
+        }
+    }
+    IdentityError::Missing {
+        path: error.path.display().to_string(),
+    }
 }
 
 /// Reads certificate, chain and key, and makes sure that they belong together.
@@ -290,13 +307,13 @@ pub fn load(files: &Files<'_>) -> Result<(Identity, Certificate), IdentityError>
             path: key.display().to_string(),
         });
     }
-    let (certificate_text, key_text) =
-        pair::read_both(certificate, key).map_err(|error| match error {
-            error if error.is_not_found() => IdentityError::Missing {
-                path: error.path.display().to_string(),
-            },
-            error => error.into(),
-        })?;
+    let (certificate_text, key_text) = pair::read_both(certificate, key).map_err(|error| {
+        let others = [
+            (certificate, Wanted::Certificates),
+            (key, Wanted::PrivateKey),
+        ];
+        missing(error, others)
+    })?;
     let (leaf, mut chain) = certificates_of(certificate, &certificate_text)?;
     if leaf.is_ca() {
         return Err(IdentityError::Authority {
@@ -365,16 +382,41 @@ mod tests {
             .expect("openssl runs");
         assert!(made.success());
         let certificate = data("ec-leaf.crt");
-        for files in [Files::pair(&pfx, &pfx), Files::pair(&certificate, &pfx)] {
+        let none = data("none.pem");
+        for files in [
+            Files::pair(&pfx, &pfx),
+            Files::pair(&certificate, &pfx),
+            Files::pair(&pfx, &data("ec-leaf.key")),
+            // One flag alone: the other file is the usual one, which need not be there.
+            Files::pair(&pfx, &none),
+            Files::pair(&none, &pfx),
+        ] {
             let error = load(&files).unwrap_err().to_string();
             assert!(error.contains("openssl pkcs12 -in"), "{error}");
+            assert!(error.contains("node.p12: "), "{error}");
         }
-        // Version 3 is that of a PFX only.
-        for name in ["ec-leaf.crt", "ec-leaf.key", "rsa-leaf.key"] {
+    }
+
+    #[test]
+    fn files_in_der_are_told_with_the_way_to_pem() {
+        let directory = tempfile::tempdir().unwrap();
+        let der = |name: &str| {
+            let path = directory.path().join(name);
             let blocks = pem::blocks(&std::fs::read(data(name)).unwrap());
-            assert!(!is_pkcs12(&blocks[0].contents), "{name}");
-        }
-        assert!(!is_pkcs12(&[0x30, 0xff]));
+            std::fs::write(&path, &blocks[0].contents[..]).unwrap();
+            path
+        };
+        let (certificate, key) = (der("ec-leaf.crt"), der("ec-leaf.key"));
+        let text = |files: Files<'_>| load(&files).unwrap_err().to_string();
+        let told = text(Files::pair(&certificate, &data("ec-leaf.key")));
+        assert!(told.contains("openssl x509 -inform DER -in"), "{told}");
+        let told = text(Files::pair(&data("ec-leaf.crt"), &key));
+        assert!(told.contains("openssl pkey -inform DER -in"), "{told}");
+        let told = text(Files {
+            intermediates: Some(&der("rsa-int.crt")),
+            ..Files::pair(&data("rsa-leaf.crt"), &data("rsa-leaf.key"))
+        });
+        assert!(told.contains("openssl x509 -inform DER -in"), "{told}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod encrypted;
 pub mod enroll;
 pub mod files;
+pub mod form;
 pub mod generate;
 pub mod helper;
 pub mod http;

@@ -88,8 +88,10 @@ impl Source {
             Self::Token(None) => {
                 let token = vault::token_from_environment(lookup)?;
                 Login::Token(token.ok_or_else(|| VaultError::Setting {
-                    name: "VAULT_TOKEN",
-                    problem: "no token: set it, name a --token-file, or log in by --auth".into(),
+                    name: "BAO_TOKEN and VAULT_TOKEN",
+                    problem:
+                        "no token in either, nor in ~/.bao-token or ~/.vault-token: set one, name a --token-file, log in with `bao login`, or say how to log in by --auth"
+                            .into(),
                 })?)
             }
             Self::Wrapped(file) => Login::Wrapped(private(file)?),
@@ -337,13 +339,37 @@ impl Login {
                 Carried::Login,
             ),
         };
-        let answer = vault.write(&path, &body).await?;
+        let answer = vault.write(&path, &body).await;
+        let answer = answer.map_err(|error| self.explained(error))?;
         let token = carried.token(&answer).ok_or(VaultError::Answer {
             path,
             missing: "a token",
         })?;
         vault.set_token(Secret::new(token.to_owned()));
         Ok(())
+    }
+
+    /// A server does not say that it had no secret id to look at.
+    fn explained(&self, error: VaultError) -> VaultError {
+        match (self, error) {
+            (
+                Self::AppRole {
+                    mount,
+                    secret_id: None,
+                    ..
+                },
+                VaultError::Refused {
+                    path,
+                    status: 400,
+                    message,
+                },
+            ) => VaultError::NoSecretId {
+                path,
+                message,
+                role: format!("auth/{mount}/role/NAME"),
+            },
+            (_, error) => error,
+        }
     }
 }
 
@@ -421,7 +447,9 @@ mod tests {
     #[test]
     fn no_token_anywhere_says_how_to_give_one() {
         let error = Source::Token(None).read(|_| None).unwrap_err();
-        assert!(error.to_string().contains("--token-file"), "{error}");
+        for part in ["BAO_TOKEN", "VAULT_TOKEN", "--token-file", "--auth"] {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
         let gone = Source::Token(Some("/nonexistent/token".into()));
         let error = gone.read(|_| Some("unused".into())).unwrap_err();
         assert!(

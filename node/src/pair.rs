@@ -101,15 +101,23 @@ impl Pair {
     /// anything is asked of a server.
     ///
     /// # Errors
-    /// [`FileError`]: the store is another user's, is not one of ours, or one
-    /// of the two names is a mount of its own.
+    /// [`FileError`]: the store is another user's, is not one of ours, one
+    /// of the two names is a mount of its own, a directory, or a link of another
+    /// user's, or nothing can be written there.
     pub fn check(&self) -> Result<(), FileError> {
         let directory = match Directory::open(&self.directory) {
             Ok(directory) => directory,
-            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) if error.is_not_found() => return self.check_ancestor(),
             Err(error) => return Err(error),
         };
+        may_write(&directory)?;
         for name in [&self.certificate, &self.key] {
+            if directory.is_directory(name) {
+                return Err(refused(
+                    &self.directory.join(name),
+                    "is a directory, and a file is to stand there: remove it, or give another name",
+                ));
+            }
             if directory.is_mount(name) {
                 return Err(refused(
                     &self.directory.join(name),
@@ -117,11 +125,33 @@ impl Pair {
                 ));
             }
         }
-        match Store::open(&directory) {
-            Ok(store) => store.current().map(drop),
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
+        let current = match Store::open(&directory) {
+            Ok(store) => store.current()?,
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        if current.is_none() && self.is_whole() {
+            for name in [&self.certificate, &self.key] {
+                self.refuse_foreign_link(&directory, name)?;
+            }
         }
+        Ok(())
+    }
+
+    /// The directory is to be made: whatever is there of its path takes a new one.
+    fn check_ancestor(&self) -> Result<(), FileError> {
+        let above = self.directory.ancestors().skip(1).map(|path| match path {
+            path if path.as_os_str().is_empty() => Path::new("."),
+            path => path,
+        });
+        for path in above {
+            match Directory::open(path) {
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+                Ok(directory) => return may_write(&directory),
+            }
+        }
+        Ok(())
     }
 
     /// Whether the key in place lies in a version that this user or root made.
@@ -227,15 +257,22 @@ impl Pair {
     /// to read, so a link of another user's must not choose what is copied.
     fn by_hand(&self, directory: &Directory, name: &str) -> Result<Secret<Vec<u8>>, FileError> {
         let path = self.directory.join(name);
+        self.refuse_foreign_link(directory, name)?;
         let foreign = directory.foreign_owner().map_err(FileError::at(&path))?;
-        if let Some(owner) = foreign.filter(|_| directory.is_link(name)) {
-            return Err(refused(
-                &path,
-                &format!("a link in a directory of user {owner} is not followed: remove it"),
-            ));
-        }
         let follow = foreign.is_none();
         directory.read(name, follow).map_err(FileError::at(&path))
+    }
+
+    fn refuse_foreign_link(&self, directory: &Directory, name: &str) -> Result<(), FileError> {
+        let path = self.directory.join(name);
+        let foreign = directory.foreign_owner().map_err(FileError::at(&path))?;
+        match foreign.filter(|_| directory.is_link(name)) {
+            Some(owner) => Err(refused(
+                &path,
+                &format!("a link in a directory of user {owner} is not followed: remove it"),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Writes a new version; the key first, so that no certificate is ever without one.
@@ -294,6 +331,17 @@ impl Pair {
     fn is_whole(&self) -> bool {
         self.certificate_path().is_file() && self.key_path().is_file()
     }
+}
+
+fn may_write(directory: &Directory) -> Result<(), FileError> {
+    directory.may_write().map_err(|error| {
+        refused(
+            directory.path(),
+            &format!(
+                "nothing can be written here ({error}): run this as a user who may, or name another directory by --certificate and --private-key"
+            ),
+        )
+    })
 }
 
 fn refused(path: &Path, why: &str) -> FileError {

@@ -236,12 +236,14 @@ pub enum SessionError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The endpoint was not reached or did not answer in time.
-    #[error("no answer from {endpoint}: {cause}")]
+    #[error("no answer from {endpoint}: {cause}{advice}")]
     Transport {
         /// The endpoint's host.
         endpoint: String,
-        /// What went wrong below.
+        /// What went wrong below, and by which proxy.
         cause: String,
+        /// What to do, behind a semicolon, where that is known.
+        advice: &'static str,
     },
     /// The service refused.
     #[error("{kind} ({status}): {message}")]

@@ -27,7 +27,7 @@ pub enum SharedFileError {
     File(#[from] FileError),
     /// Somebody else's profile has the name.
     #[error(
-        "{path}: the profile {profile} was not written by landfast or aws_signing_helper and is left alone; take another name, or force it"
+        "{path}: the profile {profile} was not written by landfast or aws_signing_helper and is left alone; take another name by --profile, or take it over by --force, which changes its three credential keys and keeps the others"
     )]
     Foreign {
         /// The file.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::files::{self, FileError};
-use crate::http::{self, HttpError, Trust};
+use crate::http::{self, HttpError, Trouble, Trust};
 
 /// The address when none is set.
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
@@ -87,6 +87,16 @@ pub enum VaultError {
         /// What to do.
         advice: &'static str,
     },
+    /// A token that the server does not know, by its words.
+    #[error(
+        "{path}: the server does not take the token (403): most likely it has ended or was revoked, or another server made it; log in again, with `bao login` or by --auth, or get a new token. If it is good, its policies must allow {operation} on the path"
+    )]
+    UnknownToken {
+        /// The path.
+        path: String,
+        /// The operation in the words of a policy.
+        operation: &'static str,
+    },
     /// A call that needs a token, and there is none.
     #[error(
         "{path}: permission denied (403), and no token was sent; set BAO_TOKEN or VAULT_TOKEN, or log in with the server's own command, such as `bao login`"
@@ -124,6 +134,18 @@ pub enum VaultError {
         /// The server's texts.
         message: String,
     },
+    /// A login by AppRole without a secret id, which the server refused.
+    #[error(
+        "{path}: {message}, and no secret id was sent: look at the role id, or name the file with a secret id by --secret-id-file (`bao write -f -field=secret_id {role}/secret-id` makes one)"
+    )]
+    NoSecretId {
+        /// The path.
+        path: String,
+        /// The server's texts.
+        message: String,
+        /// The path of roles on the mount.
+        role: String,
+    },
     /// There is no AWS identity to log in with.
     #[error(
         "AWS credentials: {0}; set AWS_PROFILE, or let `landfast credential-process` give them by a profile"
@@ -150,13 +172,23 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    fn wants_tls(path: &str) -> Self {
+        Self::Refused {
+            path: path.to_owned(),
+            status: 400,
+            message: "the server speaks HTTPS: give its address as https://".into(),
+        }
+    }
+
     /// Whether the caller gave something that cannot be used, before anybody was asked.
     pub const fn is_usage(&self) -> bool {
         matches!(
             self,
             Self::Setting { .. }
                 | Self::Plain { .. }
-                | Self::Http(HttpError::Authorities(_) | HttpError::Identity(_))
+                | Self::Http(
+                    HttpError::Authorities(_) | HttpError::Identity(_) | HttpError::Form { .. }
+                )
         )
     }
 
@@ -417,7 +449,7 @@ impl Vault {
                 let cause = innermost(&error);
                 return VaultError::Redirect { address, cause };
             }
-            let cause = causes(&error.without_url());
+            let cause = http::no_answer(&address, error);
             VaultError::Transport {
                 advice: advice(&cause, self.config.address_is_usual),
                 address,
@@ -426,6 +458,9 @@ impl Vault {
         };
         let mut response = request.send().await.map_err(transport)?;
         let status = response.status();
+        if http::is_of_tls(&response) {
+            return Err(VaultError::wants_tls(path));
+        }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if bytes.len() + chunk.len() > MAX_ANSWER {
@@ -453,23 +488,33 @@ impl Vault {
                 path: path.to_owned(),
             });
         }
-        Err(refusal(status, path, operation, bytes.expose()))
+        Err(match refusal(status, path, operation, bytes.expose()) {
+            // There was none.
+            VaultError::UnknownToken { path, operation } if self.token.is_none() => {
+                VaultError::Denied { path, operation }
+            }
+            refusal => refusal,
+        })
     }
 }
 
 /// What to do about a server that was not reached.
 fn advice(cause: &str, address_is_usual: bool) -> &'static str {
-    // The texts of rustls.
-    if cause.contains("InvalidContentType") {
-        "it speaks plain HTTP: if that is right, as it is for a server in dev mode, give its address as http://"
-    } else if cause.contains("UnknownIssuer") {
-        "its certificate is of a CA that this machine does not know: name the CA by --ca-cert, BAO_CACERT or VAULT_CACERT"
-    } else if cause.contains("NotValidForName") || cause.contains("not valid for name") {
-        "its certificate has another name: give the address by a name that the certificate has"
-    } else if address_is_usual {
-        "no address was given, so this one was tried: set BAO_ADDR or VAULT_ADDR, or give --address"
-    } else {
-        "check the address, the network and the server's CA"
+    match Trouble::of(cause) {
+        Some(Trouble::PlainHttp) => {
+            "it speaks plain HTTP: if that is right, as it is for a server in dev mode, give its address as http://"
+        }
+        Some(Trouble::Tls) => "it does not speak plain HTTP: give its address as https://",
+        Some(Trouble::UnknownAuthority) => {
+            "its certificate is of a CA that this machine does not know: name the CA by --ca-cert, BAO_CACERT or VAULT_CACERT"
+        }
+        Some(Trouble::OtherName) => {
+            "its certificate has another name: give the address by a name that the certificate has"
+        }
+        None if address_is_usual => {
+            "no address was given, so this one was tried: set BAO_ADDR or VAULT_ADDR, or give --address"
+        }
+        None => "check the address, the network and the server's CA",
     }
 }
 
@@ -488,16 +533,17 @@ fn refusal(status: StatusCode, path: &str, operation: &'static str, body: &[u8])
         format!(": {texts}")
     };
     let path = path.to_owned();
-    // Go's answer to plain HTTP on a port of TLS is no JSON.
-    if status == StatusCode::BAD_REQUEST && texts.is_empty() && is_tls(body) {
-        return VaultError::Refused {
-            path,
-            status: status.as_u16(),
-            message: "the server speaks HTTPS: give its address as https://".into(),
-        };
+    if http::wants_tls(status.as_u16(), body) {
+        return VaultError::wants_tls(&path);
     }
     match status {
         StatusCode::SERVICE_UNAVAILABLE => VaultError::Sealed(detail),
+        // What a policy denies is one of a list of errors; a token that is not known is told bare.
+        StatusCode::FORBIDDEN
+            if texts == "permission denied" || texts.contains("invalid token") =>
+        {
+            VaultError::UnknownToken { path, operation }
+        }
         StatusCode::FORBIDDEN => VaultError::Denied { path, operation },
         StatusCode::NOT_FOUND => VaultError::NotFound { path, detail },
         _ => VaultError::Refused {
@@ -506,21 +552,6 @@ fn refusal(status: StatusCode, path: &str, operation: &'static str, body: &[u8])
             message: texts,
         },
     }
-}
-
-fn is_tls(body: &[u8]) -> bool {
-    String::from_utf8_lossy(body).contains("HTTP request to an HTTPS server")
-}
-
-/// An error with all that lies below it.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }
 
 /// What lies at the bottom of an error.
@@ -624,6 +655,14 @@ mod tests {
         assert_eq!(bad.to_string(), "pki/x: a; b (400)");
         assert!(!bad.is_temporary());
         assert!(text(500, "").is_temporary());
+        for unknown in [
+            r#"{"errors":["permission denied"]}"#,
+            r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#,
+        ] {
+            assert!(text(403, unknown).to_string().contains("log in again"));
+        }
+        let denied = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
+        assert!(!text(403, denied).to_string().contains("log in again"));
         let ended = r#"{"errors":["failed to verify client's certificate: x509: certificate has expired"]}"#;
         assert!(!text(500, ended).is_temporary());
     }
@@ -636,6 +675,7 @@ mod tests {
                 false,
                 "give its address as http://",
             ),
+            ("invalid HTTP version parsed", false, "as https://"),
             (
                 "invalid peer certificate: UnknownIssuer",
                 false,

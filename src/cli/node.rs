@@ -491,8 +491,9 @@ pub(super) fn explain(error: &VaultError) -> Failure {
 /// about a token's policies.
 pub(super) fn explain_login(error: &VaultError) -> Failure {
     match error {
+        // A server that has no method at a path does not say so to whoever has no token.
         VaultError::Denied { path, .. } => Failure::Failed(format!(
-            "{path}: the server refused the login (403); check the role and its credentials"
+            "{path}: the server refused the login (403). Either no method is enabled there: look with `bao auth list`, enable it with `bao auth enable`, or name its place by --auth-mount; or it does not take these credentials for the role"
         )),
         VaultError::Refused {
             path,
@@ -505,18 +506,12 @@ pub(super) fn explain_login(error: &VaultError) -> Failure {
             path,
             status: 400,
             message,
-        } if message.contains("missing secret_id") => Failure::Failed(format!(
-            "{path}: the role wants a secret id; give the file that holds it by --secret-id-file"
-        )),
-        VaultError::Refused {
-            path,
-            status: 400,
-            message,
         } if message.contains("invalid role or secret ID")
             || message.contains("invalid secret id") =>
         {
             Failure::Failed(format!(
-                "{path}: {message}; look at the role id, and get a new secret id if this one has ended or was used up: bao write -f auth/MOUNT/role/NAME/secret-id"
+                "{path}: {message}; look at the role id, and get a new secret id if this one has ended or was used up: bao write -f -field=secret_id {}/role/NAME/secret-id",
+                path.strip_suffix("/login").unwrap_or(path)
             ))
         }
         _ if error.is_about_a_certificate() => Failure::Failed(format!(

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use landfast_node::files;
+use landfast_node::form::{self, Wanted};
 use landfast_node::vault::{Config, Vault, VaultError, token_from_environment};
 use landfast_pki::anchor::{
     self, Anchor, Content, Expectations, Form, Notification, Report, SelectError,
@@ -344,6 +345,11 @@ pub(super) fn server(
 
 fn from_file(path: &Path, which: Which) -> Result<Found, Failure> {
     let text = read(path).map_err(|error| Failure::file(path, &error))?;
+    if let Some(other) = form::other(path, &text, Wanted::Certificates) {
+        return Err(Failure::Failed(format!("{}: {other}", path.display())));
+    }
+    // Whatever is not text around the blocks does not matter.
+    let text = String::from_utf8_lossy(&text);
     let (found, mut report) = anchor::read_bundle(&text);
     if found.is_empty() && report.errors.is_empty() {
         let what = path.display();
@@ -445,13 +451,12 @@ pub(super) fn vault_failure(error: VaultError) -> Failure {
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     if path == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text)?;
+        let mut text = Vec::new();
+        io::stdin().read_to_end(&mut text)?;
         Ok(text)
     } else {
-        // Whatever is not text around the blocks does not matter.
-        Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+        fs::read(path)
     }
 }

@@ -271,6 +271,7 @@ fn the_shared_file_is_written_once_and_read_by_boto() {
     let refused = once(&[]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("left alone"), "{}", said(&refused));
+    assert!(said(&refused).contains("--force"), "{}", said(&refused));
     text(&once(&["--force"]));
     assert!(
         fs::read_to_string(&file)

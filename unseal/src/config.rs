@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::Error;
+use crate::local;
 use crate::secret::Secret;
 
 mod credentials;
@@ -231,6 +232,15 @@ impl AwsConfig {
             warnings: Vec::new(),
         };
         reader.warn_about_unknown_keys();
+        let unknown = reader.warnings.clone();
+        Self::read(reader, environment, options).map_err(|error| beside(error, &unknown))
+    }
+
+    fn read(
+        mut reader: Reader<'_>,
+        environment: &Environment,
+        options: &ParseOptions<'_>,
+    ) -> Result<Self, Error> {
         if matches!(
             options.author,
             Author::Tenant | Author::TenantWithServerIdentity
@@ -300,6 +310,21 @@ impl AwsConfig {
     }
 }
 
+/// Keys that an error tells of which are not known, at most.
+const MOST_TOLD: usize = 5;
+
+/// A key that is not known may be the one that another rule misses: it is told with that rule.
+fn beside(error: Error, unknown: &[String]) -> Error {
+    match error {
+        Error::Config(text) if !unknown.is_empty() => {
+            let told = unknown.iter().take(MOST_TOLD).map(String::as_str);
+            let texts: Vec<&str> = std::iter::once(text.as_str()).chain(told).collect();
+            Error::Config(texts.join("; "))
+        }
+        error => error,
+    }
+}
+
 /// The stanza while it is read.
 struct Reader<'a> {
     stanza: &'a BTreeMap<String, String>,
@@ -333,7 +358,13 @@ impl<'a> Reader<'a> {
             if known.any(|known| known == key) || is_of_the_server(key) {
                 continue;
             }
-            let all: Vec<&str> = KNOWN.iter().chain(&roles_anywhere::KEYS).copied().collect();
+            let all: Vec<&str> = KNOWN
+                .iter()
+                .chain(&roles_anywhere::KEYS)
+                .copied()
+                // In place of all others, and for the server's operator only.
+                .chain((self.author == Author::Operator).then_some(local::STANZA_KEY))
+                .collect();
             let hint = match near(key, &all) {
                 Some(known) => format!("; did you mean {known:?}?"),
                 None => String::new(),

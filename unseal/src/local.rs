@@ -21,7 +21,7 @@ use crate::secret::Secret;
 use crate::wrapper::{Context, KeyEncryptionKey, WrappedKey};
 
 /// Stanza key of the local wrapper.
-const STANZA_KEY: &str = "local_key_file";
+pub(crate) const STANZA_KEY: &str = "local_key_file";
 
 /// The seal type of the local wrapper.
 pub const KIND: &str = "landfast-local";
@@ -56,7 +56,14 @@ impl LocalKey {
             file.write_all(text.expose().as_bytes())?;
             file.sync_all()
         };
-        write().map_err(|error| file_error(path, &error))?;
+        write().map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Error::File {
+                path: path.to_owned(),
+                reason: "is there already; a key file is never replaced, for what it wrapped would be lost: give another name"
+                    .to_owned(),
+            },
+            _ => file_error(path, &error),
+        })?;
         Ok(Self::new(material))
     }
 
@@ -249,7 +256,8 @@ mod tests {
     fn an_existing_file_is_not_overwritten() {
         let (_directory, path) = key_file();
         fs::write(&path, "precious").expect("writes");
-        assert!(matches!(LocalKey::create(&path), Err(Error::File { .. })));
+        let error = LocalKey::create(&path).expect_err("refused").to_string();
+        assert!(error.contains("give another name"), "{error}");
         assert_eq!(fs::read_to_string(&path).expect("reads"), "precious");
     }
 

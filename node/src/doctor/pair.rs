@@ -168,6 +168,7 @@ fn unreadable(rule: &'static str, error: &IdentityError) -> Finding {
         | IdentityError::Device { .. } => {
             "name a key file that this program and aws_signing_helper can open"
         }
+        IdentityError::Form { .. } => "convert it, then name the new file",
         _ => "write the file anew: the node's certificate first, then its intermediates",
     };
     Finding::error(rule, error.to_string(), remedy)

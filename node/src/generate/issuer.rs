@@ -12,12 +12,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use der::asn1::UintRef;
 use der::{Decode, Sequence};
-use landfast_pki::{Certificate, KeyType, PrivateKey, PublicKey};
+use landfast_pki::{Certificate, KeyType, PrivateKey, PublicKey, Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Description, DescriptionError, Document, Reader};
 use crate::crypto;
+use crate::form::{self, Wanted};
 use crate::sigv4::hex;
 
 /// The audience of tokens for AWS.
@@ -162,8 +163,10 @@ impl ServiceAccounts {
                     "a private key, which belongs on the API servers only; openssl pkey -pubout makes the public one",
                 ));
             }
-            let key = PublicKey::from_pem(text.expose())
-                .map_err(|error| refuse(&format!("no PUBLIC KEY in PEM: {error}")))?;
+            let key = PublicKey::from_pem(text.expose()).map_err(|error| {
+                let problem = format!("no PUBLIC KEY in PEM: {error}");
+                refuse(&form::other(path, text.expose(), Wanted::PublicKey).unwrap_or(problem))
+            })?;
             let key = jwk(&key).ok_or_else(|| refuse("neither RSA nor P-256, P-384 or P-521"))?;
             if !keys.contains(&key) {
                 keys.push(key);
@@ -179,7 +182,7 @@ impl ServiceAccounts {
         let text = read(path)?;
         let chain = Certificate::all_from_pem(text.expose()).unwrap_or_default();
         let highest = chain.last().ok_or_else(|| {
-            let problem = format!("{}: no certificates in PEM", path.display());
+            let problem = instead(path, &text, Wanted::Certificates, "no certificates in PEM");
             DescriptionError::field("service_accounts.endpoint_chain", problem)
         })?;
         Ok(Some(hex(&landfast_pki::sha1(highest.der()))))
@@ -297,6 +300,13 @@ impl ServiceAccounts {
     }
 }
 
+/// What is wrong with a file: its form, if that is another than PEM, else `problem`.
+fn instead(path: &Path, text: &Secret<Vec<u8>>, wanted: Wanted, problem: &str) -> String {
+    let other = form::other(path, text.expose(), wanted);
+    let problem = other.unwrap_or_else(|| problem.to_owned());
+    format!("{}: {problem}", path.display())
+}
+
 impl Webhook {
     /// The secret that the webhook mounts, and the patch by which the API
     /// server trusts it.
@@ -311,7 +321,12 @@ impl Webhook {
         let certificate = read(&self.certificate)?;
         let chain = Certificate::all_from_pem(certificate.expose()).unwrap_or_default();
         let Some(leaf) = chain.first().filter(|leaf| !leaf.is_ca()) else {
-            let problem = format!("{}: no leaf in PEM", self.certificate.display());
+            let problem = instead(
+                &self.certificate,
+                &certificate,
+                Wanted::Certificates,
+                "no leaf in PEM",
+            );
             return Err(refuse("service_accounts.webhook.certificate", problem));
         };
         let name = format!("{}.{}.svc", self.service, self.namespace);
@@ -327,14 +342,19 @@ impl Webhook {
         let fits =
             pair.is_ok_and(|pair| landfast_pki::Signer::public_key(&pair) == leaf.public_key());
         if !fits {
-            let problem = format!("{}: not the certificate's key", self.private_key.display());
+            let problem = instead(
+                &self.private_key,
+                &key,
+                Wanted::PrivateKey,
+                "not the certificate's key",
+            );
             return Err(refuse("service_accounts.webhook.private_key", problem));
         }
         let ca = read(&self.ca)?;
         let cas = Certificate::all_from_pem(ca.expose()).unwrap_or_default();
         let now = leaf.not_before();
         if let Err(error) = crate::trust::path(leaf, &chain[1..], &cas, now) {
-            let problem = format!("{}: {error}", self.ca.display());
+            let problem = instead(&self.ca, &ca, Wanted::Certificates, &error.to_string());
             return Err(refuse("service_accounts.webhook.ca", problem));
         }
         let bundle: String = cas.iter().map(Certificate::pem).collect();

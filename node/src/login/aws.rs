@@ -21,8 +21,8 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::arn;
-use crate::http;
-use crate::vault::{VaultError, causes};
+use crate::http::{self, causes};
+use crate::vault::VaultError;
 
 const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 /// The header that ties a signed request to one server.

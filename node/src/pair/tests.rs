@@ -152,10 +152,29 @@ fn root_works_in_a_directory_of_another_user_and_is_not_led_out_of_it() {
     let led = pair(directory.path());
     symlink(&secret, led.certificate_path()).unwrap();
     symlink(&secret, led.key_path()).unwrap();
-    let error = install(&led, "x").unwrap_err();
-    assert!(error.to_string().contains("not followed"), "{error}");
+    for outcome in [led.check(), install(&led, "x")] {
+        let error = outcome.unwrap_err();
+        assert!(error.to_string().contains("not followed"), "{error}");
+    }
     assert_eq!(fs::read_dir(mine.path()).unwrap().count(), 1);
     assert_eq!(fs::read_to_string(&secret).unwrap(), "root's own");
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_file_is_told_before_anything_is_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let pair = pair(&directory.path().join("iam/pki"));
+    pair.check().unwrap();
+    fs::create_dir_all(pair.certificate_path()).unwrap();
+    let error = pair.check().unwrap_err().to_string();
+    assert!(
+        error.contains("server.pem") && error.contains("is a directory"),
+        "{error}"
+    );
+    install(&pair, "x").unwrap_err();
+    fs::remove_dir(pair.certificate_path()).unwrap();
+    pair.check().unwrap();
+    install(&pair, "x").unwrap();
 }
 
 #[test]

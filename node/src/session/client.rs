@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{Credentials, Endpoint, Identity, PATH, SessionError, SessionRequest};
 use crate::crypto;
-use crate::vault;
+use crate::http;
 
 /// How often a call is tried, with a pause by chance between: up to one
 /// second, then up to two.
@@ -23,6 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A clock that is further off than this explains a refusal; the service's
 /// own window is not published.
 const SKEW: SignedDuration = SignedDuration::from_mins(4);
+/// What an answer means that is one of HTTPS to plain HTTP.
+const WANTS_TLS: &str = "it speaks HTTPS: give the endpoint as https://";
 /// No answer to a session request is longer.
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -145,9 +147,11 @@ impl Client {
             call = call.header(name, value);
         }
         let transport = |error: reqwest::Error| {
+            let cause = http::no_answer(&self.endpoint.url, error);
             Failed::of(SessionError::Transport {
                 endpoint: host.to_owned(),
-                cause: vault::causes(&error.without_url()),
+                advice: http::endpoint_advice(&cause),
+                cause,
             })
         };
         let mut response = call.body(signed.body).send().await.map_err(transport)?;
@@ -173,6 +177,9 @@ impl Client {
                 what,
             })
         };
+        if http::is_of_tls(&response) {
+            return Err(strange(WANTS_TLS));
+        }
         // One allocation, so that no copy of a secret stays behind unwiped.
         let mut body = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
@@ -180,6 +187,9 @@ impl Client {
                 return Err(strange("it is longer than 64 KiB"));
             }
             body.extend_from_slice(&chunk);
+        }
+        if http::wants_tls(status, &body) {
+            return Err(strange(WANTS_TLS));
         }
         if !(200..300).contains(&status) {
             let error: AnswerError = serde_json::from_slice(&body).unwrap_or_default();

@@ -24,8 +24,7 @@ use landfast_pki::{Certificate, Crl};
 use super::Progress;
 use super::crl::Held;
 use crate::arn::Arn;
-use crate::http::{self, HttpError};
-use crate::vault::causes;
+use crate::http::{self, HttpError, causes};
 
 /// The control plane takes one call a second of each kind; so often is one tried.
 const ATTEMPTS: u32 = 6;
@@ -53,12 +52,14 @@ pub struct HeldAnchor {
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {
     /// No answer, or no way to it.
-    #[error("{operation}: no answer from AWS: {cause}")]
+    #[error("{operation}: no answer from AWS: {cause}{advice}")]
     Unreachable {
         /// The operation.
         operation: &'static str,
-        /// What went wrong below.
+        /// What went wrong below: with which host, and by which proxy.
         cause: String,
+        /// What to do, behind a semicolon, where that is known.
+        advice: &'static str,
     },
     /// Nobody lends credentials.
     #[error(
@@ -289,6 +290,13 @@ where
     match error {
         SdkError::ServiceError(answer) if !answer.raw().status().is_success() => {
             let status = answer.raw().status().as_u16();
+            let body = answer.raw().body().bytes().unwrap_or_default();
+            if http::wants_tls(status, body) {
+                return AwsError::Answer {
+                    operation,
+                    what: "is that of a server of HTTPS: give the endpoint as https://".into(),
+                };
+            }
             let meta = answer.err().meta();
             let code = meta
                 .code()
@@ -314,7 +322,11 @@ where
             what: format!("cannot be read: {cause}"),
         },
         _ if lacks_credentials(error) => AwsError::Credentials { operation, cause },
-        _ => AwsError::Unreachable { operation, cause },
+        _ => AwsError::Unreachable {
+            operation,
+            advice: http::endpoint_advice(&cause),
+            cause,
+        },
     }
 }
 

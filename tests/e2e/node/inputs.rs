@@ -17,6 +17,27 @@ fn what_cannot_be_right_is_told_before_a_server_is_asked() {
         file("word", "word\n"),
     );
     let gone = "/nonexistent/file";
+    let der = |name: &str| {
+        let path = dir.path().join(name);
+        let source = format!("{}/node/tests/data/pki/{name}", env!("CARGO_MANIFEST_DIR"));
+        let made = Command::new("openssl")
+            .args([
+                if name.ends_with("key") {
+                    "pkey"
+                } else {
+                    "x509"
+                },
+                "-in",
+                &source,
+            ])
+            .args(["-outform", "DER", "-out"])
+            .arg(&path)
+            .status()
+            .expect("openssl runs");
+        assert!(made.success());
+        path.to_str().expect("a text").to_owned()
+    };
+    let (certificate, key) = (der("ec-leaf.crt"), der("ec-leaf.key"));
     let approle = ["--auth", "approle", "--role-id", "r"];
     let token = ["--token-file", &word];
     let refuses = |command: &str, flags: &[&[&str]], code: i32, part: &str| {
@@ -67,6 +88,26 @@ fn what_cannot_be_right_is_told_before_a_server_is_asked() {
             "holds no certificates in PEM",
         );
         refuses(command, &[&["--ca-cert", gone], &token], 1, gone);
+        refuses(
+            command,
+            &[&["--ca-cert", &certificate], &token],
+            2,
+            "openssl x509 -inform DER -in",
+        );
+        refuses(
+            command,
+            &[&[
+                "--auth",
+                "cert",
+                "--client-cert",
+                &certificate,
+                "--client-key",
+                &key,
+            ]],
+            2,
+            "openssl x509 -inform DER -in",
+        );
+        refuses(command, &[], 2, "BAO_TOKEN and VAULT_TOKEN: no token");
         refuses(
             command,
             &[&[

@@ -77,6 +77,19 @@ fn the_nodes_own_certificate_logs_in_until_it_ends() {
         node(&site, command, &[&login[..], more].concat())
     };
 
+    // Plain HTTP to a server of HTTPS.
+    let plain = address.replace("https://", "http://");
+    fs::write(site.path("token"), "s.any").expect("a file in our folder");
+    let token = site.path("token");
+    let login = [
+        "--address",
+        &plain,
+        "--token-file",
+        token.to_str().expect("a text"),
+    ];
+    let (_, told) = failure(&mut node(&site, "enroll", &login));
+    assert!(told.contains("give its address as https://"), "{told}");
+
     // A bare machine has nothing to show yet.
     let (code, told) = failure(&mut by_certificate("enroll", &[]));
     assert_eq!(code, 1, "{told}");
@@ -124,6 +137,91 @@ pub(crate) fn token(key: &rcgen::KeyPair, mut claims: Value) -> String {
     let signature = signer.sign(&SystemRandom::new(), text.as_bytes());
     let signature = signature.expect("our own key signs");
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
+}
+
+/// What a server answers to a login says little: the cause and the next step are told.
+#[test]
+fn a_login_that_cannot_work_says_why() {
+    let site = Site::new(Server::dev());
+    let approle = |more: &[&str]| {
+        let login = ["--auth", "approle", "--role-id", "nobody's"];
+        failure(&mut node(&site, "enroll", &[&login[..], more].concat()))
+    };
+    // Nobody enabled the method.
+    let secret = site.path("secret-id");
+    let secret = ["--secret-id-file", secret.to_str().expect("a text")];
+    for mount in ["elsewhere", "a/b"] {
+        let (code, told) = approle(&[&["--auth-mount", mount], &secret[..]].concat());
+        assert_eq!(code, 1, "{told}");
+        for part in [
+            &format!("auth/{mount}/login"),
+            "no method is enabled there",
+            "bao auth enable",
+            "--auth-mount",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+    // No secret id, under a role id that is there and under one that is not.
+    let role_id = site.path("role-id");
+    let role_id = fs::read_to_string(role_id).expect("it was written");
+    let known = ["--auth", "approle", "--role-id", role_id.trim()];
+    for (code, told) in [approle(&[]), failure(&mut node(&site, "enroll", &known))] {
+        assert_eq!(code, 1, "{told}");
+        for part in [
+            "no secret id was sent",
+            "--secret-id-file",
+            "auth/approle/role/NAME/secret-id",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+    // With one, under a role id that is not there.
+    let (code, told) = approle(&secret);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("look at the role id"), "{told}");
+
+    // A token that has ended, one that never was, and one whose policies do not do.
+    let token = site.path("token");
+    let create = |body: Value| {
+        let made = site.client.write("auth/token/create", body).ok();
+        made.body["auth"]["client_token"]
+            .as_str()
+            .expect("a token")
+            .to_owned()
+    };
+    let enroll = |content: &str| {
+        fs::write(&token, content).expect("a file in our folder");
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&token, private).expect("our own file");
+        let login = [
+            "--token-file",
+            token.to_str().expect("a text"),
+            "--rotate-key",
+        ];
+        node(&site, "enroll", &login)
+    };
+    let short = create(json!({"policies": ["node"], "ttl": "1s"}));
+    let (code, told) = until("the end of a token", Duration::from_secs(20), || {
+        let output = enroll(&short).output().expect("the binary under test runs");
+        (!output.status.success()).then(|| (output.status.code(), said(&output)))
+    });
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("it has ended") && told.contains("log in again"),
+        "{told}"
+    );
+    let (_, told) = failure(&mut enroll("s.never"));
+    assert!(
+        told.contains("it has ended") && !told.contains("s.never"),
+        "{told}"
+    );
+    let (code, told) = failure(&mut enroll(&create(
+        json!({"policies": ["default"], "ttl": "5m"}),
+    )));
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("policies must allow update"), "{told}");
+    assert!(!told.contains("it has ended"), "{told}");
 }
 
 #[test]

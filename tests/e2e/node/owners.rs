@@ -112,6 +112,20 @@ fn secrets_keys_and_hooks_of_another_user_are_refused_before_a_server_is_asked()
         "no answer from",
     );
 
+    // Links that another user put where the pair is to be: root's own files would be
+    // copied for all to read.
+    let theirs = path("theirs");
+    fs::create_dir(&theirs).expect("a fresh folder");
+    give(&theirs);
+    for name in ["server.pem", "server.key"] {
+        symlink(&own, theirs.join(name)).expect("a fresh name");
+    }
+    let mut led = Command::new(env!("CARGO_BIN_EXE_landfast"));
+    led.env_clear().arg("enroll").args(NOWHERE).args(token);
+    led.arg("--rotate-key").arg("--certificate");
+    led.arg(theirs.join("server.pem")).arg("--private-key");
+    refused(led.arg(theirs.join("server.key")), 1, "is not followed");
+
     // A store that is theirs, or leads elsewhere.
     let store = path("pki/.landfast");
     fs::create_dir(&store).expect("a fresh folder");
@@ -128,6 +142,37 @@ fn secrets_keys_and_hooks_of_another_user_are_refused_before_a_server_is_asked()
         1,
         "is a link",
     );
+}
+
+/// Who may not write where the pair is to be hears it before the server signs anything.
+#[test]
+fn a_directory_that_cannot_be_written_is_told_before_a_server_is_asked() {
+    use std::os::unix::process::CommandExt as _;
+
+    needs_root();
+    // Another user may not even reach the place where the binary was built.
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(dir.path(), open).expect("our own folder");
+    let binary = dir.path().join("landfast");
+    fs::copy(env!("CARGO_BIN_EXE_landfast"), &binary).expect("a fresh folder");
+    let token = dir.path().join("token");
+    fs::write(&token, "s.theirs").expect("a fresh folder");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("our own file");
+    give(&token);
+    for below in ["", "iam/pki/"] {
+        let file = |name: &str| dir.path().join(format!("{below}{name}"));
+        let mut enroll = Command::new(&binary);
+        enroll.env_clear().uid(OTHER).gid(OTHER).arg("enroll");
+        enroll.args(NOWHERE).arg("--token-file").arg(&token);
+        enroll.arg("--certificate").arg(file("server.pem"));
+        enroll.arg("--private-key").arg(file("server.key"));
+        refused(
+            &mut enroll,
+            1,
+            "nothing can be written here (Permission denied",
+        );
+    }
 }
 
 /// The directory is another user's: root serves it, warns, and is not led out

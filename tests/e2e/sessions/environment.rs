@@ -186,6 +186,77 @@ fn the_proxy_of_the_environment_is_used_by_every_command() {
     assert!(told.try_recv().is_err(), "{}", said(&output));
 }
 
+/// Whoever reads that nobody answered learns that a proxy was asked, and for which host; its password stays out of it.
+#[test]
+fn an_error_behind_a_proxy_names_the_proxy() {
+    let node = Node::new(&[]);
+    // Nobody listens on port 1.
+    let proxy = "http://user:hunter2@127.0.0.1:1";
+    std::thread::scope(|scope| {
+        for (name, mut command) in callers(&node) {
+            scope.spawn(move || {
+                let output = run(command.env("HTTPS_PROXY", proxy));
+                let told = String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);
+                assert_eq!(output.status.code(), Some(3), "{name}: {told}");
+                for part in [
+                    "rolesanywhere.us-west-2.amazonaws.com",
+                    "by the proxy http://127.0.0.1:1",
+                ] {
+                    assert!(told.contains(part), "{name}: {part}: {told}");
+                }
+                assert!(!told.contains("hunter2"), "{name}: {told}");
+            });
+        }
+    });
+    // The server of the certificates, too.
+    let mut enroll = Command::new(BINARY);
+    enroll
+        .env_clear()
+        .env("HTTPS_PROXY", proxy)
+        .env("BAO_TOKEN", "s.any")
+        .current_dir(node.dir.path())
+        .args(["enroll", "--address", "https://bao.example:8200"])
+        .args(["--node-name", NODE, "--certificate", "new/server.pem"])
+        .args(["--private-key", "new/server.key"]);
+    let output = run(&mut enroll);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    for part in [
+        "https://bao.example:8200",
+        "by the proxy http://127.0.0.1:1",
+    ] {
+        assert!(said(&output).contains(part), "{part}: {}", said(&output));
+    }
+    assert!(!said(&output).contains("hunter2"), "{}", said(&output));
+}
+
+/// Each end of the wrong scheme says which is right.
+#[test]
+fn an_endpoint_of_the_other_scheme_is_told_with_the_right_one() {
+    let (plain, tls) = (
+        Node::new(&[]),
+        Node::new(&["--tls", "--ca-out", "lab-ca.pem"]),
+    );
+    for (node, from, to) in [
+        (&plain, "http://", "https://"),
+        (&tls, "https://", "http://"),
+    ] {
+        let wrong = node.lab.text("endpoint").replace(from, to);
+        std::thread::scope(|scope| {
+            for (name, mut command) in callers(node) {
+                let wrong = &wrong;
+                scope.spawn(move || {
+                    let output = run(command.env("AWS_ENDPOINT_URL", wrong));
+                    let told =
+                        String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);
+                    assert_ne!(output.status.code(), Some(0), "{name}: {told}");
+                    let part = format!("give the endpoint as {from}");
+                    assert!(told.contains(&part), "{name}: {told}");
+                });
+            }
+        });
+    }
+}
+
 #[test]
 fn variables_that_cannot_be_right_are_told() {
     let node = Node::new(&[]);

@@ -146,7 +146,52 @@ fn bad_files_and_flags_say_what_is_wrong_and_what_to_do() {
         1,
         &["junk.pem", "expected intermediate certificates"],
     );
+    // Other forms than PEM, each with the way out of it; a PKCS#12 file by each flag alone, as its owner has no other file.
+    let made = run(Command::new("sh")
+        .args(["-ec", "openssl x509 -in $0 -outform DER -out leaf.der; openssl pkey -in $1 -outform DER -out key.der; openssl pkcs12 -export -passout pass: -in $0 -inkey $1 -out node.p12"])
+        .args([&certificate, &key])
+        .current_dir(node.dir.path()));
+    assert!(made.status.success(), "{}", said(&made));
+    refused(
+        &with(&node, "leaf.der", &key, &[]),
+        1,
+        &["openssl x509 -inform DER -in leaf.der"],
+    );
+    refused(
+        &with(&node, &certificate, "key.der", &[]),
+        1,
+        &["openssl pkey -inform DER -in key.der"],
+    );
+    for flag in ["--certificate", "--private-key"] {
+        let mut command = Command::new(BINARY);
+        command.env_clear().current_dir(node.dir.path());
+        command.args(["credential-process", "--no-cache", flag, "node.p12"]);
+        for (name, value) in [
+            ("--trust-anchor-arn", "trustAnchorArn"),
+            ("--profile-arn", "profileArn"),
+            ("--role-arn", "roleArn"),
+        ] {
+            command.args([name, node.lab.text(value)]);
+        }
+        refused(
+            &run(&mut command),
+            1,
+            &["node.p12: a PKCS#12 file", "openssl pkcs12 -in node.p12"],
+        );
+    }
+    refused(
+        &run(Command::new(BINARY)
+            .args(["trust-anchor", "--pem", "leaf.der"])
+            .current_dir(node.dir.path())),
+        1,
+        &["openssl x509 -inform DER -in leaf.der"],
+    );
     let ca = ["--endpoint", node.lab.text("endpoint"), "--ca-file"];
+    refused(
+        &bare(&[&ca[..], &["leaf.der"]].concat()),
+        1,
+        &["openssl x509 -inform DER -in leaf.der"],
+    );
     refused(
         &bare(&[&ca[..], &["junk.pem"]].concat()),
         1,

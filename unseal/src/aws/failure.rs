@@ -35,14 +35,17 @@ where
             )
         }
         SdkError::DispatchFailure(failure) => {
-            let code = match failure.as_connector_error() {
-                Some(cause) if cause.is_timeout() => "connection timeout",
-                _ => "connection failed",
-            };
             let cause = failure
                 .as_connector_error()
                 .map(|cause| causes(cause))
                 .unwrap_or_default();
+            let code = match failure.as_connector_error() {
+                Some(cause) if cause.is_timeout() => "connection timeout",
+                // The words of rustls and of hyper.
+                _ if cause.contains("InvalidContentType") => PLAIN_HTTP,
+                _ if cause.contains("invalid HTTP version") => TLS,
+                _ => "connection failed",
+            };
             (Class::Outage, code.to_owned(), cause)
         }
         SdkError::ResponseError(_) => {
@@ -53,6 +56,11 @@ where
             Class::Outage,
             "unreadable answer".to_owned(),
             causes(answer.err()),
+        ),
+        SdkError::ServiceError(answer) if wants_tls(answer.raw()) => (
+            Class::Outage,
+            TLS.to_owned(),
+            "it answers that it speaks HTTPS".to_owned(),
         ),
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status().as_u16();
@@ -79,6 +87,20 @@ where
 
 /// The code of an endpoint whose certificate is of a CA that is not trusted here, or of another host. Waiting does not help.
 const UNTRUSTED: &str = "endpoint not trusted";
+
+/// The codes of endpoints that are given by the wrong scheme. What stands in their place for a while may be another program, so they count as outages.
+const PLAIN_HTTP: &str = "endpoint speaks plain HTTP";
+const TLS: &str = "endpoint does not speak plain HTTP";
+
+/// Whether an answer is that of a server of HTTPS to plain HTTP, in the words of Go and of nginx.
+fn wants_tls(answer: &HttpResponse) -> bool {
+    let body = answer.body().bytes().unwrap_or_default();
+    let body = String::from_utf8_lossy(body);
+    answer.status().as_u16() == 400
+        && ["HTTP request to an HTTPS server", "sent to HTTPS port"]
+            .iter()
+            .any(|words| body.contains(words))
+}
 
 fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
     use rustls::CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
@@ -179,6 +201,8 @@ fn next_step(operation: &str, class: Class, code: &str) -> Option<String> {
         UNTRUSTED => {
             "name the CA of that endpoint in AWS_CA_BUNDLE or install it in the system, or correct the endpoint".to_owned()
         }
+        PLAIN_HTTP => "give the endpoint as http://, or name the port where it speaks HTTPS".to_owned(),
+        TLS => "give the endpoint as https://".to_owned(),
         "NotFoundException" => "check the key's id, account and Region".to_owned(),
         "DisabledException" => "enable the key in AWS KMS".to_owned(),
         "KMSInvalidStateException" => "look at the key's state in AWS KMS; if its deletion is scheduled, cancel that: what it \

@@ -126,6 +126,13 @@ fn bundle(path: &Path) -> Result<TrustStore, Error> {
         reason: format!("{reason} (AWS_CA_BUNDLE)"),
     };
     let pem = std::fs::read(path).map_err(|error| refuse(&error.to_string()))?;
+    // The SDK takes PEM alone.
+    if matches!(pem[..], [0x30, 0x81..=0x84, ..]) {
+        let path = path.display();
+        return Err(refuse(&format!(
+            "is DER, and PEM is read here: `openssl x509 -inform DER -in {path} -out FILE`"
+        )));
+    }
     let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.map_err(|_| refuse("holds no CA certificates in PEM"))?;
     let mut roots = RootCertStore::empty();

@@ -534,6 +534,38 @@ fn misspelt_keys_are_named_with_a_guess() {
     assert!(!warnings[1].contains("did you mean"), "{warnings:?}");
 }
 
+/// The rule that a misspelt key breaks is told with what was meant.
+#[test]
+fn a_rule_that_hits_first_does_not_hide_the_guess() {
+    for (pairs, parts) in [
+        (
+            &[("kms_key", "alias/x")][..],
+            &["key id not found", "did you mean \"kms_key_id\"?"][..],
+        ),
+        (
+            &[
+                ("kms_key_id", "alias/x"),
+                ("aws_region", "x"),
+                ("use_fips", "maybe"),
+            ],
+            &["use_fips must be true or false", "did you mean \"region\"?"],
+        ),
+        (
+            &[("local_keyfile", "seal.key")],
+            &["key id not found", "did you mean \"local_key_file\"?"],
+        ),
+    ] {
+        let refused = refusal(pairs, &[]);
+        for part in parts {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+    }
+    let names: Vec<String> = (0..40).map(|number| format!("unknown{number}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    let refused = refusal(&many, &[]);
+    assert_eq!(refused.matches("is not known").count(), 5, "{refused}");
+}
+
 #[test]
 fn bad_values_are_refused_before_anything_is_called() {
     for (key, value, part) in [

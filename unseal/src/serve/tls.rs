@@ -8,8 +8,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 use super::clients::expiry;
 use super::config::TlsFiles;
@@ -35,8 +36,7 @@ impl Tls {
         let seen = seen(files);
         let provider = Arc::new(aws_lc_rs::default_provider());
         let chain = certificates(&files.certificate)?;
-        let key = PrivateKeyDer::from_pem_file(&files.key)
-            .map_err(|error| unread(&files.key, "private key", error))?;
+        let key = private_key(&files.key)?;
         crate::files::warn_if_open(&files.key, Some("the server's private key"));
         let expires = chain.first().and_then(|leaf| expiry(leaf));
         let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -161,12 +161,23 @@ fn seen(files: &TlsFiles) -> Vec<Option<SystemTime>> {
     all.map(|path| path.and_then(time)).collect()
 }
 
-/// Tells a file that cannot be read from one that holds something else.
-fn unread(path: &Path, what: &str, error: pem::Error) -> Error {
-    match error {
-        pem::Error::Io(error) => refuse(path, &error.to_string()),
-        _ => refuse(path, &format!("holds no {what} in PEM")),
-    }
+/// A private key in PEM. Which kind of key is in one in DER is for openssl to find out.
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    let bytes = std::fs::read(path).map(Zeroizing::new);
+    let bytes = bytes.map_err(|error| refuse(path, &error.to_string()))?;
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
+        let reason = "holds no private key in PEM";
+        if bytes.first() == Some(&0x30) {
+            let shown = path.display();
+            return refuse(
+                path,
+                &format!(
+                    "{reason}; if it is one in DER: `openssl pkey -inform DER -in {shown} -out FILE`, with `umask 077` before it"
+                ),
+            );
+        }
+        refuse(path, reason)
+    })
 }
 
 fn refuse(path: &Path, reason: &str) -> Error {

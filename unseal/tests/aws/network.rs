@@ -221,11 +221,12 @@ async fn an_unknown_ca_is_a_mistake_and_a_bundle_mends_it() {
     let variables = [("AWS_CA_BUNDLE", path.as_str())];
     for (content, part) in [
         (None, "No such file"),
-        (Some("no PEM"), "holds no CA certificates in PEM"),
+        (Some(&b"no PEM"[..]), "holds no CA certificates in PEM"),
         (
-            Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
             "no CA's",
         ),
+        (Some(authority.der()), "openssl x509 -inform DER"),
     ] {
         if let Some(content) = content {
             std::fs::write(&bundle, content).expect("writes");
@@ -241,6 +242,24 @@ async fn an_unknown_ca_is_a_mistake_and_a_bundle_mends_it() {
         .await
         .expect("the CA is trusted");
     assert!(asked.load(Ordering::Relaxed) > 0);
+}
+
+/// Each end of the wrong scheme says which is right.
+#[tokio::test]
+async fn an_endpoint_of_the_other_scheme_is_told_with_the_right_one() {
+    let strict = [("start_without_kms", "false")];
+    let fake = FakeAws::start().await;
+    let secure = fake.url().replace("http://", "https://");
+    let (_, text) = refusal(&[strict[0], ("endpoint", secure.as_str())], &[]).await;
+    assert!(text.contains("give the endpoint as http://"), "{text}");
+
+    let params = CertificateParams::new(Vec::new()).expect("parameters");
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));
+    let (address, asked) = tls_endpoint(&authority.expect("a CA")).await;
+    let plain = format!("http://{address}");
+    let (_, text) = refusal(&[strict[0], ("endpoint", plain.as_str())], &[]).await;
+    assert!(text.contains("give the endpoint as https://"), "{text}");
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
