@@ -15,12 +15,15 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::room::Place;
 
-/// Bytes of a request's head, and of an answer that its reader has not taken.
-const BUFFER: usize = 32 * 1024;
+/// Bytes of a head that can be had at the least: the HTTP library takes no fewer.
+pub const LEAST_HEAD: usize = 8 * 1024;
 
-/// What an open connection may cost in time.
+/// What an open connection may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Times {
+pub struct Bounds {
+    /// Bytes of a request's head. A longer one is answered 431 (RFC 6585 section 5), and what it costs ends here. At least
+    /// [`LEAST_HEAD`].
+    pub head_bytes: usize,
     /// A request's head has to arrive in this time, counted from the end of the last answer.
     pub head: Duration,
     /// The connection takes no further request after this time.
@@ -29,10 +32,11 @@ pub struct Times {
     pub farewell: Duration,
 }
 
-impl Default for Times {
-    /// 10 s for a head, an hour of life, 15 s for a farewell.
+impl Default for Bounds {
+    /// 32 KiB and 10 s for a head, an hour of life, 15 s for a farewell.
     fn default() -> Self {
         Self {
+            head_bytes: 32 * 1024,
             head: Duration::from_secs(10),
             life: Duration::from_secs(3600),
             farewell: Duration::from_secs(15),
@@ -49,13 +53,13 @@ pub enum Ending {
     Displaced,
 }
 
-/// Answers the requests of a connection until the client goes, `times` are over, somebody else gets its place, or `over` is done.
+/// Answers the requests of a connection until the client goes, `bounds` are reached, somebody else gets its place, or `over` is done.
 ///
 /// While `handle` works on a request, the place is kept. When `over` is done or the connection has lived long enough, the request
 /// under way is answered and no other is taken; when the place is taken, the connection ends at once.
 pub async fn converse<S, G, B, H, F>(
     stream: S,
-    times: &Times,
+    bounds: &Bounds,
     place: &Place<G>,
     over: impl Future<Output = ()>,
     handle: H,
@@ -68,7 +72,7 @@ where
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
 {
-    let end = Instant::now() + times.life;
+    let end = Instant::now() + bounds.life;
     let service = service_fn(|request| {
         let busy = place.busy();
         let answer = handle(request);
@@ -82,8 +86,8 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(times.head)
-        .max_buf_size(BUFFER)
+        .header_read_timeout(bounds.head)
+        .max_buf_size(bounds.head_bytes.max(LEAST_HEAD))
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -92,7 +96,7 @@ where
         () = async { tokio::select! { () = over => {}, () = sleep_until(end) => {} } } => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
-                ended = timeout(times.farewell, connection) => ended.unwrap_or(Ok(())),
+                ended = timeout(bounds.farewell, connection) => ended.unwrap_or(Ok(())),
                 () = place.taken() => return Ending::Displaced,
             }
         }

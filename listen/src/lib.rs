@@ -6,7 +6,7 @@
 //!
 //! - [`Room`] is a bounded number of places, with a smaller bound for each group, such as the connections of one address. A full
 //!   room gives up the place of an idle guest, the oldest of the largest group; guests whose request is being answered stay.
-//! - [`converse`] speaks HTTP on one connection with a limit for the time of a request's head and for the connection's life, and
+//! - [`converse`] speaks HTTP on one connection with limits for a request's head, in bytes and in time, and for the connection's life, and
 //!   ends it when its place is taken or when its owner says so.
 //! - [`serve`] is all of it for a listener whose requests need no more than a handler: it accepts, opens (TLS, or nothing), and
 //!   serves until it is told to stop. The handler is a function of a request, for which an `axum::Router` serves as well:
@@ -28,10 +28,12 @@ use std::time::Duration;
 
 mod connection;
 mod room;
+mod scheme;
 mod server;
 
-pub use connection::{Ending, Times, converse};
+pub use connection::{Bounds, Ending, LEAST_HEAD, converse};
 pub use room::{Busy, Full, Place, Room, neighbourhood};
+pub use scheme::refuse_plain_http;
 pub use server::{Accept, plain, serve};
 
 /// What the connections of one listener may cost.
@@ -43,8 +45,8 @@ pub struct Limits {
     pub per_address: usize,
     /// A connection has to be opened in this time: the TLS handshake, mostly.
     pub handshake: Duration,
-    /// Times of an open connection.
-    pub times: Times,
+    /// What an open connection may cost.
+    pub bounds: Bounds,
 }
 
 impl Default for Limits {
@@ -54,7 +56,7 @@ impl Default for Limits {
             connections: 256,
             per_address: 256,
             handshake: Duration::from_secs(5),
-            times: Times::default(),
+            bounds: Bounds::default(),
         }
     }
 }

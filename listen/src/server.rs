@@ -80,7 +80,7 @@ pub async fn serve<L, O, OF, S, B, H, F>(
 {
     let room = Room::new(limits.connections, limits.per_address);
     let (open, handle) = (Arc::new(open), Arc::new(handle));
-    let (handshake, times) = (limits.handshake, limits.times);
+    let (handshake, bounds) = (limits.handshake, limits.bounds);
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -104,7 +104,7 @@ pub async fn serve<L, O, OF, S, B, H, F>(
             match opened {
                 Ok(Ok(stream)) => {
                     let over = until(&mut stopped);
-                    converse(stream, &times, &place, over, |request| handle(request)).await;
+                    converse(stream, &bounds, &place, over, |request| handle(request)).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "a connection could not be opened"),
                 Err(_) => tracing::debug!("a connection was not opened in time"),
@@ -112,7 +112,7 @@ pub async fn serve<L, O, OF, S, B, H, F>(
         });
     }
     drop(listener);
-    let _ = timeout(times.farewell, async {
+    let _ = timeout(bounds.farewell, async {
         while connections.join_next().await.is_some() {}
     })
     .await;

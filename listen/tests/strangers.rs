@@ -7,7 +7,7 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Bytes;
-use landfast_listen::{Limits, Times, plain, serve};
+use landfast_listen::{Bounds, LEAST_HEAD, Limits, plain, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -75,7 +75,8 @@ fn limits() -> Limits {
         connections: 64,
         per_address: 64,
         handshake: LONG,
-        times: Times {
+        bounds: Bounds {
+            head_bytes: LEAST_HEAD,
             head: LONG,
             life: LONG,
             farewell: LONG,
@@ -130,9 +131,9 @@ async fn a_request_under_way_keeps_its_place_among_newcomers() {
 async fn half_a_head_and_an_old_connection_end_by_themselves() {
     let short = Duration::from_millis(200);
     let server = start(Limits {
-        times: Times {
+        bounds: Bounds {
             head: short,
-            ..limits().times
+            ..limits().bounds
         },
         ..limits()
     })
@@ -144,9 +145,9 @@ async fn half_a_head_and_an_old_connection_end_by_themselves() {
     }
 
     let server = start(Limits {
-        times: Times {
+        bounds: Bounds {
             life: short,
-            ..limits().times
+            ..limits().bounds
         },
         ..limits()
     })
@@ -198,4 +199,21 @@ async fn a_stop_lets_a_request_finish_and_sends_the_silent_away() {
         .await
         .expect("stops")
         .expect("no panic");
+}
+
+/// Heads as long as they may be are read, longer ones are answered without what is in them.
+#[tokio::test]
+async fn a_head_has_an_end() {
+    let running = start(limits()).await;
+    for (fill, status) in [(7_000, "HTTP/1.1 200 "), (20_000, "HTTP/1.1 431 ")] {
+        let request = format!(
+            "GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+            "a".repeat(fill)
+        );
+        let mut stream = TcpStream::connect(running.address).await.expect("connects");
+        // Nobody takes all of the longer one.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let answer = read(&mut stream).await.unwrap_or_default();
+        assert!(answer.starts_with(status), "{fill}: {answer}");
+    }
 }

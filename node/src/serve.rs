@@ -27,7 +27,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, put};
 use jiff::Timestamp;
-use landfast_listen::{Accept, Limits};
+use landfast_listen::{Accept, Bounds, LEAST_HEAD, Limits};
 use landfast_pki::Secret;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -160,7 +160,14 @@ impl Service {
                 answer.unwrap_or_else(|never| match never {})
             }
         };
-        let limits = Limits::default();
+        let limits = Limits {
+            bounds: Bounds {
+                // Heads of these protocols are short, and everybody of this machine may send one.
+                head_bytes: LEAST_HEAD,
+                ..Bounds::default()
+            },
+            ..Limits::default()
+        };
         landfast_listen::serve(listener, &limits, landfast_listen::plain, stopped, handle).await;
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use landfast_listen::{Ending, Times, converse, plain};
+use landfast_listen::{Bounds, Ending, LEAST_HEAD, converse, plain, refuse_plain_http};
 use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::aws::Limits;
 use crate::config::{Environment, OpenRolesAnywhere};
@@ -56,8 +57,9 @@ use visit::{Places, Visit};
 /// A connection has to finish its handshake in this time.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Times of a connection, also of a client's.
-const TIMES: Times = Times {
+/// What a connection may cost, also a client's. No server sends a head of a kilobyte.
+const BOUNDS: Bounds = Bounds {
+    head_bytes: LEAST_HEAD,
     head: Duration::from_secs(10),
     life: Duration::from_secs(3600),
     farewell: Duration::from_secs(15),
@@ -274,7 +276,7 @@ impl Server {
             while open.try_join_next().is_some() {}
         }
         drop(listener);
-        let _ = timeout(TIMES.farewell, async {
+        let _ = timeout(BOUNDS.farewell, async {
             while open.join_next().await.is_some() {}
         })
         .await;
@@ -372,7 +374,7 @@ async fn serve_client(
     let tls = shared.tls.load_full();
     let acceptor = TlsAcceptor::from(tls.server.clone());
     let accepted = tokio::select! {
-        accepted = timeout(HANDSHAKE, acceptor.accept(stream)) => accepted,
+        accepted = timeout(HANDSHAKE, open(&acceptor, stream)) => accepted,
         () = place.taken() => return shared.metrics.refused_connection(),
         () = until_stopped(&mut stopped) => return,
     };
@@ -396,7 +398,7 @@ async fn serve_client(
             _ = changed.changed() => {}
         }
     };
-    let ending = converse(stream, &TIMES, &visit.place, over, |request| {
+    let ending = converse(stream, &BOUNDS, &visit.place, over, |request| {
         api::handle(shared.clone(), visit.clone(), request)
     });
     if ending.await == Ending::Displaced {
@@ -404,12 +406,20 @@ async fn serve_client(
     }
 }
 
+/// The handshake. Whoever speaks plain HTTP instead is told, for its operator reads what it says.
+async fn open(acceptor: &TlsAcceptor, mut stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    if refuse_plain_http(&mut stream).await? {
+        return Err(io::Error::other("the client speaks plain HTTP"));
+    }
+    acceptor.accept(stream).await
+}
+
 async fn serve_metrics(shared: Arc<Shared>, listener: TcpListener, stopped: watch::Receiver<bool>) {
     let limits = landfast_listen::Limits {
         connections: OBSERVERS,
         per_address: OBSERVERS,
         handshake: HANDSHAKE,
-        times: TIMES,
+        bounds: BOUNDS,
     };
     landfast_listen::serve(listener, &limits, plain, stopped, move |request| {
         let shared = shared.clone();

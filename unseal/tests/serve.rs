@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+#[path = "serve/costs.rs"]
+mod costs;
 #[path = "support/fake_aws.rs"]
 mod fake_aws;
 #[path = "serve/mistakes.rs"]

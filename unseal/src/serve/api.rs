@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::Shared;
 use super::audit::Record;
-use super::clients::{Client, Identity};
+use super::clients::{Client, Identity, TOKEN_BYTES};
 use super::keys::{KeyRing, kind, split};
 use super::messages::{Decrypt, Encrypt, Sign, decode, parse, read};
 use super::route::{Operation, Route};
@@ -36,10 +36,9 @@ pub(super) async fn handle(
     let request_id = request_id();
     let peer = &visit.peer;
     let clients = shared.clients.load_full();
-    let token = request
-        .headers()
-        .get("x-vault-token")
-        .and_then(|value| value.to_str().ok());
+    let token = request.headers().get("x-vault-token");
+    let token = token.filter(|value| value.len() <= TOKEN_BYTES);
+    let token = token.and_then(|value| value.to_str().ok());
     let good = visit.recheck(&shared.tls.load_full());
     let over = good.is_err();
     let identity = good.and_then(|()| clients.identify(peer, token, &shared.metrics));

@@ -32,7 +32,7 @@ const SHOWN_NAMES: usize = 4;
 const SHOWN_BYTES: usize = 256;
 
 /// A longer token is none of ours, and is not hashed to find that out.
-const TOKEN_BYTES: usize = 1024;
+pub(super) const TOKEN_BYTES: usize = 1024;
 
 /// The other end of a connection.
 #[derive(Debug)]

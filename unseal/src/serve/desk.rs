@@ -5,10 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use hyper::Method;
-use landfast_listen::{Room, Times, converse};
+use landfast_listen::{Room, converse};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::BOUNDS;
 use super::api::{Done, Refusal, reply, wrap};
 use super::clients::Peer;
 use super::keys::{KeyRing, split};
@@ -65,7 +66,7 @@ impl Desk {
             };
             reply(outcome, "desk")
         };
-        converse(stream, &Times::default(), &place, pending(), handle).await;
+        converse(stream, &BOUNDS, &place, pending(), handle).await;
     }
 
     /// What a client's certificate in DER says: names as configurations have them, and its end in seconds since 1970.
@@ -176,7 +177,7 @@ mod tests {
             ("chunked", "200 OK", 1),
             ("expect", "200 OK", 1),
             ("many-headers", "200 OK", 1),
-            ("long-header", "200 OK", 1),
+            ("long-header", "431 Request Header Fields Too Large", 1),
             ("long-path", "403 Forbidden", 1),
             ("long-body", "413 Payload Too Large", 1),
             ("deep-body", "400 Bad Request", 1),

@@ -2,6 +2,9 @@
 
 use hyper::{Method, Request};
 
+/// A longer path, or namespace, is nobody's, and is not taken apart to find that out.
+const LONGEST: usize = 1024;
+
 /// What a request is about.
 pub(super) struct Route {
     pub(super) operation: Operation,
@@ -41,15 +44,25 @@ impl Operation {
 
 impl Route {
     pub(super) fn of<T>(request: &Request<T>) -> Self {
-        let namespace = request
-            .headers()
-            .get("x-vault-namespace")
-            .and_then(|value| value.to_str().ok());
+        let namespace = request.headers().get("x-vault-namespace");
+        if namespace.is_some_and(|value| value.len() > LONGEST) {
+            return Self::unknown();
+        }
+        let namespace = namespace.and_then(|value| value.to_str().ok());
         Self::parse(
             request.method(),
             request.uri().path(),
             namespace.unwrap_or_default(),
         )
+    }
+
+    fn unknown() -> Self {
+        Self {
+            operation: Operation::Unknown,
+            key: String::new(),
+            version: None,
+            hash: None,
+        }
     }
 
     pub(super) fn parse(method: &Method, path: &str, namespace: &str) -> Self {
@@ -59,8 +72,11 @@ impl Route {
             version: None,
             hash: None,
         };
+        if path.len() > LONGEST || namespace.len() > LONGEST {
+            return Self::unknown();
+        }
         let Some(path) = path.strip_prefix("/v1/") else {
-            return simple(Operation::Unknown);
+            return Self::unknown();
         };
         let namespace = namespace.trim_matches('/');
         // Servers name the namespace above all others so; it is no part of a path.
@@ -185,6 +201,10 @@ mod tests {
             (Method::PUT, "/transit/encrypt/unseal"),
             (Method::PUT, "/v1/"),
             (Method::GET, "/"),
+            (
+                Method::PUT,
+                &format!("/v1/{}/encrypt/unseal", "a/".repeat(600)),
+            ),
         ] {
             assert_eq!(route(method, path, "").0, "unknown", "{path}");
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use landfast_sdk::mtls::{self, Shown};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -16,6 +17,12 @@ use super::clients::expiry;
 use super::config::TlsFiles;
 use super::metrics::Metrics;
 use crate::error::Error;
+
+/// What a client may show: its certificate and three CAs above it.
+const SHOWN: Shown = Shown {
+    certificates: 4,
+    octets: 16 * 1024,
+};
 
 /// A TLS configuration and the files that it came from.
 #[derive(Debug)]
@@ -121,9 +128,10 @@ fn verifier(
         let lists = objects::<CertificateRevocationListDer<'_>>(path, "revocation list")?;
         builder = builder.with_crls(lists).enforce_revocation_expiration();
     }
-    builder
+    let verifier = builder
         .build()
-        .map_err(|error| refuse(ca, &error.to_string()))
+        .map_err(|error| refuse(ca, &error.to_string()))?;
+    Ok(mtls::bounded(verifier, SHOWN))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {

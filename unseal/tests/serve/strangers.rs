@@ -125,3 +125,21 @@ async fn what_a_stranger_sends_is_not_read() {
     }
     assert!(world.fake.calls().is_empty());
 }
+
+/// Whoever gives the server's address as http:// reads what is wrong with it.
+#[tokio::test]
+async fn plain_http_is_told_that_this_is_https() {
+    let world = World::new().await;
+    let mut stream = TcpStream::connect(world.address).await.expect("connects");
+    let request =
+        "PUT /v1/transit/encrypt/unseal HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}";
+    stream.write_all(request.as_bytes()).await.expect("sends");
+    let mut answer = String::new();
+    let read = timeout(Duration::from_secs(20), stream.read_to_string(&mut answer));
+    read.await.expect("an end").expect("no reset");
+    assert!(answer.starts_with("HTTP/1.0 400 "), "{answer}");
+    assert!(
+        answer.contains("Client sent an HTTP request to an HTTPS server"),
+        "{answer}"
+    );
+}
