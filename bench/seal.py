@@ -209,7 +209,7 @@ class UnsealServer:
         path.write_text(json.dumps(config))
         self.process = subprocess.Popen([binary, "unseal", "serve", "--config", path], stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:
-            if address := re.match(r"landfast: listening on (\S+)", line):
+            if address := re.search(r" listening on (\S+)", line):
                 self.url = f"https://{address.group(1)}/v1/transit"
                 break
         else:

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use landfast_node::cache;
 use landfast_node::provider::Provider;
 
+use super::log::Detail;
 use super::{Failure, session};
 
 /// The example. It is no text below the flags, because those are broken at the
@@ -40,7 +41,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    arguments.session.log();
+    arguments.session.log(Detail::Warnings);
     let provider = Provider::new(arguments.session.options()?);
     // The common case costs neither a runtime nor an HTTP client.
     let credentials = match provider.cached(Timestamp::now()) {

@@ -1,6 +1,10 @@
 //! What the commands tell on standard error while they work: one form for all.
 
+use std::time::Duration;
+
 use tracing_subscriber::EnvFilter;
+
+use super::Failure;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +22,9 @@ impl Detail {
         match self {
             // What the AWS libraries warn of comes back as an error, in our words.
             Self::Warnings => "warn,aws_config=error",
-            Self::Steps => "landfast_node=info,landfast_unseal=info,warn,aws_config=error",
-            Self::All => {
-                "landfast_node=debug,landfast_unseal=debug,hyper_util=debug,aws_config=debug,warn"
-            }
+            // The names of all our crates begin so.
+            Self::Steps => "landfast=info,warn,aws_config=error",
+            Self::All => "landfast=debug,hyper_util=debug,aws_config=debug,warn",
         }
     }
 }
@@ -42,4 +45,15 @@ pub(super) fn to_stderr(detail: Detail) {
     } else {
         format.try_init()
     };
+}
+
+/// Tells of something that a command which stays will try again: one line, as all of its log has.
+pub(super) fn trouble(failure: &Failure, pause: Duration) {
+    let text = failure.to_string();
+    let parts: Vec<&str> = text.lines().map(str::trim).collect();
+    tracing::warn!(
+        "{}; trying again in {} s",
+        parts.join("; "),
+        pause.as_secs()
+    );
 }

@@ -18,6 +18,7 @@ use serde_json::json;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
+use super::log::{self, Detail};
 use super::{Failure, node, session};
 
 const EXAMPLES: &str = "\
@@ -93,7 +94,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    arguments.session.log();
+    arguments.session.log(Detail::Warnings);
     let options = arguments.session.options()?;
     let address = arguments
         .listen
@@ -214,10 +215,6 @@ fn tempdir(parent: &Path) -> std::io::Result<PathBuf> {
 
 fn report(trouble: &Trouble<Infallible>, pause: Duration) {
     if let Trouble::Provider(error) = trouble {
-        let failure = session::explain(error);
-        eprintln!(
-            "landfast: {failure}\n  trying again in {} s",
-            pause.as_secs()
-        );
+        log::trouble(&session::explain(error), pause);
     }
 }

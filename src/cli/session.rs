@@ -14,6 +14,7 @@ use landfast_node::{http, identity};
 
 use super::Failure;
 use super::helper::NotHere;
+use super::log::Detail;
 
 /// Where a node has its private key, unless it lies in the certificate's file.
 const PRIVATE_KEY: &str = "/etc/iam/pki/server.key";
@@ -114,14 +115,10 @@ const DURATION_START: i64 = *DURATIONS.start() as i64;
 const DURATION_END: i64 = *DURATIONS.end() as i64;
 
 impl SessionArguments {
-    /// Sends to standard error what `--debug` asks for. To be called before
-    /// anything is done.
-    pub(super) fn log(&self) {
-        super::log::to_stderr(if self.debug {
-            super::log::Detail::All
-        } else {
-            super::log::Detail::Warnings
-        });
+    /// Sends to standard error what `--debug` asks for, and else as much as
+    /// `usual`. To be called before anything is done.
+    pub(super) fn log(&self, usual: Detail) {
+        super::log::to_stderr(if self.debug { Detail::All } else { usual });
     }
 
     /// Checks what one flag says against the others, and makes a provider's options of it.

@@ -144,10 +144,10 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
             _ => Failure::Failed(error.to_string()),
         })?;
         if let Ok(address) = server.address() {
-            eprintln!("landfast: listening on {address}");
+            tracing::info!("listening on {address}");
         }
         if let Some(address) = server.metrics_address() {
-            eprintln!("landfast: metrics on {address}");
+            tracing::info!("metrics on {address}");
         }
         server
             .run()

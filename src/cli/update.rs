@@ -10,6 +10,7 @@ use landfast_node::refresh::{self, Nudge, Trouble};
 use landfast_node::session::Credentials;
 use landfast_node::shared_file::{self, SharedFile, SharedFileError};
 
+use super::log::{self, Detail};
 use super::{Failure, session};
 
 const EXAMPLES: &str = "\
@@ -57,7 +58,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    arguments.session.log();
+    arguments.session.log(Detail::Steps);
     let provider = Provider::new(arguments.session.options()?);
     let file = SharedFile {
         path: arguments.path()?,
@@ -77,9 +78,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let nudge = Nudge::default();
         let deliver = |new: Credentials| {
             file.write(&new)?;
-            eprintln!(
-                "landfast: session {} in profile {}, until {}",
-                new.access_key_id, arguments.profile, new.expiration
+            tracing::info!(
+                "session {} in profile {}, until {}",
+                new.access_key_id,
+                arguments.profile,
+                new.expiration
             );
             Ok(())
         };
@@ -109,11 +112,7 @@ fn explain(trouble: &Trouble<SharedFileError>) -> Failure {
 }
 
 fn report(trouble: &Trouble<SharedFileError>, pause: Duration) {
-    eprintln!(
-        "landfast: {}\n  trying again in {} s",
-        explain(trouble),
-        pause.as_secs()
-    );
+    log::trouble(&explain(trouble), pause);
 }
 
 fn profile_name(text: &str) -> Result<String, String> {

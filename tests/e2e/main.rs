@@ -13,6 +13,7 @@ mod lab;
 mod large_answers;
 mod lifecycle;
 mod lint;
+mod log_style;
 mod nobody_waits;
 mod node;
 mod own_server;

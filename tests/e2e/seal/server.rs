@@ -127,7 +127,7 @@ impl UnsealServer {
                 panic!("the unseal server ended: {log}")
             };
             log += &line;
-            if let Some(address) = line.strip_prefix("landfast: listening on ") {
+            if let Some((_, address)) = line.split_once(" listening on ") {
                 self.port = address
                     .rsplit(':')
                     .next()
@@ -139,7 +139,7 @@ impl UnsealServer {
                     break;
                 }
             }
-            if let Some(address) = line.strip_prefix("landfast: metrics on ") {
+            if let Some((_, address)) = line.split_once(" metrics on ") {
                 self.metrics = Some(address.to_owned());
                 break;
             }

@@ -65,7 +65,7 @@ impl Unseal {
             let Some(Ok(line)) = lines.next() else {
                 panic!("the unseal server ended: {log}")
             };
-            if let Some(address) = line.strip_prefix("landfast: listening on ") {
+            if let Some((_, address)) = line.split_once(" listening on ") {
                 break address
                     .rsplit(':')
                     .next()
