@@ -8,7 +8,7 @@ use crate::support::{Page, Release, free_port, ran, replaced, shell};
 
 /// `make` and `python3` of somebody's machine, as far as the pages call them: the build and the download are not done
 /// anew. The binary is the one under test, the server the one that `make tools` fetched.
-fn machine(home: &Path) -> std::path::PathBuf {
+pub(super) fn machine(home: &Path) -> std::path::PathBuf {
     let bin = home.join("machine");
     fs::create_dir(&bin).expect("a fresh folder");
     let landfast = env!("CARGO_BIN_EXE_landfast");
@@ -30,6 +30,17 @@ fn machine(home: &Path) -> std::path::PathBuf {
     bin
 }
 
+/// An address for a development server: somebody else may listen on the page's.
+pub(super) fn free_address() -> String {
+    loop {
+        let port = free_port();
+        // It takes the next one, too.
+        if std::net::TcpListener::bind(("127.0.0.1", port.saturating_add(1))).is_ok() {
+            break format!("127.0.0.1:{port}");
+        }
+    }
+}
+
 /// From an empty folder to the first certificate.
 #[test]
 fn readme_md() {
@@ -37,14 +48,7 @@ fn readme_md() {
     let machine = machine(dir.path());
     let clone = dir.path().join("clone");
     fs::create_dir(&clone).expect("a fresh folder");
-    // Somebody else may listen on the page's port.
-    let port = loop {
-        let port = free_port();
-        // A development server takes the next one, too.
-        if std::net::TcpListener::bind(("127.0.0.1", port.saturating_add(1))).is_ok() {
-            break format!("127.0.0.1:{port}");
-        }
-    };
+    let port = free_address();
     let script = replaced(
         &Page::read("README.md").script(),
         &[("127.0.0.1:8200", &port)],

@@ -1,9 +1,13 @@
 //! The pages for operators and nodes, and on the way from an empty server to a node's end.
 
 use std::fs;
+use std::path::Path;
 
+use serde_json::json;
+
+use super::first_steps::{free_address, machine};
 use super::{on, with};
-use crate::support::{Page, Release, Running, Server, free_port, ran, replaced, shell};
+use crate::support::{Openssl, Page, Release, Server, free_port, ran, replaced, shell, tools};
 
 /// The sections of operators.md that nodes.md begins after.
 const BEFORE_NODES: [&str; 3] = [
@@ -12,26 +16,25 @@ const BEFORE_NODES: [&str; 3] = [
     "One name per node",
 ];
 
-#[test]
-fn operators_md() {
-    let server = Server::bare_dev(Release::Current);
-    let dir = tempfile::tempdir().expect("a folder");
-    // AWS is there already: a lab that trusts some other CA.
-    let data = format!(
-        "{}/node/tests/data/pki/rsa-int.crt",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let mut lab = server.landfast();
-    let lab = Running::start(lab.args(["lab", "--listen", "127.0.0.1:0", "--trust-anchor", &data]));
-    let (printed, said) = ran(on(
-        &server,
+/// The mount `old` is the built-in engine's again, as pages leave it.
+fn old_is_given_back(server: &Server) {
+    let mount = server.client().read("sys/mounts/old").ok();
+    let version = mount.text("running_plugin_version");
+    let built_in = Release::Current.program().built_in();
+    assert!(version.ends_with(built_in), "{version}");
+}
+
+/// The page with another port for its lab: somebody else may listen on the page's.
+fn operators() -> String {
+    let port = free_port().to_string();
+    replaced(
         &Page::read("docs/operators.md").script(),
-        dir.path(),
+        &[("9912", &port)],
     )
-    .env("AWS_ENDPOINT_URL_ROLESANYWHERE", lab.text("endpoint"))
-    .env("AWS_DEFAULT_REGION", "us-west-2")
-    .env("AWS_ACCESS_KEY_ID", lab.text("accessKeyId"))
-    .env("AWS_SECRET_ACCESS_KEY", lab.text("secretAccessKey")));
+}
+
+/// What the page shows when everything on it worked.
+fn operators_went_well(printed: &str, said: &str, folder: &Path) {
     for part in [
         // The node has its own name.
         "subject=CN = node-1\n",
@@ -44,20 +47,39 @@ fn operators_md() {
     ] {
         assert!(printed.contains(part), "{part}\n{printed}\n{said}");
     }
-    let anchor = fs::read_to_string(dir.path().join("anchor.yaml")).expect("the page writes it");
+    let anchor = fs::read_to_string(folder.join("anchor.yaml")).expect("the page writes it");
     assert!(
         anchor.contains("AWS::RolesAnywhere::TrustAnchor"),
         "{anchor}"
     );
-    let back = server
-        .client()
-        .read("sys/mounts/old")
-        .ok()
-        .text("running_plugin_version");
-    assert!(
-        back.ends_with(Release::Current.program().built_in()),
-        "{back}"
+}
+
+#[test]
+fn operators_md() {
+    let server = Server::bare_dev(Release::Current);
+    let dir = tempfile::tempdir().expect("a folder");
+    let (printed, said) = ran(&mut on(&server, &operators(), dir.path()));
+    operators_went_well(&printed, &said, dir.path());
+    old_is_given_back(&server);
+}
+
+/// The page begins where the README's first two blocks end: nothing but what they made is there.
+#[test]
+fn operators_md_goes_on_from_the_readme() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let machine = machine(dir.path());
+    let aws = tools().join("venv/bin/aws");
+    std::os::unix::fs::symlink(aws, machine.join("aws")).expect("a fresh folder");
+    let clone = dir.path().join("clone");
+    fs::create_dir(&clone).expect("a fresh folder");
+    let address = free_address();
+    let begun = replaced(
+        &Page::read("README.md").first(2),
+        &[("127.0.0.1:8200", &address)],
     );
+    let script = format!("cd {clone:?}\n{begun}\n{}\nkill \"$SERVER\"\n", operators());
+    let (printed, said) = ran(&mut shell(&script, dir.path(), &[&machine]));
+    operators_went_well(&printed, &said, &clone.join("landfast-quickstart"));
 }
 
 #[test]
@@ -172,15 +194,22 @@ fn vault_md() {
     let script = Page::read("docs/vault.md").script();
     let (printed, said) = ran(&mut with(&server, "vault", &script, dir.path()));
     assert!(printed.contains("site.pem: good\n"), "{printed}\n{said}");
-    let back = server
-        .client()
-        .read("sys/mounts/old")
-        .ok()
-        .text("running_plugin_version");
-    assert!(
-        back.ends_with(Release::Current.program().built_in()),
-        "{back}"
-    );
+    old_is_given_back(&server);
     let health = fs::read_to_string(dir.path().join("health.txt")).expect("the page writes it");
     assert!(health.contains("ca_validity_period"), "{health}");
+
+    // The policy of a node's login bounds what its role on Vault's own engine does not.
+    let made = json!({"policies": ["node-1"], "ttl": "5m"});
+    let made = server.client().write("auth/token/create", made).ok();
+    let token = made.body["auth"]["client_token"].as_str().expect("a token");
+    let node = server.client().with_token(token);
+    let csr = Openssl::new().csr("node-1");
+    let asked = json!({"csr": csr});
+    node.write("pki/sign/node-1", asked.clone()).ok();
+    for parameter in ["not_after", "not_before"] {
+        let mut asked = asked.clone();
+        asked[parameter] = "2030-01-01T00:00:00Z".into();
+        let refused = node.write("pki/sign/node-1", asked);
+        assert_eq!(refused.status, 403, "{parameter}: {}", refused.body);
+    }
 }

@@ -62,6 +62,14 @@ impl Page {
         self.select(|_| true)
     }
 
+    /// The first few `sh` blocks.
+    pub(crate) fn first(&self, count: usize) -> String {
+        let blocks = self.blocks.iter().filter(|block| block.info == "sh");
+        let last = blocks.map(|block| block.line).nth(count - 1);
+        let last = last.unwrap_or_else(|| panic!("{}: fewer than {count} blocks", self.path));
+        self.select(|block| block.line <= last)
+    }
+
     /// The `sh` blocks under these headings only.
     pub(crate) fn sections(&self, headings: &[&str]) -> String {
         for heading in headings {

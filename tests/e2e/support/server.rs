@@ -325,7 +325,7 @@ impl Drop for Server {
 }
 
 /// The repository's `.tools` folder.
-pub(super) fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools")
 }
 
