@@ -258,6 +258,40 @@ fn the_engine_refuses_what_aws_would_refuse_and_warns() {
         .refused(500, "unable to find PKI issuer");
 }
 
+/// A root whose ttl was cut by the mount: command and engine say when it ends, and what to do for the next one.
+#[test]
+fn a_root_that_the_mount_cut_short_is_told_with_its_end() {
+    let server = Server::dev();
+    server.mount("short", PLUGIN_NAME);
+    let client = server.client();
+    client
+        .write("sys/mounts/short/tune", json!({"max_lease_ttl": "768h"}))
+        .ok();
+    let root = json!({"common_name": "Short", "key_type": "ec", "ttl": "87600h"});
+    let made = client.write("short/root/generate/internal", root).ok();
+    assert!(
+        !made.warnings().is_empty(),
+        "the cut is told: {}",
+        made.body
+    );
+    let output = exported(&server, &["--mount", "short"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let answer = client.read("short/trust-anchor").ok();
+    for told in [said, answer.warnings().join("\n")] {
+        for part in [
+            "CA-07: ",
+            "Short: ends in 3",
+            " days; ",
+            "raise the mount's max-lease-ttl",
+            "give ttl",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(!told.contains("without ttl"), "{told}");
+    }
+}
+
 #[test]
 fn an_old_and_a_new_ca_go_together() {
     let (server, old) = server_with("pki", PLUGIN_NAME, "ec");

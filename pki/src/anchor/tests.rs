@@ -62,6 +62,24 @@ fn keys_and_times() {
     assert_eq!(rules(&last_year.warnings), ["CA-07"]);
 }
 
+/// Why a CA ends soon is not known here: it may have been made without a ttl, or its ttl was cut by the mount. What is known is told.
+#[test]
+fn a_ca_that_ends_soon_is_told_when_and_what_makes_the_next_one_longer() {
+    let report = check(&[corpus!("ca-32-days.crt")], then());
+    let [warning] = &report.warnings[..] else {
+        panic!("{report:?}");
+    };
+    for part in [
+        "ends in ",
+        " days; ",
+        "raise the mount's max-lease-ttl",
+        "give ttl",
+    ] {
+        assert!(warning.text.contains(part), "{part}: {}", warning.text);
+    }
+    assert!(!warning.text.contains("without ttl"), "{}", warning.text);
+}
+
 #[test]
 fn a_name_that_no_session_tag_can_carry() {
     for name in ["nodes (2031)", "Nodes, 1"] {
