@@ -1,28 +1,13 @@
 //! A connection to the unseal server, as the bytes that arrive on it after the handshake.
 #![no_main]
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::sync::LazyLock;
+mod desk;
 
-use landfast_unseal::local::LocalKey;
-use landfast_unseal::serve::Desk;
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 
-/// The key that made the ciphertexts of the seeds.
-const KEY: &str = "landfast-local-key-v1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
-
-static DESK: LazyLock<Desk> = LazyLock::new(|| {
-    let path = std::env::temp_dir().join(format!("landfast-fuzz-{}.key", std::process::id()));
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    file.expect("a temporary file").write_all(KEY.as_bytes()).expect("a file of ours");
-    let key = LocalKey::load(&path).expect("the key of the seeds");
-    std::fs::remove_file(path).expect("a file of ours");
-    Desk::new(key)
-});
+use desk::DESK;
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("a runtime can be started");

@@ -1,31 +1,16 @@
 //! Requests to the unseal server: a path, and below it a body. Whatever opens is what was sealed.
 #![no_main]
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::sync::LazyLock;
+mod desk;
 
-use landfast_unseal::local::LocalKey;
-use landfast_unseal::serve::Desk;
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
-/// The key that made the ciphertexts of the seeds.
-const KEY: &str = "landfast-local-key-v1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
+use desk::DESK;
 
-/// What they hold.
+/// What the ciphertexts of the seeds hold.
 const SEALED: &str = "cm9vdCBrZXk=";
-
-static DESK: LazyLock<Desk> = LazyLock::new(|| {
-    let path = std::env::temp_dir().join(format!("landfast-fuzz-{}.key", std::process::id()));
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    file.expect("a temporary file").write_all(KEY.as_bytes()).expect("a file of ours");
-    let key = LocalKey::load(&path).expect("the key of the seeds");
-    std::fs::remove_file(path).expect("a file of ours");
-    Desk::new(key)
-});
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread().build().expect("a runtime can be started");
