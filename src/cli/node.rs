@@ -1,21 +1,26 @@
 //! What `enroll` and `renew` share: the server, the login, and what a node
 //! asks for.
 
-use std::io::Write as _;
+mod told;
+mod values;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use landfast_node::enroll::{Due, EnrolError, Enrolment, Outcome, name_in_place};
+use landfast_node::enroll::{Due, EnrolError, Enrolment, name_in_place};
 use landfast_node::login::aws::Identity;
 use landfast_node::login::{RoleId, SecretId, Source};
 use landfast_node::pair::Pair;
-use landfast_node::rules::{self, Finding};
-use landfast_node::vault::{Config, VaultError};
-use landfast_pki::{Certificate, KeySpec};
-use serde_json::{Value, json};
+use landfast_node::rules;
+use landfast_node::vault::Config;
+use landfast_pki::KeySpec;
 
 use super::Failure;
+
+pub(super) use self::told::{explain, explain_enrolment, explain_login, print, tell, write};
+pub(super) use self::values::duration;
+use self::values::{key_kind, server_id, share};
 
 /// Where a pod finds its service account's token.
 const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -377,170 +382,6 @@ impl CertificateArguments {
     }
 }
 
-/// Tells what came of an enrolment or a renewal, as text or as JSON.
-pub(super) fn tell(
-    enrolment: &Enrolment,
-    due: Due,
-    outcome: &Outcome,
-    as_json: bool,
-) -> Result<(), Failure> {
-    if as_json {
-        return print(&format!("{}\n", report(enrolment, due, outcome)));
-    }
-    let kept = pair_files(enrolment);
-    let (certificate, what, warnings) = match outcome {
-        Outcome::Kept(certificate) => (certificate, "kept the certificate", &kept[..]),
-        Outcome::Issued {
-            certificate,
-            new_key: true,
-            warnings,
-            ..
-        } => (certificate, "new key and certificate", &warnings[..]),
-        Outcome::Issued {
-            certificate,
-            warnings,
-            ..
-        } => (certificate, "new certificate, same key", &warnings[..]),
-    };
-    for warning in warnings {
-        eprintln!(
-            "landfast: warning ({}): {}; {}",
-            warning.rule, warning.problem, warning.remedy
-        );
-    }
-    print(&format!(
-        "{}: {what}\n  certificate  {}\n  private key  {}\n  serial       {}\n  valid until  {}\n  renewal due  {}\n",
-        enrolment.node_name,
-        enrolment.pair.certificate_path().display(),
-        enrolment.pair.key_path().display(),
-        certificate.serial(),
-        certificate.not_after(),
-        due.at(certificate),
-    ))
-}
-
-fn pair_files(enrolment: &Enrolment) -> Vec<Finding> {
-    let pair = &enrolment.pair;
-    rules::pair_files(&pair.certificate_path(), &pair.key_path())
-}
-
-/// Prints to standard output. A reader that has seen enough, such as `head`,
-/// is no failure.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
-    write(text.as_bytes())
-}
-
-/// The same for octets.
-pub(super) fn write(octets: &[u8]) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(octets).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::Failed(format!("standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn report(enrolment: &Enrolment, due: Due, outcome: &Outcome) -> Value {
-    let dates = |certificate: &Certificate| {
-        json!({
-            "nodeName": enrolment.node_name,
-            "certificate": enrolment.pair.certificate_path(),
-            "privateKey": enrolment.pair.key_path(),
-            "serialNumber": certificate.serial().to_string(),
-            "notBefore": certificate.not_before(),
-            "notAfter": certificate.not_after(),
-            "renewalDue": due.at(certificate),
-        })
-    };
-    match outcome {
-        Outcome::Kept(certificate) => {
-            let mut report = dates(certificate);
-            report["outcome"] = "kept".into();
-            report["warnings"] = json!(pair_files(enrolment));
-            report
-        }
-        Outcome::Issued {
-            certificate,
-            new_key,
-            key_type_changed,
-            warnings,
-        } => {
-            let mut report = dates(certificate);
-            report["outcome"] = "issued".into();
-            report["newKey"] = (*new_key).into();
-            report["keyTypeChanged"] = (*key_type_changed).into();
-            report["warnings"] = json!(warnings);
-            report
-        }
-    }
-}
-
-/// The exit code and text of a server's error.
-pub(super) fn explain(error: &VaultError) -> Failure {
-    let text = error.to_string();
-    match error {
-        VaultError::Transport { .. } | VaultError::Sealed(_) => Failure::Unreachable(text),
-        error if error.is_usage() => Failure::Usage(text),
-        VaultError::Wrapping { .. } => Failure::Refused(text),
-        _ => Failure::Failed(text),
-    }
-}
-
-/// The same for a login, where a refusal is about the credentials and not
-/// about a token's policies.
-pub(super) fn explain_login(error: &VaultError) -> Failure {
-    match error {
-        // A server that has no method at a path does not say so to whoever has no token.
-        VaultError::Denied { path, .. } => Failure::Failed(format!(
-            "{path}: the server refused the login (403). Either no method is enabled there: look with `bao auth list`, enable it with `bao auth enable`, or name its place by --auth-mount; or it does not take these credentials for the role"
-        )),
-        VaultError::Refused {
-            path,
-            status: 400,
-            message,
-        } if path.starts_with("sys/wrapping/") => Failure::Failed(format!(
-            "the wrapped token is not good: {message}; it works once and ends soon. If this machine did not use it, somebody else did: have it revoked, then get a new one"
-        )),
-        VaultError::Refused {
-            path,
-            status: 400,
-            message,
-        } if message.contains("invalid role or secret ID")
-            || message.contains("invalid secret id") =>
-        {
-            Failure::Failed(format!(
-                "{path}: {message}; look at the role id, and get a new secret id if this one has ended or was used up: bao write -f -field=secret_id {}/role/NAME/secret-id",
-                path.strip_suffix("/login").unwrap_or(path)
-            ))
-        }
-        _ if error.is_about_a_certificate() => Failure::Failed(format!(
-            "{error}; a certificate that has ended, or that the method does not know, logs nobody in: enrol by another --auth"
-        )),
-        other => explain(other),
-    }
-}
-
-/// The exit code and text of a failed enrolment.
-pub(super) fn explain_enrolment(error: &EnrolError) -> Failure {
-    match error {
-        // The role's own words name what it does not allow, and so the rule.
-        EnrolError::Vault(VaultError::Refused {
-            path,
-            status: 400,
-            message,
-        }) if message.contains("not allowed by this role") => Failure::Refused(format!(
-            "{path}: {message}; give the name that this login may have by --node-name, or allow this one on the role (allowed_domains, allow_bare_domains)"
-        )),
-        EnrolError::Vault(error) => explain(error),
-        EnrolError::NodeName(_) | EnrolError::KeyType { .. } => Failure::Usage(error.to_string()),
-        EnrolError::Unusable { .. } | EnrolError::ForeignKey { .. } => {
-            Failure::Refused(error.to_string())
-        }
-        other => Failure::Failed(other.to_string()),
-    }
-}
-
 /// The same name that the kubelet would take.
 fn host_name() -> Result<String, Failure> {
     let path = std::path::Path::new("/proc/sys/kernel/hostname");
@@ -548,87 +389,9 @@ fn host_name() -> Result<String, Failure> {
     Ok(name.trim().to_lowercase())
 }
 
-/// A duration as the servers write them: a number with s, m, h or d.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.char_indices().last() {
-        Some((end, 's')) => (&text[..end], 1),
-        Some((end, 'm')) => (&text[..end], 60),
-        Some((end, 'h')) => (&text[..end], 3600),
-        Some((end, 'd')) => (&text[..end], 86_400),
-        _ => (text, 1),
-    };
-    let seconds = number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit))
-        // A century is more than any certificate lives, and safe to add to a date.
-        .filter(|seconds| *seconds <= 100 * 366 * 86_400);
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| "a number with a unit, such as 90s, 30m, 72h or 7d".into())
-}
-
-fn server_id(text: &str) -> Result<String, String> {
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
-        Ok(text.to_owned())
-    } else {
-        Err("letters, digits and signs, as in a host name or URL".into())
-    }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let number = |text: &str| text.trim().parse::<f64>().ok();
-    let share = match text.split_once('/') {
-        Some((part, whole)) => number(part).zip(number(whole)).map(|(p, w)| p / w),
-        None => number(text),
-    };
-    share
-        .filter(|share| *share > 0.0 && *share < 1.0)
-        .ok_or_else(|| "a share of the life between 0 and 1, such as 2/3 or 0.5".into())
-}
-
-fn key_kind(text: &str) -> Result<KeySpec, String> {
-    let (kind, bits) = match text {
-        "ec" | "ec-256" => ("ec", 256),
-        "ec-521" => ("ec", 521),
-        "rsa" | "rsa-2048" => ("rsa", 2048),
-        "rsa-3072" => ("rsa", 3072),
-        "rsa-4096" => ("rsa", 4096),
-        "ec-384" => {
-            return Err(
-                "Roles Anywhere wants SHA-256 with every curve, which P-384 keys do not sign here: use ec or ec-521".into(),
-            );
-        }
-        _ => return Err("one of ec, ec-521, rsa, rsa-3072, rsa-4096".into()),
-    };
-    KeySpec::parse(kind, bits).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_a_unit_and_an_end() {
-        let seconds = |text| duration(text).map(|duration| duration.as_secs()).ok();
-        assert_eq!(seconds("90s"), Some(90));
-        assert_eq!(seconds("30m"), Some(1800));
-        assert_eq!(seconds("72h"), Some(259_200));
-        assert_eq!(seconds("7d"), Some(604_800));
-        assert_eq!(seconds("3600"), Some(3600));
-        for bad in [
-            "",
-            "h",
-            "-1h",
-            "1y",
-            "1.5h",
-            "99999999999999999999h",
-            "40000d",
-            "1é",
-        ] {
-            assert_eq!(seconds(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn what_the_environment_says_becomes_flags() {
@@ -670,22 +433,5 @@ mod tests {
             let named = hint.split([',', ' ']).any(|word| word == name.get_name());
             assert_eq!(named, method.is_for_services(), "{method:?}");
         }
-    }
-
-    #[test]
-    fn a_share_lies_between_nothing_and_all() {
-        assert_eq!(share("0.5"), Ok(0.5));
-        assert!((share("2/3").unwrap() - 2.0 / 3.0).abs() < 1e-9);
-        for bad in ["0", "1", "3/2", "1/0", "x", "", "NaN", "-1/2"] {
-            assert!(share(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn keys_that_sign_no_session_are_refused_at_once() {
-        assert_eq!(key_kind("ec").unwrap().bits, 256);
-        assert_eq!(key_kind("rsa").unwrap().bits, 2048);
-        assert!(key_kind("ec-384").unwrap_err().contains("ec-521"));
-        assert!(key_kind("ed25519").is_err());
     }
 }
