@@ -1,6 +1,6 @@
 # The front door. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build tools demo lab images test test-browser test-compose unit lint doc deny bench plots profile fuzz
+.PHONY: help build dist tools demo lab images test test-browser test-compose unit lint doc deny bench plots profile fuzz
 
 CARGO ?= cargo
 
@@ -9,6 +9,9 @@ help: ## this list
 
 build: ## the release binary: target/release/landfast
 	$(CARGO) build --release --locked
+
+dist: build ## what is given out, in target/dist/: archive, Debian package, SBOM, sums
+	scripts/dist.sh
 
 tools: ## fetch the OpenBao servers and the linters that tests use (into .tools/)
 	scripts/tools.sh
@@ -28,7 +31,7 @@ images: build ## the images that no registry has, for vault-config/compose; want
 test: tools ## every test: rules, wire, and end to end on real servers
 	CARGO="$(CARGO)" scripts/test.sh
 
-test-browser: ## the server's web console in headless Chromium; wants the Debian packages chromium and chromium-driver
+test-browser: ## the lab's page and the server's web console in headless Chromium; wants the Debian packages chromium and chromium-driver
 	tests/browser/run.sh
 
 test-compose: ## the development stack in containers; wants Docker and docker-compose

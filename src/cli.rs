@@ -12,6 +12,7 @@ mod help;
 mod helper;
 mod lab;
 mod log;
+mod manual;
 mod node;
 mod progress;
 mod read_certificate_data;
@@ -87,6 +88,8 @@ enum Command {
     Enroll(Box<enroll::Arguments>),
     Generate(generate::Arguments),
     Lab(lab::Arguments),
+    #[command(hide = true)]
+    Manual(manual::Arguments),
     ReadCertificateData(read_certificate_data::Arguments),
     Register(register::Arguments),
     Renew(Box<renew::Arguments>),
@@ -112,6 +115,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Enroll(arguments) => enroll::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
+        Command::Manual(arguments) => manual::run(&arguments),
         Command::ReadCertificateData(arguments) => read_certificate_data::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
         Command::Renew(arguments) => renew::run(&arguments),

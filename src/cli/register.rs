@@ -38,6 +38,9 @@ Examples:
   # run it: the lines that begin with # are comments
   landfast register --server openbao --name landfast | sh -e
 
+  # OpenBao fetches it out of an image of yours: the stanza for that
+  landfast register --server openbao --image registry.example.com/landfast
+
   # for a script: the SHA-256 that the server must be told
   landfast register --json | jq -r .sha256";
 
@@ -63,6 +66,11 @@ pub(super) struct Arguments {
     /// The server's plugin_directory
     #[arg(long, value_name = "DIR", default_value = "/opt/plugins")]
     plugin_dir: PathBuf,
+
+    /// The image for OpenBao's stanza by image, which must hold this very file;
+    /// without a tag or a digest, the version is its tag
+    #[arg(long, value_name = "IMAGE", default_value = "registry.example.com/landfast", value_parser = image)]
+    image: String,
 
     /// Where the commands mount the engine
     #[arg(long, value_name = "PATH", default_value = "pki")]
@@ -121,6 +129,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             server,
             name,
             mount: arguments.mount.trim_matches('/'),
+            image: &arguments.image,
         })
         .collect();
     let target = arguments.plugin_dir.join(&file.command);
@@ -161,6 +170,7 @@ struct Entry<'a> {
     server: Server,
     name: &'static str,
     mount: &'a str,
+    image: &'a str,
 }
 
 impl Entry<'_> {
@@ -211,13 +221,41 @@ impl Entry<'_> {
 
     /// The stanza of the server's configuration. Only OpenBao has one.
     fn stanza(&self) -> Option<String> {
+        self.block(&[
+            ("command", &self.file.command),
+            ("version", self.file.version),
+            ("sha256sum", &self.file.sha256),
+        ])
+    }
+
+    /// The same for a server that fetches the file out of an image.
+    ///
+    /// Source: OpenBao's documentation, "Declarative plugins". Since 2.7 the reference stands whole in `image`; before, the tag is
+    /// `version`, which the server puts behind `image`.
+    fn image_stanza(&self) -> Option<String> {
+        let image = if is_pinned(self.image) {
+            self.image.to_owned()
+        } else {
+            format!("{}:{}", self.image, self.file.version)
+        };
+        self.block(&[
+            ("image", &image),
+            ("version", self.file.version),
+            ("binary_name", "landfast"),
+            ("sha256sum", &self.file.sha256),
+        ])
+    }
+
+    fn block(&self, fields: &[(&str, &str)]) -> Option<String> {
+        let widest = fields.iter().map(|(field, _)| field.len()).max()?;
         (self.server == Server::Openbao).then(|| {
+            let fields = fields
+                .iter()
+                .map(|(field, value)| format!("  {field:widest$} = {}\n", json!(value)));
             format!(
-                "plugin \"secret\" {} {{\n  command   = {}\n  version   = {}\n  sha256sum = {}\n}}\n",
+                "plugin \"secret\" {} {{\n{}}}\n",
                 json!(self.name),
-                json!(self.file.command),
-                json!(self.file.version),
-                json!(self.file.sha256)
+                fields.collect::<String>()
             )
         })
     }
@@ -239,6 +277,9 @@ fn document(file: &Plugin, entries: &[Entry<'_>]) -> Value {
             }
             if let Some(stanza) = entry.stanza() {
                 value["stanza"] = json!(stanza);
+            }
+            if let Some(stanza) = entry.image_stanza() {
+                value["image_stanza"] = json!(stanza);
             }
             value
         })
@@ -311,8 +352,38 @@ fn page(file: &Plugin, plugin_dir: &Path, entries: &[Entry<'_>]) -> String {
                 let _ = writeln!(page, "#   {line}");
             }
         }
+        if let Some(stanza) = entry.image_stanza() {
+            let _ = write!(
+                page,
+                "# Or out of an image that holds this very file; the server's user must be able to\n\
+                 # write the directory then. (OpenBao 2.6 puts the version behind the image by\n\
+                 # itself: leave its tag out there.)\n\
+                 #   plugin_directory     = {}\n#   plugin_auto_register = true\n\
+                 #   plugin_auto_download = true\n",
+                json!(dir)
+            );
+            for line in stanza.lines() {
+                let _ = writeln!(page, "#   {line}");
+            }
+        }
     }
     page
+}
+
+/// Reads the reference of an image.
+fn image(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@".contains(c);
+    if !text.is_empty() && !text.ends_with(['/', ':', '@']) && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("an image such as registry.example.com/landfast".to_owned())
+    }
+}
+
+/// Whether an image has a tag or a digest; a port is neither.
+fn is_pinned(image: &str) -> bool {
+    let last = image.rsplit('/').next().unwrap_or_default();
+    last.contains([':', '@'])
 }
 
 /// SHA-256 of a file, in hex.
@@ -356,6 +427,7 @@ mod tests {
             server,
             name,
             mount: "pki",
+            image: "registry.example.com/landfast",
         }
     }
 
@@ -379,6 +451,37 @@ mod tests {
         );
         assert!(stanza.contains(&file.sha256) && stanza.contains("\"v1.2.3\""));
         assert!(entry(&file, Server::Vault, "pki").stanza().is_none());
+        assert!(entry(&file, Server::Vault, "pki").image_stanza().is_none());
+        assert_eq!(
+            entry(&file, Server::Openbao, OWN_NAME).image_stanza(),
+            Some(format!(
+                "plugin \"secret\" \"landfast\" {{\n  image       = \"registry.example.com/landfast:v1.2.3\"\n  \
+                 version     = \"v1.2.3\"\n  binary_name = \"landfast\"\n  sha256sum   = \"{}\"\n}}\n",
+                file.sha256
+            ))
+        );
+    }
+
+    #[test]
+    fn the_version_is_the_tag_of_an_image_that_has_none() {
+        let file = plugin();
+        for (given, printed) in [
+            ("landfast", "landfast:v1.2.3"),
+            ("host:5000/a/landfast", "host:5000/a/landfast:v1.2.3"),
+            ("host:5000/landfast:mine", "host:5000/landfast:mine"),
+            ("a/landfast@sha256:00", "a/landfast@sha256:00"),
+        ] {
+            let entry = Entry {
+                image: given,
+                ..entry(&file, Server::Openbao, "pki")
+            };
+            let stanza = entry.image_stanza().expect("OpenBao has one");
+            assert!(stanza.contains(&format!("= \"{printed}\"\n")), "{stanza}");
+            assert_eq!(image(given).as_deref(), Ok(given));
+        }
+        for bad in ["", "registry.example.com/", "a/landfast:", "a b", "a\"b"] {
+            assert!(image(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

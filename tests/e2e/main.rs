@@ -6,6 +6,7 @@
 mod bad_input;
 mod clients;
 mod compat;
+mod dist;
 mod generate;
 mod hybrid_node;
 mod kill;

@@ -123,6 +123,36 @@ fn the_stanza_registers_at_every_start() {
     server.client().list("pki/roles").refused(404, "");
 }
 
+/// A server of 2.7 reads the stanza and asks for the image that it names; nobody answers there.
+#[test]
+fn the_stanza_by_image_names_what_the_server_fetches() {
+    let printed = printed(&[
+        "--server",
+        "openbao",
+        "--name",
+        "landfast",
+        "--image",
+        "127.0.0.1:1/landfast",
+    ]);
+    let entry = &printed["entries"][0];
+    let stanza = entry["image_stanza"].as_str().expect("a stanza");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let config = dir.path().join("server.hcl");
+    std::fs::write(&config, stanza).expect("a fresh folder");
+    let output = Command::new(Release::Current.binary())
+        .args(["plugin", "init"])
+        .arg(format!("-config={}", config.display()))
+        .arg(format!("-directory={}", dir.path().display()))
+        .output()
+        .expect("the server's command runs");
+    let said = format!("{output:?}");
+    assert!(!output.status.success(), "{said}");
+    let version = printed["version"].as_str().expect("a version");
+    let reference = format!("reference=127.0.0.1:1/landfast:{version}");
+    assert!(said.contains(&reference), "{reference}: {said}");
+    assert!(said.contains("connection refused"), "{said}");
+}
+
 #[test]
 fn commands_have_exit_codes() {
     let code = |arguments: &[&str]| {

@@ -152,6 +152,34 @@ fn the_server_fetches_the_image_that_the_digest_names() {
 }
 
 #[test]
+fn the_stanza_that_register_prints_is_fetched_and_run() {
+    let (port, digest) = published();
+    let output = Command::new(env!("CARGO_BIN_EXE_landfast"))
+        .args([
+            "register", "--json", "--server", "openbao", "--name", "landfast",
+        ])
+        .arg(format!("--image=127.0.0.1:{port}/landfast@{digest}"))
+        .output()
+        .expect("the binary under test runs");
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let stanza = printed["entries"][0]["image_stanza"]
+        .as_str()
+        .expect("a stanza");
+    let settings = "plugin_auto_download = true\nplugin_auto_register = true\nplugin_download_max_size = 2000000000\n";
+    let site = Site::new(&["bao-1"]);
+    fs::remove_file(site.dir.path().join("plugins").join(PLUGIN_NAME)).expect("our own file");
+    let beside = [("plugins.hcl", format!("{settings}{stanza}"))];
+    let mut server = Running::start(&site, Release::Current, "openbao/single.hcl", &beside);
+    server.init_shamir();
+    server
+        .client
+        .write("sys/mounts/pki", json!({"type": "landfast"}))
+        .ok();
+    let mounted = server.client.read("sys/mounts/pki").ok();
+    assert_eq!(mounted.text("running_plugin_version"), "v0.1.0");
+}
+
+#[test]
 fn an_image_of_another_digest_is_not_run() {
     let (port, _) = published();
     let site = Site::new(&["bao-1"]);
