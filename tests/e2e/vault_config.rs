@@ -5,6 +5,7 @@ mod agent;
 mod cluster;
 mod dialect;
 mod initialize;
+mod kubernetes;
 mod logins;
 mod policies;
 mod registry;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// Every file, with the test that loads, runs or reads it: a module of this one.
-const FILES: [(&str, &str); 45] = [
+const FILES: [(&str, &str); 52] = [
     ("README.md", "tree"),
     ("agent/agent.hcl", "agent"),
     ("agent/login.sh", "agent"),
@@ -13,6 +13,13 @@ const FILES: [(&str, &str); 45] = [
     ("agent/service.ctmpl", "agent"),
     ("agent/settings.ctmpl", "agent"),
     ("initialize.sh", "initialize"),
+    ("kubernetes/cert-manager.yaml", "kubernetes"),
+    ("kubernetes/policies/cert-manager.hcl", "kubernetes"),
+    ("kubernetes/policies/issue.hcl", "kubernetes"),
+    ("kubernetes/secret-provider-class.yaml", "kubernetes"),
+    ("kubernetes/sidecar.yaml", "kubernetes"),
+    ("kubernetes/unseal-server.yaml", "kubernetes"),
+    ("kubernetes/vault-secrets-operator.yaml", "kubernetes"),
     ("logins/approle.sh", "logins"),
     ("logins/aws-iam.sh", "logins"),
     ("logins/cert.sh", "logins"),
