@@ -95,7 +95,7 @@ def page(path, rows, version, figures):
         "# Performance of a cluster",
         "",
         "Made by `make bench`. Three nodes with raft and without TLS; the role has `no_store`, so that every node that is asked",
-        "signs by itself. [scaling.md](scaling.md) says how to use that.",
+        "signs by itself. [clusters.md](clusters.md#issue-through-every-node) says how to use that.",
         "",
         f"{machine(version)}; all nodes and the client share them, so the certificates per second of this machine cannot grow with",
         "nodes. What carries over is the CPU that one certificate takes on each node: a node on a machine of its own has only that to do.",
