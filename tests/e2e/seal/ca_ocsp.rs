@@ -1,5 +1,6 @@
 //! OCSP answers of CA keys that AWS KMS keeps or seals, with a stand-in for it, read back by openssl.
 
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -159,11 +160,16 @@ fn a_flood_of_made_up_questions_holds_up_no_issuing() {
         .collect();
     // One signature that takes long keeps back all who ask about what is not on record, and nobody else.
     fake.fail("Sign", Fault::Hang, 1);
+    // All at once: whoever asks after it has ended is answered.
+    let together = Arc::new(Barrier::new(questions.len()));
     let flood: Vec<_> = questions
         .into_iter()
         .map(|question| {
-            let client = client.clone();
-            thread::spawn(move || client.ocsp("pki", &question).status)
+            let (client, together) = (client.clone(), Arc::clone(&together));
+            thread::spawn(move || {
+                together.wait();
+                client.ocsp("pki", &question).status
+            })
         })
         .collect();
     until("the flood", Duration::from_secs(5), || {
