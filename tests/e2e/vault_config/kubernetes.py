@@ -19,7 +19,7 @@ import yaml
 VERSION = "1.34"
 
 # Fields by their kinds: a type, a list of one kind, or a table; `!` behind a name means that it must be there. A set is a choice.
-# Sources: cert-manager 1.19 deploy/crds, secrets-store-csi-driver config/crd/bases and apis/v1, vault-csi-provider
+# Sources: cert-manager's documentation of the Vault issuer, secrets-store-csi-driver config/crd/bases and apis/v1, vault-csi-provider
 # internal/config/config.go, vault-secrets-operator config/crd/bases.
 DURATION = "duration"
 FIELDS = {
