@@ -10,8 +10,9 @@ use prost::{
 use tonic::{
     Request, Status,
     client::Grpc,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::{Codec, DecodeBuf, Decoder},
 };
+use tonic_prost::ProstEncoder;
 
 use super::{HostChannel, LARGEST_MESSAGE};
 use crate::logical::carry;
@@ -58,25 +59,15 @@ struct Messages<T>(PhantomData<fn(T)>);
 impl<T: Message + 'static> Codec for Messages<T> {
     type Encode = T;
     type Decode = Bytes;
-    type Encoder = Self;
+    type Encoder = ProstEncoder<T>;
     type Decoder = Self;
 
-    fn encoder(&mut self) -> Self {
-        Self(PhantomData)
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstEncoder::default()
     }
 
     fn decoder(&mut self) -> Self {
         Self(PhantomData)
-    }
-}
-
-impl<T: Message> Encoder for Messages<T> {
-    type Item = T;
-    type Error = Status;
-
-    fn encode(&mut self, args: T, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        let encoded = args.encode(out);
-        encoded.map_err(|error| Status::internal(error.to_string()))
     }
 }
 

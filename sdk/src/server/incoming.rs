@@ -10,8 +10,9 @@ use landfast_proto::pb;
 use prost::{DecodeError, Message as _, bytes::Bytes};
 use tonic::{
     Status,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::{Codec, DecodeBuf, Decoder},
 };
+use tonic_prost::ProstEncoder;
 
 use super::convert;
 use crate::logical::{Asked, LARGE, MAX_OPEN_DATA, MAX_PATH, RawRequest, Turns};
@@ -327,25 +328,15 @@ impl<R> Messages<R> {
 impl<R: prost::Message + 'static> Codec for Messages<R> {
     type Encode = R;
     type Decode = Incoming;
-    type Encoder = Self;
+    type Encoder = ProstEncoder<R>;
     type Decoder = Self;
 
-    fn encoder(&mut self) -> Self {
-        Self::of(self.asks)
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstEncoder::default()
     }
 
     fn decoder(&mut self) -> Self {
         Self::of(self.asks)
-    }
-}
-
-impl<R: prost::Message> Encoder for Messages<R> {
-    type Item = R;
-    type Error = Status;
-
-    fn encode(&mut self, reply: R, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        let encoded = reply.encode(out);
-        encoded.map_err(|error| Status::internal(error.to_string()))
     }
 }
 
