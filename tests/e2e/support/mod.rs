@@ -20,7 +20,7 @@ pub(crate) use self::pair::{Both, Pair};
 pub(crate) use self::program::Program;
 pub(crate) use self::running::Running;
 pub(crate) use self::server::{
-    PLUGIN_NAME, Release, Server, directory, plugins_below, start, terminate, tools,
+    PLUGIN_NAME, Release, Server, directory, in_dev_mode, plugins_below, start, terminate, tools,
 };
 pub(crate) use self::take_over::{TakeOver, VERSION};
 pub(crate) use self::tools::Python;

@@ -109,16 +109,8 @@ impl Server {
     fn bare_dev_with(release: Release, environment: &[(&str, &OsStr)], settings: &str) -> Self {
         let dir = directory();
         let (child, address) = start(&dir, |port| {
-            let mut command = Command::new(release.binary());
-            command
-                .args(["server", "-dev", "-dev-no-store-token"])
-                .envs(environment.iter().copied())
-                .arg(format!("-dev-root-token-id={ROOT_TOKEN}"))
-                .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
-                .arg(format!(
-                    "-config={}",
-                    dir.path().join("server.hcl").display()
-                ));
+            let mut command = in_dev_mode(release, &dir, port);
+            command.envs(environment.iter().copied());
             let plugins = dir.path().join("plugins");
             let config = format!("plugin_directory = {plugins:?}\n{settings}");
             (command, config)
@@ -364,6 +356,20 @@ pub(crate) fn directory() -> TempDir {
         fs::copy(BINARY, &target).expect("the binary under test can be copied");
     }
     dir
+}
+
+/// A server in dev mode on this port, with [`ROOT_TOKEN`] and the file that [`start`] writes.
+pub(crate) fn in_dev_mode(release: Release, dir: &TempDir, port: u16) -> Command {
+    let mut command = Command::new(release.binary());
+    command
+        .args(["server", "-dev", "-dev-no-store-token"])
+        .arg(format!("-dev-root-token-id={ROOT_TOKEN}"))
+        .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
+        .arg(format!(
+            "-config={}",
+            dir.path().join("server.hcl").display()
+        ));
+    command
 }
 
 fn start_raft(release: Release, dir: &TempDir) -> (Child, String) {

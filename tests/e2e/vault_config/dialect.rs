@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::support::{Program, Python};
+use crate::support::{Program, Python, in_dev_mode};
 
 const FILES: [&str; 6] = [
     "cluster.hcl",
@@ -123,33 +123,18 @@ fn each_server_has_its_own_lines() {
 fn the_scripts_register_mount_and_audit() {
     let site = Site::new(&["bao-1"]);
     let home = tempfile::tempdir().expect("a folder");
-    let program = Release::Current.program();
-    let settings = match program {
+    let settings = match Release::Current.program() {
         Program::OpenBao => "unsafe_allow_api_audit_creation = true\n",
         Program::Vault => "",
     };
-    let server = match program {
-        Program::OpenBao | Program::Vault => {
-            let (child, address) = start(&site.dir, |port| {
-                let config = format!("plugin_directory = {:?}\n{settings}", site.text("plugins"));
-                let mut command = Command::new(Release::Current.binary());
-                command
-                    .args([
-                        "server",
-                        "-dev",
-                        "-dev-no-store-token",
-                        "-dev-root-token-id=root",
-                    ])
-                    .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
-                    .arg(format!("-config={}", site.text("server.hcl")));
-                (command, config)
-            });
-            Running {
-                child,
-                client: Client::new(&address, "root"),
-                dir: site.dir.path().to_owned(),
-            }
-        }
+    let (child, address) = start(&site.dir, |port| {
+        let config = format!("plugin_directory = {:?}\n{settings}", site.text("plugins"));
+        (in_dev_mode(Release::Current, &site.dir, port), config)
+    });
+    let server = Running {
+        child,
+        client: Client::new(&address, "root"),
+        dir: site.dir.path().to_owned(),
     };
     server.await_health(200);
     let bin = home.path().join("fake");

@@ -1,6 +1,7 @@
 //! The servers' files, on real servers.
 
 use super::*;
+use crate::support::in_dev_mode;
 
 /// What is left to do when the stanza has registered the plugin.
 fn mount(server: &Running, home: &Path) {
@@ -273,20 +274,7 @@ fn the_file_for_development_stays_on_this_machine() {
                 ("127.0.0.1:8210", format!("127.0.0.1:{second}")),
             ],
         );
-        let mut command = Command::new(Release::Current.binary());
-        command
-            .args([
-                "server",
-                "-dev",
-                "-dev-no-store-token",
-                "-dev-root-token-id=root",
-            ])
-            .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
-            .arg(format!(
-                "-config={}",
-                dir.path().join("server.hcl").display()
-            ));
-        (command, config)
+        (in_dev_mode(Release::Current, &dir, port), config)
     });
     let server = Running {
         child,
