@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 
-from revocation import large_crl, ratio, revoking, store_crl
+from revocation import large_crl, revoking, store_crl
 from run import ROOT, Server, build_load, handshakes, pkiload, rss
 
 #: What a figure may grow by.
@@ -75,13 +75,11 @@ def main():
         for what, suffix, role, extra in runs:
             report = pkiload(server, [name + suffix for name in names], role, rounds=arguments.rounds, **extra)
             old, new = report["targets"]
-            for figure, kept in (("CPU", "cpu_ms_per_1000"),):
-                row(f"{what}, {figure}", old[kept]["median"], new[kept]["median"], "ms for 1,000")
+            row(f"{what}, CPU", old["cpu_ms_per_1000"]["median"], new["cpu_ms_per_1000"]["median"], "ms for 1,000")
             for quantile in ("p50", "p99"):
                 row(f"{what}, {quantile}", old["latency_ms"][quantile], new["latency_ms"][quantile], "ms")
         for clients in (1, 16):
             used = revoking(server, names, clients, 100, arguments.rounds)
-            print(f"     revoke, {clients} at a time: medians' ratio {ratio(used, *names):.3f}")
             row(f"revoke, CPU, {clients} at a time", *(statistics.median(used[name]) for name in names), "ms")
     print(f"{len(worse)} worse by more than {100 * (MAY - 1):.0f} %" + "".join(f"\n  {figure}" for figure in worse))
     return 1 if worse else 0
