@@ -159,6 +159,7 @@ fn a_flood_of_made_up_questions_holds_up_no_issuing() {
         })
         .collect();
     // One signature that takes long keeps back all who ask about what is not on record, and nobody else.
+    fake.take_operations();
     fake.fail("Sign", Fault::Hang, 1);
     // All at once: whoever asks after it has ended is answered.
     let together = Arc::new(Barrier::new(questions.len()));
@@ -184,6 +185,8 @@ fn a_flood_of_made_up_questions_holds_up_no_issuing() {
         assert!(took < Duration::from_secs(2), "{took:?}");
     }
     assert_eq!(asker.status(&leaf), "good", "of a certificate on record");
+    // The same for its second attempt, so that a client of the flood that comes late finds it held up as well.
+    fake.fail("Sign", Fault::Hang, 1);
     let statuses: Vec<u16> = flood
         .into_iter()
         .map(|one| one.join().expect("an answer"))
