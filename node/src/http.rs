@@ -84,12 +84,13 @@ pub(crate) struct Trust<'a> {
 /// # Errors
 /// [`HttpError`].
 pub(crate) fn for_sessions(url: &str, trust: Trust<'_>) -> Result<reqwest::Client, HttpError> {
-    let builder = builder(url, trust)?
-        .http1_only()
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(20))
-        .redirect(Policy::none());
-    finish(builder)
+    build(url, trust, |builder| {
+        builder
+            .http1_only()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(20))
+            .redirect(Policy::none())
+    })
 }
 
 /// A client for the server at `url`. A standby sends its clients to the active node:
@@ -111,11 +112,12 @@ pub(crate) fn for_server(
             None => attempt.follow(),
         }
     };
-    let builder = builder(url, trust)?
-        .connect_timeout(Duration::from_secs(10))
-        .timeout(Duration::from_secs(60))
-        .redirect(Policy::custom(follow));
-    finish(builder)
+    build(url, trust, |builder| {
+        builder
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(60))
+            .redirect(Policy::custom(follow))
+    })
 }
 
 /// What AWS's SDK needs: its usual settings, with our HTTP client under it.
@@ -235,6 +237,9 @@ pub(crate) fn endpoint_advice(cause: &str) -> &'static str {
             "; it speaks plain HTTP: give the endpoint as http:// if it is the lab's on this machine"
         }
         Some(Trouble::Tls) => "; it does not speak plain HTTP: give the endpoint as https://",
+        Some(Trouble::UnknownAuthority) if knows_nobody() => {
+            "; this machine has no CA certificates: install them (the package ca-certificates), or name the endpoint's CA by AWS_CA_BUNDLE"
+        }
         Some(Trouble::UnknownAuthority) => {
             "; its certificate is of a CA that this machine does not know: name the CA by AWS_CA_BUNDLE"
         }
@@ -243,6 +248,11 @@ pub(crate) fn endpoint_advice(cause: &str) -> &'static str {
         }
         None => "",
     }
+}
+
+/// Whether this machine has no CA certificates at all, as a small container image.
+pub(crate) fn knows_nobody() -> bool {
+    rustls_native_certs::load_native_certs().certs.is_empty()
 }
 
 /// Whether an answer is Go's to plain HTTP where TLS is spoken: it has the old version and not one header. Its text often
@@ -331,10 +341,19 @@ fn builder(url: &str, trust: Trust<'_>) -> Result<ClientBuilder, HttpError> {
     Ok(builder)
 }
 
-fn finish(builder: ClientBuilder) -> Result<reqwest::Client, HttpError> {
-    builder
-        .build()
-        .map_err(|error| HttpError::Setup(error.to_string()))
+/// Makes a client; `shape` gives it what its kind needs.
+fn build(
+    url: &str,
+    trust: Trust<'_>,
+    shape: impl Fn(ClientBuilder) -> ClientBuilder,
+) -> Result<reqwest::Client, HttpError> {
+    let mut built = shape(builder(url, trust)?).build();
+    // Where this machine has no CA certificates the library makes no client, not even for plain HTTP.
+    // One that believes nobody says it when it meets the first server that it should believe.
+    if built.is_err() && trust.authorities.is_empty() && knows_nobody() {
+        built = shape(builder(url, trust)?.tls_certs_only([])).build();
+    }
+    built.map_err(|error| HttpError::Setup(causes(&error)))
 }
 
 /// Certificates from a PEM file, or from every file of a directory.

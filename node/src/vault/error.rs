@@ -182,6 +182,9 @@ pub(super) fn advice(cause: &str, address_is_usual: bool) -> &'static str {
             "it speaks plain HTTP: if that is right, as it is for a server in dev mode, give its address as http://"
         }
         Some(Trouble::Tls) => "it does not speak plain HTTP: give its address as https://",
+        Some(Trouble::UnknownAuthority) if http::knows_nobody() => {
+            "this machine has no CA certificates: install them (the package ca-certificates), or name the server's CA by --ca-cert, BAO_CACERT or VAULT_CACERT"
+        }
         Some(Trouble::UnknownAuthority) => {
             "its certificate is of a CA that this machine does not know: name the CA by --ca-cert, BAO_CACERT or VAULT_CACERT"
         }

@@ -284,3 +284,66 @@ fn variables_that_cannot_be_right_are_told() {
         }
     }
 }
+
+/// A machine without CA certificates, such as a small container image, works over plain HTTP,
+/// and is told what it lacks where it should believe a server.
+#[test]
+fn a_machine_without_ca_certificates_is_told_what_it_lacks() {
+    let empty = tempfile::tempdir().expect("a folder");
+    let bare = |command: &mut Command| {
+        command
+            .env_remove("AWS_CA_BUNDLE")
+            .env("SSL_CERT_FILE", empty.path().join("none.pem"))
+            .env("SSL_CERT_DIR", empty.path());
+    };
+    let plain = Node::new(&[]);
+    let secure = Node::new(&["--tls", "--ca-out", "lab-ca.pem"]);
+    for node in [&plain, &secure] {
+        for (name, mut command) in callers(node) {
+            bare(command.env("AWS_ENDPOINT_URL", node.lab.text("endpoint")));
+            let output = run(&mut command);
+            let text = String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);
+            assert_eq!(
+                text.contains("this machine has no CA certificates: install them"),
+                std::ptr::eq(node, &secure),
+                "{name}: {text}"
+            );
+            assert!(!text.contains("panicked"), "{name}: {text}");
+        }
+    }
+    // The seal's way to AWS KMS is another client.
+    let mut check = Command::new(BINARY);
+    check
+        .env_clear()
+        .args([
+            "unseal",
+            "check",
+            "region=eu-central-1",
+            "kms_key_id=alias/a",
+        ])
+        .args(["access_key=AKIAEXAMPLE", "secret_key=env://SECRET"])
+        .env("SECRET", "secret")
+        .arg(format!("endpoint={}", secure.lab.text("endpoint")));
+    bare(&mut check);
+    let output = run(&mut check);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);
+    assert!(
+        text.contains("endpoint not trusted")
+            && text.contains("this machine has no CA certificates: install them"),
+        "{text}"
+    );
+    // And that to the server is a third.
+    let address = secure.lab.text("endpoint");
+    let mut enroll = Command::new(BINARY);
+    enroll
+        .env_clear()
+        .env("VAULT_TOKEN", "s.any")
+        .args(["trust-anchor", "--address", address]);
+    bare(&mut enroll);
+    let text = said(&run(&mut enroll));
+    assert!(
+        text.contains("this machine has no CA certificates: install them")
+            && text.contains("--ca-cert"),
+        "{text}"
+    );
+}

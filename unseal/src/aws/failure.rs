@@ -198,6 +198,11 @@ fn next_step(operation: &str, class: Class, code: &str) -> Option<String> {
             "allow kms:{operation} on this key for that principal in the key policy or an IAM policy, and in the VPC endpoint's \
              policy if there is one"
         ),
+        UNTRUSTED if rustls_native_certs::load_native_certs().certs.is_empty() => {
+            "this machine has no CA certificates: install them (the package ca-certificates), or name those of that endpoint in \
+             AWS_CA_BUNDLE"
+                .to_owned()
+        }
         UNTRUSTED => {
             "name the CA of that endpoint in AWS_CA_BUNDLE or install it in the system, or correct the endpoint".to_owned()
         }
