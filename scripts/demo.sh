@@ -6,15 +6,15 @@
 # the script. `make demo` builds first.
 #
 #   BAO_BIN=/path/to/bao    another server than the one `make tools` fetched
-#   LANDFAST=/path/to/it    another binary than target/release/landfast
+#   LANDFAST=/path/to/it    another binary than target/debug/landfast
 #   DEMO_KEEP=1             leave the server and the lab running, and say how to end them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bao=${BAO_BIN:-${VAULT_BIN:-$PWD/.tools/openbao/2.7.2/bao}}
-landfast=${LANDFAST:-$PWD/target/release/landfast}
+landfast=${LANDFAST:-$PWD/target/debug/landfast}
 [[ -x $bao ]] || { echo "demo: no server at $bao: run \`make tools\`, or set BAO_BIN" >&2; exit 1; }
-[[ -x $landfast ]] || { echo "demo: no binary at $landfast: run \`make build\`, or set LANDFAST" >&2; exit 1; }
+[[ -x $landfast ]] || { echo "demo: no binary at $landfast: run \`make quick\`, or set LANDFAST" >&2; exit 1; }
 
 if [[ -t 1 ]]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' off=$'\e[0m'; else bold='' dim='' green='' off=''; fi
 step=0

@@ -7,16 +7,16 @@
 #
 #   SERVERS=3               three servers with raft in place of one
 #   BAO_BIN=/path/to/bao    another OpenBao than the one `make tools` fetched
-#   LANDFAST=/path/to/it    another binary than target/release/landfast
+#   LANDFAST=/path/to/it    another binary than target/debug/landfast
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bao=${BAO_BIN:-$PWD/.tools/openbao/2.7.2/bao}
-landfast=${LANDFAST:-$PWD/target/release/landfast}
+landfast=${LANDFAST:-$PWD/target/debug/landfast}
 configuration=$PWD/vault-config
 compose=$configuration/compose
 python=$PWD/.tools/kms/bin/python
 [[ -x $bao ]] || { echo "lab: no server at $bao: run \`make tools\`, or set BAO_BIN" >&2; exit 1; }
-[[ -x $landfast ]] || { echo "lab: no binary at $landfast: run \`make build\`, or set LANDFAST" >&2; exit 1; }
+[[ -x $landfast ]] || { echo "lab: no binary at $landfast: run \`make quick\`, or set LANDFAST" >&2; exit 1; }
 
 dir=$(mktemp -d)
 processes=()

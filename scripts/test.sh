@@ -12,4 +12,6 @@ if [[ -n ${VAULT_BIN:-} ]]; then
         left_out+=(--skip "$name")
     done <tests/e2e/not-on-vault.txt
 fi
+# Tests wait for servers more than they compute.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 exec "${CARGO:-cargo}" test --locked --workspace "$@" -- "${left_out[@]}"
