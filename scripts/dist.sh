@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what is given to others, from a binary that is built already, in target/dist/:
 #
-#   landfast-VERSION-linux-ARCH/            the binary, manual pages, shell completions, units, SBOM, licence
+#   landfast-VERSION-linux-ARCH/            the binary, manual pages, shell completions, units, SBOM, licences
 #   landfast-VERSION-linux-ARCH.tar.gz      the same as an archive
 #   landfast_VERSION_ARCH.deb               the same as a Debian package
 #   SHA256SUMS                              of the binary and of all files above
@@ -46,7 +46,7 @@ else
     cp "$binary" "$folder/landfast"
 fi
 "$manual" manual "$folder"
-scripts/sbom.py "$folder/landfast.cdx.json"
+scripts/sbom.py "$folder/landfast.cdx.json" "$folder/THIRD-PARTY-LICENSES.txt"
 cp LICENSE CHANGELOG.md "$folder/"
 install -d "$folder/systemd"
 cp vault-config/systemd/landfast-* "$folder/systemd/"
@@ -66,7 +66,7 @@ gzip -9n "$usr"/share/man/man1/*.1
 cp "$folder/completions/landfast.bash" "$usr/share/bash-completion/completions/landfast"
 cp "$folder/completions/_landfast" "$usr/share/zsh/vendor-completions/"
 cp "$folder/completions/landfast.fish" "$usr/share/fish/vendor_completions.d/"
-cp "$folder/landfast.cdx.json" "$doc/"
+cp "$folder/landfast.cdx.json" "$folder/THIRD-PARTY-LICENSES.txt" "$doc/"
 gzip -9nc CHANGELOG.md >"$doc/changelog.gz"
 cat >"$doc/copyright" <<END
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -75,7 +75,8 @@ Files: *
 Copyright: the authors of landfast
 License: MPL-2.0
  The text is in /usr/share/common-licenses/MPL-2.0. What is linked in has
- licences of its own: landfast.cdx.json names each.
+ licences of its own: landfast.cdx.json names each, and
+ THIRD-PARTY-LICENSES.txt has their texts.
 END
 
 # What the dynamic linker wants, as package names of Debian.

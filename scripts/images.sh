@@ -44,8 +44,8 @@ else
 fi
 chmod 755 "$context/landfast"
 install -m 0644 LICENSE "$context/LICENSE"
-scripts/sbom.py "$context/landfast.cdx.json"
-chmod 644 "$context/landfast.cdx.json"
+scripts/sbom.py "$context/landfast.cdx.json" "$context/THIRD-PARTY-LICENSES.txt"
+chmod 644 "$context"/{landfast.cdx.json,THIRD-PARTY-LICENSES.txt}
 find "$context" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 # `landfast 0.1.0 (commit 0123456789ab)`

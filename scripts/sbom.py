@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes what landfast is built of, as CycloneDX 1.6: every crate in the binary,
 its version, licence and checksum, and which needs which. The same lock file gives
-the same file: no time, no machine.
+the same file: no time, no machine. A second file gets the licence texts that
+these crates carry, as their licences ask of who gives the binary on.
 
-    scripts/sbom.py target/landfast.cdx.json
+    scripts/sbom.py target/landfast.cdx.json [target/THIRD-PARTY-LICENSES.txt]
 """
 
 import json
@@ -18,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = "x86_64-unknown-linux-gnu"
 # Ids of the SPDX list, put together by its operators.
 EXPRESSION = re.compile(r"[A-Za-z0-9.+()\- ]+")
+#: Files with a licence or a notice, in a crate's folder or one below, where crates keep what they bring of others.
+LICENCE = re.compile(r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE)([-._].*)?", re.IGNORECASE)
 
 
 def metadata():
@@ -57,6 +60,33 @@ def component(package, checksum):
     return found
 
 
+def licences(packages):
+    """The texts, each once, under the crates that carry it."""
+    carriers, without = {}, []
+    for package in sorted(packages, key=lambda package: (package["name"], package["version"])):
+        folder = Path(package["manifest_path"]).parent
+        texts = {
+            path.read_text(errors="replace").strip().replace("\r\n", "\n")
+            for pattern in ("*", "*/*")
+            for path in sorted(folder.glob(pattern))
+            if LICENCE.fullmatch(path.name) and path.is_file()
+        }
+        name = f"{package['name']} {package['version']}"
+        for text in texts:
+            carriers.setdefault(text, []).append(name)
+        if not texts:
+            without.append(f"{name}: {package['license']}")
+    parts = [
+        "What landfast is built of, with the licence texts and notices that each part carries. Rust's standard library is in it too:\n"
+        "MIT OR Apache-2.0, https://github.com/rust-lang/rust/blob/master/COPYRIGHT\n"
+    ]
+    for text, names in sorted(carriers.items(), key=lambda item: (item[1], item[0])):
+        parts.append(f"{'=' * 80}\n{', '.join(names)}\n{'=' * 80}\n\n{text}\n")
+    if without:
+        parts.append(f"{'=' * 80}\nThese carry no text; their licences by SPDX id:\n{'=' * 80}\n\n" + "\n".join(without) + "\n")
+    return "\n".join(parts)
+
+
 def main():
     needs = linked()
     root = next(iter(needs))
@@ -84,9 +114,12 @@ def main():
     content = json.dumps(document, sort_keys=True)
     document["serialNumber"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, content)}"
     Path(sys.argv[1]).write_text(json.dumps(document, indent=1) + "\n")
+    if len(sys.argv) == 3:
+        # Those of other people: ours has the licence beside it.
+        Path(sys.argv[2]).write_text(licences(packages[crate] for crate in needs if packages[crate]["source"]))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     main()

@@ -72,6 +72,7 @@ fn what_is_given_out_is_complete_and_the_same_each_time() {
     for file in [
         "landfast",
         "landfast.cdx.json",
+        "THIRD-PARTY-LICENSES.txt",
         "LICENSE",
         "CHANGELOG.md",
         "man/landfast.1",
@@ -124,6 +125,8 @@ fn what_is_given_out_is_complete_and_the_same_each_time() {
         named("aws-lc-rs") && named("tokio") && !named("proptest"),
         "what is linked, and no more"
     );
+    let texts = fs::read_to_string(unpacked.join("THIRD-PARTY-LICENSES.txt")).expect("texts");
+    assert!(texts.contains("\naws-lc-sys ") && texts.contains("Apache License"));
 }
 
 /// Files below a folder with their content, but for what dpkg keeps for itself.
