@@ -176,7 +176,7 @@ pub(crate) use engine::{MAX_OPEN_DATA, MAX_PATH};
 pub use error::{Error, Result};
 pub use fields::{CommaList, KeyValues, NoFields, Page, Ttl};
 pub use form::{Filled, Form};
-pub use path::{Path, path};
+pub use path::{Handler, Path, RequestData, path};
 pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Product, ReplicationState, SystemView};

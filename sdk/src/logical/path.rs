@@ -15,11 +15,27 @@ use super::schema::{FieldSet, SchemaOf, schema_of};
 use super::weak::Input;
 use super::{Cx, Error, Operation, Response};
 
-/// A row: everything that is served under one pattern.
-///
-/// A handler is an `async fn(Arc<B>, Cx, R) -> Result<Response, Error>`, where `R` is a struct that takes the parameters of
-/// the path and the fields of the data together; the path wins. Use [`super::NoFields`] for none, and a tuple of structs to
-/// share groups of fields between requests.
+/// What a handler takes of a request: a struct that takes the parameters of the path and the fields of the data together;
+/// the path wins. Use [`super::NoFields`] for none, and a tuple of structs to share groups of fields between requests.
+pub trait RequestData: DeserializeOwned + JsonSchema + Send + 'static {}
+
+impl<R: DeserializeOwned + JsonSchema + Send + 'static> RequestData for R {}
+
+/// What serves an operation: an `async fn(Arc<B>, Cx, R) -> Result<Response, Error>`.
+pub trait Handler<B, R>: Fn(Arc<B>, Cx, R) -> Self::Answer + Send + Sync + 'static {
+    /// The handler's future.
+    type Answer: Future<Output = Result<Response, Error>> + Send + 'static;
+}
+
+impl<B, R, F, Fut> Handler<B, R> for F
+where
+    F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+{
+    type Answer = Fut;
+}
+
+/// A row: everything that is served under one pattern, each operation by a [`Handler`].
 pub struct Path<B> {
     pub(crate) pattern: &'static str,
     pub(crate) parsed: Pattern,
@@ -90,91 +106,51 @@ impl<B: Send + Sync + 'static> Path<B> {
 
     /// Serves GET.
     #[must_use]
-    pub fn read<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
-    {
+    pub fn read<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::Read, handler)
     }
 
     /// Serves LIST, and GET with `list=true`.
     #[must_use]
-    pub fn list<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
-    {
+    pub fn list<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::List, handler)
     }
 
     /// Serves SCAN, the recursive list of OpenBao.
     #[must_use]
-    pub fn scan<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
-    {
+    pub fn scan<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::Scan, handler)
     }
 
     /// Serves POST and PUT, of things new and old alike: no existence check, so policies see `update` only.
     #[must_use]
-    pub fn update<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
-    {
+    pub fn update<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::Update, handler)
     }
 
     /// Serves POST and PUT of something that does not exist, so that policies tell `create` from `update`. Needs
     /// [`Path::exists`].
     #[must_use]
-    pub fn create<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
-    {
+    pub fn create<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::Create, handler)
     }
 
     /// Serves PATCH with a JSON merge patch (RFC 7396). In a request type made of options, `None` is a field that was not
     /// sent; a field sent as null is the zero value.
     #[must_use]
-    pub fn patch<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
-    {
+    pub fn patch<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::Patch, handler)
     }
 
     /// Serves DELETE.
     #[must_use]
-    pub fn delete<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
-    {
+    pub fn delete<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::Delete, handler)
     }
 
     /// Serves HEAD; without it the host answers 405.
     #[must_use]
-    pub fn header<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
-    {
+    pub fn header<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::Header, handler)
     }
 
@@ -236,12 +212,7 @@ impl<B: Send + Sync + 'static> Path<B> {
         self
     }
 
-    fn on<R, F, Fut>(mut self, operation: Operation, handler: F) -> Self
-    where
-        R: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Response, Error>> + Send + 'static,
-    {
+    fn on<R: RequestData>(mut self, operation: Operation, handler: impl Handler<B, R>) -> Self {
         assert!(
             self.slots.iter().all(|slot| slot.operation != operation),
             "path {:?} has two handlers for {operation:?}",
