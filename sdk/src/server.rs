@@ -464,6 +464,13 @@ pub(crate) fn run_process(
 }
 
 fn run_server(server: Server) -> Result<End, ServeError> {
+    // Asked while the host waits for the line below: later it may be gone already.
+    let parent = std::os::unix::process::parent_id();
+    // Before threads are made: the host connects meanwhile, and the socket holds it until they are there.
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(server.handshake_line().as_bytes())?;
+    stdout.flush()?;
+    drop(stdout);
     let watch = Watch::default();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = watch
@@ -472,11 +479,7 @@ fn run_server(server: Server) -> Result<End, ServeError> {
     // Dropped before the runtime, also when something panics.
     let _reserve = watch.keep(runtime.handle());
     let end = runtime.block_on(async {
-        watch_process(Arc::clone(&server.life))?;
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(server.handshake_line().as_bytes())?;
-        stdout.flush()?;
-        drop(stdout);
+        watch_process(Arc::clone(&server.life), parent)?;
         server.run().await
     });
     // A key may be half way made on a blocking thread; nobody waits for it any more.
@@ -485,11 +488,10 @@ fn run_server(server: Server) -> Result<End, ServeError> {
 }
 
 /// Watches for the ways in which a process ends that are not calls.
-fn watch_process(life: Arc<Life>) -> io::Result<()> {
+fn watch_process(life: Arc<Life>, parent: u32) -> io::Result<()> {
     // An interrupt from the terminal goes to the whole process group; the server decides when its plugins end.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let parent = std::os::unix::process::parent_id();
     tokio::spawn(async move {
         let mut look = tokio::time::interval(PARENT);
         loop {
