@@ -16,7 +16,7 @@ use std::str::FromStr;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ext::KeyUsage;
-use crate::lint::Finding;
+use crate::finding::Finding;
 use crate::{Certificate, KeyType, pem};
 
 pub use forms::{Anchor, Event, Form, FormError, Notification, render};

@@ -93,6 +93,19 @@ pub fn is_wildcard_label(label: &str) -> bool {
     }
 }
 
+/// Whether a text is fit for a dNSName; what a role allows is another matter.
+///
+/// Stricter than the built-in engine, which puts a mail address of a CSR where it was asked for,
+/// and fails with an internal error on text outside of ASCII.
+pub(crate) fn is_dns_name(name: &str) -> bool {
+    name.is_ascii() && !name.contains('@')
+}
+
+/// Whether a text is fit for an rfc822Name.
+pub(crate) fn is_mail_name(name: &str) -> bool {
+    name.is_ascii() && name.contains('@')
+}
+
 /// Letters, digits and inner hyphens (RFC 1123 section 2.1). Length is [`to_ascii`]'s matter.
 fn is_label(label: &str) -> bool {
     let bytes = label.as_bytes();

@@ -3,225 +3,34 @@
 //! [`prepare`] decides everything and signs nothing: names, times and usages are settled, the
 //! bytes to sign are built, and [`crate::lint`] looks at them once more before anybody signs.
 
+mod issuer;
 mod limits;
 mod names;
+mod request;
 #[cfg(test)]
 mod tests;
 mod uri;
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::ext::{Extension, GeneralNames, NameConstraints};
-use crate::identity::Identity;
+use crate::ext::{Extension, GeneralNames};
 use crate::lint;
 use crate::policy::Names;
 use crate::profile::{Placement, Profile};
 use crate::refusal::Refusal;
-use crate::validity::{self, Asked, IssuerEnd, LeafNotAfter, MountTtl, Validity};
-use crate::{
-    Certificate, Csr, Error, Prepared, PublicKey, SerialNumber, SignatureAlgorithm, Subject,
-    Template,
-};
+use crate::validity::{self, IssuerEnd, Validity};
+use crate::{Csr, Error, Prepared, PublicKey, SerialNumber, SignatureAlgorithm, Subject, Template};
 
-pub use limits::MAX_NAMES;
+pub use crate::refusal::MAX_NAMES;
+pub(crate) use issuer::Access;
+pub use issuer::{AiaUrls, Issuer};
 pub(crate) use limits::within as within_limits;
-pub(crate) use names::{Collected, is_dns_name, is_mail_name};
+pub(crate) use names::Collected;
+pub use request::{Holder, LeafRequest};
 pub use uri::normalise as normalise_uri;
 pub(crate) use uri::{has_dot_segments, host as uri_host};
-
-/// Where a certificate says that its issuer, CRLs and OCSP are found; templates already filled.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AiaUrls {
-    /// Where the issuer's certificate is fetched.
-    pub issuing_certificates: Vec<String>,
-    /// Where complete CRLs are fetched.
-    pub crl_distribution_points: Vec<String>,
-    /// Where delta CRLs are fetched.
-    pub delta_crl_distribution_points: Vec<String>,
-    /// OCSP responders.
-    pub ocsp_servers: Vec<String>,
-}
-
-/// What an issuer contributes to the certificates it signs, encoded once.
-#[derive(Debug, Clone)]
-pub struct Issuer {
-    certificate: Certificate,
-    leaf_not_after: LeafNotAfter,
-    pub(crate) access: Access,
-    /// Its own name constraints, and those of the CAs above it.
-    pub(crate) constraints: Vec<NameConstraints>,
-}
-
-/// The extensions that follow from the URLs and the key of an issuer.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Access {
-    pub(crate) authority_key_id: Option<Extension>,
-    pub(crate) information: Option<Extension>,
-    pub(crate) crl_points: Option<Extension>,
-    pub(crate) freshest_crl: Option<Extension>,
-}
-
-impl Issuer {
-    /// An issuer as certificates will refer to it.
-    pub fn new(certificate: Certificate, aia: &AiaUrls, leaf_not_after: LeafNotAfter) -> Self {
-        let access = Access::new(certificate.ski(), aia);
-        let own = certificate.name_constraints().ok().flatten();
-        Self {
-            certificate,
-            leaf_not_after,
-            access,
-            constraints: own.into_iter().collect(),
-        }
-    }
-
-    /// Adds the name constraints of the CAs above it, as far as the way up is the only one: where an issuer is cross-signed,
-    /// one path may permit what the other does not.
-    #[must_use]
-    pub fn below(mut self, chain: &[Certificate]) -> Self {
-        let mut current = self.certificate.clone();
-        for _ in 0..chain.len() {
-            let mut parents = chain
-                .iter()
-                .filter(|one| **one != current && one.subject() == current.issuer());
-            let (Some(parent), None) = (parents.next(), parents.next()) else {
-                break;
-            };
-            if current.is_self_issued() {
-                break;
-            }
-            self.constraints
-                .extend(parent.name_constraints().ok().flatten());
-            current = parent.clone();
-        }
-        self
-    }
-
-    /// Its certificate.
-    pub fn certificate(&self) -> &Certificate {
-        &self.certificate
-    }
-
-    /// What it does to leaves that would outlive it.
-    pub fn leaf_not_after(&self) -> LeafNotAfter {
-        self.leaf_not_after
-    }
-
-    pub(crate) fn end(&self) -> IssuerEnd {
-        IssuerEnd {
-            not_after: self.certificate.not_after(),
-            behavior: self.leaf_not_after,
-        }
-    }
-}
-
-impl Access {
-    pub(crate) fn new(issuer_key_id: Option<&[u8]>, aia: &AiaUrls) -> Self {
-        let uris = |list: &[String], build: fn(&[String]) -> Extension| {
-            (!list.is_empty()).then(|| build(list))
-        };
-        let has_information = !aia.ocsp_servers.is_empty() || !aia.issuing_certificates.is_empty();
-        Self {
-            authority_key_id: issuer_key_id.map(Extension::authority_key_id),
-            information: has_information.then(|| {
-                Extension::authority_info_access(&aia.ocsp_servers, &aia.issuing_certificates)
-            }),
-            crl_points: uris(
-                &aia.crl_distribution_points,
-                Extension::crl_distribution_points,
-            ),
-            freshest_crl: uris(&aia.delta_crl_distribution_points, Extension::freshest_crl),
-        }
-    }
-}
-
-/// Whose key is certified.
-#[derive(Debug, Clone, Copy)]
-pub enum Holder<'a> {
-    /// A key made for the request (`issue`).
-    Key(&'a PublicKey),
-    /// The key of a certification request (`sign`).
-    Csr(&'a Csr),
-}
-
-impl<'a> Holder<'a> {
-    pub(crate) fn public_key(self) -> &'a PublicKey {
-        match self {
-            Self::Key(key) => key,
-            Self::Csr(csr) => csr.public_key(),
-        }
-    }
-
-    pub(crate) fn csr(self) -> Option<&'a Csr> {
-        match self {
-            Self::Key(_) => None,
-            Self::Csr(csr) => Some(csr),
-        }
-    }
-}
-
-/// A request for a certificate, its fields as the API has them.
-#[derive(Debug, Clone, Copy)]
-#[allow(
-    missing_docs,
-    reason = "field names and meaning are those of the API, unless said"
-)]
-pub struct LeafRequest<'a> {
-    /// Whose key is certified.
-    pub holder: Holder<'a>,
-    pub common_name: &'a str,
-    /// Names between commas, as sent.
-    pub alt_names: &'a str,
-    pub ip_sans: &'a [String],
-    pub uri_sans: &'a [String],
-    pub other_sans: &'a [String],
-    pub user_ids: &'a [String],
-    pub serial_number: &'a str,
-    pub exclude_cn_from_sans: bool,
-    /// Zero: not sent.
-    pub ttl: Duration,
-    pub not_before: Option<&'a str>,
-    pub not_after: Option<&'a str>,
-    /// The caller, for templates; `None` without an entity.
-    pub identity: Option<&'a Identity>,
-    /// Display name of the caller's token.
-    pub display_name: &'a str,
-    /// Lease durations of the mount.
-    pub mount: MountTtl,
-}
-
-impl<'a> LeafRequest<'a> {
-    /// A request that says nothing but whose key it is.
-    pub fn new(holder: Holder<'a>, mount: MountTtl) -> Self {
-        Self {
-            holder,
-            common_name: "",
-            alt_names: "",
-            ip_sans: &[],
-            uri_sans: &[],
-            other_sans: &[],
-            user_ids: &[],
-            serial_number: "",
-            exclude_cn_from_sans: false,
-            ttl: Duration::ZERO,
-            not_before: None,
-            not_after: None,
-            identity: None,
-            display_name: "",
-            mount,
-        }
-    }
-
-    pub(crate) fn asked(&self) -> Asked<'a> {
-        Asked {
-            ttl: self.ttl,
-            not_before: self.not_before,
-            not_after: self.not_after,
-        }
-    }
-}
 
 /// Reads the `csr` field of a request. That its maker has the key is checked by [`prepare`].
 ///

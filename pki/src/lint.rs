@@ -4,70 +4,25 @@
 //! a rule that some path of the issuing code forgot is still kept (GHSA-g892-p242-8g86). First
 //! what RFC 5280 asks of every certificate, then what the role allows.
 
-use std::fmt;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::constraints;
 use crate::ext::{GeneralNames, KeyUsage, id};
-use crate::issue::{Issuer, is_dns_name, is_mail_name};
+use crate::host::{is_dns_name, is_mail_name};
+use crate::issue::Issuer;
 use crate::name::attribute;
+use crate::node_name::node_name;
 use crate::policy::Names;
 use crate::profile::Profile;
 use crate::refusal::Refusal;
 use crate::validity::{LeafNotAfter, NotAfterBound};
-use crate::{Certificate, Subject, asn1, hybrid, name};
+use crate::{Certificate, Subject, asn1, name};
 
 mod shape;
 
+pub use crate::finding::{Finding, Severity};
 pub(crate) use shape::is_domain;
 pub use shape::shape;
-
-/// One rule that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The rule's identifier, such as `rfc5280-4.2.1.3` or `role-dns-names`.
-    pub rule: &'static str,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is wrong, for a reader.
-    pub text: String,
-}
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// Something will fail.
-    Error,
-    /// Something may surprise.
-    Warning,
-}
-
-impl Finding {
-    /// Something will fail.
-    pub fn error(rule: &'static str, text: String) -> Self {
-        Self {
-            rule,
-            severity: Severity::Error,
-            text,
-        }
-    }
-
-    /// Something may surprise.
-    pub fn warning(rule: &'static str, text: String) -> Self {
-        Self {
-            rule,
-            severity: Severity::Warning,
-            text,
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.rule, self.text)
-    }
-}
 
 /// Turns the first error among the findings into a refusal.
 ///
@@ -116,8 +71,7 @@ pub fn leaf(
         refuse("role-common-name", "the role wants one common name".into());
     }
     for name in &common_names {
-        if !names.allow_common_name(name) || profile.node_names && hybrid::node_name(name).is_err()
-        {
+        if !names.allow_common_name(name) || profile.node_names && node_name(name).is_err() {
             refuse(
                 "role-common-name",
                 "the role does not allow the common name".into(),

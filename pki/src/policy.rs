@@ -10,7 +10,8 @@ use std::collections::HashSet;
 use crate::glob::Glob;
 use crate::host::{self, MAX_NAME};
 use crate::identity::{Identity, Template};
-use crate::profile::{Settings, Uris};
+use crate::profile::Uris;
+use crate::settings::Settings;
 
 /// The part of a role that decides on names, compiled.
 #[derive(Debug, Clone)]

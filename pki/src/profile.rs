@@ -1,202 +1,27 @@
 //! A role, validated once, in the form that issuing works from.
 
+mod cidr;
 mod other_names;
 mod policies;
 #[cfg(test)]
 mod tests;
+mod uris;
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::ext::{Extension, KeyUsage};
 use crate::glob::Glob;
 use crate::identity::{Identity, Template};
 use crate::policy::{NameRules, Names};
-use crate::refusal::{Quoted, Refusal};
+use crate::refusal::Refusal;
+use crate::settings::{Settings, allows_any};
 use crate::validity::{NotAfterBound, NotBeforeBound, Rules};
-use crate::{KeySpec, Oid, issue, usage};
+use crate::{KeySpec, Oid, usage};
 
+pub(crate) use cidr::Cidr;
 pub(crate) use other_names::OtherName;
-pub(crate) use policies::Placement;
-
-/// A role's fields as the API has them; `Default` is a role with nothing set.
-///
-/// What only concerns a mount (issuer reference, storing, leases) is not here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(
-    missing_docs,
-    reason = "field names and meaning are those of the role API"
-)]
-pub struct Settings {
-    pub ttl: Duration,
-    pub max_ttl: Duration,
-    pub not_before_duration: Duration,
-    pub not_before: String,
-    pub not_before_bound: String,
-    pub not_after: String,
-    pub not_after_bound: String,
-
-    pub allow_any_name: bool,
-    pub allow_bare_domains: bool,
-    pub allow_glob_domains: bool,
-    pub allow_globs_in_identity_templates: bool,
-    pub allow_ip_sans: bool,
-    pub allow_localhost: bool,
-    pub allow_subdomains: bool,
-    pub allow_token_displayname: bool,
-    pub allow_wildcard_certificates: bool,
-    pub allowed_domains: Vec<String>,
-    pub allowed_domains_template: bool,
-    pub allowed_ip_sans_cidr: Vec<String>,
-    pub allowed_other_sans: Vec<String>,
-    pub allowed_serial_numbers: Vec<String>,
-    pub allowed_uri_sans: Vec<String>,
-    pub allowed_uri_sans_template: bool,
-    pub allowed_user_ids: Vec<String>,
-    pub enforce_hostnames: bool,
-    pub cn_validations: Vec<String>,
-    pub require_cn: bool,
-    pub use_csr_common_name: bool,
-    pub use_csr_sans: bool,
-
-    pub key_type: String,
-    pub key_bits: u32,
-    pub signature_bits: u32,
-    pub use_pss: bool,
-
-    pub key_usage: Vec<String>,
-    pub ext_key_usage: Vec<String>,
-    pub ext_key_usage_oids: Vec<String>,
-    pub server_flag: bool,
-    pub client_flag: bool,
-    pub code_signing_flag: bool,
-    pub email_protection_flag: bool,
-    pub basic_constraints_valid_for_non_ca: bool,
-    pub policy_identifiers: Vec<String>,
-
-    pub ou: Vec<String>,
-    pub organization: Vec<String>,
-    pub country: Vec<String>,
-    pub locality: Vec<String>,
-    pub province: Vec<String>,
-    pub street_address: Vec<String>,
-    pub postal_code: Vec<String>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        let list = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-        Self {
-            ttl: Duration::ZERO,
-            max_ttl: Duration::ZERO,
-            not_before_duration: Duration::from_secs(30),
-            not_before: String::new(),
-            not_before_bound: "permit".into(),
-            not_after: String::new(),
-            not_after_bound: "permit".into(),
-            allow_any_name: false,
-            allow_bare_domains: false,
-            allow_glob_domains: false,
-            allow_globs_in_identity_templates: false,
-            allow_ip_sans: true,
-            allow_localhost: true,
-            allow_subdomains: false,
-            allow_token_displayname: false,
-            allow_wildcard_certificates: true,
-            allowed_domains: Vec::new(),
-            allowed_domains_template: false,
-            allowed_ip_sans_cidr: Vec::new(),
-            allowed_other_sans: Vec::new(),
-            allowed_serial_numbers: Vec::new(),
-            allowed_uri_sans: Vec::new(),
-            allowed_uri_sans_template: false,
-            allowed_user_ids: Vec::new(),
-            enforce_hostnames: true,
-            cn_validations: list(&["email", "hostname"]),
-            require_cn: true,
-            use_csr_common_name: true,
-            use_csr_sans: true,
-            key_type: "rsa".into(),
-            key_bits: 2048,
-            signature_bits: 0,
-            use_pss: false,
-            key_usage: list(&["DigitalSignature", "KeyAgreement", "KeyEncipherment"]),
-            ext_key_usage: Vec::new(),
-            ext_key_usage_oids: Vec::new(),
-            server_flag: true,
-            client_flag: true,
-            code_signing_flag: false,
-            email_protection_flag: false,
-            basic_constraints_valid_for_non_ca: false,
-            policy_identifiers: Vec::new(),
-            ou: Vec::new(),
-            organization: Vec::new(),
-            country: Vec::new(),
-            locality: Vec::new(),
-            province: Vec::new(),
-            street_address: Vec::new(),
-            postal_code: Vec::new(),
-        }
-    }
-}
-
-impl Settings {
-    /// Checks a role being written and fills in what follows from the rest: default `key_bits`,
-    /// network addresses of ranges, lower case in `cn_validations`.
-    ///
-    /// Not checked, as in the built-in engine: names of usages, fixed times.
-    ///
-    /// # Errors
-    /// The first fault, in the order in which the built-in engine looks for them.
-    pub fn normalise(&mut self) -> Result<(), Refusal> {
-        if !is_any(&self.allowed_other_sans) {
-            for element in &self.allowed_other_sans {
-                OtherName::parse(element).map_err(Refusal::AllowedOtherSans)?;
-            }
-        }
-        for text in &mut self.allowed_ip_sans_cidr {
-            *text = Cidr::parse(text)?.to_string();
-        }
-        NotAfterBound::parse(&self.not_after_bound)?;
-        NotBeforeBound::parse(&self.not_before_bound)?;
-        if !self.max_ttl.is_zero() && self.ttl > self.max_ttl {
-            return Err(Refusal::RoleTtl);
-        }
-        self.normalise_key()?;
-        // Only the form, as in the built-in engine: see [`Self::unusable_purposes`].
-        let bad = |oid: &&String| !usage::looks_like_oid(oid);
-        if let Some(oid) = self.ext_key_usage_oids.iter().find(bad) {
-            return Err(Refusal::ExtKeyUsageOid(oid.clone()));
-        }
-        policies::parse(&self.policy_identifiers)?;
-        self.cn_validations = cn_validations(&self.cn_validations)?;
-        Ok(())
-    }
-
-    /// Elements of `ext_key_usage_oids` that have the form of an object identifier and cannot be encoded as one, such as
-    /// `4.3.2.1`. A role may hold them, and then issues nothing.
-    pub fn unusable_purposes(&self) -> Vec<&str> {
-        let oids = self.ext_key_usage_oids.iter().map(String::as_str);
-        oids.filter(|oid| usage::oid(oid).is_none()).collect()
-    }
-
-    fn normalise_key(&mut self) -> Result<(), Refusal> {
-        if self.key_type == "any" {
-            return Ok(());
-        }
-        // Ed25519 has one size; whatever number comes with it is kept and never looked at.
-        let bits = if self.key_type == "ed25519" {
-            0
-        } else {
-            self.key_bits
-        };
-        let spec = KeySpec::parse(&self.key_type, bits).map_err(|e| Refusal::Key(e.to_string()))?;
-        if self.key_bits == 0 {
-            self.key_bits = spec.bits;
-        }
-        Ok(())
-    }
-}
+pub(crate) use policies::{Placement, parse as parse_policies};
+pub(crate) use uris::Uris;
 
 /// A role in the form that issuing works from: patterns, ranges, usages and their encodings are
 /// made once, so that a request on a cached profile parses nothing of the role again.
@@ -371,78 +196,6 @@ fn legacy<T: Default>(stored: &str, refusal: Refusal) -> Result<T, Refusal> {
     }
 }
 
-/// An address range in the notation of RFC 4632.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cidr {
-    network: IpAddr,
-    prefix: u8,
-}
-
-impl Cidr {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        let parsed = text.split_once('/').and_then(|(address, prefix)| {
-            let address: IpAddr = address.parse().ok()?;
-            let digits = prefix.bytes().all(|b| b.is_ascii_digit());
-            let prefix: u8 = digits.then(|| prefix.parse().ok())??;
-            let width = if address.is_ipv4() { 32 } else { 128 };
-            (prefix <= width).then(|| Self {
-                network: mask(address, prefix),
-                prefix,
-            })
-        });
-        parsed.ok_or_else(|| Refusal::Cidr(text.to_owned()))
-    }
-
-    /// An IPv4 address written as IPv6 (`::ffff:a.b.c.d`) counts as what it is.
-    fn contains(&self, ip: IpAddr) -> bool {
-        let ip = ip.to_canonical();
-        ip.is_ipv4() == self.network.is_ipv4() && mask(ip, self.prefix) == self.network
-    }
-}
-
-impl std::fmt::Display for Cidr {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.network, self.prefix)
-    }
-}
-
-fn mask(ip: IpAddr, prefix: u8) -> IpAddr {
-    match ip {
-        IpAddr::V4(v4) => {
-            let bits = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-            IpAddr::V4((v4.to_bits() & bits).into())
-        }
-        IpAddr::V6(v6) => {
-            let bits = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-            IpAddr::V6((v6.to_bits() & bits).into())
-        }
-    }
-}
-
-/// `allowed_uri_sans` as it stands for one caller.
-#[derive(Debug, Default)]
-pub(crate) struct Uris<'a> {
-    fixed: &'a [Glob],
-    filled: Vec<Glob>,
-}
-
-impl Uris<'_> {
-    /// Whether a URI may stand in the certificate.
-    ///
-    /// With `.` or `..` as a segment only where it is listed as it stands, or where every URI is: the prefix before a star
-    /// would say nothing of where the URI leads.
-    pub(crate) fn allow(&self, uri: &str) -> bool {
-        let dots = issue::has_dot_segments(uri);
-        let mut globs = self.fixed.iter().chain(&self.filled);
-        globs.any(|glob| glob.matches(uri) && (!dots || !glob.is_wild() || glob.is_any()))
-    }
-
-    /// The patterns that each URI may have to be held against.
-    pub(crate) fn globs(&self) -> impl Iterator<Item = &Glob> {
-        self.fixed.iter().chain(&self.filled)
-    }
-}
-
 /// One element of `allowed_user_ids`.
 #[derive(Debug, Clone)]
 pub(crate) struct UserIdRule {
@@ -459,7 +212,7 @@ pub(crate) enum OtherNames {
 
 impl OtherNames {
     fn new(elements: &[String]) -> Result<Self, Refusal> {
-        if is_any(elements) {
+        if allows_any(elements) {
             return Ok(Self::Any);
         }
         let parse = |element: &String| {
@@ -501,10 +254,6 @@ impl OtherNames {
     }
 }
 
-fn is_any(allowed_other_sans: &[String]) -> bool {
-    matches!(allowed_other_sans, [only] if only == "*")
-}
-
 fn purposes(settings: &Settings) -> Result<Vec<Oid>, Refusal> {
     let mut names: Vec<&str> = settings.ext_key_usage.iter().map(String::as_str).collect();
     for (flag, name) in [
@@ -524,31 +273,6 @@ fn purposes(settings: &Settings) -> Result<Vec<Oid>, Refusal> {
     Ok(usage::distinct(usage::ext_key_usage(&names), oids))
 }
 
-fn cn_validations(words: &[String]) -> Result<Vec<String>, Refusal> {
-    if words.is_empty() {
-        return Ok(vec!["email".into(), "hostname".into()]);
-    }
-    let mut seen: Vec<String> = Vec::new();
-    for word in words {
-        let lower = word.to_lowercase();
-        if !["disabled", "email", "hostname"].contains(&lower.as_str()) {
-            return Err(Refusal::CnValidations(format!("unknown type: `{word}`")));
-        }
-        if seen.contains(&lower) {
-            return Err(Refusal::CnValidations(format!(
-                "`{lower}` specified multiple times"
-            )));
-        }
-        seen.push(lower);
-    }
-    if seen.len() > 1 && seen.iter().any(|word| word == "disabled") {
-        return Err(Refusal::CnValidations(
-            "cannot specify `disabled` along with `email` or `hostname`".into(),
-        ));
-    }
-    Ok(seen)
-}
-
 /// What a request for `issue` says about the key to make, under a role of key type `any`.
 ///
 /// # Errors
@@ -566,24 +290,4 @@ pub fn requested_key(key_type: &str, key_bits: i64) -> Result<KeySpec, Refusal> 
 /// list between commas (OpenBao pki: roles).
 pub fn split_policy_identifiers(text: &str) -> Vec<String> {
     policies::split(text)
-}
-
-impl From<crate::Error> for Refusal {
-    fn from(error: crate::Error) -> Self {
-        match error {
-            crate::Error::RequestSignature => Self::CsrSignature,
-            crate::Error::RequestAlgorithm(oid) => Self::CsrAlgorithm(oid),
-            other => Self::Encoding(other.to_string()),
-        }
-    }
-}
-
-impl Refusal {
-    pub(crate) fn policy_identifier(element: &str, oid: &str, json: &str) -> Self {
-        Self::PolicyIdentifier {
-            element: element.to_owned(),
-            oid_error: format!("{} is no number", Quoted(oid)),
-            json_error: json.to_owned(),
-        }
-    }
 }

@@ -4,7 +4,10 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::hybrid::NotANodeName;
+use crate::node_name::NotANodeName;
+
+/// Most names in one certificate, user ids included. Readers have their own limits: webpki takes no certificate above 64 KiB.
+pub const MAX_NAMES: usize = 1000;
 
 /// How a refusal reaches the caller (OpenBao pki: trap of the two error channels).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub enum Refusal {
     NoName(String),
     /// More names than one certificate may have.
     #[error(
-        "the request asks for {0} names, and a certificate has at most {max}: ask for several certificates", max = crate::issue::MAX_NAMES
+        "the request asks for {0} names, and a certificate has at most {max}: ask for several certificates", max = MAX_NAMES
     )]
     TooManyNames(usize),
     /// A name that nobody could use.
@@ -408,6 +411,26 @@ impl fmt::Display for Quoted<'_> {
             }
         }
         f.write_str("\"")
+    }
+}
+
+impl From<crate::Error> for Refusal {
+    fn from(error: crate::Error) -> Self {
+        match error {
+            crate::Error::RequestSignature => Self::CsrSignature,
+            crate::Error::RequestAlgorithm(oid) => Self::CsrAlgorithm(oid),
+            other => Self::Encoding(other.to_string()),
+        }
+    }
+}
+
+impl Refusal {
+    pub(crate) fn policy_identifier(element: &str, oid: &str, json: &str) -> Self {
+        Self::PolicyIdentifier {
+            element: element.to_owned(),
+            oid_error: format!("{} is no number", Quoted(oid)),
+            json_error: json.to_owned(),
+        }
     }
 }
 

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use crate::ext::{Extension, GeneralNames, OtherName, id};
 use crate::issue::{self, Access, Holder, Issuer, LeafRequest};
 use crate::lint;
-use crate::profile::{Profile, Settings};
+use crate::profile::Profile;
 use crate::refusal::Refusal;
+use crate::settings::Settings;
 use crate::{Csr, Prepared, SerialNumber, Template};
 
 /// A request for `sign-verbatim`.

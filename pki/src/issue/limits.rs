@@ -6,10 +6,7 @@ use crate::glob::Glob;
 use crate::issue::LeafRequest;
 use crate::policy::Names;
 use crate::profile::Profile;
-use crate::refusal::Refusal;
-
-/// Most names in one certificate, user ids included. Readers have their own limits: webpki takes no certificate above 64 KiB.
-pub const MAX_NAMES: usize = 1000;
+use crate::refusal::{MAX_NAMES, Refusal};
 
 /// Most octets in a name that has no limit of its own: a URI, an other name.
 const MAX_OCTETS: usize = 4096;

@@ -4,12 +4,15 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use crate::ext::{GeneralNames, OtherName};
+use crate::host::{is_dns_name, is_mail_name};
 use crate::issue::{LeafRequest, limits, uri};
 use crate::name::attribute;
+use crate::node_name::node_name;
 use crate::policy::Names;
-use crate::profile::{self, Profile, Settings};
+use crate::profile::{self, Profile};
 use crate::refusal::{Refusal, Source};
-use crate::{Csr, Oid, host, hybrid, usage};
+use crate::settings::Settings;
+use crate::{Csr, Oid, host, usage};
 
 /// The names that a certificate will carry.
 pub(crate) struct Collected {
@@ -69,7 +72,7 @@ pub(crate) fn collect(
             return Err(Refusal::CommonName(common_name));
         }
         if profile.node_names
-            && let Err(why) = hybrid::node_name(&common_name)
+            && let Err(why) = node_name(&common_name)
         {
             return Err(Refusal::NodeName {
                 name: common_name,
@@ -312,19 +315,6 @@ fn uris(
         checked.push(uri);
     }
     Ok(checked)
-}
-
-/// Whether a text is fit for a dNSName; what a role allows is another matter.
-///
-/// Stricter than the built-in engine, which puts a mail address of a CSR where it was asked for,
-/// and fails with an internal error on text outside of ASCII.
-pub(crate) fn is_dns_name(name: &str) -> bool {
-    name.is_ascii() && !name.contains('@')
-}
-
-/// Whether a text is fit for an rfc822Name.
-pub(crate) fn is_mail_name(name: &str) -> bool {
-    name.is_ascii() && name.contains('@')
 }
 
 /// Whether an encoded name that could not be read is an otherName, by its tag.

@@ -1,10 +1,13 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::ext::{ExtKeyUsage, KeyUsage, OtherName, id};
-use crate::profile::Settings;
+use crate::settings::Settings;
 use crate::testing::{self, Authority};
-use crate::{KeySpec, Oid, PrivateKey, lint};
+use crate::validity::{LeafNotAfter, MountTtl};
+use crate::{Certificate, KeySpec, Oid, PrivateKey, lint};
 
 mod csr;
 mod request;

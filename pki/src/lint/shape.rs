@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use der::{Reader, SliceReader};
 
-use super::Finding;
 use crate::ext::{self, NameConstraints, Subtrees, id};
+use crate::finding::Finding;
 use crate::host::{MAX_LABEL, MAX_NAME};
-use crate::{Certificate, Oid, asn1, issue, usage};
+use crate::issue::normalise_uri;
+use crate::{Certificate, Oid, asn1, usage};
 
 /// Whatever some reader refuses in a certificate that is about to be signed.
 pub fn shape(certificate: &Certificate) -> Vec<Finding> {
@@ -23,11 +24,7 @@ pub fn shape(certificate: &Certificate) -> Vec<Finding> {
             "a DNS name has labels of 1 to 63 printable characters between dots, at most 253 in all",
         );
     }
-    if !san
-        .uris
-        .iter()
-        .all(|uri| issue::normalise_uri(uri).is_some())
-    {
+    if !san.uris.iter().all(|uri| normalise_uri(uri).is_some()) {
         refuse(
             "readers-uris",
             "a URI is none that Go reads: no escapes and no empty labels in its host",

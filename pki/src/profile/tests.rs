@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use super::*;
-use crate::refusal::Channel;
+use crate::refusal::{Channel, Quoted};
 
 fn list(items: &[&str]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()
