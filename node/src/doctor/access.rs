@@ -2,11 +2,12 @@
 
 use landfast_pki::Certificate;
 
+use super::arns::Arns;
 use super::documents::{ProfileDocument, RoleDocument};
-use super::{Arns, Question, Report, duration_fits};
+use super::report::{Question, Report};
 use crate::policy::{ACTIONS, Condition, Context, Effect, PolicyError, Statement, TrustPolicy};
 use crate::rules::Finding;
-use crate::session::USUAL_DURATION;
+use crate::session::{DURATIONS, USUAL_DURATION};
 use crate::tags::Facts;
 
 /// The condition that ties a session to the name in the certificate.
@@ -243,4 +244,9 @@ fn out_of_range(whose: &str, seconds: u32) -> Finding {
         format!("{whose} has a length of {seconds} seconds"),
         "900 to 43200 are allowed",
     )
+}
+
+/// PF-02 for one length.
+fn duration_fits(seconds: u32) -> bool {
+    DURATIONS.contains(&seconds)
 }

@@ -1,7 +1,7 @@
 //! The ARNs: what is configured, what the documents say, and that they go together.
 
 use super::documents::{AnchorDocument, ProfileDocument, RoleDocument};
-use super::{Question, Report};
+use super::report::{Question, Report};
 use crate::arn::{Arn, ArnKind};
 use crate::rules::Finding;
 

@@ -8,9 +8,9 @@
 use std::net::{IpAddr, UdpSocket};
 use std::process::{Command, Stdio};
 
-use super::Report;
 use super::documents::ClusterDocument;
 use super::node_config::NodeConfig;
+use super::report::Report;
 use crate::rules::Finding;
 
 /// Variables that name proxies, and their twins in the other case.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Question, Report};
+use super::report::{Question, Report};
 use crate::rules::Finding;
 
 const NC_01: &str = "NC-01";

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Explanation, Report};
+use super::report::{Explanation, Report};
 use crate::causes;
 use crate::provider::{Options, Provider, ProviderError, span};
 use crate::rules::Finding;

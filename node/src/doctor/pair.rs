@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::{Certificate, PrivateKey, pem};
 
-use super::{Question, Report};
+use super::report::{Question, Report};
 use crate::crypto::KeyError;
 use crate::files;
 use crate::identity::{self, Files, IdentityError};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use landfast_pki::{Certificate, anchor};
 
 use super::documents::AnchorDocument;
-use super::{Question, Report};
+use super::report::{Question, Report};
 use crate::rules::{self, Finding};
 use crate::trust;
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use landfast_pki::{Certificate, Crl};
 
-use super::{DoctorError, Question, Report};
+use super::report::{DoctorError, Question, Report};
 use crate::files;
 use crate::lab::state::MAX_CRL;
 use crate::rules::Finding;
