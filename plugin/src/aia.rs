@@ -38,7 +38,7 @@ pub(crate) async fn signing(
         return Ok(kept);
     }
     let aia =
-        fill(own(issuer).unwrap_or(&urls), &cluster, issuer.id()).map_err(crate::pki::refusal)?;
+        fill(own(issuer).unwrap_or(&urls), &cluster, issuer.id()).map_err(crate::fault::refusal)?;
     let leaf_not_after = match issuer.entry.not_after_behavior {
         NotAfterBehavior::Err => LeafNotAfter::Err,
         NotAfterBehavior::Truncate => LeafNotAfter::Truncate,

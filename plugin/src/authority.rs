@@ -188,7 +188,7 @@ impl<'a> Change<'a> {
 
     /// Refuses an issuer with which the built-in engine could not go on: one that it cannot read, or one too many of a key and name.
     fn readable_on_the_way_back(&self, certificate: &Certificate) -> Result<(), Error> {
-        go::check_ca(certificate).map_err(crate::pki::refused)?;
+        go::check_ca(certificate).map_err(crate::fault::refused)?;
         if !certificate.is_self_issued() {
             return Ok(());
         }
@@ -375,7 +375,7 @@ pub(crate) fn certificate_key(serial: &SerialNumber) -> String {
 /// When there is no randomness.
 pub(crate) fn new_id() -> Result<String, Error> {
     let mut bytes = [0; 16];
-    landfast_pki::random(&mut bytes).map_err(crate::pki::failed)?;
+    landfast_pki::random(&mut bytes).map_err(crate::fault::failed)?;
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok([
         &hex[..8],

@@ -9,7 +9,7 @@ use landfast_pki::{Error as PkiError, PrivateKey, PublicKey, SignatureAlgorithm,
 use landfast_sdk::logical::Error;
 
 use crate::kms::{self, KmsKey};
-use crate::{Mount, pki};
+use crate::{Mount, fault};
 
 /// A key of the mount, ready to sign.
 #[derive(Clone)]
@@ -59,13 +59,13 @@ impl CaKey {
             Self::Local(key) if is_slow(key.public_key()) => {
                 let sign = || Signer::sign(&**key, algorithm, tbs);
                 let signed = Box::pin(mount.heavy.run(sign)).await;
-                signed.map_err(pki::failed)?
+                signed.map_err(fault::failed)?
             }
-            Self::Local(key) => Signer::sign(&**key, algorithm, tbs).map_err(pki::failed)?,
+            Self::Local(key) => Signer::sign(&**key, algorithm, tbs).map_err(fault::failed)?,
             // Apart, so that those who sign here do not carry the room for it.
             Self::Kms(key) => Box::pin(kms::sign(mount, key, algorithm, tbs)).await?,
         };
-        prepared.finish(&signature).map_err(pki::failed)
+        prepared.finish(&signature).map_err(fault::failed)
     }
 
     /// As [`Self::sign`], for whoever needs no token: a local RSA key takes turns, of which strangers get only a part.
@@ -83,8 +83,8 @@ impl CaKey {
         };
         let sign = || Signer::sign(&**key, prepared.algorithm(), prepared.tbs());
         let signed = Box::pin(mount.heavy.for_stranger(sign)).await?;
-        let signature = signed.map_err(pki::failed)?;
-        prepared.finish(&signature).map_err(pki::failed)
+        let signature = signed.map_err(fault::failed)?;
+        prepared.finish(&signature).map_err(fault::failed)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use jiff::SignedDuration;
 use landfast_pki::SerialNumber;
@@ -15,37 +15,26 @@ use landfast_sdk::logical::{Error, RawBody, detach, parse_duration_nanos};
 
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
-use crate::entry::revoked::RevokedEntry;
 use crate::entry::time::StoredTime;
-use crate::mount::{Entry, Mount, Shared, internal};
+use crate::fault::internal;
+use crate::mount::{Mount, Shared};
+use crate::store::Entry;
 use crate::{issuers, keys};
 
 pub(crate) use bodies::{Form, body};
 pub(crate) use build::algorithm;
+pub(crate) use state::CrlState;
 pub(crate) use wal::noted;
 
 mod bodies;
 mod build;
 mod index;
+mod state;
 #[cfg(test)]
 mod tests;
 mod wal;
 
-/// What a mount remembers about its CRLs between requests.
-#[derive(Debug, Default)]
-pub(crate) struct CrlState {
-    wanted: AtomicU64,
-    served: tokio::sync::Mutex<Served>,
-    index: index::Index,
-}
-
-/// The highest ticket that a finished build has served, and what the build failed with.
-#[derive(Debug, Default)]
-struct Served {
-    ticket: u64,
-    /// AWS KMS could not be used. Whoever waited for that build need not find out again, one after the other.
-    failure: Option<(u16, String)>,
-}
+use state::Served;
 
 /// DER of a CRL, as it lies in storage.
 #[derive(Debug)]
@@ -77,23 +66,6 @@ impl Scope {
     /// Whether a build leaves no CRL behind that it could have built.
     fn is_complete(self) -> bool {
         matches!(self, Self::All | Self::Forced)
-    }
-}
-
-impl CrlState {
-    /// Notes a revocation, so that the next build need not read all of them again.
-    pub(crate) fn note(&self, serial: &SerialNumber, entry: &RevokedEntry) {
-        self.index.note(serial, entry);
-    }
-
-    /// Forgets what was read, after a change that did not go through [`Self::note`].
-    pub(crate) fn forget(&self) {
-        self.index.forget();
-    }
-
-    /// Drops what depends on the storage entry `key`.
-    pub(crate) fn invalidate(&self, key: &str) {
-        self.index.invalidate(key);
     }
 }
 

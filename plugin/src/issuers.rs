@@ -12,30 +12,11 @@ use crate::ca_key::CaKey;
 use crate::entry;
 use crate::entry::config::IssuersConfig;
 use crate::entry::issuer::{self, IssuerEntry, Usage};
+use crate::fault::internal;
 use crate::keys;
-use crate::mount::{Entry, Mount, internal, take_up};
-
-/// The word that means the configured default, for issuers and keys alike.
-pub(crate) const DEFAULT: &str = "default";
-
-/// A reference as a path or a field of a request gives it: without blanks around, and `default` in any case. OpenBao folds the case in paths before it
-/// looks at policies; older servers and Vault do so here.
-pub(crate) fn folded(reference: &str) -> &str {
-    let reference = reference.trim();
-    if reference.eq_ignore_ascii_case(DEFAULT) {
-        DEFAULT
-    } else {
-        reference
-    }
-}
-
-/// For serde: see [`folded`].
-pub(crate) fn reference<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<String, D::Error> {
-    let text = <String as serde::Deserialize>::deserialize(deserializer)?;
-    Ok(folded(&text).to_owned())
-}
+use crate::mount::{Mount, take_up};
+use crate::names::{DEFAULT, check_length, is_name};
+use crate::store::Entry;
 
 /// An issuer, read and parsed.
 #[derive(Debug)]
@@ -349,20 +330,6 @@ pub(crate) fn may_sign_crls(certificate: &Certificate) -> bool {
         .is_some_and(|usage| usage.contains(KeyUsage::CRL_SIGN))
 }
 
-/// Bytes of an issuer's or key's name. It stands in every list that strangers may ask for.
-const LONGEST_NAME: usize = 255;
-
-/// Refuses the name of an issuer or a key (`what`) that is too long.
-pub(crate) fn check_length(what: &str, name: &str) -> Result<(), Error> {
-    if name.len() > LONGEST_NAME {
-        return Err(Error::bad_request(format!(
-            "{what} name has {} characters: {LONGEST_NAME} are the most",
-            name.len()
-        )));
-    }
-    Ok(())
-}
-
 /// A name for a new or renamed issuer.
 ///
 /// # Errors
@@ -384,23 +351,6 @@ pub(crate) fn check_name(issuers: &Issuers, name: &str, own_id: &str) -> Result<
             Err(Error::bad_request("issuer name already in use"))
         }
         _ => Ok(()),
-    }
-}
-
-/// Whether `name` has the shape of a role's, issuer's or key's name: word characters, with `-` and `.` inside.
-pub(crate) fn is_name(name: &str) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let bytes = name.as_bytes();
-    match bytes {
-        [] => false,
-        [only] => word(*only),
-        [first, inner @ .., last] => {
-            word(*first)
-                && word(*last)
-                && inner
-                    .iter()
-                    .all(|&byte| word(byte) || byte == b'-' || byte == b'.')
-        }
     }
 }
 
@@ -481,18 +431,3 @@ pub(crate) fn unknown(reference: &str) -> Error {
 }
 
 pub(crate) const NO_DEFAULT: &str = "no default issuer currently configured";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_words_with_dots_and_dashes_inside() {
-        for good in ["a", "_", "a-b", "r1.example", "A_9"] {
-            assert!(is_name(good), "{good}");
-        }
-        for bad in ["", "-a", "a-", ".a", "a b", "ä", "a/b"] {
-            assert!(!is_name(bad), "{bad}");
-        }
-    }
-}

@@ -11,9 +11,9 @@ use tokio::sync::OnceCell;
 use crate::ca_key::CaKey;
 use crate::entry::config::KeysConfig;
 use crate::entry::key::{self, KeyEntry, KmsPlace};
-use crate::issuers::{DEFAULT, check_length, is_name};
 use crate::kms::KmsKey;
 use crate::mount::Mount;
+use crate::names::{DEFAULT, check_length, is_name};
 use crate::seal;
 
 /// What is known of a key without its private half.
@@ -286,7 +286,7 @@ pub(crate) fn entry(id: String, name: String, key: &CaKey) -> Result<KeyEntry, E
     };
     let pem: Secret<String> = private
         .to_pem(KeyEncoding::Traditional)
-        .map_err(crate::pki::failed)?;
+        .map_err(crate::fault::failed)?;
     Ok(KeyEntry::new(
         id,
         name,

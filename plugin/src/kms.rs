@@ -3,110 +3,35 @@
 //! The connection is the mount's `config/kms`, read by the rules of the seal stanza. Who may write that path may not read the server's files: no
 //! value may name one, and a connection without credentials of its own goes to AWS and nowhere else, and only where an option of the mount lets it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use async_trait::async_trait;
-use landfast_pki::{Curve, KeyType, PublicKey, SignatureAlgorithm, digest_for};
+use landfast_pki::{PublicKey, SignatureAlgorithm, digest_for};
 use landfast_sdk::logical::Error;
-use landfast_unseal::aws::{AwsSigner, Limits, Session};
-use landfast_unseal::config::{AwsConfig, KeyReference, OpenRolesAnywhere};
-use landfast_unseal::{Author, Class, Digest, Environment, KmsSigner, ParseOptions, SigningScheme};
-use tokio::sync::Mutex;
+use landfast_unseal::aws::Session;
+use landfast_unseal::config::KeyReference;
+use landfast_unseal::{Class, Digest, SigningScheme};
 use tokio::time::timeout;
 
 use crate::entry::key::KmsPlace;
 use crate::entry::kms::KmsConfig;
 use crate::entry::other::Other;
-use crate::mount::{Mount, internal};
+use crate::fault::{internal, unavailable};
+use crate::mount::Mount;
+use crate::ocsp::Asker;
 
+mod connection;
 mod gate;
 mod sessions;
 #[cfg(test)]
 mod tests;
 
-use gate::Gate;
-use sessions::Sessions;
+use connection::{Connection, schemes};
+pub use connection::{KeyService, lend_roles_anywhere};
+pub(crate) use connection::{Kms, NOT_LENT, parse};
 
 /// One signature with all its retries, once it is its turn. More than the session's own limit, which leaves out finding credentials.
 const SIGNING: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 15_000 });
-
-/// How long a signature waits for its turn, and how many may wait.
-const PATIENCE: Duration = Duration::from_secs(10);
-const WAITING: usize = 1000;
-
-/// The same for answers to those who only ask, whom nothing identifies.
-const ASKING: Duration = Duration::from_secs(2);
-const ASKERS: usize = 64;
-
-/// Why a connection without credentials is not made: the right to write a mount's settings is no right to the server's identity.
-pub(crate) const NOT_LENT: &str = "config/kms has no credentials, and the server's AWS identity is not lent to this mount: write access_key and \
-     secret_key to config/kms, or lend it with the right to sys/mounts: `secrets tune -options=use_server_identity=true MOUNT`, then \
-     `plugin reload -mounts=MOUNT`";
-
-/// See [`lend_roles_anywhere`].
-static ROLES_ANYWHERE: OnceLock<OpenRolesAnywhere> = OnceLock::new();
-
-/// Says, once for the process, who opens sessions of IAM Roles Anywhere: mounts that use the server's identity have one if the server's
-/// environment names it. The server makes mounts by themselves, so nothing can be handed to each.
-pub fn lend_roles_anywhere(open: OpenRolesAnywhere) {
-    let _ = ROLES_ANYWHERE.set(open);
-}
-
-/// The connection as it is configured now. It holds no connection open before the first use.
-#[derive(Default)]
-pub(crate) struct Kms {
-    current: ArcSwapOption<Connection>,
-    /// Held while a connection is made anew.
-    making: Mutex<()>,
-}
-
-/// What follows from one state of `config/kms`.
-struct Connection {
-    config: Arc<KmsConfig>,
-    /// Whether it may use the identity of the server's process where it has no credentials.
-    lends_identity: bool,
-    /// By Region; the empty name is for the Region that the configuration settles.
-    sessions: Mutex<Sessions<Arc<Session>>>,
-    gate: Gate,
-    /// Before the gate, for OCSP answers by [`Asker`]: whatever is asked, most of the signatures are left for issuing.
-    known: Gate,
-    strangers: Gate,
-}
-
-/// What an OCSP client asks about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asker {
-    /// A certificate that is on record.
-    Known,
-    /// Any other serial number, such as one that was made up.
-    Stranger,
-}
-
-/// Finds keys that sign outside of the process: in AWS KMS, unless [`Mount::use_key_service`] says otherwise.
-#[async_trait]
-pub trait KeyService: Send + Sync {
-    /// Looks a key up by the name that an operator gave it, in a Region if one is given.
-    ///
-    /// # Errors
-    /// There is no such key, or the service could not be used.
-    async fn open(
-        &self,
-        key: &KeyReference,
-        region: Option<&str>,
-    ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error>;
-
-    /// A key that was looked up once. Calls nothing.
-    ///
-    /// # Errors
-    /// The service's own.
-    async fn known(
-        &self,
-        place: &KmsPlace,
-        public: &PublicKey,
-    ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error>;
-}
 
 /// A key that signs in AWS KMS.
 #[derive(Debug)]
@@ -140,59 +65,9 @@ impl Mount {
         if let Some(known) = self.kms.current.load_full().filter(fits) {
             return Ok(known);
         }
-        let made = Arc::new(Connection {
-            gate: Gate::new(config.signatures(), WAITING, PATIENCE),
-            known: Gate::new(config.signatures() / 4, ASKERS, ASKING),
-            strangers: Gate::new(config.signatures() / 16, ASKERS, ASKING),
-            config,
-            lends_identity: self.lends_identity(),
-            sessions: Mutex::default(),
-        });
+        let made = Arc::new(Connection::new(config, self.lends_identity()));
         self.kms.current.store(Some(Arc::clone(&made)));
         Ok(made)
-    }
-}
-
-impl Connection {
-    async fn session(&self, region: Option<&str>) -> Result<Arc<Session>, landfast_unseal::Error> {
-        let mut sessions = self.sessions.lock().await;
-        if let Some(known) = sessions.get(region.unwrap_or_default()) {
-            return Ok(Arc::clone(known));
-        }
-        if !self.lends_identity && !self.config.has_credentials() {
-            return Err(landfast_unseal::Error::Config(NOT_LENT.to_owned()));
-        }
-        let config = parse(&self.config, region)?;
-        let session = Arc::new(Session::open(config, Limits::default()).await?);
-        sessions.keep(region.unwrap_or_default(), Arc::clone(&session));
-        tokio::spawn(landfast_unseal::aws::log_identity(Arc::clone(&session)));
-        Ok(session)
-    }
-}
-
-#[async_trait]
-impl KeyService for Connection {
-    async fn open(
-        &self,
-        key: &KeyReference,
-        region: Option<&str>,
-    ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error> {
-        let session = self.session(key.region().or(region)).await?;
-        Ok(Arc::new(AwsSigner::open(session, key).await?))
-    }
-
-    async fn known(
-        &self,
-        place: &KmsPlace,
-        public: &PublicKey,
-    ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error> {
-        let session = self.session(Some(&place.region)).await?;
-        Ok(Arc::new(AwsSigner::known(
-            session,
-            place.key_id.clone(),
-            public.spki_der().to_vec(),
-            schemes(public),
-        )))
     }
 }
 
@@ -338,30 +213,6 @@ async fn ask(
     Ok(signature)
 }
 
-/// Reads the settings of a connection.
-///
-/// # Errors
-/// The fault, which repeats no credential.
-pub(crate) fn parse(
-    config: &KmsConfig,
-    region: Option<&str>,
-) -> Result<AwsConfig, landfast_unseal::Error> {
-    let author = if config.has_credentials() {
-        Author::Tenant
-    } else {
-        Author::TenantWithServerIdentity
-    };
-    let options = ParseOptions {
-        key_id: None,
-        author,
-        // Only the server's own environment can name such a session: from whoever writes a mount's configuration those keys are refused.
-        roles_anywhere: ROLES_ANYWHERE.get().copied(),
-    };
-    config.with_stanza(region, |stanza| {
-        AwsConfig::parse(stanza, &Environment::of_process(), &options)
-    })
-}
-
 /// A failure of AWS KMS as an answer: 503 where the same request may succeed a little later, else an error value. The text names cause, key,
 /// Region, principal and next step.
 pub(crate) fn failed(error: &landfast_unseal::Error) -> Error {
@@ -374,39 +225,11 @@ pub(crate) fn failed(error: &landfast_unseal::Error) -> Error {
     }
 }
 
-/// Whether a failure is one of [`failed`] that passes by itself.
-pub(crate) fn passes(error: &Error) -> bool {
-    matches!(error, Error::Status { code: 503, .. })
-}
-
-/// 503.
-pub(crate) fn unavailable(message: String) -> Error {
-    Error::Status { code: 503, message }
-}
-
 fn late(operation: &str, key: &str) -> Error {
     unavailable(format!(
         "AWS KMS cannot be used at the moment, try again later: {operation}: no answer within {SIGNING:?} (key {key}); check the network path to \
          AWS KMS and to the source of credentials"
     ))
-}
-
-/// What a key of AWS KMS with this public half signs with: an EC key has the hash of its curve and no other.
-fn schemes(public: &PublicKey) -> Vec<SigningScheme> {
-    const HASHES: [Digest; 3] = [Digest::Sha256, Digest::Sha384, Digest::Sha512];
-    match (public.key_type(), public.curve()) {
-        (KeyType::Ec, Some(curve)) => vec![SigningScheme::Ecdsa(match curve {
-            Curve::P256 => Digest::Sha256,
-            Curve::P384 => Digest::Sha384,
-            Curve::P521 => Digest::Sha512,
-        })],
-        (KeyType::Rsa, _) if public.bits() >= 2048 => HASHES
-            .map(SigningScheme::RsaPkcs1)
-            .into_iter()
-            .chain(HASHES.map(SigningScheme::RsaPss))
-            .collect(),
-        _ => Vec::new(),
-    }
 }
 
 fn scheme(algorithm: SignatureAlgorithm) -> Option<SigningScheme> {

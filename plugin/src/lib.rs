@@ -8,22 +8,24 @@
 
 mod aia;
 mod authority;
+mod backend;
 mod ca_key;
-mod cache;
 mod clock;
 mod crl;
 pub mod entry;
+mod fault;
 mod heavy;
 mod identity;
 mod issuers;
 mod keys;
 mod kms;
 mod mount;
+mod names;
 mod ocsp;
 mod paths;
-mod pki;
 mod role;
 mod seal;
+mod store;
 mod table;
 mod url;
 

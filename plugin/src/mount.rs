@@ -9,20 +9,17 @@ use tokio::sync::{Mutex, Semaphore};
 use landfast_pki::chain::Signatures;
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
 use landfast_sdk::logical::{
-    Backend, Cx, Error, LeaseContext, Product, Response, Setup, Storage, StorageError, SystemView,
-    Table, Write, carry, detach,
+    Error, Product, Setup, Storage, StorageError, SystemView, Write, carry, detach,
 };
 
-use crate::cache::{Cache, Ticket};
 use crate::clock::{Clock, SystemClock};
-use crate::crl::{self, CrlState};
+use crate::crl::CrlState;
+use crate::fault::{self, internal};
 use crate::heavy::Heavy;
 use crate::kms::{KeyService, Kms};
 use crate::ocsp::Answers;
-use crate::paths::leaf::SERIAL_NUMBER;
-use crate::paths::revoke;
-use crate::seal::{self, Seal};
-use crate::{pki, table};
+use crate::seal::Seal;
+use crate::store::{Cache, Entry, Ticket};
 
 /// One mounted PKI engine.
 pub struct Mount {
@@ -63,13 +60,33 @@ const READ_ONLY: &str = "cannot write to readonly storage";
 /// A mount as handlers get it.
 pub(crate) type Shared = Arc<Mount>;
 
-/// A storage entry that the mount keeps decoded.
-pub(crate) trait Entry: Sized + Send + Sync + 'static {
-    /// Reads the bytes found at `key`. The error text goes to the log, never to a caller, and names no stored value.
-    fn decode(key: &str, bytes: &[u8]) -> Result<Self, String>;
-}
-
 impl Mount {
+    /// A mount that nothing was asked of yet.
+    pub(crate) fn from_setup(setup: Setup) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            storage: setup.storage,
+            system: setup.system,
+            clock: OnceLock::new(),
+            cache: Arc::default(),
+            rsa: Semaphore::new(cores),
+            lends_identity: setup
+                .config
+                .get(LENDS_IDENTITY)
+                .is_some_and(|value| value == "true"),
+            uuid: setup.uuid,
+            authority: Mutex::new(()),
+            revoking: Mutex::new(()),
+            heavy: Heavy::default(),
+            signatures: Arc::default(),
+            crl: CrlState::default(),
+            seal: Seal::default(),
+            kms: Kms::default(),
+            ocsp: Arc::default(),
+            key_service: OnceLock::new(),
+        }
+    }
+
     /// Makes the mount read `clock` instead of the machine's clock, for tests. Only the first call counts.
     pub fn use_clock(&self, clock: Arc<dyn Clock>) {
         let _ = self.clock.set(clock);
@@ -259,7 +276,7 @@ impl Mount {
         } else {
             PrivateKey::generate(spec)
         };
-        generated.map_err(pki::refused)
+        generated.map_err(fault::refused)
     }
 
     /// Lifetime that the mount gives when nobody names one.
@@ -271,85 +288,16 @@ impl Mount {
     pub(crate) async fn max_ttl(&self) -> Result<Duration, Error> {
         self.system.max_lease_ttl().await
     }
-}
 
-impl Backend for Mount {
-    async fn new(setup: Setup) -> Result<Self, Error> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Ok(Self {
-            storage: setup.storage,
-            system: setup.system,
-            clock: OnceLock::new(),
-            cache: Arc::default(),
-            rsa: Semaphore::new(cores),
-            lends_identity: setup
-                .config
-                .get(LENDS_IDENTITY)
-                .is_some_and(|value| value == "true"),
-            uuid: setup.uuid,
-            authority: Mutex::new(()),
-            revoking: Mutex::new(()),
-            heavy: Heavy::default(),
-            signatures: Arc::default(),
-            crl: CrlState::default(),
-            seal: Seal::default(),
-            kms: Kms::default(),
-            ocsp: Arc::default(),
-            key_service: OnceLock::new(),
-        })
-    }
-
-    fn table() -> Table<Self> {
-        table::table()
-    }
-
-    /// Goes on with what a crash left, where this node may write. It must not hold up an unseal.
-    async fn initialize(self: Arc<Self>) -> Result<(), Error> {
-        tokio::spawn(async move {
-            match self.system.replication_state().await {
-                Ok(state) if !state.is_read_only() => {
-                    if let Err(error) = seal::periodic(&self).await {
-                        tracing::warn!(%error, "a migration of CA keys could not go on");
-                    }
-                }
-                _ => {}
-            }
-        });
-        Ok(())
-    }
-
-    /// Ends a lease that came with a certificate, by revoking the certificate.
-    async fn revoke(self: Arc<Self>, _cx: Cx, lease: LeaseContext) -> Result<Response, Error> {
-        match lease
-            .internal
-            .get(SERIAL_NUMBER)
-            .and_then(|serial| serial.as_str())
-        {
-            Some(serial) => revoke::by_lease(self, serial.to_owned()).await,
-            None => Err(internal(
-                "the lease could not be revoked",
-                "it names no certificate",
-            )),
-        }
-    }
-
-    /// The minute's work. Only the node that may write does it, but for the opening of sealed keys.
-    async fn periodic(self: Arc<Self>) -> Result<(), Error> {
-        seal::warm(&self).await?;
-        if self.system.replication_state().await?.is_read_only() {
-            return Ok(());
-        }
-        seal::periodic(&self).await?;
-        crl::periodic(&self).await
-    }
-
-    fn invalidate(&self, key: &str) {
+    /// Drops what depends on the storage entry `key`, after another node changed it.
+    pub(crate) fn forget(&self, key: &str) {
         self.crl.invalidate(key);
         self.cache.invalidate(key);
         self.ocsp.invalidate(key);
     }
 
-    fn cleanup(&self) {
+    /// Drops everything that is kept in memory.
+    pub(crate) fn close(&self) {
         self.seal.close();
         self.cache.clear();
         self.ocsp.clear();
@@ -372,14 +320,6 @@ pub(crate) async fn finish<T: Send + 'static>(
     match detach(work).await {
         Ok(done) => done,
         Err(stopped) => Err(internal("the request did not finish", stopped)),
-    }
-}
-
-/// An error whose cause is for the log only.
-pub(crate) fn internal(public: &str, cause: impl std::fmt::Display) -> Error {
-    Error::Internal {
-        public: public.to_owned(),
-        log: cause.to_string(),
     }
 }
 

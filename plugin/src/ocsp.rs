@@ -18,14 +18,16 @@ use crate::ca_key::CaKey;
 use crate::entry;
 use crate::entry::issuer::Usage;
 use crate::entry::revoked::{self, RevokedEntry};
-use crate::issuers::{self, DEFAULT, Issuers, LoadedIssuer};
-use crate::kms::{self, Asker};
-use crate::mount::{Mount, Shared, finish, internal};
+use crate::fault::{internal, unavailable};
+use crate::issuers::{self, Issuers, LoadedIssuer};
+use crate::kms;
+use crate::mount::{Mount, Shared, finish};
+use crate::names::DEFAULT;
 use crate::{crl, keys};
 
 mod answers;
 
-pub(crate) use answers::Answers;
+pub(crate) use answers::{Answers, Asker};
 
 /// How long a client waits for a signature of AWS KMS; it gives up by itself soon after.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -100,7 +102,7 @@ pub(crate) async fn answer(mount: &Shared, request: &[u8]) -> Result<Arc<[u8]>, 
         };
         match timeout(PATIENCE, kms::in_turn(&mount, asker, work)).await {
             Ok(signed) => signed,
-            Err(_) => Err(kms::unavailable(format!(
+            Err(_) => Err(unavailable(format!(
                 "AWS KMS did not sign an OCSP answer within {PATIENCE:?}"
             ))),
         }

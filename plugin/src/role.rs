@@ -3,7 +3,7 @@
 use landfast_pki::{Profile, Refusal, Settings};
 
 use crate::entry::role::RoleEntry;
-use crate::mount::Entry;
+use crate::store::Entry;
 
 /// A role, read and compiled once.
 pub(crate) struct Role {

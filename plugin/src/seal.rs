@@ -6,70 +6,32 @@
 
 mod migrate;
 mod opened;
+mod state;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use landfast_pki::{PrivateKey, PublicKey};
 use landfast_sdk::logical::Error;
+use landfast_unseal::KeyEncryptionKey;
 use landfast_unseal::aws::AwsKms;
 use landfast_unseal::config::KeyReference;
 use landfast_unseal::local::LocalKey;
 use landfast_unseal::sealed::{Binding, Keyring, SealedKey, Wrap};
-use landfast_unseal::{Class, KeyEncryptionKey};
 use zeroize::Zeroizing;
 
 use crate::entry::key::KeyEntry;
 use crate::entry::seal::{SealConfig, SealWrapper, WrapperKind};
+use crate::fault::internal;
 use crate::keys::{self, Keys};
-use crate::mount::{Mount, internal};
+use crate::mount::Mount;
 
-pub(crate) use migrate::{Progress, periodic, start, try_out};
-
-/// Names the folder whose key files mounts may use. Set by whoever runs the server, which the writers of
-/// `config/seal` need not be.
-pub(crate) const KEY_DIRECTORY: &str = "LANDFAST_KEY_DIRECTORY";
-
-/// What a mount remembers of sealing.
-#[derive(Default)]
-pub(crate) struct Seal {
-    opened: opened::Opened,
-    job: migrate::Job,
-    key_directory: OnceLock<PathBuf>,
-}
-
-impl Seal {
-    /// Forgets every opened key, and has a running migration end after its present key.
-    pub(crate) fn close(&self) {
-        self.job.stop();
-        self.opened.clear();
-    }
-
-    /// Forgets opened keys that are gone from the mount.
-    pub(crate) fn keep_only(&self, exists: impl Fn(&str) -> bool) {
-        self.opened.keep_only(exists);
-    }
-
-    /// How many keys are opened.
-    pub(crate) fn opened(&self) -> usize {
-        self.opened.count()
-    }
-
-    /// How far the migration is.
-    pub(crate) fn progress(&self) -> Progress {
-        self.job.progress()
-    }
-
-    fn key_directory(&self) -> Option<PathBuf> {
-        let from_environment = || {
-            let set = std::env::var_os(KEY_DIRECTORY).filter(|path| !path.is_empty());
-            set.map(PathBuf::from)
-        };
-        self.key_directory.get().cloned().or_else(from_environment)
-    }
-}
+pub(crate) use migrate::{periodic, start, try_out};
+use opened::status;
+use state::KEY_DIRECTORY;
+pub(crate) use state::Seal;
 
 impl Mount {
     /// Lets the mount use the key files in `folder`, for tests. Elsewhere an environment variable of the process says which. Only the first
@@ -333,23 +295,6 @@ fn not_sealed(id: &str, error: &landfast_unseal::Error) -> Error {
     Error::Status {
         code: status(error.class()),
         message,
-    }
-}
-
-/// The status for a failure of a wrapper. What an operator can mend without touching this mount is 503: the same request works afterwards.
-fn status(class: Class) -> u16 {
-    match class {
-        Class::Data | Class::Internal => 500,
-        _ => 503,
-    }
-}
-
-/// The private half of an opened record.
-fn parse(text: &[u8], record: &SealedKey) -> Result<PrivateKey, landfast_unseal::Error> {
-    let wrong = landfast_unseal::Error::Blob("the record holds another key than it says");
-    match PrivateKey::from_pem(text) {
-        Ok(key) if key.public_key().spki_der() == record.public_key() => Ok(key),
-        _ => Err(wrong),
     }
 }
 

@@ -8,8 +8,8 @@ use landfast_pki::crl::{CrlTemplate, RevokedEntries};
 use landfast_pki::{Certificate, PublicKey, SerialNumber, SignatureAlgorithm};
 use landfast_sdk::logical::{Error, Write};
 
-use super::index::{self, Revocations};
-use super::{CrlBytes, Scope, length, serials, wal};
+use super::state::Revocations;
+use super::{CrlBytes, Scope, index, length, serials, wal};
 use crate::authority::new_id;
 use crate::ca_key::CaKey;
 use crate::entry;
@@ -20,7 +20,7 @@ use crate::entry::time::StoredTime;
 use crate::issuers::{self, Issuers, LoadedIssuer};
 use crate::keys::{self, Keys, LoadedKey};
 use crate::mount::Mount;
-use crate::{aia, kms, pki, seal};
+use crate::{aia, fault, seal};
 
 /// So many revocations keep a thread for milliseconds.
 const MANY: usize = 2_000;
@@ -129,7 +129,7 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         if scope == Scope::Behind && !is_behind(mount, config, &before, group).await? {
             continue;
         }
-        let out = failure.as_ref().is_some_and(kms::passes);
+        let out = failure.as_ref().is_some_and(fault::passes);
         if out && seal::is_closed(mount, &keys, &signer.entry.key_id) {
             continue;
         }
@@ -414,7 +414,7 @@ fn warn(warnings: &mut Vec<String>, why: &str) {
 
 /// Remembers why a CRL is not there. That AWS KMS is away outweighs the rest, because it saves the others from finding that out.
 fn note(failure: &mut Option<Error>, error: Error) {
-    if !failure.as_ref().is_some_and(kms::passes) {
+    if !failure.as_ref().is_some_and(fault::passes) {
         *failure = Some(error);
     }
 }
@@ -427,7 +427,7 @@ pub(crate) fn algorithm(
     match told(issuer).filter(|algorithm| algorithm.fits(key).is_ok()) {
         Some(algorithm) => Ok(algorithm),
         None => Ok(SignatureAlgorithm::choose(key, 0, false)
-            .map_err(pki::failed)?
+            .map_err(fault::failed)?
             .algorithm),
     }
 }

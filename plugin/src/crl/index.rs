@@ -1,120 +1,27 @@
 //! All revocations of a mount by serial number, read once.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use jiff::Timestamp;
 use landfast_pki::{Certificate, SerialNumber};
 use landfast_sdk::logical::{Error, Write};
 
+use super::state::{Index, Revocations, Revoked};
 use crate::entry;
-use crate::entry::issuer;
 use crate::entry::revoked::{self, RevokedEntry};
+use crate::fault::internal;
 use crate::issuers::{self, Issuers};
-use crate::mount::{Entry, Mount, internal};
-
-/// Revocations by serial number.
-pub(super) type Revocations = BTreeMap<Vec<u8>, Revoked>;
-
-/// A revocation as far as CRLs need it.
-#[derive(Clone, Debug)]
-pub(super) struct Revoked {
-    /// Since when.
-    pub(super) time: Timestamp,
-    /// Whose CRL lists it, if that is on record.
-    pub(super) issuer_id: String,
-    /// DER, kept only while the issuer is not known.
-    pub(super) certificate: Option<Vec<u8>>,
-}
-
-/// What was read of the revocations, and whether the CRLs are known to list all of it.
-#[derive(Debug, Default)]
-pub(super) struct Index {
-    kept: Mutex<Kept>,
-    covered: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    /// Moves with each change, so that a list read meanwhile is not kept.
-    generation: u64,
-    revoked: Option<Arc<Revocations>>,
-}
-
-impl Index {
-    /// Notes a new revocation.
-    pub(super) fn note(&self, serial: &SerialNumber, entry: &RevokedEntry) {
-        self.covered.store(false, Ordering::Release);
-        let mut kept = self.lock();
-        kept.generation += 1;
-        if let Some(revoked) = &mut kept.revoked {
-            let known = !entry.issuer_id.is_empty();
-            Arc::make_mut(revoked).insert(
-                serial.as_bytes().to_vec(),
-                Revoked::new(entry.clone(), known),
-            );
-        }
-    }
-
-    /// Forgets what was read.
-    pub(super) fn forget(&self) {
-        self.covered.store(false, Ordering::Release);
-        let mut kept = self.lock();
-        kept.generation += 1;
-        kept.revoked = None;
-    }
-
-    /// Drops what depends on the storage entry `key`.
-    pub(super) fn invalidate(&self, key: &str) {
-        if key.starts_with(revoked::PREFIX) || key.starts_with(issuer::PREFIX) {
-            self.forget();
-        }
-    }
-
-    /// Whether the CRLs were seen to list everything since the last change.
-    pub(super) fn is_covered(&self) -> bool {
-        self.covered.load(Ordering::Acquire)
-    }
-
-    /// The CRLs list everything that [`all`] answered with at `generation`.
-    pub(super) fn covered(&self, generation: u64) {
-        let kept = self.lock();
-        if kept.generation == generation {
-            self.covered.store(true, Ordering::Release);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Revoked {
-    fn new(entry: RevokedEntry, known: bool) -> Self {
-        Self {
-            time: entry.time(),
-            certificate: (!known).then_some(entry.certificate_bytes),
-            issuer_id: entry.issuer_id,
-        }
-    }
-}
+use crate::mount::Mount;
+use crate::store::Entry;
 
 /// All revocations, from memory or read now, and the generation that they belong to.
 pub(super) async fn all(mount: &Mount, index: &Index) -> Result<(Arc<Revocations>, u64), Error> {
-    let generation = {
-        let kept = index.lock();
-        if let Some(revoked) = &kept.revoked {
-            return Ok((Arc::clone(revoked), kept.generation));
-        }
-        kept.generation
-    };
+    let (kept, generation) = index.kept();
+    if let Some(revoked) = kept {
+        return Ok((revoked, generation));
+    }
     let issuers = issuers::all(mount).await?;
     let revoked = Arc::new(read(mount, &issuers).await?);
-    let mut kept = index.lock();
-    if kept.generation == generation {
-        kept.revoked = Some(Arc::clone(&revoked));
-    }
+    index.keep(generation, &revoked);
     Ok((revoked, generation))
 }
 

@@ -6,7 +6,7 @@ use landfast_sdk::logical::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::unavailable;
+use crate::fault::unavailable;
 
 /// Lets so many through at a time. Who comes later waits in order of arrival, but not for ever, and not behind too many.
 pub(super) struct Gate {
@@ -74,8 +74,8 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::passes;
     use super::*;
+    use crate::fault::passes;
 
     const WAITING: usize = 1000;
 

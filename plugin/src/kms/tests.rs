@@ -2,15 +2,17 @@
 
 use std::sync::Mutex as StdMutex;
 
+use async_trait::async_trait;
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, EcdsaSigningAlgorithm, RsaEncoding, RsaKeyPair};
 use landfast_pki::{Certificate, KeyEncoding, KeySpec, PrivateKey};
 use landfast_sdk::logical::Backend as _;
 use landfast_sdk::testing::{Fault, FaultyStorage, Harness, HttpReply};
-use landfast_unseal::{Error as KmsError, ServiceError};
+use landfast_unseal::{Error as KmsError, KmsSigner, ServiceError};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::fault::passes;
 
 mod ocsp;
 

@@ -7,12 +7,20 @@ use jiff::Timestamp;
 use landfast_pki::OcspRequest;
 
 use crate::entry::revoked;
-use crate::kms::Asker;
 
 /// The answers of keys in AWS KMS. They are about one state of revocations, issuers and settings: any change of these ends them all.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     kept: Mutex<Kept>,
+}
+
+/// What an OCSP client asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A certificate that is on record.
+    Known,
+    /// Any other serial number, such as one that was made up.
+    Stranger,
 }
 
 /// Taken before the state was read that an answer is about. A change in between voids it.

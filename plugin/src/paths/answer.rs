@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use landfast_pki::{Certificate, FOREVER, KeyEncoding, PrivateKey, Secret, pem};
 use landfast_sdk::logical::{Error, Response};
 
+use crate::fault;
 use crate::issuers::LoadedIssuer;
-use crate::pki;
 
 /// How the texts of an answer are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +90,10 @@ impl Encoding {
     fn private_key(self, key: &PrivateKey) -> Result<Secret<String>, Error> {
         Ok(match self.format {
             Format::Der => {
-                Secret::new(BASE64.encode(key.to_der(self.key).map_err(pki::failed)?.expose()))
+                Secret::new(BASE64.encode(key.to_der(self.key).map_err(fault::failed)?.expose()))
             }
             Format::Pem | Format::Bundle => {
-                trimmed_secret(&key.to_pem(self.key).map_err(pki::failed)?)
+                trimmed_secret(&key.to_pem(self.key).map_err(fault::failed)?)
             }
         })
     }
@@ -102,13 +102,13 @@ impl Encoding {
         let mut shown = Vec::with_capacity(chain.len());
         for text in chain {
             if self.remove_roots {
-                let certificate = Certificate::from_pem(text.as_bytes()).map_err(pki::failed)?;
+                let certificate = Certificate::from_pem(text.as_bytes()).map_err(fault::failed)?;
                 if certificate.is_self_signed() {
                     continue;
                 }
             }
             shown.push(if self.format == Format::Der {
-                BASE64.encode(&*pem::one(text.as_bytes(), &["CERTIFICATE"]).map_err(pki::failed)?)
+                BASE64.encode(&*pem::one(text.as_bytes(), &["CERTIFICATE"]).map_err(fault::failed)?)
             } else {
                 trimmed(text)
             });
@@ -160,7 +160,7 @@ fn bundle(
     let key = key
         .map(|key| key.to_pem(KeyEncoding::Traditional))
         .transpose()
-        .map_err(pki::failed)?;
+        .map_err(fault::failed)?;
     let own = certificate.pem();
     let size = key.as_ref().map_or(0, |key| key.expose().len())
         + own.len()

@@ -15,7 +15,7 @@ use landfast_sdk::logical::{CommaList, Error, Ttl};
 use crate::ca_key::CaKey;
 use crate::keys;
 use crate::mount::Shared;
-use crate::{Mount, kms, pki};
+use crate::{Mount, fault, kms};
 
 /// What becomes of the key.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -107,7 +107,7 @@ pub(crate) struct KeyFields {
     /// Name of the key.
     pub(crate) key_name: Option<String>,
     /// The key to take, for `existing`: an id, a name, or `default`.
-    #[serde(deserialize_with = "crate::issuers::reference")]
+    #[serde(deserialize_with = "crate::names::reference")]
     #[schemars(extend("default" = "default"))]
     key_ref: String,
     /// Reference of a key that the server keeps. This plugin cannot use such keys.
@@ -208,7 +208,7 @@ impl Default for KeyFields {
             signature_bits: 0,
             use_pss: false,
             key_name: None,
-            key_ref: crate::issuers::DEFAULT.to_owned(),
+            key_ref: crate::names::DEFAULT.to_owned(),
             external_key_ref: None,
             kms: KmsFields::default(),
         }
@@ -314,7 +314,7 @@ impl KeyFields {
             ("kms", _) => Choice::Kms,
             (_, "any") => Choice::Any,
             (_, kind) => Choice::New {
-                spec: KeySpec::parse(kind, self.key_bits.unwrap_or(0)).map_err(pki::refused)?,
+                spec: KeySpec::parse(kind, self.key_bits.unwrap_or(0)).map_err(fault::refused)?,
                 shown: exported == "exported",
             },
         };
@@ -335,7 +335,7 @@ impl KeyFields {
             }
             Choice::Any => {
                 // Never used: the rest of the request is looked at with it.
-                let spec = KeySpec::parse("ec", 0).map_err(pki::refused)?;
+                let spec = KeySpec::parse("ec", 0).map_err(fault::refused)?;
                 (CaKey::from(mount.generate_key(spec).await?), None)
             }
             Choice::Existing(key) => (key, None),
@@ -445,16 +445,18 @@ pub(crate) fn show_key(
     fields: &FormFields,
     first: &str,
 ) -> Result<(), Error> {
-    let usual = key.to_pem(KeyEncoding::Traditional).map_err(pki::failed)?;
+    let usual = key
+        .to_pem(KeyEncoding::Traditional)
+        .map_err(fault::failed)?;
     if let (Form::Bundle, Some(Value::String(text))) = (form, shown.get_mut(first)) {
         text.insert_str(0, usual.expose());
     }
     let encoding = fields.key_encoding();
     let text = match form {
-        Form::Der => BASE64.encode(key.to_der(encoding).map_err(pki::failed)?.expose()),
+        Form::Der => BASE64.encode(key.to_der(encoding).map_err(fault::failed)?.expose()),
         Form::Pem | Form::Bundle => key
             .to_pem(encoding)
-            .map_err(pki::failed)?
+            .map_err(fault::failed)?
             .expose()
             .trim_end()
             .to_owned(),

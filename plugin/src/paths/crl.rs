@@ -12,6 +12,7 @@ use crate::crl::{self, Form, Kind, Scope};
 use crate::entry::{self, config::CrlConfig, issuer::AiaEntry};
 use crate::issuers;
 use crate::mount::{Shared, finish};
+use crate::names;
 use crate::paths::issuers::IssuerRef;
 use crate::paths::modified;
 
@@ -209,7 +210,7 @@ pub(crate) async fn issuer_delta_pem(
 
 /// Without a default issuer or its CRL the answer is empty, with the content type that a CRL would have had.
 async fn raw(mount: &Mount, cx: &Cx, kind: Kind, form: Form) -> Result<Response, Error> {
-    let found = match issuers::find(mount, issuers::DEFAULT).await? {
+    let found = match issuers::find(mount, names::DEFAULT).await? {
         Some(issuer) => crl::body(mount, issuer.id(), kind, form).await?,
         None => None,
     };
@@ -223,7 +224,7 @@ async fn raw(mount: &Mount, cx: &Cx, kind: Kind, form: Form) -> Result<Response,
 }
 
 async fn cert_data(mount: &Mount, cx: &Cx, kind: Kind) -> Result<Response, Error> {
-    let bytes = crl::of(mount, issuers::DEFAULT, kind).await?;
+    let bytes = crl::of(mount, names::DEFAULT, kind).await?;
     if let Some(unmodified) = modified::unless(cx, crl::last_modified(mount, kind).await?) {
         return Ok(unmodified);
     }

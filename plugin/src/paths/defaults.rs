@@ -8,6 +8,7 @@ use landfast_sdk::logical::{Cx, Error, NoFields, Response};
 
 use crate::authority::Change;
 use crate::mount::{Shared, finish};
+use crate::names;
 use crate::{issuers, keys};
 
 /// `GET config/issuers`.
@@ -85,7 +86,7 @@ pub(crate) async fn write_key(
 ) -> Result<Response, Error> {
     finish(async move {
         let reference = request.default.as_str();
-        if reference.is_empty() || reference == issuers::DEFAULT {
+        if reference.is_empty() || reference == names::DEFAULT {
             return Err(Error::bad_request(
                 "Invalid key specification; must be non-empty and can't be 'default'.",
             ));
@@ -113,7 +114,7 @@ async fn set_default(
     reference: &str,
     follow: Option<bool>,
 ) -> Result<Response, Error> {
-    if reference.is_empty() || reference == issuers::DEFAULT {
+    if reference.is_empty() || reference == names::DEFAULT {
         return Err(Error::bad_request(
             "Invalid issuer specification; must be non-empty and can't be 'default'.",
         ));

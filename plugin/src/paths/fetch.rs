@@ -10,8 +10,10 @@ use landfast_sdk::logical::{Cx, Error, NoFields, Page, Response};
 use crate::Mount;
 use crate::entry;
 use crate::entry::revoked::{self, RevokedEntry};
-use crate::issuers::{self, DEFAULT, LoadedIssuer, NO_DEFAULT};
-use crate::mount::{Shared, internal, take_up};
+use crate::fault::internal;
+use crate::issuers::{self, LoadedIssuer, NO_DEFAULT};
+use crate::mount::{Shared, take_up};
+use crate::names::DEFAULT;
 use crate::paths::answer::trimmed;
 use crate::paths::modified;
 

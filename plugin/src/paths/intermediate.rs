@@ -16,7 +16,7 @@ use crate::paths::ca::{
 };
 use crate::paths::issuers::IssuerRef;
 use crate::paths::leaf::{self, Authority, IssuerField, MISSING_ISSUER};
-use crate::{keys, pki};
+use crate::{fault, keys};
 
 /// What a certificate request may ask for besides names.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -175,7 +175,7 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
         ttl,
         mount.now(),
     )
-    .map_err(pki::refusal)?;
+    .map_err(fault::refusal)?;
     source.check()?;
     let csr = source.key.sign(mount, prepared).await?;
 
@@ -222,7 +222,7 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
         Error::bad_request("The \"format\" path parameter must be \"pem\" or \"der\"")
     })?;
     let signer = Authority::load(mount, issuer).await?;
-    let csr = issue::read_csr(&sign.csr).map_err(pki::refusal)?;
+    let csr = issue::read_csr(&sign.csr).map_err(fault::refusal)?;
     let request = landfast_pki::authority::CaRequest {
         signature_bits: ca::signature_bits(sign.signature_bits),
         use_pss: sign.use_pss,
@@ -248,7 +248,7 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
         mount.now(),
         leaf::serial()?,
     )
-    .map_err(pki::refusal)?;
+    .map_err(fault::refusal)?;
     let certificate = signer.sign(mount, prepared).await?;
     mount
         .save(vec![Write::put(
@@ -269,7 +269,7 @@ fn chained(
     let own = ca::encoded(form, "CERTIFICATE", certificate.der());
     let mut chain = vec![own.clone()];
     for text in above {
-        let der = pem::one(text.as_bytes(), &["CERTIFICATE"]).map_err(pki::failed)?;
+        let der = pem::one(text.as_bytes(), &["CERTIFICATE"]).map_err(fault::failed)?;
         chain.push(ca::encoded(form, "CERTIFICATE", &der));
     }
     let shown = if form == Form::Bundle {
@@ -302,7 +302,7 @@ async fn self_issued(
     let matching = fields.require_matching_certificate_algorithms;
     let (prepared, warnings) =
         authority::self_issued(&certificate, &signer.signing.rules, matching, mount.now())
-            .map_err(pki::refusal)?;
+            .map_err(fault::refusal)?;
     let signed = signer.sign(mount, prepared).await?;
     let text = |der: &[u8]| ca::encoded(Form::Pem, "CERTIFICATE", der);
     let shown = json!({

@@ -13,7 +13,7 @@ use crate::paths::leaf::{
     self, Authority, FormFields, IssuerField, IssuerRef, Keeping, LeafFields, RoleRef,
 };
 use crate::role::Role;
-use crate::{Mount, identity, pki};
+use crate::{Mount, fault, identity};
 
 /// The key to make, where the role leaves it open.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -62,7 +62,7 @@ async fn make(
     let profile = role
         .profile
         .as_ref()
-        .map_err(|refusal| pki::refusal(refusal.clone()))?;
+        .map_err(|refusal| fault::refusal(refusal.clone()))?;
     let identity = identity::of(mount, cx, &role.entry).await?;
     let ttl = leaf::mount_ttl(
         mount,
@@ -112,7 +112,7 @@ fn key_spec(role: &Role, key: &KeyFields) -> Result<(KeySpec, Option<String>), E
             return Err(Error::bad_request(ANY_IS_NO_TYPE));
         }
         let bits = key.key_bits.unwrap_or_default();
-        let spec = profile::requested_key(kind, bits).map_err(pki::refusal)?;
+        let spec = profile::requested_key(kind, bits).map_err(fault::refusal)?;
         return Ok((spec, None));
     }
     // Ed25519 has one size, whatever number the role has.
@@ -121,7 +121,7 @@ fn key_spec(role: &Role, key: &KeyFields) -> Result<(KeySpec, Option<String>), E
     } else {
         role.entry.key_bits
     };
-    let spec = KeySpec::parse(&role.entry.key_type, bits).map_err(pki::refused)?;
+    let spec = KeySpec::parse(&role.entry.key_type, bits).map_err(fault::refused)?;
     let ignored = "parameters key_type and key_bits ignored as role had specific values";
     Ok((spec, named.then(|| ignored.to_owned())))
 }

@@ -16,6 +16,7 @@ use crate::entry::role::{self, RoleEntry};
 use crate::entry::time::StoredTime;
 use crate::issuers::{self, LoadedIssuer};
 use crate::mount::{Shared, finish, take_up};
+use crate::names;
 use crate::paths::{modified, urls};
 use crate::role::Role;
 
@@ -23,7 +24,7 @@ use crate::role::Role;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct IssuerRef {
     /// Issuer: an id, a name, or `default`.
-    #[serde(deserialize_with = "issuers::reference")]
+    #[serde(deserialize_with = "names::reference")]
     #[schemars(extend("default" = "default"))]
     pub(crate) issuer_ref: String,
 }
@@ -35,7 +36,7 @@ const SHOWN: usize = 300;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct IssuerRequest {
     /// Issuer: an id, a name, or `default`.
-    #[serde(deserialize_with = "issuers::reference")]
+    #[serde(deserialize_with = "names::reference")]
     #[schemars(extend("default" = "default"))]
     issuer_ref: String,
     /// Where CRLs are fetched. One of the lists set makes the issuer's own lists replace those of `config/urls` altogether.
@@ -171,7 +172,7 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
                 "Deleted issuer {} (via issuer_ref {reference}); this was configured as the default issuer. Operations without an explicit issuer will not work until a new default is configured.",
                 issuer.id()
             ));
-            warnings.extend(roles_using(&mount, issuers::DEFAULT).await?);
+            warnings.extend(roles_using(&mount, names::DEFAULT).await?);
         }
         change.commit(std::slice::from_ref(&issuer.entry.id), &[]).await?;
         mount.crl.forget();

@@ -13,17 +13,18 @@ use crate::authority::{Adopted, Change};
 use crate::ca_key::CaKey;
 use crate::crl::{self, Scope};
 use crate::entry::key::{KeyEntry, KmsPlace};
-use crate::issuers;
+use crate::fault;
+use crate::fault::internal;
 use crate::keys::{self, LoadedKey};
-use crate::mount::{Shared, finish, internal};
+use crate::mount::{Shared, finish};
+use crate::names;
 use crate::paths::ca::{ANY_IS_NO_TYPE, KmsFields};
-use crate::pki;
 
 /// Which key.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct KeyRef {
     /// Key: an id, a name, or `default`.
-    #[serde(deserialize_with = "issuers::reference")]
+    #[serde(deserialize_with = "names::reference")]
     #[schemars(extend("default" = "default"))]
     key_ref: String,
 }
@@ -32,7 +33,7 @@ pub(crate) struct KeyRef {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct RenameRequest {
     /// Key: an id, a name, or `default`.
-    #[serde(deserialize_with = "issuers::reference")]
+    #[serde(deserialize_with = "names::reference")]
     #[schemars(extend("default" = "default"))]
     key_ref: String,
     /// The new name; empty takes the name away.
@@ -136,7 +137,7 @@ pub(crate) async fn write(
         let key = keys::load(&mount, &request.key_ref).await?;
         let name = request.key_name.as_deref().unwrap_or_default();
         if !name.is_empty() {
-            if !issuers::is_name(name) {
+            if !names::is_name(name) {
                 return Err(Error::bad_request(
                     "new key name outside of valid character limits",
                 ));
@@ -334,7 +335,9 @@ async fn generate(
     change.commit(&[], &[]).await?;
     let mut shown = describe(&id, name, keys::kind(key.public_key()));
     if exported {
-        let text = key.to_pem(KeyEncoding::Traditional).map_err(pki::failed)?;
+        let text = key
+            .to_pem(KeyEncoding::Traditional)
+            .map_err(fault::failed)?;
         shown.insert("private_key".into(), text.expose().trim_end().into());
     }
     Ok(Response::map(shown))

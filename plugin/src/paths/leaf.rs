@@ -16,9 +16,10 @@ use crate::aia::{self, Signing};
 use crate::authority::certificate_key;
 use crate::ca_key::CaKey;
 use crate::entry::role::RoleEntry;
+use crate::names;
 use crate::paths::answer::{Encoding, unix};
 use crate::role::Role;
-use crate::{Mount, issuers, pki};
+use crate::{Mount, fault, issuers};
 
 /// Which role.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -31,7 +32,7 @@ pub(crate) struct RoleRef {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct IssuerRef {
     /// Issuer that signs: a name, an id, or `default`.
-    #[serde(deserialize_with = "issuers::reference")]
+    #[serde(deserialize_with = "names::reference")]
     #[schemars(extend("default" = "default"))]
     pub(crate) issuer_ref: String,
 }
@@ -42,7 +43,7 @@ pub(crate) struct IssuerRef {
 pub(crate) struct IssuerField {
     /// Issuer that signs: a name, an id, or `default`. Where a role is named, the role decides instead.
     #[schemars(extend("default" = "default"))]
-    #[serde(deserialize_with = "issuers::reference")]
+    #[serde(deserialize_with = "names::reference")]
     pub(crate) issuer_ref: String,
 }
 
@@ -126,7 +127,7 @@ impl Default for FormFields {
 impl Default for IssuerField {
     fn default() -> Self {
         Self {
-            issuer_ref: crate::issuers::DEFAULT.to_owned(),
+            issuer_ref: crate::names::DEFAULT.to_owned(),
         }
     }
 }
@@ -230,7 +231,7 @@ pub(crate) async fn mount_ttl(
 /// # Errors
 /// When there is no randomness.
 pub(crate) fn serial() -> Result<SerialNumber, Error> {
-    SerialNumber::random().map_err(pki::failed)
+    SerialNumber::random().map_err(fault::failed)
 }
 
 /// Whether a certificate is put on record, and whether it comes with a lease.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use landfast_pki::{OcspFailure, ocsp::MAX_REQUEST};
 use landfast_sdk::logical::{Cx, Error, NoFields, Response};
 
-use crate::kms;
+use crate::fault;
 use crate::mount::Shared;
 use crate::ocsp::{self, Refusal};
 
@@ -35,7 +35,7 @@ async fn respond(mount: &Shared, request: &[u8]) -> Response {
     let failure = match ocsp::answer(mount, request).await {
         Ok(answer) => return Response::raw(200, CONTENT_TYPE, answer.to_vec()),
         Err(Refusal::Failure(failure)) => failure,
-        Err(Refusal::Error(error)) if kms::passes(&error) => {
+        Err(Refusal::Error(error)) if fault::passes(&error) => {
             tracing::debug!(%error, "an OCSP request is not answered now");
             OcspFailure::TryLater
         }

@@ -13,9 +13,11 @@ use crate::crl;
 use crate::entry;
 use crate::entry::revoked::{self, RevokedEntry};
 use crate::entry::time::StoredTime;
+use crate::fault::internal;
 use crate::issuers;
-use crate::mount::{Entry, Shared, finish, internal};
+use crate::mount::{Shared, finish};
 use crate::paths::keys::Zeroizing;
+use crate::store::Entry;
 
 /// Which certificate.
 #[derive(Debug, Deserialize, JsonSchema)]

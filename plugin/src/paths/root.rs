@@ -17,7 +17,7 @@ use crate::paths::ca::{
     self, Exported, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
 use crate::paths::leaf;
-use crate::{aia, issuers, keys, pki};
+use crate::{aia, fault, issuers, keys};
 
 /// The issuer to make.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -100,7 +100,7 @@ async fn make(
     let public = source.key.public_key();
     let (prepared, said) =
         authority::root(&request, public, &urls, ttl, mount.now(), leaf::serial()?)
-            .map_err(pki::refusal)?;
+            .map_err(fault::refusal)?;
     source.check()?;
     let algorithm = prepared.algorithm();
     let certificate = source.key.sign(mount, prepared).await?;

@@ -13,7 +13,7 @@ use crate::paths::leaf::{
     MISSING_ISSUER, RoleRef,
 };
 use crate::role::Role;
-use crate::{Mount, identity, pki};
+use crate::{Mount, fault, identity};
 
 /// `POST sign/ROLE`: the role decides on the issuer, whatever the request says.
 pub(crate) async fn sign(
@@ -46,11 +46,11 @@ async fn make(
 ) -> Result<Response, Error> {
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
-    let csr = issue::read_csr(&csr.csr).map_err(pki::refusal)?;
+    let csr = issue::read_csr(&csr.csr).map_err(fault::refusal)?;
     let profile = role
         .profile
         .as_ref()
-        .map_err(|refusal| pki::refusal(refusal.clone()))?;
+        .map_err(|refusal| fault::refusal(refusal.clone()))?;
     let identity = identity::of(mount, cx, &role.entry).await?;
     let ttl = leaf::mount_ttl(
         mount,
@@ -192,12 +192,12 @@ async fn make_verbatim(
 ) -> Result<Response, Error> {
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
-    let csr = issue::read_csr(&csr.csr).map_err(pki::refusal)?;
+    let csr = issue::read_csr(&csr.csr).map_err(fault::refusal)?;
     let profile = match role {
         Some(role) => Some(
             role.profile
                 .as_ref()
-                .map_err(|refusal| pki::refusal(refusal.clone()))?,
+                .map_err(|refusal| fault::refusal(refusal.clone()))?,
         ),
         None => None,
     };
@@ -222,7 +222,7 @@ async fn make_verbatim(
         mount.now(),
         leaf::serial()?,
     )
-    .map_err(pki::refusal)?;
+    .map_err(fault::refusal)?;
     let certificate = authority.sign(mount, prepared).await?;
     let keeping = role
         .map(|role| Keeping::by(&role.entry))

@@ -16,8 +16,9 @@ use landfast_pki::lint::Finding;
 use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
 use crate::Mount;
-use crate::issuers::{self, DEFAULT};
+use crate::issuers;
 use crate::mount::Shared;
+use crate::names::DEFAULT;
 use crate::paths::issuers::IssuerRef;
 
 /// Most issuers beside the first one. An anchor of the usual quota holds two certificates.

@@ -3,101 +3,27 @@
 //! Each key is one write, which replaces the whole entry, and is done only after the new form was opened. The wish is stored with the settings, so
 //! that the work goes on after a crash, on whichever node may write then.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use landfast_sdk::logical::{Error, StorageError, Write};
 use landfast_unseal::KeyEncryptionKey;
 use landfast_unseal::sealed::{self, SealedKey};
 use tokio::task::{JoinError, JoinHandle};
 use zeroize::Zeroizing;
 
+use super::opened::{parse, status};
+use super::state::{Progress, State};
 use super::{binding, config, remember, ring, sealed as seal_entry, stored_text, wrapping_keys};
 use crate::entry;
 use crate::entry::key::{self, KeyEntry};
 use crate::entry::seal::SealConfig;
-use crate::mount::{Mount, Shared, internal};
+use crate::fault::internal;
+use crate::mount::{Mount, Shared};
 
 /// How long a request waits for the work that it began, before it answers that it goes on.
 const SHORT_WORK: Duration = Duration::from_millis(1500);
-
-/// The work in the background, at most one at a time.
-#[derive(Default)]
-pub(super) struct Job {
-    running: Arc<tokio::sync::Mutex<()>>,
-    stopping: AtomicBool,
-    progress: Mutex<Progress>,
-}
-
-/// How far a migration is.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Progress {
-    /// Where it stands.
-    pub(crate) state: State,
-    /// Keys of the mount.
-    pub(crate) total: usize,
-    /// Keys looked at, the failed ones included.
-    pub(crate) done: usize,
-    /// Keys that were written in their new form.
-    pub(crate) changed: usize,
-    /// Keys that could not be changed.
-    pub(crate) failed: usize,
-    /// The latest failure.
-    pub(crate) last_error: String,
-    /// When it began.
-    pub(crate) started: Option<Timestamp>,
-    /// When it ended.
-    pub(crate) finished: Option<Timestamp>,
-}
-
-/// Where a migration stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum State {
-    /// None since the process began.
-    #[default]
-    Idle,
-    /// At work.
-    Running,
-    /// Not finished; the next periodic call goes on.
-    Waiting,
-    /// Ended by a fault of the program, not finished; the next periodic call tries again.
-    Failed,
-    /// Every key is as the settings say.
-    Done,
-}
-
-impl State {
-    /// The word of the API.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Failed => "failed",
-            Self::Done => "done",
-        }
-    }
-}
-
-impl Job {
-    pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-    }
-
-    pub(super) fn progress(&self) -> Progress {
-        self.lock().clone()
-    }
-
-    fn update(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut self.lock());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Begins a migration, or asks the running one to look again. Waits a moment for its end.
 ///
@@ -269,7 +195,7 @@ async fn resolve(
     for (wrapper, key) in resolved.wrappers.iter_mut().zip(keys) {
         let tried = try_out(mount, &**key).await;
         wrapper.key_id = tried.map_err(|error| Error::Status {
-            code: super::status(error.class()),
+            code: status(error.class()),
             message: format!("the seal could not be tried out: {error}"),
         })?;
     }
@@ -359,12 +285,12 @@ async fn formed(
     let binding = binding(mount, id)?;
     let old = ring(mount, &record).await?;
     let refused = |error: landfast_unseal::Error| Error::Status {
-        code: super::status(error.class()),
+        code: status(error.class()),
         message: format!("the CA key {id} could not be opened: {error}"),
     };
     if !seals {
         let private = record.open(&binding, &old).await.map_err(refused)?;
-        let key = super::parse(private.expose(), &record).map_err(refused)?;
+        let key = parse(private.expose(), &record).map_err(refused)?;
         let text = stored_text(private.expose())?;
         remember(mount, id, &Arc::new(key));
         entry.set_private(text.as_str().to_owned());

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use landfast_pki::PrivateKey;
 use landfast_sdk::logical::Error;
-use landfast_unseal::process;
 use landfast_unseal::sealed::{Binding, Keyring, SealedKey};
+use landfast_unseal::{Class, process};
 use tokio::time::Instant;
-
-use super::{parse, status};
 
 /// The pause after the first failure; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -167,5 +165,22 @@ impl Slot {
 
     fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The status for a failure of a wrapper. What an operator can mend without touching this mount is 503: the same request works afterwards.
+pub(super) fn status(class: Class) -> u16 {
+    match class {
+        Class::Data | Class::Internal => 500,
+        _ => 503,
+    }
+}
+
+/// The private half of an opened record.
+pub(super) fn parse(text: &[u8], record: &SealedKey) -> Result<PrivateKey, landfast_unseal::Error> {
+    let wrong = landfast_unseal::Error::Blob("the record holds another key than it says");
+    match PrivateKey::from_pem(text) {
+        Ok(key) if key.public_key().spki_der() == record.public_key() => Ok(key),
+        _ => Err(wrong),
     }
 }

@@ -1,10 +1,11 @@
 //! Every field of every entry: left out in turn, null in turn, and fields that nobody knows.
 
 use proptest::prelude::*;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::mount::Entry;
+use crate::store::Entry;
 
 /// One kind of entry: where it lies, one with all of its fields, and what reading and writing it again makes of one.
 struct Kind {

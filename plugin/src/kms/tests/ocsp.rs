@@ -179,7 +179,7 @@ async fn a_flood_of_questions_leaves_most_signatures_for_issuing() {
             answer(&backend, &question)
                 .await
                 .map_err(|refusal| match refusal {
-                    Refusal::Error(error) => super::passes(&error),
+                    Refusal::Error(error) => passes(&error),
                     Refusal::Failure(_) => false,
                 })
         });

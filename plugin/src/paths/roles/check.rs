@@ -5,16 +5,17 @@ use landfast_pki::KeySpec;
 use landfast_sdk::logical::Error;
 
 use crate::entry::role::{Network, RoleEntry};
+use crate::names;
 use crate::role::settings;
-use crate::{Mount, issuers, pki};
+use crate::{Mount, fault, issuers};
 
 /// Puts `role` into its final form, or says what is wrong with it. The texts returned are warnings.
 pub(super) async fn role(mount: &Mount, role: &mut RoleEntry) -> Result<Vec<String>, Error> {
     if u32::try_from(role.key_bits).is_err() && matches!(role.key_type.as_str(), "rsa" | "ec") {
-        KeySpec::parse(&role.key_type, role.key_bits).map_err(pki::refused)?;
+        KeySpec::parse(&role.key_type, role.key_bits).map_err(fault::refused)?;
     }
     let mut settings = settings(role);
-    settings.normalise().map_err(pki::refusal)?;
+    settings.normalise().map_err(fault::refusal)?;
     if role.key_bits == 0 {
         role.key_bits = settings.key_bits.into();
     }
@@ -45,7 +46,7 @@ async fn issuer(mount: &Mount, reference: &str) -> Result<Vec<String>, Error> {
     if issuers::find(mount, reference).await?.is_some() {
         return Ok(Vec::new());
     }
-    Ok(vec![if reference == issuers::DEFAULT {
+    Ok(vec![if reference == names::DEFAULT {
         "Issuing Certificate was set to default, but no default issuing certificate (configurable at /config/issuers) is currently set"
             .to_owned()
     } else {

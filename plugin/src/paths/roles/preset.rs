@@ -16,8 +16,8 @@ use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
 use super::{RoleName, RoleRequest, describe, put};
 use crate::entry::role::RoleEntry;
+use crate::fault;
 use crate::mount::Shared;
-use crate::pki;
 use crate::role::Role;
 
 /// What a preset makes a role from.
@@ -210,7 +210,7 @@ fn entry(preset: &PresetRequest, allowed: String, ttl: Duration, max_ttl: Durati
 
 /// Holds the role against the rules for nodes before it is stored.
 fn check(entry: &RoleEntry, preset: &PresetRequest) -> Result<Vec<String>, Error> {
-    let profile = Role::new(entry.clone()).profile.map_err(pki::refusal)?;
+    let profile = Role::new(entry.clone()).profile.map_err(fault::refusal)?;
     let nodes: Vec<_> = preset
         .node_name
         .iter()

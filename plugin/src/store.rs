@@ -9,6 +9,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// A storage entry that the mount keeps decoded.
+pub(crate) trait Entry: Sized + Send + Sync + 'static {
+    /// Reads the bytes found at `key`. The error text goes to the log, never to a caller, and names no stored value.
+    fn decode(key: &str, bytes: &[u8]) -> Result<Self, String>;
+}
+
 /// The map. A value that was read before an invalidation is never stored after it: see [`Ticket`].
 #[derive(Default)]
 pub(crate) struct Cache {

@@ -1,10 +1,8 @@
-//! Faults of the `landfast-pki` crate as answers to requests.
+//! Faults as answers to requests: those of the crate `landfast-pki`, and those of the mount itself.
 
 use landfast_pki::refusal::Channel;
 use landfast_pki::{Error as PkiError, Refusal};
 use landfast_sdk::logical::Error;
-
-use crate::mount::internal;
 
 /// A fault in what the caller sent: 400 with its text. What is not the caller's doing becomes a 500.
 pub(crate) fn refused(error: PkiError) -> Error {
@@ -25,4 +23,22 @@ pub(crate) fn refusal(refusal: Refusal) -> Error {
         Channel::Response => Error::BadRequest(refusal.to_string()),
         Channel::Value => Error::Failed(refusal.to_string()),
     }
+}
+
+/// An error whose cause is for the log only.
+pub(crate) fn internal(public: &str, cause: impl std::fmt::Display) -> Error {
+    Error::Internal {
+        public: public.to_owned(),
+        log: cause.to_string(),
+    }
+}
+
+/// Whether a failure passes by itself: see [`unavailable`].
+pub(crate) fn passes(error: &Error) -> bool {
+    matches!(error, Error::Status { code: 503, .. })
+}
+
+/// 503: the same request may succeed a little later.
+pub(crate) fn unavailable(message: String) -> Error {
+    Error::Status { code: 503, message }
 }

@@ -1,0 +1,69 @@
+//! What the host asks of a mount beside requests: its making, its life, the minute's work.
+
+use std::sync::Arc;
+
+use landfast_sdk::logical::{Backend, Cx, Error, LeaseContext, Response, Setup, Table};
+
+use crate::fault::internal;
+use crate::mount::Mount;
+use crate::paths::leaf::SERIAL_NUMBER;
+use crate::paths::revoke;
+use crate::{crl, seal, table};
+
+impl Backend for Mount {
+    async fn new(setup: Setup) -> Result<Self, Error> {
+        Ok(Self::from_setup(setup))
+    }
+
+    fn table() -> Table<Self> {
+        table::table()
+    }
+
+    /// Goes on with what a crash left, where this node may write. It must not hold up an unseal.
+    async fn initialize(self: Arc<Self>) -> Result<(), Error> {
+        tokio::spawn(async move {
+            match self.system().replication_state().await {
+                Ok(state) if !state.is_read_only() => {
+                    if let Err(error) = seal::periodic(&self).await {
+                        tracing::warn!(%error, "a migration of CA keys could not go on");
+                    }
+                }
+                _ => {}
+            }
+        });
+        Ok(())
+    }
+
+    /// Ends a lease that came with a certificate, by revoking the certificate.
+    async fn revoke(self: Arc<Self>, _cx: Cx, lease: LeaseContext) -> Result<Response, Error> {
+        match lease
+            .internal
+            .get(SERIAL_NUMBER)
+            .and_then(|serial| serial.as_str())
+        {
+            Some(serial) => revoke::by_lease(self, serial.to_owned()).await,
+            None => Err(internal(
+                "the lease could not be revoked",
+                "it names no certificate",
+            )),
+        }
+    }
+
+    /// The minute's work. Only the node that may write does it, but for the opening of sealed keys.
+    async fn periodic(self: Arc<Self>) -> Result<(), Error> {
+        seal::warm(&self).await?;
+        if self.system().replication_state().await?.is_read_only() {
+            return Ok(());
+        }
+        seal::periodic(&self).await?;
+        crl::periodic(&self).await
+    }
+
+    fn invalidate(&self, key: &str) {
+        self.forget(key);
+    }
+
+    fn cleanup(&self) {
+        self.close();
+    }
+}
