@@ -260,17 +260,7 @@ pub fn sign_intermediate(
     if issuer.access.information.is_none() && issuer.access.crl_points.is_none() {
         warnings.push(NO_AIA.to_owned());
     }
-    if path_length == Some(0) {
-        warnings.push(format!(
-            "Max path length of the signed certificate is zero. {NO_MORE_CAS}"
-        ));
-    } else if let Some(limit) = limit
-        && path_length.is_none_or(|length| length >= limit)
-    {
-        warnings.push(format!(
-            "max_path_length is not below the {limit} of the issuer; the issuer's limit applies all the same."
-        ));
-    }
+    warnings.extend(path_length_warning(path_length, limit));
     warnings.extend(decided.warnings);
     warnings.extend(warning);
 
@@ -285,6 +275,19 @@ pub fn sign_intermediate(
     let prepared = template.prepare(issuer.certificate().subject(), algorithm)?;
     lint::refuse(lint::issued(prepared.unsigned(), issuer))?;
     Ok((prepared, warnings))
+}
+
+/// What to say of a path length under an issuer whose own is `limit`.
+fn path_length_warning(path_length: Option<u32>, limit: Option<u32>) -> Option<String> {
+    if path_length == Some(0) {
+        return Some(format!(
+            "Max path length of the signed certificate is zero. {NO_MORE_CAS}"
+        ));
+    }
+    let limit = limit.filter(|limit| path_length.is_none_or(|length| length >= *limit))?;
+    Some(format!(
+        "max_path_length is not below the {limit} of the issuer; the issuer's limit applies all the same."
+    ))
 }
 
 /// Prepares a copy of a self-issued CA certificate under another issuer: same serial, names, key

@@ -49,9 +49,6 @@ pub fn leaf(
 ) -> Vec<Finding> {
     let mut found = issued(certificate, issuer);
     let mut refuse = |rule, text: String| found.push(Finding::error(rule, text));
-    let settings = profile.settings();
-    let subject = Subject::from_name(certificate.subject());
-
     if certificate.is_ca() {
         refuse("role-no-ca", "a leaf must not be a CA".into());
     }
@@ -65,9 +62,18 @@ pub fn leaf(
             "the extended key usages are not the role's".into(),
         );
     }
+    found.extend(names_of_role(certificate, profile, names));
+    found.extend(times_of_role(certificate, profile, issuer, now));
+    found
+}
 
+/// Every name against the role.
+fn names_of_role(certificate: &Certificate, profile: &Profile, names: &Names<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut refuse = |rule, text: String| found.push(Finding::error(rule, text));
+    let subject = Subject::from_name(certificate.subject());
     let common_names = certificate.subject().values(&attribute::COMMON_NAME);
-    if common_names.len() > 1 || (settings.require_cn && common_names.is_empty()) {
+    if common_names.len() > 1 || (profile.settings().require_cn && common_names.is_empty()) {
         refuse("role-common-name", "the role wants one common name".into());
     }
     for name in &common_names {
@@ -127,7 +133,18 @@ pub fn leaf(
             "the role does not allow another kind of name".into(),
         );
     }
+    found
+}
 
+/// The end against the role and the issuer.
+fn times_of_role(
+    certificate: &Certificate,
+    profile: &Profile,
+    issuer: &Issuer,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut refuse = |rule, text: String| found.push(Finding::error(rule, text));
     let end = certificate.not_after();
     let issuer_end = issuer.certificate().not_after();
     if end > issuer_end && issuer.leaf_not_after() != LeafNotAfter::Permit {
