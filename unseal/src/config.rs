@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::error::Error;
 use crate::local;
 use crate::secret::Secret;
+use crate::stanza::is_of_the_server;
 
 mod credentials;
 mod guess;
@@ -200,21 +201,6 @@ const KNOWN: [&str; 20] = [
     "use_fips",
     "web_identity_token_file",
 ];
-
-/// Keys that the server takes out of the stanza before a seal sees it.
-const OF_THE_SERVER: [&str; 6] = [
-    "disabled",
-    "health_check_enabled",
-    "health_check_interval",
-    "health_check_interval_unhealthy",
-    "health_check_timeout",
-    "purpose",
-];
-
-/// Whether the server takes this key out of the stanza before a seal sees it.
-pub(crate) fn is_of_the_server(key: &str) -> bool {
-    OF_THE_SERVER.contains(&key)
-}
 
 impl AwsConfig {
     /// Reads a stanza.

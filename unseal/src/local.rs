@@ -13,11 +13,11 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::config;
 use crate::crypto;
 use crate::envelope::Envelope;
 use crate::error::{Class, Error, ServiceError};
 use crate::secret::Secret;
+use crate::stanza::is_of_the_server;
 use crate::wrapper::{Context, KeyEncryptionKey, WrappedKey};
 
 /// Stanza key of the local wrapper.
@@ -108,7 +108,7 @@ impl LocalKey {
         let Some(path) = stanza.get(STANZA_KEY) else {
             return Ok(None);
         };
-        let other = |key: &&String| *key != STANZA_KEY && !config::is_of_the_server(key);
+        let other = |key: &&String| *key != STANZA_KEY && !is_of_the_server(key);
         match stanza.keys().find(other) {
             Some(other) => Err(Error::Config(format!(
                 "{other} has no meaning together with {STANZA_KEY}"

@@ -25,8 +25,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::aws::Limits;
-use crate::config::{Environment, OpenRolesAnywhere};
+use crate::config::Environment;
 use crate::crypto;
 use crate::error::Error;
 use crate::secret::Secret;
@@ -43,6 +42,8 @@ mod keys;
 mod limit;
 mod messages;
 mod metrics;
+mod options;
+mod reply;
 mod route;
 mod tls;
 mod visit;
@@ -52,6 +53,7 @@ use budget::{Budget, Decision, Unwritten};
 use clients::Clients;
 pub use desk::Desk;
 use metrics::Metrics;
+pub use options::Options;
 use visit::{Places, Visit};
 
 /// A connection has to finish its handshake in this time.
@@ -74,15 +76,6 @@ const SUM_EVERY: Duration = Duration::from_secs(60);
 /// Lines about failed handshakes at once, and a minute on.
 const HANDSHAKES_AT_ONCE: u32 = 20;
 const HANDSHAKES_PER_MINUTE: u32 = 5;
-
-/// Where the server runs, besides its configuration file.
-#[derive(Debug, Default)]
-pub struct Options {
-    /// Limits of calls to AWS KMS.
-    pub limits: Limits,
-    /// Who opens sessions of IAM Roles Anywhere, if the configuration asks for one.
-    pub roles_anywhere: Option<OpenRolesAnywhere>,
-}
 
 /// The server, bound to its ports.
 pub struct Server {

@@ -133,6 +133,21 @@ fn quoted(text: &str) -> Result<(String, &str), Error> {
     ))
 }
 
+/// Keys that the server takes out of the stanza before a seal sees it.
+const OF_THE_SERVER: [&str; 6] = [
+    "disabled",
+    "health_check_enabled",
+    "health_check_interval",
+    "health_check_interval_unhealthy",
+    "health_check_timeout",
+    "purpose",
+];
+
+/// Whether the server takes this key out of the stanza before a seal sees it.
+pub(crate) fn is_of_the_server(key: &str) -> bool {
+    OF_THE_SERVER.contains(&key)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

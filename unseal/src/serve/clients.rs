@@ -11,12 +11,12 @@ use x509_cert::Certificate;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use super::Options;
 use super::cache::CachedKey;
 use super::config::{ClientFile, File, VersionFile};
 use super::keys::{KeyRing, SigningRing};
 use super::limit::Bucket;
 use super::metrics::Metrics;
+use super::options::Options;
 use crate::aws::{AwsKms, Session};
 use crate::config::{AwsConfig, Environment, KeyReference, ParseOptions};
 use crate::crypto;

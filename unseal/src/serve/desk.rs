@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::BOUNDS;
-use super::api::{Done, Refusal, reply, wrap};
+use super::api::wrap;
 use super::clients::Peer;
 use super::keys::{KeyRing, split};
 use super::messages::{Sign, parse, read};
+use super::reply::{Done, Refusal, reply};
 use super::route::{Operation, Route};
 use crate::local::LocalKey;
 use crate::wrapper::{Digest, SigningScheme};

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::api::Refusal;
+use super::reply::Refusal;
 use crate::crypto;
 use crate::secret::Secret;
 use crate::wrapper::{Digest, SigningScheme};
