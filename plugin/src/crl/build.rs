@@ -86,159 +86,66 @@ pub(super) struct Built {
 /// Builds CRLs and stores them.
 pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Result<Built, Error> {
     let keys = keys::all(mount).await?;
-    let mut book = CrlBook::clone(&*mount.load_or_default::<CrlBook>(CrlBook::KEY).await?);
-    let before = book.clone();
+    let before = mount.load_or_default::<CrlBook>(CrlBook::KEY).await?;
     let pending = wal::pending(mount, config).await?;
     if scope != Scope::Delta {
         index::associate(mount).await?;
     }
-    let (groups, generation) = groups(mount, &book, config.disable).await?;
-
+    let (groups, generation) = groups(mount, &before, config.disable).await?;
+    let issuers = issuers::all(mount).await?;
     let now = mount.now();
-    let mut warnings = Vec::new();
-    let mut kept = HashSet::new();
-    let mut crls = Vec::new();
-    let mut failure = None;
-    let mut covered = HashSet::new();
-    book.issuer_id_crl_map.clear();
-    for (id, why) in issuers::all(mount).await?.unreadable() {
-        warn(
-            &mut warnings,
-            &format!(
-                "issuer [id:{id}] can not be used by this plugin ({why}), so its CRL stays as it is; delete the issuer, or leave the mount to the built-in engine"
-            ),
-        );
-        if let Some(crl) = before.issuer_id_crl_map.get(id) {
-            book.issuer_id_crl_map.insert(id.to_owned(), crl.clone());
-            kept.insert(crl.clone());
-        }
+    let mut build = Build {
+        mount,
+        config,
+        scope,
+        keys: &keys,
+        before: &before,
+        now,
+        book: planned(&before, &groups, &issuers, scope, now),
+        warnings: Vec::new(),
+        failure: None,
+        crls: Vec::new(),
+        covered: HashSet::new(),
+        covers: scope != Scope::Delta && !config.disable && !pending.is_empty(),
+    };
+    for (id, why) in issuers.unreadable() {
+        build.warn(&format!(
+            "issuer [id:{id}] can not be used by this plugin ({why}), so its CRL stays as it is; delete the issuer, or leave the mount to the built-in engine"
+        ));
     }
     for group in &groups {
-        for member in &group.members {
-            book.issuer_id_crl_map
-                .insert(member.entry.id.clone(), group.crl_id.clone());
-        }
-        kept.insert(group.crl_id.clone());
-        let signer = match group.signer(&keys) {
-            Ok(signer) => signer,
-            Err(why) => {
-                warn(&mut warnings, &why);
-                continue;
-            }
-        };
-        if scope == Scope::Behind && !is_behind(mount, config, &before, group).await? {
-            continue;
-        }
-        let out = failure.as_ref().is_some_and(fault::passes);
-        if out && seal::is_closed(mount, &keys, &signer.entry.key_id) {
-            continue;
-        }
-        let key = match keys::signer(mount, &signer.entry.key_id).await {
-            Ok(key) => key,
-            Err(error) => {
-                // What the entry did not show may have come out now.
-                let key = keys.find(&signer.entry.key_id);
-                match key.and_then(|key| Some((key, key.obstacle()?))) {
-                    Some((key, why)) => warn(&mut warnings, &unusable(signer, key, why)),
-                    // A sealed key that does not open for now, say.
-                    None => note(&mut failure, error),
-                }
-                continue;
-            }
-        };
-        let remote = matches!(key, CaKey::Kms(_));
-        // Each try may take its whole time, and whoever waits for this build waits for all of them.
-        if remote && out {
-            continue;
-        }
-        let algorithm = match algorithm(signer, key.public_key()) {
-            Ok(algorithm) => algorithm,
-            Err(error) => {
-                note(&mut failure, error);
-                continue;
-            }
-        };
-        if let Some(told) = told(signer).filter(|told| *told != algorithm) {
-            warnings.push(format!(
-                "the CRL of issuer {} is signed with {algorithm}: its revocation_signature_algorithm {told} cannot be used with its key here",
-                signer.label()
-            ));
-        }
-        let mut template = CrlTemplate {
-            issuer: signer.certificate.subject().clone(),
-            authority_key_id: signer
-                .certificate
-                .ski()
-                .map_or_else(|| key.public_key().ski().to_vec(), <[u8]>::to_vec),
-            number: 0,
-            this_update: now,
-            next_update: later(now, length(&config.expiry)),
-            delta_base: None,
-            freshest: freshest(mount, signer).await,
-        };
-        let mut listed: HashSet<Vec<u8>> = HashSet::new();
-        let mut complete = None;
-        if scope == Scope::Delta {
-            if let Some(bytes) = mount
-                .load::<CrlBytes>(&CrlBook::complete_key(&group.crl_id))
-                .await?
-            {
-                listed = serials(&bytes)?;
-            }
-        } else {
-            template.number = next_number(&mut book, &group.crl_id);
-            let prepare = || template.prepare(&encoded(group.revoked.iter()), algorithm);
-            let many = group.revoked.len() >= MANY;
-            let prepared = mount.heavy.run_if(many, prepare).await;
-            let signed = key.sign(mount, prepared).await;
-            match signed {
-                Ok(signed) => complete = Some((template.number, signed)),
-                Err(error) => {
-                    note(&mut failure, error);
-                    continue;
-                }
-            }
-            listed.extend(group.revoked.iter().map(|(serial, _)| serial.clone()));
-        }
-        let base = complete.as_ref().map(|(number, _)| *number);
-        let base = base.or_else(|| book.last_complete_number_map.get(&group.crl_id).copied());
-        template.number = next_number(&mut book, &group.crl_id);
-        template.delta_base = Some(base.unwrap_or(1));
-        let fresh = encoded(
-            group
-                .revoked
-                .iter()
-                .filter(|(serial, _)| !listed.contains(serial)),
-        );
-        let delta = key.sign(mount, template.prepare(&fresh, algorithm)).await;
-        // A complete CRL that is signed already is worth storing for itself: the delta CRL in force only lists too much then.
-        if let Some((number, complete)) = complete {
-            book.last_complete_number_map
-                .insert(group.crl_id.clone(), number);
-            book.crl_expiration_map
-                .insert(group.crl_id.clone(), StoredTime(template.next_update));
-            crls.push(Write::put(
-                CrlBook::complete_key(&group.crl_id),
-                complete.der(),
-            ));
-        }
-        match delta {
-            Ok(delta) => crls.push(Write::put(CrlBook::delta_key(&group.crl_id), delta.der())),
-            Err(error) => note(&mut failure, error),
-        }
-        if scope != Scope::Delta && !config.disable && !pending.is_empty() {
-            covered.extend(listed);
-        }
+        build.group(group).await?;
     }
-    // CRLs of issuers that are gone go with them.
-    for id in before
-        .crl_number_map
-        .keys()
-        .filter(|id| !kept.contains(*id))
-    {
-        crls.push(Write::delete(CrlBook::complete_key(id)));
-        crls.push(Write::delete(CrlBook::delta_key(id)));
+    let writes = build.writes(pending);
+    let Build {
+        warnings, failure, ..
+    } = build;
+    mount.save(writes).await?;
+    if scope.is_complete() && failure.is_none() {
+        mount.crl.index.covered(generation);
     }
+    Ok(Built { warnings, failure })
+}
+
+/// The book after a build but for what each new CRL adds: who has which CRL, and nothing of CRLs that nobody has any more.
+fn planned(
+    before: &CrlBook,
+    groups: &[Group],
+    issuers: &Issuers,
+    scope: Scope,
+    now: Timestamp,
+) -> CrlBook {
+    let mut book = before.clone();
+    let unreadable = issuers.unreadable().filter_map(|(id, _)| {
+        let crl = before.issuer_id_crl_map.get(id)?;
+        Some((id.to_owned(), crl.clone()))
+    });
+    let members = groups.iter().flat_map(|group| {
+        let ids = group.members.iter().map(|member| member.entry.id.clone());
+        ids.map(|id| (id, group.crl_id.clone()))
+    });
+    book.issuer_id_crl_map = unreadable.chain(members).collect();
+    let kept: HashSet<&String> = book.issuer_id_crl_map.values().collect();
     book.crl_number_map.retain(|id, _| kept.contains(id));
     book.last_complete_number_map
         .retain(|id, _| kept.contains(id));
@@ -247,23 +154,186 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         book.last_modified = StoredTime(now);
     }
     book.delta_last_modified = StoredTime(now);
+    book
+}
 
-    // A number is used up before a CRL carries it, and a CRL is there before the book says that it is fresh: wherever a
-    // crash falls, numbers stay unique and the next build is not late.
-    let reserved = CrlBook {
-        crl_expiration_map: before.crl_expiration_map,
-        last_complete_number_map: before.last_complete_number_map,
-        ..book.clone()
-    };
-    let mut writes = vec![Write::put(CrlBook::KEY, entry::encode(&reserved))];
-    writes.extend(crls);
-    writes.extend(pending.built(&covered, failure.is_none() && !config.disable));
-    writes.push(Write::put(CrlBook::KEY, entry::encode(&book)));
-    mount.save(writes).await?;
-    if scope.is_complete() && failure.is_none() {
-        mount.crl.index.covered(generation);
+/// A build at work.
+struct Build<'a> {
+    mount: &'a Mount,
+    config: &'a CrlConfig,
+    scope: Scope,
+    keys: &'a Keys,
+    before: &'a CrlBook,
+    now: Timestamp,
+    /// As [`planned`], and then with each new CRL.
+    book: CrlBook,
+    warnings: Vec<String>,
+    failure: Option<Error>,
+    /// What is to be written of new CRLs.
+    crls: Vec<Write>,
+    /// Serial numbers on the new complete CRLs, if the [write-ahead list](wal) waits for them.
+    covered: HashSet<Vec<u8>>,
+    covers: bool,
+}
+
+impl Build<'_> {
+    /// Has the CRLs of a group signed, if that is to be and can be.
+    async fn group(&mut self, group: &Group) -> Result<(), Error> {
+        let signer = match group.signer(self.keys) {
+            Ok(signer) => signer,
+            Err(why) => {
+                self.warn(&why);
+                return Ok(());
+            }
+        };
+        if self.scope == Scope::Behind
+            && !is_behind(self.mount, self.config, self.before, group).await?
+        {
+            return Ok(());
+        }
+        let Some((key, algorithm)) = self.key(signer).await else {
+            return Ok(());
+        };
+        let mut template = CrlTemplate {
+            issuer: signer.certificate.subject().clone(),
+            authority_key_id: signer
+                .certificate
+                .ski()
+                .map_or_else(|| key.public_key().ski().to_vec(), <[u8]>::to_vec),
+            number: 0,
+            this_update: self.now,
+            next_update: later(self.now, length(&self.config.expiry)),
+            delta_base: None,
+            freshest: freshest(self.mount, signer).await,
+        };
+        let mut complete = None;
+        let listed = if self.scope == Scope::Delta {
+            listed(self.mount, group).await?
+        } else {
+            template.number = next_number(&mut self.book, &group.crl_id);
+            let prepare = || template.prepare(&encoded(group.revoked.iter()), algorithm);
+            let many = group.revoked.len() >= MANY;
+            let prepared = self.mount.heavy.run_if(many, prepare).await;
+            match key.sign(self.mount, prepared).await {
+                Ok(signed) => complete = Some((template.number, signed)),
+                Err(error) => {
+                    self.note(error);
+                    return Ok(());
+                }
+            }
+            let serials = group.revoked.iter().map(|(serial, _)| serial.clone());
+            serials.collect()
+        };
+        let base = complete.as_ref().map(|(number, _)| *number);
+        let last = self.book.last_complete_number_map.get(&group.crl_id);
+        template.delta_base = Some(base.or_else(|| last.copied()).unwrap_or(1));
+        template.number = next_number(&mut self.book, &group.crl_id);
+        let fresh = group.revoked.iter();
+        let fresh = encoded(fresh.filter(|(serial, _)| !listed.contains(serial)));
+        let prepared = template.prepare(&fresh, algorithm);
+        let delta = key.sign(self.mount, prepared).await;
+        // A complete CRL that is signed already is worth storing for itself: the delta CRL in force only lists too much then.
+        if let Some((number, complete)) = complete {
+            let id = &group.crl_id;
+            self.book
+                .last_complete_number_map
+                .insert(id.clone(), number);
+            self.book
+                .crl_expiration_map
+                .insert(id.clone(), StoredTime(template.next_update));
+            self.crls
+                .push(Write::put(CrlBook::complete_key(id), complete.der()));
+        }
+        match delta {
+            Ok(delta) => {
+                let key = CrlBook::delta_key(&group.crl_id);
+                self.crls.push(Write::put(key, delta.der()));
+            }
+            Err(error) => self.note(error),
+        }
+        if self.covers {
+            self.covered.extend(listed);
+        }
+        Ok(())
     }
-    Ok(Built { warnings, failure })
+
+    /// The key of `signer`, and how it signs; `None`, with the reason kept, where it cannot sign now.
+    async fn key(&mut self, signer: &LoadedIssuer) -> Option<(CaKey, SignatureAlgorithm)> {
+        let id = &signer.entry.key_id;
+        let out = self.failure.as_ref().is_some_and(fault::passes);
+        if out && seal::is_closed(self.mount, self.keys, id) {
+            return None;
+        }
+        let key = match keys::signer(self.mount, id).await {
+            Ok(key) => key,
+            Err(error) => {
+                // What the entry did not show may have come out now.
+                let key = self.keys.find(id);
+                match key.and_then(|key| Some((key, key.obstacle()?))) {
+                    Some((key, why)) => self.warn(&unusable(signer, key, why)),
+                    // A sealed key that does not open for now, say.
+                    None => self.note(error),
+                }
+                return None;
+            }
+        };
+        // Each try may take its whole time, and whoever waits for this build waits for all of them.
+        if out && matches!(key, CaKey::Kms(_)) {
+            return None;
+        }
+        let algorithm = match algorithm(signer, key.public_key()) {
+            Ok(algorithm) => algorithm,
+            Err(error) => {
+                self.note(error);
+                return None;
+            }
+        };
+        if let Some(told) = told(signer).filter(|told| *told != algorithm) {
+            self.warnings.push(format!(
+                "the CRL of issuer {} is signed with {algorithm}: its revocation_signature_algorithm {told} cannot be used with its key here",
+                signer.label()
+            ));
+        }
+        Some((key, algorithm))
+    }
+
+    /// What is to be written. A number is used up before a CRL carries it, and a CRL is there before the book says that it is fresh: wherever a
+    /// crash falls, numbers stay unique and the next build is not late.
+    fn writes(&mut self, pending: wal::Pending) -> Vec<Write> {
+        let reserved = CrlBook {
+            crl_expiration_map: self.before.crl_expiration_map.clone(),
+            last_complete_number_map: self.before.last_complete_number_map.clone(),
+            ..self.book.clone()
+        };
+        let mut writes = vec![Write::put(CrlBook::KEY, entry::encode(&reserved))];
+        writes.append(&mut self.crls);
+        // CRLs of issuers that are gone go with them.
+        let kept: HashSet<&String> = self.book.issuer_id_crl_map.values().collect();
+        let ids = self.before.crl_number_map.keys();
+        for id in ids.filter(|id| !kept.contains(id)) {
+            writes.push(Write::delete(CrlBook::complete_key(id)));
+            writes.push(Write::delete(CrlBook::delta_key(id)));
+        }
+        let all = self.failure.is_none() && !self.config.disable;
+        writes.extend(pending.built(&self.covered, all));
+        writes.push(Write::put(CrlBook::KEY, entry::encode(&self.book)));
+        writes
+    }
+
+    /// Adds a warning in the frame that the built-in engine gives it.
+    fn warn(&mut self, why: &str) {
+        let count = self.warnings.len() + 1;
+        self.warnings.push(format!(
+            "Warning {count} during CRL rebuild: warning from local CRL rebuild: {why}"
+        ));
+    }
+
+    /// Remembers why a CRL is not there. That AWS KMS is away outweighs the rest, because it saves the others from finding that out.
+    fn note(&mut self, error: Error) {
+        if !self.failure.as_ref().is_some_and(fault::passes) {
+            self.failure = Some(error);
+        }
+    }
 }
 
 /// Whether the complete CRL of a group is missing, about to run out, or lacks a revocation that belonged on it at once.
@@ -287,17 +357,19 @@ pub(super) async fn is_behind(
     if config.auto_rebuild || group.revoked.is_empty() {
         return Ok(false);
     }
-    let present = mount
-        .load::<CrlBytes>(&CrlBook::complete_key(&group.crl_id))
-        .await?;
-    let listed = present
-        .map(|bytes| serials(&bytes))
-        .transpose()?
-        .unwrap_or_default();
+    let listed = listed(mount, group).await?;
     Ok(!group
         .revoked
         .iter()
         .all(|(serial, _)| listed.contains(serial)))
+}
+
+/// What the complete CRL of a group lists now.
+async fn listed(mount: &Mount, group: &Group) -> Result<HashSet<Vec<u8>>, Error> {
+    let key = CrlBook::complete_key(&group.crl_id);
+    let present = mount.load::<CrlBytes>(&key).await?;
+    let listed = present.map(|bytes| serials(&bytes)).transpose()?;
+    Ok(listed.unwrap_or_default())
 }
 
 /// The groups with what each has to list, nothing where `empty` says so, and the generation of the revocations.
@@ -401,21 +473,6 @@ fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revo
             let time = issuer.entry.revoked_at();
             group.revoked.push((serial.to_vec(), time));
         }
-    }
-}
-
-/// Adds a warning in the frame that the built-in engine gives it.
-fn warn(warnings: &mut Vec<String>, why: &str) {
-    let count = warnings.len() + 1;
-    warnings.push(format!(
-        "Warning {count} during CRL rebuild: warning from local CRL rebuild: {why}"
-    ));
-}
-
-/// Remembers why a CRL is not there. That AWS KMS is away outweighs the rest, because it saves the others from finding that out.
-fn note(failure: &mut Option<Error>, error: Error) {
-    if !failure.as_ref().is_some_and(fault::passes) {
-        *failure = Some(error);
     }
 }
 
