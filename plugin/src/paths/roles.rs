@@ -312,60 +312,39 @@ impl RoleRequest {
             &mut role.allow_wildcard_certificates,
             self.allow_wildcard_certificates,
         );
-        set(
-            &mut role.allowed_domains_list,
-            self.allowed_domains.map(|list| list.0),
-        );
+        set_list(&mut role.allowed_domains_list, self.allowed_domains);
         set(
             &mut role.allowed_domains_template,
             self.allowed_domains_template,
         );
-        set(
-            &mut role.allowed_other_sans,
-            self.allowed_other_sans.map(|list| list.0),
-        );
-        set(
+        set_list(&mut role.allowed_other_sans, self.allowed_other_sans);
+        set_list(
             &mut role.allowed_serial_numbers,
-            self.allowed_serial_numbers.map(|list| list.0),
+            self.allowed_serial_numbers,
         );
-        set(
-            &mut role.allowed_uri_sans,
-            self.allowed_uri_sans.map(|list| list.0),
-        );
+        set_list(&mut role.allowed_uri_sans, self.allowed_uri_sans);
         set(
             &mut role.allowed_uri_sans_template,
             self.allowed_uri_sans_template,
         );
-        set(
-            &mut role.allowed_user_ids,
-            self.allowed_user_ids.map(|list| list.0),
-        );
+        set_list(&mut role.allowed_user_ids, self.allowed_user_ids);
         set(
             &mut role.basic_constraints_valid_for_non_ca,
             self.basic_constraints_valid_for_non_ca,
         );
         set(&mut role.client_flag, self.client_flag);
-        set(
-            &mut role.cn_validations,
-            self.cn_validations.map(|list| list.0),
-        );
+        set_list(&mut role.cn_validations, self.cn_validations);
         set(&mut role.code_signing_flag, self.code_signing_flag);
-        set(&mut role.country, self.country.map(|list| list.0));
+        set_list(&mut role.country, self.country);
         set(&mut role.email_protection_flag, self.email_protection_flag);
         set(&mut role.enforce_hostnames, self.enforce_hostnames);
-        set(
-            &mut role.extended_key_usage_list,
-            self.ext_key_usage.map(|list| list.0),
-        );
-        set(
-            &mut role.ext_key_usage_oids,
-            self.ext_key_usage_oids.map(|list| list.0),
-        );
+        set_list(&mut role.extended_key_usage_list, self.ext_key_usage);
+        set_list(&mut role.ext_key_usage_oids, self.ext_key_usage_oids);
         set(&mut role.generate_lease, self.generate_lease);
         set(&mut role.key_bits, self.key_bits);
         set(&mut role.key_type, self.key_type);
-        set(&mut role.key_usage_list, self.key_usage.map(|list| list.0));
-        set(&mut role.locality, self.locality.map(|list| list.0));
+        set_list(&mut role.key_usage_list, self.key_usage);
+        set_list(&mut role.locality, self.locality);
         set(&mut role.max_ttl_duration, self.max_ttl.map(|ttl| ttl.0));
         set(&mut role.no_store, self.no_store);
         set(&mut role.not_after, self.not_after);
@@ -376,30 +355,28 @@ impl RoleRequest {
             &mut role.not_before_duration,
             self.not_before_duration.map(|ttl| ttl.0),
         );
-        set(
-            &mut role.organization_list,
-            self.organization.map(|list| list.0),
-        );
-        set(&mut role.ou_list, self.ou.map(|list| list.0));
+        set_list(&mut role.organization_list, self.organization);
+        set_list(&mut role.ou_list, self.ou);
         set(
             &mut role.policy_identifiers,
             self.policy_identifiers.map(|list| list.0),
         );
-        set(&mut role.postal_code, self.postal_code.map(|list| list.0));
-        set(&mut role.province, self.province.map(|list| list.0));
+        set_list(&mut role.postal_code, self.postal_code);
+        set_list(&mut role.province, self.province);
         set(&mut role.require_cn, self.require_cn);
         set(&mut role.server_flag, self.server_flag);
         set(&mut role.signature_bits, self.signature_bits);
-        set(
-            &mut role.street_address,
-            self.street_address.map(|list| list.0),
-        );
+        set_list(&mut role.street_address, self.street_address);
         set(&mut role.ttl_duration, self.ttl.map(|ttl| ttl.0));
         set(&mut role.use_csr_common_name, self.use_csr_common_name);
         set(&mut role.use_csr_sans, self.use_csr_sans);
         set(&mut role.use_pss, self.use_pss);
         Ok(())
     }
+}
+
+fn set_list(field: &mut Vec<String>, sent: Option<CommaList>) {
+    set(field, sent.map(|list| list.0));
 }
 
 fn set<T>(field: &mut T, sent: Option<T>) {
