@@ -22,7 +22,7 @@ use crate::entry::time::StoredTime;
 use crate::issuers::{self, Issuers};
 use crate::keys::{self, Keys};
 use crate::mount::Mount;
-use crate::seal;
+use crate::{certificates, revocations, seal};
 
 /// A change in the making. While it lives, no other change of issuers or keys can start.
 pub(crate) struct Change<'a> {
@@ -235,8 +235,7 @@ impl<'a> Change<'a> {
 
     /// Also stores a certificate under its serial number.
     pub(crate) fn store_certificate(&mut self, certificate: &Certificate) {
-        let key = certificate_key(certificate.serial());
-        self.certificates.push(Write::put(key, certificate.der()));
+        self.certificates.push(certificates::write(certificate));
     }
 
     /// Records that `certificate` is revoked, unless that is on record, and stores it if it came from elsewhere: what is listed as revoked can be
@@ -249,16 +248,15 @@ impl<'a> Change<'a> {
         certificate: &Certificate,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let stored = certificate_key(certificate.serial());
-        if self.mount.storage().get(&stored).await?.is_none() {
+        let serial = certificate.serial();
+        if certificates::der(self.mount, serial).await?.is_none() {
             self.store_certificate(certificate);
         }
-        let key = revoked::key(certificate.serial());
+        let key = revoked::key(serial);
         if self.mount.storage().get(&key).await?.is_none() {
             let entry = RevokedEntry::new(certificate.der().to_vec(), now, String::new());
-            self.certificates
-                .push(Write::put(key, entry::encode(&entry)));
-            self.revoked.push((certificate.serial().clone(), entry));
+            self.certificates.push(revocations::write(serial, &entry));
+            self.revoked.push((serial.clone(), entry));
         }
         Ok(())
     }
@@ -362,11 +360,6 @@ pub(crate) async fn missing_aia(mount: &Mount) -> Result<Option<String>, Error> 
         "This mount hasn't configured any authority information access (AIA) fields; this may make it harder for systems to find missing certificates in the chain or to validate revocation status of certificates. Consider updating /config/urls or the newly generated issuer with this information."
             .to_owned()
     }))
-}
-
-/// Where a certificate lies in storage, as DER.
-pub(crate) fn certificate_key(serial: &SerialNumber) -> String {
-    format!("certs/{}", serial.dash())
 }
 
 /// A random id in the shape of a UUID.

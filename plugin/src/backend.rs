@@ -6,8 +6,7 @@ use landfast_sdk::logical::{Backend, Cx, Error, LeaseContext, Response, Setup, T
 
 use crate::fault::internal;
 use crate::mount::Mount;
-use crate::paths::leaf::SERIAL_NUMBER;
-use crate::paths::revoke;
+use crate::paths::{keeping, revoke};
 use crate::{crl, seal, table};
 
 impl Backend for Mount {
@@ -36,11 +35,7 @@ impl Backend for Mount {
 
     /// Ends a lease that came with a certificate, by revoking the certificate.
     async fn revoke(self: Arc<Self>, _cx: Cx, lease: LeaseContext) -> Result<Response, Error> {
-        match lease
-            .internal
-            .get(SERIAL_NUMBER)
-            .and_then(|serial| serial.as_str())
-        {
+        match keeping::leased(&lease) {
             Some(serial) => revoke::by_lease(self, serial.to_owned()).await,
             None => Err(internal(
                 "the lease could not be revoked",

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore};
 
 use landfast_pki::chain::Signatures;
+use landfast_pki::validity::MountTtl;
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
 use landfast_sdk::logical::{
     Error, Product, Setup, Storage, StorageError, SystemView, Write, carry, detach,
@@ -279,14 +280,28 @@ impl Mount {
         generated.map_err(fault::refused)
     }
 
-    /// Lifetime that the mount gives when nobody names one.
-    pub(crate) async fn default_ttl(&self) -> Result<Duration, Error> {
-        self.system.default_lease_ttl().await
-    }
-
-    /// Longest lifetime that the mount allows.
-    pub(crate) async fn max_ttl(&self) -> Result<Duration, Error> {
-        self.system.max_lease_ttl().await
+    /// The mount's lifetimes, as far as they can matter: asking costs a call to the host each, and a role that sets both `ttl` and
+    /// `max_ttl` needs neither.
+    ///
+    /// # Errors
+    /// When the host does not answer.
+    pub(crate) async fn lifetimes(
+        &self,
+        asked: Duration,
+        ttl: Duration,
+        max_ttl: Duration,
+    ) -> Result<MountTtl, Error> {
+        let default = if asked.is_zero() && ttl.is_zero() {
+            self.system.default_lease_ttl().await?
+        } else {
+            Duration::ZERO
+        };
+        let max = if max_ttl.is_zero() {
+            self.system.max_lease_ttl().await?
+        } else {
+            Duration::ZERO
+        };
+        Ok(MountTtl { default, max })
     }
 
     /// Drops what depends on the storage entry `key`, after another node changed it.

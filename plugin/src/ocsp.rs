@@ -13,17 +13,15 @@ use landfast_pki::{
 use landfast_sdk::logical::Error;
 use tokio::time::timeout;
 
-use crate::authority::certificate_key;
 use crate::ca_key::CaKey;
-use crate::entry;
 use crate::entry::issuer::Usage;
-use crate::entry::revoked::{self, RevokedEntry};
-use crate::fault::{internal, unavailable};
+use crate::entry::revoked::RevokedEntry;
+use crate::fault::unavailable;
 use crate::issuers::{self, Issuers, LoadedIssuer};
 use crate::kms;
 use crate::mount::{Mount, Shared, finish};
 use crate::names::DEFAULT;
-use crate::{crl, keys};
+use crate::{certificates, crl, keys, revocations};
 
 mod answers;
 
@@ -158,22 +156,16 @@ async fn revocation(
     issuers: &Issuers,
     serial: &SerialNumber,
 ) -> Result<Option<RevokedEntry>, Error> {
-    let key = revoked::key(serial);
-    let Some(bytes) = mount.storage().get(&key).await? else {
-        // A revoked issuer that was imported may have no other record than its own.
-        let mut issuers = issuers.iter().filter(|issuer| issuer.entry.revoked);
-        let own = issuers.find(|issuer| issuer.certificate.serial() == serial);
-        return Ok(own.map(|own| {
-            let der = own.certificate.der().to_vec();
-            RevokedEntry::new(der, own.entry.revoked_at(), String::new())
-        }));
-    };
-    entry::decode(&bytes).map(Some).map_err(|cause| {
-        internal(
-            "a stored revocation could not be read",
-            format_args!("{key}: {cause}"),
-        )
-    })
+    if let Some(entry) = revocations::load(mount, serial).await? {
+        return Ok(Some(entry));
+    }
+    // A revoked issuer that was imported may have no other record than its own.
+    let mut issuers = issuers.iter().filter(|issuer| issuer.entry.revoked);
+    let own = issuers.find(|issuer| issuer.certificate.serial() == serial);
+    Ok(own.map(|own| {
+        let der = own.certificate.der().to_vec();
+        RevokedEntry::new(der, own.entry.revoked_at(), String::new())
+    }))
 }
 
 /// Whether `issuer` is the one whose certificate was revoked. Where the record names none, the signature tells; where it names one that is not here,
@@ -198,10 +190,7 @@ fn is_of(issuers: &Issuers, issuer: &LoadedIssuer, entry: &RevokedEntry) -> bool
 async fn asker(mount: &Mount, request: &OcspRequest, status: CertStatus) -> Result<Asker, Error> {
     let known = match (status, request.serial()) {
         (CertStatus::Revoked(_), _) => true,
-        (CertStatus::Good, Some(serial)) => {
-            let key = certificate_key(&serial);
-            mount.storage().get(&key).await?.is_some()
-        }
+        (CertStatus::Good, Some(serial)) => certificates::der(mount, &serial).await?.is_some(),
         _ => false,
     };
     Ok(if known { Asker::Known } else { Asker::Stranger })

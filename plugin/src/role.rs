@@ -1,7 +1,11 @@
 //! A role as the mount keeps it: the stored entry, and the profile that the rules of `landfast-pki` work from.
 
-use landfast_pki::{Profile, Refusal, Settings};
+use std::sync::Arc;
 
+use landfast_pki::{Profile, Refusal, Settings};
+use landfast_sdk::logical::Error;
+
+use crate::Mount;
 use crate::entry::role::RoleEntry;
 use crate::store::Entry;
 
@@ -35,6 +39,19 @@ impl Entry for Role {
         RoleEntry::decode(bytes)
             .map(Self::new)
             .map_err(|cause| cause.to_string())
+    }
+}
+
+/// The role `name`.
+///
+/// # Errors
+/// When there is none.
+pub(crate) async fn load(mount: &Mount, name: &str) -> Result<Arc<Role>, Error> {
+    match mount.load::<Role>(&RoleEntry::key(name)).await? {
+        Some(role) => Ok(role),
+        None => Err(mount
+            .absent(Error::BadRequest(format!("unknown role: {name}")))
+            .await),
     }
 }
 

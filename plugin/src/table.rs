@@ -6,11 +6,12 @@ mod ids;
 
 use landfast_sdk::logical::{Path, Table, path, rule};
 
-use crate::Mount;
+use crate::entry::revoked;
 use crate::paths::{
     absent, acme, cluster, crl, defaults, fetch, import, intermediate, issue, issuers, keys, kms,
     ocsp, revoke, roles, root, seal, sign, tidy, trust_anchor, urls,
 };
+use crate::{Mount, certificates};
 
 /// The whole table.
 pub(crate) fn table() -> Table<Mount> {
@@ -45,11 +46,11 @@ pub(crate) fn table() -> Table<Mount> {
             "landfast/config/seal",
         ])
         .local_storage(&[
-            "revoked/",
+            revoked::PREFIX,
             "delta-wal/",
             "crl",
             "crls/",
-            "certs/",
+            certificates::PREFIX,
             "config/cluster",
             "acme/",
         ])

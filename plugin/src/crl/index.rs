@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use landfast_pki::{Certificate, SerialNumber};
-use landfast_sdk::logical::{Error, Write};
+use landfast_sdk::logical::Error;
 
 use super::state::{Index, Revocations, Revoked};
-use crate::entry;
-use crate::entry::revoked::{self, RevokedEntry};
-use crate::fault::internal;
+use crate::entry::revoked;
 use crate::issuers::{self, Issuers};
 use crate::mount::Mount;
-use crate::store::Entry;
+use crate::revocations;
 
 /// All revocations, from memory or read now, and the generation that they belong to.
 pub(super) async fn all(mount: &Mount, index: &Index) -> Result<(Arc<Revocations>, u64), Error> {
@@ -46,13 +44,11 @@ pub(super) async fn associate(mount: &Mount) -> Result<(), Error> {
     for some in strays.chunks(AT_A_TIME) {
         let (mut writes, mut entries) = (Vec::new(), Vec::new());
         for (serial, issuer_id) in some {
-            let key = revoked::key(serial);
-            let Some(bytes) = mount.storage().get(&key).await? else {
+            let Some(mut entry) = revocations::load(mount, serial).await? else {
                 continue;
             };
-            let mut entry = decoded(&key, &bytes)?;
             entry.issuer_id.clone_from(issuer_id);
-            writes.push(Write::put(key, entry::encode(&entry)));
+            writes.push(revocations::write(serial, &entry));
             entries.push((serial, entry));
         }
         mount.save(writes).await?;
@@ -70,25 +66,14 @@ async fn read(mount: &Mount, issuers: &Issuers) -> Result<Revocations, Error> {
         let Ok(serial) = SerialNumber::parse(&name) else {
             continue;
         };
-        let key = format!("{}{name}", revoked::PREFIX);
-        let Some(bytes) = mount.storage().get(&key).await? else {
+        let Some(entry) = revocations::named(mount, &name).await? else {
             continue;
         };
-        let entry = decoded(&key, &bytes)?;
         // An issuer that was deleted and imported again has a new id: its certificates are found by their signature.
         let known = issuers.by_id(&entry.issuer_id).is_some();
         revoked.insert(serial.as_bytes().to_vec(), Revoked::new(entry, known));
     }
     Ok(revoked)
-}
-
-fn decoded(key: &str, bytes: &[u8]) -> Result<RevokedEntry, Error> {
-    RevokedEntry::decode(key, bytes).map_err(|cause| {
-        internal(
-            "a stored revocation could not be read",
-            format_args!("{key}: {cause}"),
-        )
-    })
 }
 
 /// Entries that are brought up to date in one write.

@@ -8,14 +8,13 @@ use landfast_pki::{Certificate, SerialNumber, pem};
 use landfast_sdk::logical::{Cx, Error, NoFields, Page, Response};
 
 use crate::Mount;
-use crate::entry;
-use crate::entry::revoked::{self, RevokedEntry};
-use crate::fault::internal;
+use crate::entry::revoked;
 use crate::issuers::{self, LoadedIssuer, NO_DEFAULT};
 use crate::mount::{Shared, take_up};
 use crate::names::DEFAULT;
 use crate::paths::answer::trimmed;
 use crate::paths::modified;
+use crate::{certificates, revocations};
 
 /// Which certificate.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -75,21 +74,11 @@ pub(crate) async fn cert_ca_chain(mount: Shared, _cx: Cx, _: NoFields) -> Result
 
 /// `GET cert/SERIAL`: a stored certificate, and whether it is revoked.
 pub(crate) async fn cert(mount: Shared, _cx: Cx, request: Serial) -> Result<Response, Error> {
-    let Some((key, der)) = stored(&mount, &request.serial).await? else {
+    let Some((serial, der)) = stored(&mount, &request.serial).await? else {
         return Ok(Response::none());
     };
     let mut data = frame(trimmed(&pem::encode("CERTIFICATE", &der)));
-    if let Some(bytes) = mount
-        .storage()
-        .get(&format!("{}{key}", revoked::PREFIX))
-        .await?
-    {
-        let entry: RevokedEntry = entry::decode(&bytes).map_err(|cause| {
-            internal(
-                "a stored revocation could not be read",
-                format_args!("{key}: {cause}"),
-            )
-        })?;
+    if let Some(entry) = revocations::load(&mount, &serial).await? {
         data.insert("revocation_time".to_owned(), entry.revocation_time.into());
         data.insert(
             "revocation_time_rfc3339".to_owned(),
@@ -125,17 +114,17 @@ pub(crate) async fn cert_raw_pem(
 
 /// `LIST certs`: serial numbers of the stored certificates.
 pub(crate) async fn certs(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
-    let keys = page_of(&mount, CERTS, &page).await?;
+    let keys = page_of(&mount, certificates::PREFIX, &page).await?;
     Ok(Response::list(keys.iter().map(|key| colons(key)).collect()))
 }
 
 /// `LIST certs/detailed`: the same, with what the certificates say.
 pub(crate) async fn certs_detailed(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
-    let keys = page_of(&mount, CERTS, &page).await?;
+    let keys = page_of(&mount, certificates::PREFIX, &page).await?;
     let mut info = Map::new();
     for key in &keys {
         // Tidied away since it was listed.
-        let Some(der) = mount.storage().get(&format!("{CERTS}{key}")).await? else {
+        let Some(der) = certificates::named(&mount, key).await? else {
             continue;
         };
         info.insert(colons(key), details(&der));
@@ -170,16 +159,12 @@ fn colons(key: &str) -> String {
     key.replace('-', ":")
 }
 
-async fn stored(mount: &Mount, serial: &str) -> Result<Option<(String, Vec<u8>)>, Error> {
+async fn stored(mount: &Mount, serial: &str) -> Result<Option<(SerialNumber, Vec<u8>)>, Error> {
     let Ok(serial) = SerialNumber::parse(serial) else {
         return Ok(None);
     };
-    let key = serial.dash();
-    Ok(mount
-        .storage()
-        .get(&format!("{CERTS}{key}"))
-        .await?
-        .map(|der| (key, der)))
+    let der = certificates::der(mount, &serial).await?;
+    Ok(der.map(|der| (serial, der)))
 }
 
 async fn chain(mount: &Mount) -> Result<Option<String>, Error> {
@@ -238,9 +223,6 @@ fn details(der: &[u8]) -> Value {
 
 /// Bytes of a certificate's details, about.
 const DETAILS: usize = 300;
-
-/// Storage prefix of issued certificates, as DER; the rest of the key is the serial number with dashes.
-pub(crate) const CERTS: &str = "certs/";
 
 const DER: &str = "application/pkix-cert";
 const PEM: &str = "application/pem-certificate-chain";

@@ -6,17 +6,18 @@ use serde_json::{Map, Value, json};
 
 use landfast_pki::authority::{self, IntermediateOptions};
 use landfast_pki::{Certificate, issue, pem};
-use landfast_sdk::logical::{Cx, Error, Response, Write};
+use landfast_sdk::logical::{Cx, Error, Response};
 
-use crate::authority::{Change, certificate_key, missing_aia};
+use crate::authority::{Change, missing_aia};
 use crate::crl::{self, Scope};
 use crate::mount::{Shared, finish};
 use crate::paths::ca::{
     self, Exported, Form, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
+use crate::paths::fields::{IssuerField, MISSING_ISSUER};
 use crate::paths::issuers::IssuerRef;
-use crate::paths::leaf::{self, Authority, IssuerField, MISSING_ISSUER};
-use crate::{fault, keys};
+use crate::signing::Authority;
+use crate::{certificates, fault, keys};
 
 /// What a certificate request may ask for besides names.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -161,13 +162,13 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
         Some(&key_fields),
         PowerFields::default(),
     );
-    let ttl = leaf::mount_ttl(
-        mount,
-        request.ttl,
-        std::time::Duration::ZERO,
-        std::time::Duration::ZERO,
-    )
-    .await?;
+    let ttl = mount
+        .lifetimes(
+            request.ttl,
+            std::time::Duration::ZERO,
+            std::time::Duration::ZERO,
+        )
+        .await?;
     let (prepared, said) = authority::intermediate_csr(
         &request,
         source.key.public_key(),
@@ -228,13 +229,13 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
         use_pss: sign.use_pss,
         ..ca::request(mount, subject, validity, None, power)
     };
-    let ttl = leaf::mount_ttl(
-        mount,
-        request.ttl,
-        std::time::Duration::ZERO,
-        std::time::Duration::ZERO,
-    )
-    .await?;
+    let ttl = mount
+        .lifetimes(
+            request.ttl,
+            std::time::Duration::ZERO,
+            std::time::Duration::ZERO,
+        )
+        .await?;
     let options = IntermediateOptions {
         use_csr_values: sign.use_csr_values,
         skid: &sign.skid,
@@ -246,16 +247,11 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
         &signer.signing.rules,
         ttl,
         mount.now(),
-        leaf::serial()?,
+        certificates::new_serial()?,
     )
     .map_err(fault::refusal)?;
     let certificate = signer.sign(mount, prepared).await?;
-    mount
-        .save(vec![Write::put(
-            certificate_key(certificate.serial()),
-            certificate.der(),
-        )])
-        .await?;
+    mount.save(vec![certificates::write(&certificate)]).await?;
     Ok(Response::map(chained(&certificate, &signer, form)?).warn_all(warnings))
 }
 

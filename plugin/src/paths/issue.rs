@@ -9,11 +9,11 @@ use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::mount::Shared;
 use crate::paths::ca::ANY_IS_NO_TYPE;
-use crate::paths::leaf::{
-    self, Authority, FormFields, IssuerField, IssuerRef, Keeping, LeafFields, RoleRef,
-};
-use crate::role::Role;
-use crate::{Mount, fault, identity};
+use crate::paths::fields::{FormFields, IssuerField, IssuerRef, LeafFields, RoleRef};
+use crate::paths::keeping::Keeping;
+use crate::role::{self, Role};
+use crate::signing::Authority;
+use crate::{Mount, certificates, fault, identity};
 
 /// The key to make, where the role leaves it open.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -33,7 +33,7 @@ pub(crate) async fn issue(
     cx: Cx,
     (role, _, fields, form, key): (RoleRef, IssuerField, LeafFields, FormFields, KeyFields),
 ) -> Result<Response, Error> {
-    let role = leaf::role(&mount, &role.role).await?;
+    let role = role::load(&mount, &role.role).await?;
     make(&mount, &cx, &role, &role.entry.issuer, &fields, &form, &key).await
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn issue_with(
     cx: Cx,
     (issuer, role, fields, form, key): (IssuerRef, RoleRef, LeafFields, FormFields, KeyFields),
 ) -> Result<Response, Error> {
-    let role = leaf::role(&mount, &role.role).await?;
+    let role = role::load(&mount, &role.role).await?;
     make(&mount, &cx, &role, &issuer.issuer_ref, &fields, &form, &key).await
 }
 
@@ -64,13 +64,13 @@ async fn make(
         .as_ref()
         .map_err(|refusal| fault::refusal(refusal.clone()))?;
     let identity = identity::of(mount, cx, &role.entry).await?;
-    let ttl = leaf::mount_ttl(
-        mount,
-        fields.ttl.0,
-        role.entry.ttl_duration,
-        role.entry.max_ttl_duration,
-    )
-    .await?;
+    let ttl = mount
+        .lifetimes(
+            fields.ttl.0,
+            role.entry.ttl_duration,
+            role.entry.max_ttl_duration,
+        )
+        .await?;
     let issuer = &authority.signing.rules;
     let now = mount.now();
     let prepare = |holder| {
@@ -79,7 +79,7 @@ async fn make(
             display_name: &cx.display_name,
             ..fields.fill(mount, LeafRequest::new(holder, ttl))
         };
-        issue::prepare(profile, issuer, &request, now, leaf::serial()?)
+        issue::prepare(profile, issuer, &request, now, certificates::new_serial()?)
             .map_err(|refusal| identity::explain(&role.entry, identity.as_ref(), refusal))
     };
     if spec.kind == KeyType::Rsa {

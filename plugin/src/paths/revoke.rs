@@ -6,18 +6,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use landfast_pki::{Certificate, PrivateKey, SerialNumber, pem};
-use landfast_sdk::logical::{Cx, Error, Response, Write};
+use landfast_sdk::logical::{Cx, Error, Response};
 
-use crate::authority::certificate_key;
-use crate::crl;
-use crate::entry;
-use crate::entry::revoked::{self, RevokedEntry};
+use crate::entry::revoked::RevokedEntry;
 use crate::entry::time::StoredTime;
-use crate::fault::internal;
-use crate::issuers;
 use crate::mount::{Shared, finish};
 use crate::paths::keys::Zeroizing;
-use crate::store::Entry;
+use crate::{certificates, crl, issuers, revocations};
 
 /// Which certificate.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -132,16 +127,9 @@ async fn by_serial(mount: &Shared, serial: &str) -> Result<Found, Error> {
     }
     let not_found = || Error::bad_request(format!("certificate with serial {serial} not found."));
     let parsed = SerialNumber::parse(serial).map_err(|_| not_found())?;
-    let key = certificate_key(&parsed);
-    let Some(der) = mount.storage().get(&key).await? else {
+    let Some(certificate) = certificates::load(mount, &parsed).await? else {
         return Err(mount.absent(not_found()).await);
     };
-    let certificate = Certificate::from_der(&der).map_err(|cause| {
-        internal(
-            "a stored certificate could not be read",
-            format_args!("{key}: {cause}"),
-        )
-    })?;
     Ok(Found {
         certificate,
         store: false,
@@ -163,11 +151,7 @@ async fn by_certificate(mount: &Shared, text: &str) -> Result<Found, Error> {
     let certificate =
         Certificate::from_der(&block.contents).map_err(|cause| Error::failed(cause.to_string()))?;
     let serial = certificate.serial().colon();
-    if let Some(stored) = mount
-        .storage()
-        .get(&certificate_key(certificate.serial()))
-        .await?
-    {
+    if let Some(stored) = certificates::der(mount, certificate.serial()).await? {
         if stored == certificate.der() {
             return Ok(Found {
                 certificate,
@@ -231,14 +215,7 @@ async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> 
             own.id()
         )));
     }
-    let key = revoked::key(certificate.serial());
-    if let Some(bytes) = mount.storage().get(&key).await? {
-        let entry = RevokedEntry::decode(&key, &bytes).map_err(|cause| {
-            internal(
-                "a stored revocation could not be read",
-                format_args!("{key}: {cause}"),
-            )
-        })?;
+    if let Some(entry) = revocations::load(mount, certificate.serial()).await? {
         if !crl::lists(mount, certificate.serial()).await? {
             publish(mount, &certificate).await?;
         }
@@ -257,12 +234,9 @@ async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> 
     let entry = RevokedEntry::new(certificate.der().to_vec(), now, issuer_id);
     let mut writes = Vec::new();
     if store {
-        writes.push(Write::put(
-            certificate_key(certificate.serial()),
-            certificate.der(),
-        ));
+        writes.push(certificates::write(&certificate));
     }
-    writes.push(Write::put(key, entry::encode(&entry)));
+    writes.push(revocations::write(certificate.serial(), &entry));
     writes.extend(crl::noted(
         &*crl::config(mount).await?,
         certificate.serial(),

@@ -16,8 +16,7 @@ use crate::mount::{Shared, finish};
 use crate::paths::ca::{
     self, Exported, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
-use crate::paths::leaf;
-use crate::{aia, fault, issuers, keys};
+use crate::{aia, certificates, fault, issuers, keys};
 
 /// The issuer to make.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -90,17 +89,23 @@ async fn make(
     let (urls, mut warnings) = urls(mount).await?;
     let source = key_fields.source(mount, choice).await?;
     let request = ca::request(mount, subject, validity, Some(&key_fields), power);
-    let ttl = leaf::mount_ttl(
-        mount,
-        request.ttl,
-        std::time::Duration::ZERO,
-        std::time::Duration::ZERO,
-    )
-    .await?;
+    let ttl = mount
+        .lifetimes(
+            request.ttl,
+            std::time::Duration::ZERO,
+            std::time::Duration::ZERO,
+        )
+        .await?;
     let public = source.key.public_key();
-    let (prepared, said) =
-        authority::root(&request, public, &urls, ttl, mount.now(), leaf::serial()?)
-            .map_err(fault::refusal)?;
+    let (prepared, said) = authority::root(
+        &request,
+        public,
+        &urls,
+        ttl,
+        mount.now(),
+        certificates::new_serial()?,
+    )
+    .map_err(fault::refusal)?;
     source.check()?;
     let algorithm = prepared.algorithm();
     let certificate = source.key.sign(mount, prepared).await?;

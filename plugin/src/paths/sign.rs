@@ -8,12 +8,13 @@ use landfast_pki::verbatim::{self, VerbatimRequest};
 use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
 use crate::mount::Shared;
-use crate::paths::leaf::{
-    self, Authority, CsrField, FormFields, IssuerField, IssuerRef, Keeping, LeafFields,
-    MISSING_ISSUER, RoleRef,
+use crate::paths::fields::{
+    CsrField, FormFields, IssuerField, IssuerRef, LeafFields, MISSING_ISSUER, RoleRef,
 };
-use crate::role::Role;
-use crate::{Mount, fault, identity};
+use crate::paths::keeping::Keeping;
+use crate::role::{self, Role};
+use crate::signing::Authority;
+use crate::{Mount, certificates, fault, identity};
 
 /// `POST sign/ROLE`: the role decides on the issuer, whatever the request says.
 pub(crate) async fn sign(
@@ -21,7 +22,7 @@ pub(crate) async fn sign(
     cx: Cx,
     (role, _, fields, form, csr): (RoleRef, IssuerField, LeafFields, FormFields, CsrField),
 ) -> Result<Response, Error> {
-    let role = leaf::role(&mount, &role.role).await?;
+    let role = role::load(&mount, &role.role).await?;
     make(&mount, &cx, &role, &role.entry.issuer, &fields, &form, &csr).await
 }
 
@@ -31,7 +32,7 @@ pub(crate) async fn sign_with(
     cx: Cx,
     (issuer, role, fields, form, csr): (IssuerRef, RoleRef, LeafFields, FormFields, CsrField),
 ) -> Result<Response, Error> {
-    let role = leaf::role(&mount, &role.role).await?;
+    let role = role::load(&mount, &role.role).await?;
     make(&mount, &cx, &role, &issuer.issuer_ref, &fields, &form, &csr).await
 }
 
@@ -52,13 +53,13 @@ async fn make(
         .as_ref()
         .map_err(|refusal| fault::refusal(refusal.clone()))?;
     let identity = identity::of(mount, cx, &role.entry).await?;
-    let ttl = leaf::mount_ttl(
-        mount,
-        fields.ttl.0,
-        role.entry.ttl_duration,
-        role.entry.max_ttl_duration,
-    )
-    .await?;
+    let ttl = mount
+        .lifetimes(
+            fields.ttl.0,
+            role.entry.ttl_duration,
+            role.entry.max_ttl_duration,
+        )
+        .await?;
     let request = LeafRequest {
         identity: identity.as_ref(),
         display_name: &cx.display_name,
@@ -69,7 +70,7 @@ async fn make(
         &authority.signing.rules,
         &request,
         mount.now(),
-        leaf::serial()?,
+        certificates::new_serial()?,
     )
     .map_err(|refusal| identity::explain(&role.entry, identity.as_ref(), refusal))?;
     let certificate = authority.sign(mount, prepared).await?;
@@ -160,7 +161,7 @@ pub(crate) async fn verbatim_by_role(
     _cx: Cx,
     (role, _, fields): (RoleRef, IssuerField, Verbatim),
 ) -> Result<Response, Error> {
-    let role = leaf::role(&mount, &role.role).await?;
+    let role = role::load(&mount, &role.role).await?;
     make_verbatim(&mount, Some(&role), &role.entry.issuer, &fields).await
 }
 
@@ -180,7 +181,7 @@ pub(crate) async fn verbatim_with_by_role(
     _cx: Cx,
     (issuer, role, fields): (IssuerRef, RoleRef, Verbatim),
 ) -> Result<Response, Error> {
-    let role = leaf::role(&mount, &role.role).await?;
+    let role = role::load(&mount, &role.role).await?;
     make_verbatim(&mount, Some(&role), &issuer.issuer_ref, &fields).await
 }
 
@@ -204,7 +205,7 @@ async fn make_verbatim(
     let (ttl, max_ttl) = role
         .map(|role| (role.entry.ttl_duration, role.entry.max_ttl_duration))
         .unwrap_or_default();
-    let ttl = leaf::mount_ttl(mount, fields.ttl.0, ttl, max_ttl).await?;
+    let ttl = mount.lifetimes(fields.ttl.0, ttl, max_ttl).await?;
     let request = VerbatimRequest {
         csr: &csr,
         fields: fields.fill(mount, LeafRequest::new(Holder::Csr(&csr), ttl)),
@@ -220,7 +221,7 @@ async fn make_verbatim(
         &request,
         &authority.signing.rules,
         mount.now(),
-        leaf::serial()?,
+        certificates::new_serial()?,
     )
     .map_err(fault::refusal)?;
     let certificate = authority.sign(mount, prepared).await?;

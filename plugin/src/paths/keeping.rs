@@ -1,0 +1,79 @@
+//! What becomes of a new leaf certificate: whether it is put on record, and whether a lease comes with it.
+
+use std::time::Duration;
+
+use landfast_pki::{Certificate, PrivateKey};
+use landfast_sdk::logical::{Error, Lease, LeaseContext, Response};
+use serde_json::{Map, Value};
+
+use crate::aia::Signing;
+use crate::entry::role::RoleEntry;
+use crate::paths::answer::{Encoding, unix};
+use crate::{Mount, certificates};
+
+/// Whether a certificate is put on record, and whether it comes with a lease.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keeping {
+    no_store: bool,
+    lease: bool,
+}
+
+impl Keeping {
+    /// What a role says.
+    pub(crate) fn by(role: &RoleEntry) -> Self {
+        Self {
+            no_store: role.no_store,
+            lease: role.generate_lease && !role.no_store,
+        }
+    }
+
+    /// Stores the certificate before anybody learns of it, and answers.
+    ///
+    /// # Errors
+    /// When storage fails; the caller then has no certificate that could not be revoked.
+    pub(crate) async fn answer(
+        self,
+        mount: &Mount,
+        encoding: Encoding,
+        certificate: &Certificate,
+        issuer: &Signing,
+        key: Option<&PrivateKey>,
+    ) -> Result<Response, Error> {
+        if !self.no_store {
+            certificates::store(mount, certificate).await?;
+        }
+        let response = encoding.answer(certificate, &issuer.loaded, key)?;
+        Ok(if self.lease {
+            response.lease(lease(certificate, mount.now().as_second()))
+        } else {
+            response
+        })
+    }
+}
+
+fn lease(certificate: &Certificate, now: i64) -> Lease {
+    let left = u64::try_from(unix(certificate.not_after()) - now).unwrap_or_default();
+    let mut internal = Map::new();
+    // The built-in engine finds its leases by this type, and so may revoke ours after a way back.
+    internal.insert("secret_type".to_owned(), SECRET_TYPE.into());
+    internal.insert(
+        SERIAL_NUMBER.to_owned(),
+        Value::String(certificate.serial().colon()),
+    );
+    Lease {
+        ttl: Duration::from_secs(left),
+        internal,
+        ..Lease::default()
+    }
+}
+
+/// Which certificate a lease is for.
+pub(crate) fn leased(lease: &LeaseContext) -> Option<&str> {
+    lease.internal.get(SERIAL_NUMBER)?.as_str()
+}
+
+/// The type of the leases of certificates.
+const SECRET_TYPE: &str = "pki";
+
+/// Where a lease keeps which certificate it is for.
+const SERIAL_NUMBER: &str = "serial_number";
