@@ -7,39 +7,35 @@ mod crl;
 mod doctor;
 mod emit;
 mod enroll;
+mod failure;
 mod generate;
 mod help;
 mod helper;
 mod lab;
 mod log;
+mod login;
 mod manual;
 mod node;
+mod output;
 mod progress;
 mod read_certificate_data;
 mod register;
 mod renew;
 mod serve;
+mod server;
 mod session;
 mod sign_string;
 mod trust_anchor;
 mod unseal;
 mod update;
+mod values;
 mod version;
 
-use std::fmt;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-/// What each exit code means, the same for every command.
-const EXIT_CODES: [&str; 6] = [
-    "done",
-    "failed: a file cannot be used, or the server or AWS answered an error",
-    "wrong usage",
-    "no answer of the server or of AWS, or it is sealed: try again later",
-    "refused: a rule says no, and the text names it",
-    "AWS holds something else, and --apply was not given (sync commands)",
-];
+pub(crate) use self::failure::Failure;
 
 /// The help below a command's flags: its examples, then the exit codes that it
 /// has beside 0, 1 and 2, which every command has. No line is longer than
@@ -51,7 +47,7 @@ fn help(examples: &str, more: &[usize]) -> String {
     }
     text.push_str("Exit codes:");
     for code in [0, 1, 2].iter().chain(more) {
-        text.push_str(&format!("\n  {code}  {}", EXIT_CODES[*code]));
+        text.push_str(&format!("\n  {code}  {}", failure::EXIT_CODES[*code]));
     }
     text
 }
@@ -160,83 +156,6 @@ fn stopped() -> impl Future<Output = ()> + Send + 'static {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-        }
-    }
-}
-
-/// Reads permissions such as `640`.
-fn permissions(text: &str) -> Result<u32, String> {
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| "permissions are three octal digits, such as 640".to_owned())
-}
-
-/// Reads a Region, which becomes part of a host name.
-fn region(text: &str) -> Result<String, String> {
-    if landfast_node::arn::is_region(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("a Region such as us-west-2".to_owned())
-    }
-}
-
-/// Reads the address of a server.
-fn address(text: &str) -> Result<String, String> {
-    if landfast_node::vault::is_address(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("a URL such as https://vault.example:8200".to_owned())
-    }
-}
-
-/// Reads where to listen.
-fn listener(text: &str) -> Result<std::net::SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "an IP address and a port, such as 127.0.0.1:9911 or [::1]:9911".to_owned())
-}
-
-/// Why a command failed. The text is for the person who ran it.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// A file, or an answer of the server.
-    Failed(String),
-    /// The arguments contradict each other, which the parser cannot see.
-    Usage(String),
-    /// Nobody answers at the server's address, or only that it is sealed.
-    Unreachable(String),
-    /// The certificates break a rule, for trust anchors or for nodes.
-    Refused(String),
-    /// What was compared is not the same.
-    Differs(String),
-}
-
-impl Failure {
-    /// The exit code: a place in [`EXIT_CODES`].
-    fn code(&self) -> u8 {
-        match self {
-            Self::Failed(_) => 1,
-            Self::Usage(_) => 2,
-            Self::Unreachable(_) => 3,
-            Self::Refused(_) => 4,
-            Self::Differs(_) => 5,
-        }
-    }
-
-    /// A failure with a file, with its name.
-    fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self::Failed(format!("{}: {error}", path.display()))
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed(text)
-            | Self::Usage(text)
-            | Self::Unreachable(text)
-            | Self::Refused(text)
-            | Self::Differs(text) => f.write_str(text),
         }
     }
 }

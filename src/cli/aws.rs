@@ -1,11 +1,11 @@
 //! What the commands share that compare AWS with the engine.
 
 use clap::Args;
-use landfast_node::arn::{Arn, ArnKind};
+use landfast_node::arn::Arn;
 use landfast_node::http::CA_BUNDLE;
-use landfast_node::sync::aws::{Account, AwsError};
+use landfast_node::sync::aws::Account;
 
-use super::Failure;
+use super::{Failure, values};
 
 /// The words on credentials and exit codes below the help of both commands.
 pub(super) const SYNC_HELP: &str = "\
@@ -26,7 +26,7 @@ Exit codes:
 #[derive(Args, Debug)]
 pub(super) struct SyncArguments {
     /// The trust anchor; it is changed in place and keeps this ARN
-    #[arg(long, value_name = "ARN", value_parser = trust_anchor)]
+    #[arg(long, value_name = "ARN", value_parser = values::trust_anchor)]
     pub(super) trust_anchor_arn: Arn,
 
     /// Change AWS; without it nothing is changed
@@ -48,18 +48,6 @@ pub(super) async fn account(sync: &SyncArguments) -> Result<Account, Failure> {
     Account::of(&sync.trust_anchor_arn, sync.endpoint.as_deref())
         .await
         .map_err(|error| Failure::Failed(format!("{CA_BUNDLE}: {error}")))
-}
-
-/// The failure over an error of AWS's.
-pub(super) fn failure(error: &AwsError) -> Failure {
-    match error {
-        AwsError::Unreachable { .. } => Failure::Unreachable(error.to_string()),
-        _ => Failure::Failed(error.to_string()),
-    }
-}
-
-fn trust_anchor(text: &str) -> Result<Arn, String> {
-    Arn::parse_as(text, ArnKind::TrustAnchor).map_err(|error| error.to_string())
 }
 
 fn endpoint(text: &str) -> Result<String, String> {

@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let credentials = match provider.cached(Timestamp::now()) {
         Some(credentials) => credentials,
         None => super::block_on(provider.fetch_or_last(Timestamp::now))?
-            .map_err(|error| session::explain(&error))?,
+            .map_err(|error| Failure::from(&error))?,
     };
     cache::print(&credentials).map_err(|error| Failure::Failed(format!("standard output: {error}")))
 }

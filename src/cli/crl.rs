@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::aws::{self, SYNC_HELP, SyncArguments};
 use super::progress::Bar;
-use super::{Failure, node, trust_anchor};
+use super::{Failure, output, server};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,17 +58,8 @@ struct Sync {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["mount", "address", "namespace"])]
     crl: Vec<PathBuf>,
 
-    /// Address of the server, in place of BAO_ADDR or VAULT_ADDR
-    #[arg(long, value_name = "URL", value_parser = super::address)]
-    address: Option<String>,
-
-    /// Namespace, in place of BAO_NAMESPACE or VAULT_NAMESPACE
-    #[arg(long, value_name = "PATH")]
-    namespace: Option<String>,
-
-    /// Send the token over plain HTTP to another machine, where it can be read
-    #[arg(long)]
-    allow_plain_http: bool,
+    #[command(flatten)]
+    server: server::Connection,
 
     /// Name of a list that is imported
     #[arg(long, value_name = "NAME", default_value = "landfast")]
@@ -87,8 +78,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let arn = &sync.sync.trust_anchor_arn;
     let (items, applied) = super::block_on(async {
         let account = aws::account(&sync.sync).await?;
-        let anchor = account.anchor(arn).await.map_err(|e| aws::failure(&e))?;
-        let held = account.crls(arn).await.map_err(|e| aws::failure(&e))?;
+        let anchor = account.anchor(arn).await?;
+        let held = account.crls(arn).await?;
         let lists = sync.lists(&anchor.certificates).await?;
         let now = Timestamp::now();
         let items = plan(&anchor.certificates, &held, &lists, sync.allow_older, now);
@@ -110,25 +101,19 @@ impl Sync {
         if !self.crl.is_empty() {
             return self.crl.iter().map(|path| read(path)).collect();
         }
-        let server = trust_anchor::server(
-            self.address.as_deref(),
-            self.namespace.as_deref(),
-            self.allow_plain_http,
-        )?;
+        let server = self.server.open()?;
         let mut lists = Vec::new();
         let mut bar = Bar::new();
         for mount in &self.mount {
             let engine = Engine::new(&server, mount);
-            let issuers = engine.issuers(&mut bar).await;
-            for (id, certificate) in issuers.map_err(trust_anchor::vault_failure)? {
+            for (id, certificate) in engine.issuers(&mut bar).await? {
                 // A CA that was renewed with its key has the same list.
                 let same = |ca: &Certificate| {
                     ca.subject() == certificate.subject()
                         && ca.public_key() == certificate.public_key()
                 };
                 if anchor.iter().any(same) {
-                    let list = engine.crl(&id).await;
-                    lists.push(list.map_err(trust_anchor::vault_failure)?);
+                    lists.push(engine.crl(&id).await?);
                 }
             }
         }
@@ -139,23 +124,19 @@ impl Sync {
         let Some(list) = &item.list else {
             return Ok(());
         };
-        let failed = |error| aws::failure(&error);
         match &item.step {
             Step::Keep | Step::Unknown => {}
             Step::Import => {
                 let arn = &self.sync.trust_anchor_arn;
-                account
-                    .import(&self.name, list, arn)
-                    .await
-                    .map_err(failed)?;
+                account.import(&self.name, list, arn).await?;
             }
             Step::Update { id, enable } => {
-                account.update(id, list).await.map_err(failed)?;
+                account.update(id, list).await?;
                 if *enable {
-                    account.enable(id).await.map_err(failed)?;
+                    account.enable(id).await?;
                 }
             }
-            Step::Enable { id } => account.enable(id).await.map_err(failed)?,
+            Step::Enable { id } => account.enable(id).await?,
         }
         Ok(())
     }
@@ -192,14 +173,14 @@ impl Sync {
                 "state": state, "trust_anchor_arn": arn, "crls": crls,
                 "refusals": refusals, "warnings": warnings,
             });
-            node::print(&format!("{report:#}\n"))?;
+            output::print(&format!("{report:#}\n"))?;
         } else {
             let shown = state.replace('_', " ");
             let mut text = format!("{}: {shown}\n", self.sync.trust_anchor_arn);
             for item in items {
                 text.push_str(&format!("  {}\n", line_of(item)));
             }
-            node::print(&text)?;
+            output::print(&text)?;
             for warning in &warnings {
                 eprintln!("warning: {warning}");
             }
@@ -218,7 +199,7 @@ impl Sync {
 }
 
 fn read(path: &std::path::Path) -> Result<Crl, Failure> {
-    let content = files::read_secret(path).map_err(|error| Failure::Failed(error.to_string()))?;
+    let content = files::read_secret(path)?;
     let content = content.expose();
     Crl::from_pem(content)
         .or_else(|_| Crl::from_der(content))

@@ -14,7 +14,7 @@ use landfast_node::rules::Severity;
 use landfast_node::session::{EndpointKind, SessionRequest, USUAL_DURATION};
 use landfast_node::tags::Facts;
 
-use super::{Failure, node, session};
+use super::{Failure, output, session, values};
 
 const CERTIFICATE: &str = "/etc/iam/pki/server.pem";
 const PRIVATE_KEY: &str = "/etc/iam/pki/server.key";
@@ -102,7 +102,7 @@ pub(super) struct Arguments {
     node_name: Option<String>,
 
     /// The cluster's Region
-    #[arg(long, value_parser = super::region)]
+    #[arg(long, value_parser = values::region)]
     region: Option<String>,
 
     /// The trust anchor that the node is configured for
@@ -173,11 +173,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         answer.add_to(&mut report);
     }
     let text = if arguments.json {
-        serde_json::to_string(&report).map_err(|error| Failure::Failed(error.to_string()))?
+        serde_json::to_string(&report).map_err(Failure::of)?
     } else {
         told(&report, question.error.is_some())
     };
-    node::print(&format!("{}\n", text.trim_end()))?;
+    output::print(&format!("{}\n", text.trim_end()))?;
     if !offline && answer.is_some_and(|answer| answer.is_silence()) {
         return Err(Failure::Unreachable(
             "AWS did not answer, and nothing else was found that stops the node".into(),
@@ -209,7 +209,7 @@ impl Arguments {
         let arn = |text: &Option<String>, parse: fn(&str) -> Result<Arn, String>| {
             parse(text.as_deref().unwrap_or_default()).map_err(Failure::Usage)
         };
-        let trust_anchor = arn(&self.trust_anchor_arn, session::trust_anchor)?;
+        let trust_anchor = arn(&self.trust_anchor_arn, values::trust_anchor)?;
         let own_name = || {
             let (leaf, _) = identity::certificates(certificate).ok()?;
             Facts::of(&leaf).common_name().map(str::to_owned)
@@ -232,8 +232,8 @@ impl Arguments {
             passphrase: self.pkcs8_password_file.clone(),
             request: SessionRequest {
                 trust_anchor,
-                profile: arn(&self.profile_arn, session::profile)?,
-                role: arn(&self.role_arn, session::role)?,
+                profile: arn(&self.profile_arn, values::profile)?,
+                role: arn(&self.role_arn, values::role)?,
                 duration: self.session_duration.or(Some(USUAL_DURATION)),
                 session_name,
             },

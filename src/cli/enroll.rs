@@ -9,7 +9,9 @@ use landfast_node::files;
 use landfast_node::generate::{Description, Document};
 use landfast_node::vault::Vault;
 
-use super::{Failure, emit, node, renew};
+use super::log::{self, Detail};
+use super::login::{LoginArguments, Method};
+use super::{Failure, emit, node, output, server};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,16 +50,16 @@ leaves the machine; `landfast renew` keeps it unless told otherwise.";
 #[command(after_help = super::help(EXAMPLES, &[3, 4]))]
 pub(super) struct Arguments {
     #[command(flatten)]
-    server: node::ServerArguments,
+    server: server::ServerArguments,
 
     #[command(flatten)]
-    login: node::LoginArguments,
+    login: LoginArguments,
 
     #[command(flatten)]
     certificate: node::CertificateArguments,
 
     #[command(flatten)]
-    renewal: renew::RenewalArguments,
+    renewal: node::RenewalArguments,
 
     /// Get a certificate for a new key, whatever is in place
     #[arg(long)]
@@ -91,7 +93,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    super::log::to_stderr(super::log::Detail::Warnings);
+    log::to_stderr(Detail::Warnings);
     if let Some(kind) = arguments.emit {
         return print(arguments, kind);
     }
@@ -104,9 +106,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let due = arguments.certificate.due();
     let source = arguments.login.source()?;
     // Before the login: a wrapped token is not spent on what is refused afterwards.
-    enrolment
-        .check(arguments.rotate_key)
-        .map_err(|error| node::explain_enrolment(&error))?;
+    enrolment.check(arguments.rotate_key)?;
     let config = arguments.node_config(&enrolment)?;
     let now = Timestamp::now();
     // A good certificate needs no server, and no login.
@@ -118,18 +118,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let server = arguments.server.config(&arguments.login, &enrolment.pair)?;
     let outcome = super::block_on(async {
-        let login = source
-            .read(|name| std::env::var(name).ok())
-            .map_err(|error| node::explain(&error))?;
-        let mut vault = Vault::new(server, None).map_err(|error| node::explain(&error))?;
-        login
-            .log_in(&mut vault)
-            .await
-            .map_err(|error| node::explain_login(&error))?;
-        enrolment
-            .run(&vault, due, arguments.rotate_key, now)
-            .await
-            .map_err(|error| node::explain_enrolment(&error))
+        let login = source.read(|name| std::env::var(name).ok())?;
+        let mut vault = Vault::new(server, None)?;
+        login.log_in(&mut vault).await.map_err(Failure::login)?;
+        let outcome = enrolment.run(&vault, due, arguments.rotate_key, now).await;
+        Ok::<_, Failure>(outcome?)
     })??;
     // No hook can refuse the new pair here.
     if matches!(outcome, Outcome::Issued { new_key: true, .. }) {
@@ -148,7 +141,7 @@ impl Arguments {
         let (Some(_), Some(path)) = (&self.node_config, &self.description) else {
             return Ok(None);
         };
-        let text = files::read_secret(path).map_err(|error| Failure::Failed(error.to_string()))?;
+        let text = files::read_secret(path)?;
         let pair = &enrolment.pair;
         Description::read(&String::from_utf8_lossy(text.expose()))
             .and_then(|description| {
@@ -170,10 +163,7 @@ impl Arguments {
         if std::fs::read(path).is_ok_and(|found| found == config.text.as_bytes()) {
             return Ok(());
         }
-        let directory = files::parent(path);
-        std::fs::create_dir_all(directory).map_err(|error| Failure::file(directory, &error))?;
-        files::write_atomic(path, config.text.as_bytes(), 0o644)
-            .map_err(|error| Failure::Failed(error.to_string()))
+        output::file(path, &config.text, 0o644)
     }
 }
 
@@ -187,7 +177,7 @@ fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
     if arguments.login.lacks_a_file() {
         return Err(Failure::Usage(format!(
             "--auth token without --token-file takes the token of whoever calls, and a service is called by nobody: name a file, or use --auth {}",
-            node::Method::for_services()
+            Method::for_services()
         )));
     }
     // The first two are this program and `enroll`.
@@ -210,14 +200,12 @@ fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
             .unwrap_or_else(|| std::path::Path::new("/")),
     };
     let Some(directory) = &arguments.emit_to else {
-        return node::print(&job.render(kind));
+        return output::print(&job.render(kind));
     };
-    std::fs::create_dir_all(directory).map_err(|error| Failure::file(directory, &error))?;
     for (name, mode, content) in job.files(kind) {
         let file = directory.join(name);
-        files::write_atomic(&file, content.as_bytes(), mode)
-            .map_err(|error| Failure::Failed(error.to_string()))?;
-        node::print(&format!("{}\n", file.display()))?;
+        output::file(&file, &content, mode)?;
+        output::print(&format!("{}\n", file.display()))?;
     }
     Ok(())
 }

@@ -1,13 +1,12 @@
 //! `landfast generate`: what AWS must be told, from one small description.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
 use landfast_node::files;
 use landfast_node::generate::{Description, DescriptionError};
 
-use super::{Failure, node};
+use super::{Failure, output};
 
 const EXAMPLES: &str = "\
 The description, in JSON:
@@ -73,7 +72,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = &arguments.description;
-    let text = files::read_secret(path).map_err(|error| Failure::Failed(error.to_string()))?;
+    let text = files::read_secret(path)?;
     let wrong = |error: DescriptionError| Failure::Failed(format!("{}: {error}", path.display()));
     let description = Description::read(&String::from_utf8_lossy(text.expose())).map_err(wrong)?;
     // All or nothing: a wrong node name must not leave half of the documents.
@@ -88,12 +87,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     documents.extend(configs.collect::<Result<Vec<_>, _>>().map_err(wrong)?);
     for document in documents {
         let file = arguments.output_dir.join(&document.path);
-        let directory = files::parent(&file);
-        fs::create_dir_all(directory).map_err(|error| Failure::file(directory, &error))?;
         let mode = if document.secret { 0o600 } else { 0o644 };
-        files::write_atomic(&file, document.text.as_bytes(), mode)
-            .map_err(|error| Failure::Failed(error.to_string()))?;
-        node::print(&format!("{}\n", file.display()))?;
+        output::file(&file, &document.text, mode)?;
+        output::print(&format!("{}\n", file.display()))?;
     }
     Ok(())
 }

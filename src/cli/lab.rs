@@ -19,7 +19,7 @@ use landfast_node::session::DURATIONS;
 use landfast_pki::Certificate;
 use serde_json::json;
 
-use super::{Failure, node, session};
+use super::{Failure, output, values};
 
 /// What a role's longest session may be.
 ///
@@ -74,7 +74,7 @@ pub(super) struct Arguments {
     trust_anchor: PathBuf,
 
     /// The loopback address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9912", value_parser = super::listener)]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9912", value_parser = values::listener)]
     listen: SocketAddr,
 
     /// Let --listen be an address that others reach, as in a container: all of
@@ -91,7 +91,7 @@ pub(super) struct Arguments {
     account: String,
 
     /// The Region to play
-    #[arg(long, default_value = "us-west-2", value_parser = super::region)]
+    #[arg(long, default_value = "us-west-2", value_parser = values::region)]
     region: String,
 
     /// The role's trust policy; without it, the one that EKS documents for
@@ -101,11 +101,11 @@ pub(super) struct Arguments {
 
     /// The anchor's ARN, such as that of the real one which --trust-policy names;
     /// without it, a new one at each start
-    #[arg(long, value_name = "ARN", value_parser = session::trust_anchor)]
+    #[arg(long, value_name = "ARN", value_parser = values::trust_anchor)]
     trust_anchor_arn: Option<Arn>,
 
     /// The profile's ARN; without it, a new one at each start
-    #[arg(long, value_name = "ARN", value_parser = session::profile)]
+    #[arg(long, value_name = "ARN", value_parser = values::profile)]
     profile_arn: Option<Arn>,
 
     /// Speak HTTPS, with a certificate made for this run
@@ -232,7 +232,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "notice": "this is not AWS; the credentials are made up",
         });
         let stopped = super::stopped();
-        node::print(&format!("{ready}\n"))?;
+        output::print(&format!("{ready}\n"))?;
         let lab = Lab::new(state, Arc::new(Timestamp::now), Some(endpoint));
         match tls {
             Some(tls) => {

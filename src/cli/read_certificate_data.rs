@@ -6,7 +6,7 @@ use clap::Args;
 use landfast_node::helper::CertificateData;
 use landfast_node::identity;
 
-use super::{Failure, node};
+use super::{Failure, output};
 
 const EXAMPLES: &str = "\
 Example:
@@ -35,5 +35,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         identity::certificates(&arguments.certificate).map_err(|error| failed(&error))?;
     let text =
         serde_json::to_string(&CertificateData::of(&leaf)).map_err(|error| failed(&error))?;
-    node::print(&text)
+    output::print(&text)
 }

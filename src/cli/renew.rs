@@ -1,18 +1,17 @@
 //! `landfast renew`: the certificate of a node, again and again.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use clap::Args;
 use jiff::Timestamp;
 use landfast_node::enroll::{Outcome, Standing};
 use landfast_node::renew::daemon::{self, Process};
 use landfast_node::renew::hook::Hook;
-use landfast_node::renew::schedule::{Schedule, Window};
+use landfast_node::renew::schedule::Schedule;
 use landfast_node::renew::textfile::Status;
-use landfast_node::renew::{HELPER_UNIT, RenewError, Renewer, When};
+use landfast_node::renew::{Renewer, When};
 
-use super::{Failure, node};
+use super::log::{self, Detail};
+use super::login::{LoginArguments, Method};
+use super::{Failure, node, server};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,16 +43,16 @@ LANDFAST_SERIAL_NUMBER and LANDFAST_NEW_KEY in its environment.";
 #[command(after_help = super::help(EXAMPLES, &[3, 4]))]
 pub(super) struct Arguments {
     #[command(flatten)]
-    server: node::ServerArguments,
+    server: server::ServerArguments,
 
     #[command(flatten)]
-    login: node::LoginArguments,
+    login: LoginArguments,
 
     #[command(flatten)]
     certificate: node::CertificateArguments,
 
     #[command(flatten)]
-    renewal: RenewalArguments,
+    renewal: node::RenewalArguments,
 
     /// Stay, and renew whenever it is due
     #[arg(long, conflicts_with_all = ["now", "rotate_key", "json"])]
@@ -72,62 +71,20 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What a renewal has that an enrolment has not; `enroll --emit` passes it on.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Renewal")]
-pub(super) struct RenewalArguments {
-    /// Renew within these hours of the day in UTC, as HH:MM-HH:MM. When half
-    /// of the time between due and end is gone, any hour will do
-    #[arg(long, value_name = "HOURS")]
-    window: Option<Window>,
-
-    /// With --daemon: renew up to this much later, by chance, so that machines
-    /// that were enrolled together do not renew together
-    #[arg(long, value_name = "DURATION", value_parser = node::duration, default_value = "10m")]
-    jitter: Duration,
-
-    /// A command for /bin/sh, run when the new pair is in place. If it fails,
-    /// the former pair is put back, and it is run once more
-    #[arg(long, value_name = "COMMAND")]
-    hook: Option<String>,
-
-    /// How long the hook may take
-    #[arg(long, value_name = "DURATION", value_parser = node::duration, default_value = "60s")]
-    hook_timeout: Duration,
-
-    /// The unit to restart when the key's type changes: AWS's helper chooses
-    /// its algorithm once, at its start. Empty for none
-    #[arg(long, value_name = "UNIT", default_value = HELPER_UNIT)]
-    restart_unit: String,
-
-    /// Write metrics to this file, for node_exporter's textfile collector
-    #[arg(long, value_name = "FILE")]
-    textfile: Option<PathBuf>,
-}
-
-impl RenewalArguments {
-    /// The directory of the metrics.
-    pub(super) fn metrics(&self) -> Option<&Path> {
-        self.textfile.as_deref()?.parent()
-    }
-}
-
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    super::log::to_stderr(if arguments.daemon {
-        super::log::Detail::Steps
+    log::to_stderr(if arguments.daemon {
+        Detail::Steps
     } else {
-        super::log::Detail::Warnings
+        Detail::Warnings
     });
     let renewal = &arguments.renewal;
     let enrolment = arguments.certificate.renewal()?;
-    enrolment
-        .check(arguments.rotate_key)
-        .map_err(|error| node::explain_enrolment(&error))?;
+    enrolment.check(arguments.rotate_key)?;
     let login = arguments.login.source()?;
     if arguments.daemon && login.is_single_use() {
         return Err(Failure::Usage(format!(
             "a wrapped token works once, and the daemon logs in at every renewal: use --auth {}",
-            node::Method::for_services()
+            Method::for_services()
         )));
     }
     let renewer = Renewer {
@@ -195,16 +152,7 @@ fn once(arguments: &Arguments, renewer: &Renewer, schedule: &Schedule) -> Result
         }
         None => Ok(()),
     };
-    let outcome = outcome.map_err(|error| explain(&error))?;
+    let outcome = outcome?;
     node::tell(&renewer.enrolment, renewer.due, &outcome, arguments.json)?;
-    told.map_err(|error| Failure::Failed(error.to_string()))
-}
-
-fn explain(error: &RenewError) -> Failure {
-    match error {
-        RenewError::Login(error) => node::explain_login(error),
-        RenewError::Enrol(error) => node::explain_enrolment(error),
-        RenewError::ForeignHook(error) => Failure::Refused(error.to_string()),
-        other => Failure::Failed(other.to_string()),
-    }
+    Ok(told?)
 }

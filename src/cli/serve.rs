@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
 use super::log::{self, Detail};
-use super::{Failure, node, session};
+use super::{Failure, output, session, values};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,7 +63,7 @@ pub(super) struct Arguments {
     port: u16,
 
     /// Address and port, in place of 127.0.0.1 and --port
-    #[arg(long, value_name = "IP:PORT", conflicts_with = "port", value_parser = super::listener)]
+    #[arg(long, value_name = "IP:PORT", conflicts_with = "port", value_parser = values::listener)]
     listen: Option<SocketAddr>,
 
     /// Let --listen be an address that other machines reach: all of them get
@@ -80,7 +80,7 @@ pub(super) struct Arguments {
     unix_socket: Option<PathBuf>,
 
     /// The socket's permissions
-    #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = super::permissions, requires = "unix_socket")]
+    #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = values::permissions, requires = "unix_socket")]
     socket_mode: u32,
 
     /// Serve /credentials to those who show this file's content; made if it is
@@ -105,9 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         )));
     }
     let container = match &arguments.token_file {
-        Some(path) => {
-            Gate::Token(serve::bearer(path).map_err(|error| Failure::Failed(error.to_string()))?)
-        }
+        Some(path) => Gate::Token(serve::bearer(path).map_err(Failure::of)?),
         None if arguments.unix_socket.is_some() => Gate::Socket,
         None if arguments.no_metadata => {
             return Err(Failure::Usage(
@@ -129,7 +127,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         },
         clock: Timestamp::now,
     })
-    .map_err(|error| Failure::Failed(error.to_string()))?;
+    .map_err(Failure::of)?;
     let provider = Provider::new(options);
     super::block_on(async {
         let deliver = |new| {
@@ -145,7 +143,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Some(path) => {
                 let listener = unix(path, arguments.socket_mode)
                     .map_err(|error| Failure::file(path, &error))?;
-                if let Err(failure) = node::print(&format!("{}\n", json!({"socket": path}))) {
+                if let Err(failure) = output::print(&format!("{}\n", json!({"socket": path}))) {
                     // Nobody is to find a socket that nobody serves.
                     let _ = fs::remove_file(path);
                     return Err(failure);
@@ -164,7 +162,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 listener.set_ttl(arguments.hop_limit).map_err(failed)?;
                 let address = listener.local_addr().map_err(failed)?;
                 let endpoint = json!({"endpoint": format!("http://{address}")});
-                node::print(&format!("{endpoint}\n"))?;
+                output::print(&format!("{endpoint}\n"))?;
                 tokio::select! {
                     never = keep => match never {},
                     () = service.serve(listener, over) => {}
@@ -215,6 +213,6 @@ fn tempdir(parent: &Path) -> std::io::Result<PathBuf> {
 
 fn report(trouble: &Trouble<Infallible>, pause: Duration) {
     if let Trouble::Provider(error) = trouble {
-        log::trouble(&session::explain(error), pause);
+        log::trouble(&error.into(), pause);
     }
 }

@@ -4,17 +4,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use landfast_node::arn::{Arn, ArnKind};
+use landfast_node::arn::Arn;
 use landfast_node::cache::{self, Cache};
-use landfast_node::provider::{Options, ProviderError};
+use landfast_node::provider::Options;
 use landfast_node::session::{
-    DURATIONS, Endpoint, EndpointKind, SessionError, SessionRequest, USUAL_DURATION, Wanted,
+    DURATIONS, Endpoint, EndpointKind, SessionRequest, USUAL_DURATION, Wanted,
 };
 use landfast_node::{http, identity};
 
-use super::Failure;
 use super::helper::NotHere;
 use super::log::Detail;
+use super::{Failure, values};
 
 /// Where a node has its private key, unless it lies in the certificate's file.
 const PRIVATE_KEY: &str = "/etc/iam/pki/server.key";
@@ -23,15 +23,15 @@ const PRIVATE_KEY: &str = "/etc/iam/pki/server.key";
 #[derive(Args, Debug)]
 pub(super) struct SessionArguments {
     /// The IAM role to assume
-    #[arg(long, value_name = "ARN", value_parser = role)]
+    #[arg(long, value_name = "ARN", value_parser = values::role)]
     role_arn: Arn,
 
     /// The Roles Anywhere profile
-    #[arg(long, value_name = "ARN", value_parser = profile)]
+    #[arg(long, value_name = "ARN", value_parser = values::profile)]
     profile_arn: Arn,
 
     /// The Roles Anywhere trust anchor
-    #[arg(long, value_name = "ARN", value_parser = trust_anchor)]
+    #[arg(long, value_name = "ARN", value_parser = values::trust_anchor)]
     trust_anchor_arn: Arn,
 
     /// The node's certificate in PEM, leaf first
@@ -59,11 +59,11 @@ pub(super) struct SessionArguments {
 
     /// The role session name, if the profile accepts one; EKS hybrid nodes
     /// give the node name
-    #[arg(long, value_name = "NAME", value_parser = session_name)]
+    #[arg(long, value_name = "NAME", value_parser = values::session_name)]
     role_session_name: Option<String>,
 
     /// The Region of the endpoint; without it, that of the trust anchor
-    #[arg(long, value_parser = super::region)]
+    #[arg(long, value_parser = values::region)]
     region: Option<String>,
 
     /// An endpoint other than the public one, such as a VPC endpoint; without
@@ -190,45 +190,4 @@ pub(super) fn endpoint(
 pub(super) fn authorities(flag: Option<&Path>) -> Option<PathBuf> {
     flag.map(Path::to_owned)
         .or_else(|| http::ca_bundle(|name| std::env::var(name).ok()))
-}
-
-/// Says what AWS's refusal usually means, below the refusal itself.
-pub(super) fn explain(error: &ProviderError) -> Failure {
-    match error {
-        ProviderError::Session(inner @ SessionError::Transport { .. }) => {
-            Failure::Unreachable(inner.to_string())
-        }
-        ProviderError::Session(inner @ SessionError::Refused { .. }) => {
-            let hint = landfast_node::causes::of_refusal(inner)
-                .map(|cause| {
-                    format!(
-                        "\n  usual cause: {}\n  next step: {}",
-                        cause.cause, cause.remedy
-                    )
-                })
-                .unwrap_or_default();
-            Failure::Failed(format!("{inner}{hint}"))
-        }
-        other => Failure::Failed(other.to_string()),
-    }
-}
-
-pub(super) fn role(text: &str) -> Result<Arn, String> {
-    Arn::parse_as(text, ArnKind::Role).map_err(|error| error.to_string())
-}
-
-pub(super) fn profile(text: &str) -> Result<Arn, String> {
-    Arn::parse_as(text, ArnKind::Profile).map_err(|error| error.to_string())
-}
-
-pub(super) fn trust_anchor(text: &str) -> Result<Arn, String> {
-    Arn::parse_as(text, ArnKind::TrustAnchor).map_err(|error| error.to_string())
-}
-
-fn session_name(text: &str) -> Result<String, String> {
-    if landfast_node::tags::is_session_name(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("2 to 64 letters, digits and _ + = , . @ -".into())
-    }
 }

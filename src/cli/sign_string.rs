@@ -7,7 +7,7 @@ use landfast_node::crypto::Digest;
 use landfast_node::sigv4::hex;
 use landfast_node::{helper, identity};
 
-use super::{Failure, node};
+use super::{Failure, output};
 
 const EXAMPLES: &str = "\
 Example:
@@ -69,8 +69,8 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     super::log::to_stderr(super::log::Detail::Warnings);
     let path = &arguments.private_key;
-    let key = identity::key_der(path, arguments.pkcs8_password_file.as_deref())
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let key =
+        identity::key_der(path, arguments.pkcs8_password_file.as_deref()).map_err(Failure::of)?;
     let digest = match arguments.digest {
         Hash::Sha256 => Digest::Sha256,
         Hash::Sha384 => Digest::Sha384,
@@ -80,8 +80,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
     // No line end: the helper prints none, and scripts compare.
     match arguments.format {
-        Format::Json => node::print(&format!("\"{}\"", hex(&signature))),
-        Format::Text => node::print(&hex(&signature)),
-        Format::Bin => node::write(&signature),
+        Format::Json => output::print(&format!("\"{}\"", hex(&signature))),
+        Format::Text => output::print(&hex(&signature)),
+        Format::Bin => output::write(&signature),
     }
 }

@@ -2,7 +2,6 @@
 
 mod sync;
 
-use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,14 +10,14 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use landfast_node::files;
 use landfast_node::form::{self, Wanted};
-use landfast_node::vault::{Config, Vault, VaultError, token_from_environment};
+use landfast_node::vault::VaultError;
 use landfast_pki::anchor::{
     self, Anchor, Content, Expectations, Form, Notification, Report, SelectError,
 };
 use landfast_pki::{Certificate, pem};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::{Failure, server};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -125,17 +124,8 @@ pub(super) struct Selection {
     #[arg(long, value_name = "REF")]
     also: Vec<String>,
 
-    /// Address of the server, in place of BAO_ADDR or VAULT_ADDR
-    #[arg(long, value_name = "URL", value_parser = super::address)]
-    address: Option<String>,
-
-    /// Namespace, in place of BAO_NAMESPACE or VAULT_NAMESPACE
-    #[arg(long, value_name = "PATH")]
-    namespace: Option<String>,
-
-    /// Send the token over plain HTTP to another machine, where it can be read
-    #[arg(long)]
-    allow_plain_http: bool,
+    #[command(flatten)]
+    pub(super) server: server::Connection,
 
     /// Which certificates the anchor holds. Hybrid nodes send no chain, so
     /// they need the CA that signs them: issuing or both. With --pem, "issuing"
@@ -238,8 +228,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     match &arguments.output {
-        Some(path) => files::write_atomic(path, text.as_bytes(), 0o644)
-            .map_err(|error| Failure::Failed(error.to_string())),
+        Some(path) => files::write_atomic(path, text.as_bytes(), 0o644).map_err(Failure::of),
         None => io::stdout()
             .write_all(text.as_bytes())
             .map_err(|error| Failure::Failed(format!("stdout: {error}"))),
@@ -265,30 +254,20 @@ impl Selection {
         Ok(found)
     }
 
-    /// A client of the server that the certificates come from.
-    pub(super) fn server(&self) -> Result<Vault, Failure> {
-        server(
-            self.address.as_deref(),
-            self.namespace.as_deref(),
-            self.allow_plain_http,
-        )
-    }
-
     fn ask_server(&self) -> Result<Found, Failure> {
         let mount = self.mount.trim_matches('/');
         let references = std::iter::once(&self.issuer).chain(&self.also);
         let paths: Vec<String> = references
             .map(|reference| format!("{mount}/issuer/{reference}/json"))
             .collect();
-        let server = self.server()?;
+        let server = self.server.open()?;
         let answers = super::block_on(async {
             let mut answers = Vec::new();
             for path in &paths {
                 answers.push(server.read(path, &[]).await?);
             }
             Ok::<_, VaultError>(answers)
-        })?
-        .map_err(vault_failure)?;
+        })??;
 
         let content = Content::from(self.anchor);
         let mut issuing = None;
@@ -320,27 +299,6 @@ impl Selection {
             report,
         })
     }
-}
-
-/// A client by flags and environment.
-pub(super) fn server(
-    address: Option<&str>,
-    namespace: Option<&str>,
-    plain_http: bool,
-) -> Result<Vault, Failure> {
-    let lookup = |name: &str| env::var(name).ok();
-    let mut config = Config::from_environment(lookup).map_err(vault_failure)?;
-    if let Some(address) = address {
-        address.clone_into(&mut config.address);
-        config.address_is_usual = false;
-    }
-    if namespace.is_some() {
-        config.namespace = namespace.map(str::to_owned);
-    }
-    config.plain_http = plain_http;
-    let token =
-        token_from_environment(lookup).map_err(|error| Failure::Failed(error.to_string()))?;
-    Vault::new(config, token).map_err(vault_failure)
 }
 
 fn from_file(path: &Path, which: Which) -> Result<Found, Failure> {
@@ -439,16 +397,6 @@ fn advice(rule: &str) -> &'static str {
 
 fn select_failure(error: &SelectError) -> Failure {
     Failure::Refused(error.to_string())
-}
-
-pub(super) fn vault_failure(error: VaultError) -> Failure {
-    match error {
-        VaultError::Transport { .. } | VaultError::Sealed(_) => {
-            Failure::Unreachable(error.to_string())
-        }
-        error if error.is_usage() => Failure::Usage(error.to_string()),
-        other => Failure::Failed(other.to_string()),
-    }
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::log::{self, Detail};
-use super::node::print;
+use super::output::print;
 use crate::roles_anywhere;
 
 /// Unseal servers with AWS KMS, and look into seals
@@ -149,10 +149,7 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
         if let Some(address) = server.metrics_address() {
             tracing::info!("metrics on {address}");
         }
-        server
-            .run()
-            .await
-            .map_err(|error| Failure::Failed(error.to_string()))
+        server.run().await.map_err(Failure::of)
     })
 }
 
@@ -253,8 +250,7 @@ fn refuse_secrets(arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn inspect(arguments: &Inspect) -> Result<(), Failure> {
-    let report =
-        inspect::storage(&arguments.storage).map_err(|error| Failure::Failed(error.to_string()))?;
+    let report = inspect::storage(&arguments.storage).map_err(Failure::of)?;
     print(&if arguments.json {
         format!("{}\n", inspect_json(&report))
     } else {
@@ -313,7 +309,7 @@ fn inspect_text(report: &inspect::Report) -> String {
 }
 
 fn init_key(arguments: &InitKey) -> Result<(), Failure> {
-    LocalKey::create(&arguments.file).map_err(|error| Failure::Failed(error.to_string()))?;
+    LocalKey::create(&arguments.file).map_err(Failure::of)?;
     eprintln!(
         "landfast: {} holds the key in the clear. Whoever reads it opens the seal: use it for tests, and keep it apart from the storage.",
         arguments.file.display()
@@ -322,7 +318,6 @@ fn init_key(arguments: &InitKey) -> Result<(), Failure> {
 }
 
 fn token() -> Result<(), Failure> {
-    let (token, hash) =
-        landfast_unseal::serve::new_token().map_err(|error| Failure::Failed(error.to_string()))?;
+    let (token, hash) = landfast_unseal::serve::new_token().map_err(Failure::of)?;
     print(&format!("token   {}\nsha256  {hash}\n", token.expose()))
 }

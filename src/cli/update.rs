@@ -11,7 +11,7 @@ use landfast_node::session::Credentials;
 use landfast_node::shared_file::{self, SharedFile, SharedFileError};
 
 use super::log::{self, Detail};
-use super::{Failure, session};
+use super::{Failure, session, values};
 
 const EXAMPLES: &str = "\
 Example, as a service that keeps the profile \"hybrid\" fresh:
@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     credentials_file: Option<PathBuf>,
 
     /// The file's permissions; without it those that it has, and 600 for a new one
-    #[arg(long, value_name = "OCTAL", value_parser = super::permissions)]
+    #[arg(long, value_name = "OCTAL", value_parser = values::permissions)]
     file_mode: Option<u32>,
 
     /// Take over a profile that neither landfast nor aws_signing_helper wrote; its
@@ -66,8 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         mode: arguments.file_mode,
         force: arguments.force,
     };
-    file.check()
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    file.check().map_err(Failure::of)?;
     super::block_on(async {
         if arguments.once {
             let written = refresh::once(&provider, Timestamp::now, |new| file.write(&new)).await;
@@ -106,7 +105,7 @@ impl Arguments {
 
 fn explain(trouble: &Trouble<SharedFileError>) -> Failure {
     match trouble {
-        Trouble::Provider(error) => session::explain(error),
+        Trouble::Provider(error) => error.into(),
         Trouble::Deliver(error) => Failure::Failed(error.to_string()),
     }
 }

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::{Failure, node};
+use super::{Failure, output};
 
 /// Print the version alone, as aws_signing_helper does
 #[derive(Args, Debug)]
 pub(super) struct Arguments {}
 
 pub(super) fn run() -> Result<(), Failure> {
-    node::print(concat!(env!("CARGO_PKG_VERSION"), "\n"))
+    output::print(concat!(env!("CARGO_PKG_VERSION"), "\n"))
 }

@@ -12,10 +12,10 @@ use landfast_node::sync::engine::Engine;
 use landfast_pki::{Certificate, Crl};
 use serde_json::{Value, json};
 
-use super::super::aws::{self, SYNC_HELP, SyncArguments};
-use super::super::node;
-use super::super::progress::Bar;
-use super::{Failure, Found, Selection, Which, vault_failure};
+use super::{Found, Selection, Which};
+use crate::cli::aws::{self, SYNC_HELP, SyncArguments};
+use crate::cli::progress::Bar;
+use crate::cli::{Failure, block_on, output};
 
 /// Where a node has its own certificate.
 const OWN: &str = "/etc/iam/pki/server.pem";
@@ -70,9 +70,9 @@ struct Outcome<'a> {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let found = arguments.selection.find()?;
     let arn = &arguments.sync.trust_anchor_arn;
-    let outcome = super::super::block_on(async {
+    let outcome = block_on(async {
         let account = aws::account(&arguments.sync).await?;
-        let held = account.anchor(arn).await.map_err(|e| aws::failure(&e))?;
+        let held = account.anchor(arn).await?;
         let difference = Difference::of(&held.certificates, &found.certificates);
         let mut outcome = Outcome {
             arguments,
@@ -85,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         outcome.guard(&account, &found).await?;
         if arguments.sync.apply && outcome.refusals.is_empty() && !outcome.difference.is_empty() {
             let replaced = account.replace(arn, &found.certificates).await;
-            outcome.held = replaced.map_err(|e| aws::failure(&e))?;
+            outcome.held = replaced?;
             outcome.applied = true;
         }
         Ok::<_, Failure>(outcome)
@@ -159,11 +159,14 @@ impl Outcome<'_> {
         let mut leaves = Vec::new();
         let mut revoked = Vec::new();
         if selection.pem.is_none() {
-            let server = selection.server().map_err(|failure| failure.to_string())?;
+            let server = selection
+                .server
+                .open()
+                .map_err(|failure| failure.to_string())?;
             let stored = Engine::new(&server, &selection.mount)
                 .leaves(progress)
                 .await;
-            for leaf in stored.map_err(|error| vault_failure(error).to_string())? {
+            for leaf in stored.map_err(|error| error.to_string())? {
                 if leaf.revoked {
                     revoked.push(leaf.certificate);
                 } else {
@@ -193,7 +196,7 @@ impl Outcome<'_> {
 
     fn report(self) -> Result<(), Failure> {
         if self.arguments.sync.json {
-            node::print(&format!("{:#}\n", self.json()))?;
+            output::print(&format!("{:#}\n", self.json()))?;
         } else {
             self.print()?;
         }
@@ -237,7 +240,7 @@ impl Outcome<'_> {
                 certificate.not_after()
             ));
         }
-        node::print(&text)?;
+        output::print(&text)?;
         for warning in &self.warnings {
             eprintln!("warning: {warning}");
         }
@@ -295,7 +298,6 @@ fn own(path: &Path) -> Result<Option<Certificate>, Failure> {
     if path == Path::new(OWN) && !path.exists() {
         return Ok(None);
     }
-    let (leaf, _) =
-        identity::certificates(path).map_err(|error| Failure::Failed(error.to_string()))?;
+    let (leaf, _) = identity::certificates(path).map_err(Failure::of)?;
     Ok(Some(leaf))
 }

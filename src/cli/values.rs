@@ -1,11 +1,69 @@
-//! Values of flags: durations, shares of a life, kinds of keys.
+//! Values of flags: ARNs, addresses, durations, shares of a life, kinds of keys.
 
 use std::time::Duration;
 
+use landfast_node::arn::{self, Arn, ArnKind};
+use landfast_node::{tags, vault};
 use landfast_pki::KeySpec;
 
+/// Reads permissions such as `640`.
+pub(super) fn permissions(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "permissions are three octal digits, such as 640".to_owned())
+}
+
+/// Reads a Region, which becomes part of a host name.
+pub(super) fn region(text: &str) -> Result<String, String> {
+    if arn::is_region(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a Region such as us-west-2".to_owned())
+    }
+}
+
+/// Reads the address of a server.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    if vault::is_address(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a URL such as https://vault.example:8200".to_owned())
+    }
+}
+
+/// Reads where to listen.
+pub(super) fn listener(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "an IP address and a port, such as 127.0.0.1:9911 or [::1]:9911".to_owned())
+}
+
+/// Reads a role's ARN.
+pub(super) fn role(text: &str) -> Result<Arn, String> {
+    Arn::parse_as(text, ArnKind::Role).map_err(|error| error.to_string())
+}
+
+/// Reads a profile's ARN.
+pub(super) fn profile(text: &str) -> Result<Arn, String> {
+    Arn::parse_as(text, ArnKind::Profile).map_err(|error| error.to_string())
+}
+
+/// Reads a trust anchor's ARN.
+pub(super) fn trust_anchor(text: &str) -> Result<Arn, String> {
+    Arn::parse_as(text, ArnKind::TrustAnchor).map_err(|error| error.to_string())
+}
+
+/// Reads a role session name.
+pub(super) fn session_name(text: &str) -> Result<String, String> {
+    if tags::is_session_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("2 to 64 letters, digits and _ + = , . @ -".into())
+    }
+}
+
 /// A duration as the servers write them: a number with s, m, h or d.
-pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.char_indices().last() {
         Some((end, 's')) => (&text[..end], 1),
         Some((end, 'm')) => (&text[..end], 60),
@@ -24,6 +82,7 @@ pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a number with a unit, such as 90s, 30m, 72h or 7d".into())
 }
 
+/// Reads a server's id for logins with an AWS identity.
 pub(super) fn server_id(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text.to_owned())
@@ -32,6 +91,7 @@ pub(super) fn server_id(text: &str) -> Result<String, String> {
     }
 }
 
+/// Reads a share of a life.
 pub(super) fn share(text: &str) -> Result<f64, String> {
     let number = |text: &str| text.trim().parse::<f64>().ok();
     let share = match text.split_once('/') {
@@ -43,6 +103,7 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a share of the life between 0 and 1, such as 2/3 or 0.5".into())
 }
 
+/// Reads the kind of a new key.
 pub(super) fn key_kind(text: &str) -> Result<KeySpec, String> {
     let (kind, bits) = match text {
         "ec" | "ec-256" => ("ec", 256),
