@@ -1,138 +1,60 @@
-//! Ways for a machine to log in to Vault or OpenBao.
+//! Ways for a machine to log in to Vault or OpenBao. Each has a file, which says where its secrets
+//! lie, reads them and logs in by them.
 
+pub mod approle;
 pub mod aws;
+pub mod cert;
+pub mod jwt;
+pub mod token;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use landfast_pki::Secret;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::approle::{AppRole, SecretId};
+use self::aws::Aws;
+use self::cert::Certificate;
+use self::jwt::Jwt;
+use self::token::{Token, Wrapped};
 use crate::files::{self, FileError, Opened};
-use crate::vault::{self, Vault, VaultError};
+use crate::vault::{self, Config, Vault, VaultError};
+
+/// Reads variables of the environment by their names.
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Where the secrets of a login lie. They are read anew for every login: a
 /// service account's token, for one, is replaced every hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A file with a token; without it, what the server's own command uses.
-    Token(Option<PathBuf>),
-    /// A file with a response-wrapped token.
-    Wrapped(PathBuf),
+    /// A token at hand.
+    Token(Token),
+    /// A response-wrapped token.
+    Wrapped(Wrapped),
     /// AppRole.
-    AppRole {
-        /// Where the method is mounted.
-        mount: String,
-        /// The role id.
-        role_id: RoleId,
-        /// Where the secret id comes from.
-        secret_id: Option<SecretId>,
-    },
+    AppRole(AppRole),
     /// The TLS client certificate of the connection.
-    Certificate {
-        /// Where the method is mounted.
-        mount: String,
-        /// The certificate role.
-        role: Option<String>,
-    },
-    /// A signed token of another issuer.
-    Jwt {
-        /// Where the method is mounted.
-        mount: String,
-        /// The role.
-        role: String,
-        /// A file with the token.
-        file: PathBuf,
-    },
+    Certificate(Certificate),
+    /// A signed token of another issuer: JWT and Kubernetes methods alike.
+    Jwt(Jwt),
     /// The machine's AWS identity.
-    Aws {
-        /// Where the method is mounted.
-        mount: String,
-        /// The role.
-        role: Option<String>,
-        /// What is signed.
-        identity: aws::Identity,
-    },
-}
-
-/// A role id of AppRole, or the file that holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RoleId {
-    /// The id itself, which is no secret.
-    Given(String),
-    /// A file.
-    File(PathBuf),
-}
-
-/// Where a secret id of AppRole comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretId {
-    /// A file that holds it.
-    File(PathBuf),
-    /// A file with a response-wrapping token around it, good for one use.
-    Wrapped {
-        /// The file.
-        file: PathBuf,
-        /// The role that it must have been made for; without it, any of the mount.
-        role: Option<String>,
-    },
+    Aws(Aws),
 }
 
 impl Source {
-    /// Reads the files, and variables through `lookup`.
+    /// Reads the secrets, then logs in: the client uses the token that it got.
     ///
     /// # Errors
-    /// [`VaultError::File`], or [`VaultError::Setting`] when there is no token anywhere.
-    pub fn read(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<Login, VaultError> {
-        Ok(match self {
-            Self::Token(Some(file)) => Login::Token(private(file)?),
-            Self::Token(None) => {
-                let token = vault::token_from_environment(lookup)?;
-                Login::Token(token.ok_or_else(|| VaultError::Setting {
-                    name: "BAO_TOKEN and VAULT_TOKEN",
-                    problem:
-                        "no token in either, nor in ~/.bao-token or ~/.vault-token: set one, name a --token-file, log in with `bao login`, or say how to log in by --auth"
-                            .into(),
-                })?)
-            }
-            Self::Wrapped(file) => Login::Wrapped(private(file)?),
-            Self::AppRole {
-                mount,
-                role_id,
-                secret_id,
-            } => Login::AppRole {
-                mount: mount.clone(),
-                role_id: match role_id {
-                    RoleId::Given(id) => id.clone(),
-                    RoleId::File(file) => own(file)?.expose().clone(),
-                },
-                secret_id: match secret_id {
-                    None => None,
-                    Some(SecretId::File(file)) => Some(GivenSecretId::Plain(private(file)?)),
-                    Some(SecretId::Wrapped { file, role }) => Some(GivenSecretId::Wrapped {
-                        token: private(file)?,
-                        role: role.clone(),
-                    }),
-                },
-            },
-            Self::Certificate { mount, role } => Login::Certificate {
-                mount: mount.clone(),
-                role: role.clone(),
-            },
-            Self::Jwt { mount, role, file } => Login::Jwt {
-                mount: mount.clone(),
-                role: role.clone(),
-                jwt: own(file)?,
-            },
-            Self::Aws {
-                mount,
-                role,
-                identity,
-            } => Login::Aws {
-                mount: mount.clone(),
-                role: role.clone(),
-                identity: identity.clone(),
-            },
-        })
+    /// [`VaultError`]; what cannot be read or used is told before the server is called.
+    pub async fn open(&self, server: Config) -> Result<Vault, VaultError> {
+        match self {
+            Self::Token(method) => open(method, server).await,
+            Self::Wrapped(method) => open(method, server).await,
+            Self::AppRole(method) => open(method, server).await,
+            Self::Certificate(method) => open(method, server).await,
+            Self::Jwt(method) => open(method, server).await,
+            Self::Aws(method) => open(method, server).await,
+        }
     }
 
     /// Whether it can be used once only.
@@ -140,12 +62,52 @@ impl Source {
         matches!(
             self,
             Self::Wrapped(_)
-                | Self::AppRole {
+                | Self::AppRole(AppRole {
                     secret_id: Some(SecretId::Wrapped { .. }),
                     ..
-                }
+                })
         )
     }
+}
+
+/// One way to log in.
+trait Method {
+    /// What is read before the server is called.
+    type Secret;
+
+    /// Reads it.
+    fn read(&self, lookup: Lookup<'_>) -> Result<Self::Secret, VaultError>;
+
+    /// Logs in; `vault` uses the token from then on.
+    async fn log_in(&self, secret: Self::Secret, vault: &mut Vault) -> Result<(), VaultError>;
+}
+
+async fn open<M: Method>(method: &M, server: Config) -> Result<Vault, VaultError> {
+    let secret = method.read(&|name| std::env::var(name).ok())?;
+    let mut vault = Vault::new(server, None)?;
+    method.log_in(secret, &mut vault).await?;
+    Ok(vault)
+}
+
+/// The login call of the method at `mount`.
+async fn call(vault: &mut Vault, mount: &str, body: &Value) -> Result<(), VaultError> {
+    let path = format!("auth/{mount}/login");
+    let answer = vault.write(&path, body).await?;
+    take(vault, path, text(&answer["auth"]["client_token"]))
+}
+
+/// Uses the token that an answer of `path` carries.
+fn take(vault: &mut Vault, path: String, token: Option<&str>) -> Result<(), VaultError> {
+    let token = token.ok_or(VaultError::Answer {
+        path,
+        missing: "a token",
+    })?;
+    vault.set_token(Secret::new(token.to_owned()));
+    Ok(())
+}
+
+fn text(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.is_empty())
 }
 
 /// Reads a secret that is ours alone: one of another user is refused, one that
@@ -157,317 +119,4 @@ fn private(path: &Path) -> Result<Secret<String>, FileError> {
 /// Reads what says who we are. Everybody may know it, but nobody else may choose it.
 fn own(path: &Path) -> Result<Secret<String>, FileError> {
     vault::only_text(path, &Opened::open(path)?.refuse_foreign()?.read()?)
-}
-
-/// A way to a token.
-#[derive(Debug)]
-pub enum Login {
-    /// A token at hand.
-    Token(Secret<String>),
-    /// A response-wrapped token, good for one use.
-    Wrapped(Secret<String>),
-    /// AppRole; the secret id may be left out where the role does not want one.
-    AppRole {
-        /// Where the method is mounted, usually `approle`.
-        mount: String,
-        /// The role id; an identifier, not a secret.
-        role_id: String,
-        /// The secret id.
-        secret_id: Option<GivenSecretId>,
-    },
-    /// The TLS client certificate of the connection.
-    Certificate {
-        /// Where the method is mounted, usually `cert`.
-        mount: String,
-        /// The certificate role; without it the server tries all.
-        role: Option<String>,
-    },
-    /// A signed token of another issuer: JWT and Kubernetes methods alike.
-    Jwt {
-        /// Where the method is mounted, such as `jwt` or `kubernetes`.
-        mount: String,
-        /// The role.
-        role: String,
-        /// The token.
-        jwt: Secret<String>,
-    },
-    /// The machine's AWS identity; its credentials are looked for at the login.
-    Aws {
-        /// Where the method is mounted, usually `aws`.
-        mount: String,
-        /// The role; without it the server takes the identity's name.
-        role: Option<String>,
-        /// What is signed.
-        identity: aws::Identity,
-    },
-}
-
-/// A secret id of AppRole, or what must be opened first.
-#[derive(Debug)]
-pub enum GivenSecretId {
-    /// The secret id.
-    Plain(Secret<String>),
-    /// A response-wrapping token around it.
-    Wrapped {
-        /// The token.
-        token: Secret<String>,
-        /// The role that it must have been made for.
-        role: Option<String>,
-    },
-}
-
-impl GivenSecretId {
-    /// Adds the secret id to the body of a login, opened if need be.
-    async fn join(
-        &self,
-        body: &mut Value,
-        mount: &str,
-        vault: &mut Vault,
-    ) -> Result<(), VaultError> {
-        let unwrapped;
-        let secret = match self {
-            Self::Plain(secret) => secret,
-            Self::Wrapped { token, role } => {
-                unwrapped = unwrap(token, mount, role.as_deref(), vault).await?;
-                &unwrapped
-            }
-        };
-        body["secret_id"] = secret.expose().as_str().into();
-        Ok(())
-    }
-}
-
-/// Takes a secret id out of its wrapping, if the wrapping was made by the path
-/// that gives out secret ids. Whoever swaps a token for one of their own making
-/// is found out here, and the token is left unspent for the one who looks into it.
-///
-/// Source: OpenBao documentation, "Response wrapping", response-wrapping token validation.
-async fn unwrap(
-    token: &Secret<String>,
-    mount: &str,
-    role: Option<&str>,
-    vault: &mut Vault,
-) -> Result<Secret<String>, VaultError> {
-    let body = json!({ "token": token.expose() });
-    let found = vault.write(LOOKUP, &body).await?;
-    let path = found["data"]["creation_path"]
-        .as_str()
-        .ok_or_else(|| VaultError::Answer {
-            path: LOOKUP.to_owned(),
-            missing: "a creation_path",
-        })?;
-    if !gives_secret_ids(path, mount, role) {
-        return Err(VaultError::Wrapping {
-            found: path.to_owned(),
-            wanted: format!("auth/{mount}/role/{}/secret-id", role.unwrap_or("NAME")),
-        });
-    }
-    vault.set_token(Secret::new(token.expose().clone()));
-    let answer = vault.write(UNWRAP, &json!({})).await;
-    // It is spent, and a login needs none.
-    vault.forget_token();
-    let answer = answer?;
-    answer["data"]["secret_id"]
-        .as_str()
-        .filter(|secret| !secret.is_empty())
-        .map(|secret| Secret::new(secret.to_owned()))
-        .ok_or_else(|| VaultError::Answer {
-            path: UNWRAP.to_owned(),
-            missing: "a secret id",
-        })
-}
-
-const LOOKUP: &str = "sys/wrapping/lookup";
-const UNWRAP: &str = "sys/wrapping/unwrap";
-
-/// Whether a path hands out secret ids of the role, or of one role of the mount.
-fn gives_secret_ids(path: &str, mount: &str, role: Option<&str>) -> bool {
-    let name = path
-        .strip_prefix("auth/")
-        .and_then(|rest| rest.strip_prefix(mount))
-        .and_then(|rest| rest.strip_prefix("/role/"))
-        .and_then(|rest| rest.strip_suffix("/secret-id"));
-    name.is_some_and(|name| {
-        !name.is_empty() && !name.contains('/') && role.is_none_or(|role| role == name)
-    })
-}
-
-impl Login {
-    /// Logs in; `vault` uses the token from then on.
-    ///
-    /// # Errors
-    /// [`VaultError`] of the login call.
-    pub async fn log_in(&self, vault: &mut Vault) -> Result<(), VaultError> {
-        let (path, body, carried) = match self {
-            Self::Token(token) => {
-                vault.set_token(Secret::new(token.expose().clone()));
-                return Ok(());
-            }
-            Self::Wrapped(token) => {
-                vault.set_token(Secret::new(token.expose().clone()));
-                (UNWRAP.to_owned(), json!({}), Carried::Wrapped)
-            }
-            Self::AppRole {
-                mount,
-                role_id,
-                secret_id,
-            } => {
-                let mut body = json!({ "role_id": role_id });
-                if let Some(secret_id) = secret_id {
-                    secret_id.join(&mut body, mount, vault).await?;
-                }
-                (format!("auth/{mount}/login"), body, Carried::Login)
-            }
-            Self::Certificate { mount, role } => {
-                let body = role
-                    .as_ref()
-                    .map_or_else(|| json!({}), |role| json!({ "name": role }));
-                (format!("auth/{mount}/login"), body, Carried::Login)
-            }
-            Self::Jwt { mount, role, jwt } => (
-                format!("auth/{mount}/login"),
-                json!({ "role": role, "jwt": jwt.expose() }),
-                Carried::Login,
-            ),
-            Self::Aws {
-                mount,
-                role,
-                identity,
-            } => (
-                format!("auth/{mount}/login"),
-                identity.sign(role.as_deref()).await?,
-                Carried::Login,
-            ),
-        };
-        let answer = vault.write(&path, &body).await;
-        let answer = answer.map_err(|error| self.explained(error))?;
-        let token = carried.token(&answer).ok_or(VaultError::Answer {
-            path,
-            missing: "a token",
-        })?;
-        vault.set_token(Secret::new(token.to_owned()));
-        Ok(())
-    }
-
-    /// A server does not say that it had no secret id to look at.
-    fn explained(&self, error: VaultError) -> VaultError {
-        match (self, error) {
-            (
-                Self::AppRole {
-                    mount,
-                    secret_id: None,
-                    ..
-                },
-                VaultError::Refused {
-                    path,
-                    status: 400,
-                    message,
-                },
-            ) => VaultError::NoSecretId {
-                path,
-                message,
-                role: format!("auth/{mount}/role/NAME"),
-            },
-            (_, error) => error,
-        }
-    }
-}
-
-/// Where an answer carries the token.
-enum Carried {
-    Login,
-    Wrapped,
-}
-
-impl Carried {
-    fn token<'a>(&self, answer: &'a Value) -> Option<&'a str> {
-        let token = match self {
-            Self::Login => &answer["auth"]["client_token"],
-            // A wrapped login, or a wrapped token that somebody made.
-            Self::Wrapped => match &answer["auth"]["client_token"] {
-                Value::Null => &answer["data"]["token"],
-                token => token,
-            },
-        };
-        token.as_str().filter(|token| !token.is_empty())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_come_from_files_without_their_line_end() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str, content: &str| {
-            let path = directory.path().join(name);
-            std::fs::write(&path, content).unwrap();
-            path
-        };
-        let source = Source::AppRole {
-            mount: "approle".into(),
-            role_id: RoleId::File(file("role", "r\n")),
-            secret_id: Some(SecretId::File(file("secret", "s\n"))),
-        };
-        let Ok(Login::AppRole {
-            role_id, secret_id, ..
-        }) = source.read(|_| None)
-        else {
-            panic!("no AppRole login");
-        };
-        assert_eq!(role_id, "r");
-        let Some(GivenSecretId::Plain(secret)) = secret_id else {
-            panic!("no secret id");
-        };
-        assert_eq!(secret.expose(), "s");
-        assert!(!source.is_single_use());
-    }
-
-    #[test]
-    fn only_the_roles_own_path_wraps_its_secret_ids() {
-        let good = "auth/approle/role/node-1/secret-id";
-        assert!(gives_secret_ids(good, "approle", None));
-        assert!(gives_secret_ids(good, "approle", Some("node-1")));
-        assert!(!gives_secret_ids(good, "approle", Some("node-2")));
-        assert!(!gives_secret_ids(good, "other", None));
-        for bad in [
-            "sys/wrapping/wrap",
-            "auth/approle/role//secret-id",
-            "auth/approle/role/a/b/secret-id",
-            "auth/approle/role/node-1/custom-secret-id",
-            "auth/approle/role/node-1/secret-id/lookup",
-            "xauth/approle/role/node-1/secret-id",
-            "",
-        ] {
-            assert!(!gives_secret_ids(bad, "approle", None), "{bad}");
-        }
-    }
-
-    #[test]
-    fn no_token_anywhere_says_how_to_give_one() {
-        let error = Source::Token(None).read(|_| None).unwrap_err();
-        for part in ["BAO_TOKEN", "VAULT_TOKEN", "--token-file", "--auth"] {
-            assert!(error.to_string().contains(part), "{part}: {error}");
-        }
-        let gone = Source::Token(Some("/nonexistent/token".into()));
-        let error = gone.read(|_| Some("unused".into())).unwrap_err();
-        assert!(
-            error.to_string().starts_with("/nonexistent/token"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_wrapped_login_is_taken_from_either_place() {
-        let login = json!({"auth": {"client_token": "a"}});
-        let token = json!({"auth": null, "data": {"token": "b"}});
-        assert_eq!(Carried::Wrapped.token(&login), Some("a"));
-        assert_eq!(Carried::Wrapped.token(&token), Some("b"));
-        assert_eq!(Carried::Login.token(&token), None);
-        assert_eq!(
-            Carried::Login.token(&json!({"auth": {"client_token": ""}})),
-            None
-        );
-    }
 }

@@ -15,7 +15,7 @@ use crate::files::FileError;
 use crate::identity;
 use crate::login::Source;
 use crate::rules::Finding;
-use crate::vault::{Config, Vault, VaultError};
+use crate::vault::{Config, VaultError};
 
 use self::hook::{Event, ForeignProgram, Hook, HookError};
 
@@ -120,12 +120,8 @@ impl Renewer {
         let former = identity::certificates(&self.enrolment.pair.certificate_path());
         let former_is_good = former.is_ok_and(|(leaf, _)| now <= leaf.not_after());
 
-        let login = self
-            .login
-            .read(|name| std::env::var(name).ok())
-            .map_err(RenewError::Login)?;
-        let mut vault = Vault::new(self.server.clone(), None).map_err(RenewError::Login)?;
-        login.log_in(&mut vault).await.map_err(RenewError::Login)?;
+        let vault = self.login.open(self.server.clone()).await;
+        let vault = vault.map_err(RenewError::Login)?;
         let rotate = when == When::NewKey;
         let mut outcome = self.enrolment.run(&vault, due, rotate, now).await?;
         if let Outcome::Issued {

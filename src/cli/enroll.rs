@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use landfast_node::enroll::{Enrolment, Outcome, Standing};
 use landfast_node::files;
 use landfast_node::generate::{Description, Document};
-use landfast_node::vault::Vault;
 
 use super::log::{self, Detail};
 use super::login::{LoginArguments, Method};
@@ -118,9 +117,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let server = arguments.server.config(&arguments.login, &enrolment.pair)?;
     let outcome = super::block_on(async {
-        let login = source.read(|name| std::env::var(name).ok())?;
-        let mut vault = Vault::new(server, None)?;
-        login.log_in(&mut vault).await.map_err(Failure::login)?;
+        let vault = source.open(server).await.map_err(Failure::login)?;
         let outcome = enrolment.run(&vault, due, arguments.rotate_key, now).await;
         Ok::<_, Failure>(outcome?)
     })??;

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use landfast_node::login::aws::Identity;
-use landfast_node::login::{RoleId, SecretId, Source};
+use landfast_node::login::Source;
+use landfast_node::login::approle::{AppRole, RoleId, SecretId};
+use landfast_node::login::aws::{Aws, Identity};
+use landfast_node::login::cert::Certificate;
+use landfast_node::login::jwt::{Jwt, SERVICE_ACCOUNT_TOKEN};
+use landfast_node::login::token::{Token, Wrapped};
 
 use super::{Failure, values};
-
-/// Where a pod finds its service account's token.
-const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// How to log in. Every secret comes from a file or a variable: what is in an
 /// argument, every user of the machine can read.
@@ -104,13 +105,17 @@ impl Method {
         }
     }
 
+    /// Its name, which is also where servers usually have it mounted.
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
     /// The methods that a service can use, in words.
     pub(super) fn for_services() -> String {
         let methods = Self::value_variants().iter();
         let methods = methods.filter(|method| method.is_for_services());
-        let names: Vec<String> = methods
-            .filter_map(|method| Some(method.to_possible_value()?.get_name().to_owned()))
-            .collect();
+        let names: Vec<String> = methods.map(|method| method.name()).collect();
         match names.split_last() {
             Some((last, others)) => format!("{} or {last}", others.join(", ")),
             None => String::new(),
@@ -126,68 +131,53 @@ impl LoginArguments {
 
     /// Where the secrets lie.
     pub(super) fn source(&self) -> Result<Source, Failure> {
-        let mount = |usual: &str| self.auth_mount.clone().unwrap_or_else(|| usual.to_owned());
-        let missing =
-            |flag: &str, method: &str| Failure::Usage(format!("--auth {method} needs {flag}"));
+        let name = self.auth.name();
+        let mount = self.auth_mount.clone().unwrap_or_else(|| name.clone());
+        let role = self.auth_role.clone();
+        let needs = |flag: &str| Failure::Usage(format!("--auth {name} needs {flag}"));
         Ok(match self.auth {
-            Method::Token => Source::Token(self.token_file.clone()),
-            Method::Wrapped => Source::Wrapped(
-                self.token_file
-                    .clone()
-                    .ok_or_else(|| missing("--token-file", "wrapped"))?,
-            ),
-            Method::Approle => Source::AppRole {
-                mount: mount("approle"),
+            Method::Token => Source::Token(Token(self.token_file.clone())),
+            Method::Wrapped => {
+                let file = self.token_file.clone();
+                Source::Wrapped(Wrapped(file.ok_or_else(|| needs("--token-file"))?))
+            }
+            Method::Approle => Source::AppRole(AppRole {
+                mount,
                 role_id: match (&self.role_id, &self.role_id_file) {
                     (Some(id), _) => RoleId::Given(id.clone()),
                     (None, Some(file)) => RoleId::File(file.clone()),
-                    (None, None) => {
-                        return Err(missing("--role-id or --role-id-file", "approle"));
-                    }
+                    (None, None) => return Err(needs("--role-id or --role-id-file")),
                 },
                 secret_id: self.secret_id_file.clone().map(|file| {
                     if self.secret_id_wrapped {
-                        let role = self.auth_role.clone();
                         SecretId::Wrapped { file, role }
                     } else {
                         SecretId::File(file)
                     }
                 }),
-            },
-            Method::Cert => Source::Certificate {
-                mount: mount("cert"),
-                role: self.auth_role.clone(),
-            },
-            Method::Kubernetes => Source::Jwt {
-                mount: mount("kubernetes"),
-                role: self
-                    .auth_role
-                    .clone()
-                    .ok_or_else(|| missing("--auth-role", "kubernetes"))?,
+            }),
+            Method::Cert => Source::Certificate(Certificate { mount, role }),
+            Method::Kubernetes => Source::Jwt(Jwt {
+                mount,
+                role: role.ok_or_else(|| needs("--auth-role"))?,
                 file: self
                     .jwt_file
                     .clone()
                     .unwrap_or_else(|| SERVICE_ACCOUNT_TOKEN.into()),
-            },
-            Method::Jwt => Source::Jwt {
-                mount: mount("jwt"),
-                role: self
-                    .auth_role
-                    .clone()
-                    .ok_or_else(|| missing("--auth-role", "jwt"))?,
-                file: self
-                    .jwt_file
-                    .clone()
-                    .ok_or_else(|| missing("--jwt-file", "jwt"))?,
-            },
-            Method::Aws => Source::Aws {
-                mount: mount("aws"),
-                role: self.auth_role.clone(),
+            }),
+            Method::Jwt => Source::Jwt(Jwt {
+                mount,
+                role: role.ok_or_else(|| needs("--auth-role"))?,
+                file: self.jwt_file.clone().ok_or_else(|| needs("--jwt-file"))?,
+            }),
+            Method::Aws => Source::Aws(Aws {
+                mount,
+                role,
                 identity: Identity {
                     server_id: self.aws_server_id.clone(),
                     region: self.aws_region.clone(),
                 },
-            },
+            }),
         })
     }
 }

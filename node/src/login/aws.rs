@@ -20,15 +20,40 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use super::{Lookup, Method};
 use crate::arn;
 use crate::http::{self, causes};
-use crate::vault::VaultError;
+use crate::vault::{Vault, VaultError};
 
 const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 /// The header that ties a signed request to one server.
 const SERVER_ID: &str = "x-vault-aws-iam-server-id";
 /// Where STS is without a Region, which the server's own default is as well.
 const GLOBAL: (&str, &str) = ("us-east-1", "https://sts.amazonaws.com/");
+
+/// A login by the machine's AWS identity; its credentials are looked for at the login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aws {
+    /// Where the method is mounted, usually `aws`.
+    pub mount: String,
+    /// The role; without it the server takes the identity's name.
+    pub role: Option<String>,
+    /// What is signed.
+    pub identity: Identity,
+}
+
+impl Method for Aws {
+    type Secret = ();
+
+    fn read(&self, _: Lookup<'_>) -> Result<(), VaultError> {
+        Ok(())
+    }
+
+    async fn log_in(&self, (): (), vault: &mut Vault) -> Result<(), VaultError> {
+        let body = self.identity.sign(self.role.as_deref()).await?;
+        super::call(vault, &self.mount, &body).await
+    }
+}
 
 /// What the request says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +70,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`VaultError::AwsCredentials`] when there are no credentials, or they can't sign.
-    pub async fn sign(&self, role: Option<&str>) -> Result<Value, VaultError> {
+    async fn sign(&self, role: Option<&str>) -> Result<Value, VaultError> {
         let none = |problem: String| VaultError::AwsCredentials(problem);
         let authorities = http::ca_bundle(|name| std::env::var(name).ok());
         let config = http::sdk(authorities.as_deref())?.load().await;
