@@ -5,7 +5,6 @@ mod aws;
 mod credential_process;
 mod crl;
 mod doctor;
-mod emit;
 mod enroll;
 mod failure;
 mod generate;
@@ -104,11 +103,12 @@ pub(crate) fn run() -> ExitCode {
         .clone()
         .get_matches_from(helper::switches(&root, std::env::args_os()));
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let given = matches.subcommand().map_or(&matches, |(_, given)| given);
     let outcome = match arguments.command {
         Command::CredentialProcess(arguments) => credential_process::run(&arguments),
         Command::Crl(arguments) => crl::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::Enroll(arguments) => enroll::run(&arguments),
+        Command::Enroll(arguments) => enroll::run(&arguments, given),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Manual(arguments) => manual::run(&arguments),

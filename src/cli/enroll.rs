@@ -1,8 +1,10 @@
 //! `landfast enroll`: from a bare machine to a hybrid node's certificate.
 
+mod emit;
+
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command};
 use jiff::Timestamp;
 use landfast_node::enroll::{Enrolment, Outcome, Standing};
 use landfast_node::files;
@@ -10,7 +12,7 @@ use landfast_node::generate::{Description, Document};
 
 use super::log::{self, Detail};
 use super::login::{LoginArguments, Method};
-use super::{Failure, emit, node, output, server};
+use super::{Failure, node, output, server};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,12 +93,13 @@ pub(super) struct Arguments {
     program: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+/// `given` is what the flags were read from.
+pub(super) fn run(arguments: &Arguments, given: &ArgMatches) -> Result<(), Failure> {
     log::to_stderr(Detail::Warnings);
     if let Some(kind) = arguments.emit {
-        return print(arguments, kind);
+        return print(arguments, given, kind);
     }
-    if emit::is_about_renewal(std::env::args().skip(2)) {
+    if emit::is_about_renewal(given) {
         return Err(Failure::Usage(
             "how to renew is a matter of `landfast renew`, or of --emit".into(),
         ));
@@ -164,7 +167,7 @@ impl Arguments {
     }
 }
 
-fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
+fn print(arguments: &Arguments, given: &ArgMatches, kind: emit::Kind) -> Result<(), Failure> {
     if arguments.login.source()?.is_single_use() {
         return Err(Failure::Usage(
             "a wrapped token works once, and a service logs in at every renewal: enrol with it, then let --auth cert renew with the node's certificate"
@@ -177,8 +180,8 @@ fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
             Method::for_services()
         )));
     }
-    // The first two are this program and `enroll`.
-    let mut parts = emit::split(std::env::args().skip(2))?;
+    let command = Arguments::augment_args(Command::new("enroll"));
+    let mut parts = emit::split(&command, given)?;
     parts.shared.extend(
         arguments
             .server
@@ -186,9 +189,7 @@ fn print(arguments: &Arguments, kind: emit::Kind) -> Result<(), Failure> {
     );
     let job = emit::Job {
         program: &arguments.program,
-        arguments: parts.shared,
-        once: parts.once,
-        later: parts.later,
+        parts,
         metrics: arguments.renewal.metrics(),
         directory: arguments
             .certificate

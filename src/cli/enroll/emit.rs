@@ -1,25 +1,31 @@
 //! `landfast enroll --emit`: the same command for the machine's start and for
 //! the years after it, as systemd, cloud-init or a plain init script want it.
 
-use std::fmt::Write as _;
+use std::any::TypeId;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, ValueEnum};
 
-use super::Failure;
+use crate::cli::Failure;
+use crate::cli::node::RenewalArguments;
 
-const SERVICE: &str = "/etc/systemd/system/landfast-renew.service";
-const TIMER: &str = "/etc/systemd/system/landfast-renew.timer";
+const SERVICE_PATH: &str = "/etc/systemd/system/landfast-renew.service";
+const TIMER_PATH: &str = "/etc/systemd/system/landfast-renew.timer";
 
-/// The flags that only renewals have.
-const LATER: [&str; 6] = [
-    "--window",
-    "--jitter",
-    "--hook",
-    "--hook-timeout",
-    "--restart-unit",
-    "--textfile",
-];
+// What is between two @ is filled in.
+const ONESHOT: &str = include_str!("emit/oneshot.service");
+const DAEMON: &str = include_str!("emit/daemon.service");
+/// What a program that writes one directory and calls one server can do without.
+const SANDBOX: &str = include_str!("emit/sandbox");
+const TIMER: &str = include_str!("emit/renew.timer");
+const CLOUD_INIT: &str = include_str!("emit/cloud-init");
+const INIT: &str = include_str!("emit/init");
+
+/// The flags of `enroll` that say nothing of how to renew, or to enrol again.
+const HERE: [&str; 4] = ["emit", "emit_to", "program", "rotate_key"];
+/// Those that only an enrolment has.
+const ONCE: [&str; 2] = ["node_config", "description"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kind {
@@ -52,12 +58,8 @@ fn is_one_line(text: &str) -> bool {
 pub(super) struct Job<'a> {
     /// The program on the node.
     pub(super) program: &'a Path,
-    /// The arguments that `enroll` and `renew` share.
-    pub(super) arguments: Vec<String>,
-    /// Those that only `enroll` takes.
-    pub(super) once: Vec<String>,
-    /// Those that only `renew` takes.
-    pub(super) later: Vec<String>,
+    /// Its arguments.
+    pub(super) parts: Parts,
     /// The directory of the pair.
     pub(super) directory: &'a Path,
     /// The directory of the metrics, the only other place that is written to.
@@ -67,8 +69,12 @@ pub(super) struct Job<'a> {
 impl Job<'_> {
     pub(super) fn render(&self, kind: Kind) -> String {
         match kind {
-            Kind::Systemd => format!("# {SERVICE}\n{}\n# {TIMER}\n{}", self.oneshot(), timer()),
-            Kind::SystemdDaemon => format!("# {SERVICE}\n{}", self.daemon()),
+            Kind::Systemd => format!(
+                "# {SERVICE_PATH}\n{}\n# {TIMER_PATH}\n{}",
+                self.oneshot(),
+                TIMER
+            ),
+            Kind::SystemdDaemon => format!("# {SERVICE_PATH}\n{}", self.daemon()),
             Kind::CloudInit => self.cloud_init(),
             Kind::Init => self.init(),
         }
@@ -80,7 +86,7 @@ impl Job<'_> {
         match kind {
             Kind::Systemd => vec![
                 (service, 0o644, self.oneshot()),
-                ("landfast-renew.timer", 0o644, timer()),
+                ("landfast-renew.timer", 0o644, TIMER.to_owned()),
             ],
             Kind::SystemdDaemon => vec![(service, 0o644, self.daemon())],
             Kind::CloudInit => vec![("user-data", 0o644, self.cloud_init())],
@@ -89,177 +95,72 @@ impl Job<'_> {
     }
 
     fn oneshot(&self) -> String {
-        format!(
-            "[Unit]\n\
-             Description=Certificate of this hybrid node\n\
-             Wants=network-online.target\n\
-             After=network-online.target time-sync.target\n\
-             \n\
-             [Service]\n\
-             Type=oneshot\n\
-             ExecStart={}\n\
-             {}",
-            self.systemd_command("renew"),
-            self.sandbox()
-        )
+        self.unit(ONESHOT, "renew")
     }
 
     fn daemon(&self) -> String {
-        format!(
-            "[Unit]\n\
-             Description=Certificate of this hybrid node\n\
-             Wants=network-online.target\n\
-             After=network-online.target time-sync.target\n\
-             \n\
-             [Service]\n\
-             Type=notify\n\
-             ExecStart={}\n\
-             ExecReload=/bin/kill -HUP $MAINPID\n\
-             Restart=always\n\
-             RestartSec=10\n\
-             WatchdogSec=300\n\
-             TimeoutStopSec=200\n\
-             {}\n\
-             [Install]\n\
-             WantedBy=multi-user.target\n",
-            self.systemd_command("renew --daemon"),
-            self.sandbox()
-        )
+        self.unit(DAEMON, "renew --daemon")
     }
 
-    /// What a program that writes one directory and calls one server can do without.
-    fn sandbox(&self) -> String {
+    fn unit(&self, template: &str, command: &str) -> String {
         let written = [Some(self.directory), self.metrics].into_iter().flatten();
         let written: Vec<String> = written
             .map(|path| systemd_word(&path.display().to_string()))
             .collect();
-        format!(
-            "UMask=0077\n\
-             NoNewPrivileges=yes\n\
-             ProtectSystem=strict\n\
-             ProtectHome=yes\n\
-             PrivateTmp=yes\n\
-             PrivateDevices=yes\n\
-             ProtectKernelModules=yes\n\
-             ProtectControlGroups=yes\n\
-             RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n\
-             MemoryDenyWriteExecute=yes\n\
-             ReadWritePaths={}\n",
-            written.join(" ")
+        let sandbox = fill(SANDBOX, &[("WRITTEN", &written.join(" "))]);
+        let command = self.command(command, &self.parts.later, systemd_word);
+        fill(
+            template,
+            &[("COMMAND", &command), ("SANDBOX", sandbox.trim_end())],
         )
     }
 
-    fn systemd_command(&self, command: &str) -> String {
-        self.command(command, &self.later, systemd_word)
+    fn cloud_init(&self) -> String {
+        let (service, timer) = (indented(&self.oneshot()), indented(TIMER));
+        let places = [
+            ("SERVICE_PATH", SERVICE_PATH),
+            ("SERVICE", service.trim_end()),
+            ("TIMER_PATH", TIMER_PATH),
+            ("TIMER", timer.trim_end()),
+            // The service's sandbox wants the directory to be there.
+            (
+                "DIRECTORY",
+                &shell_word(&self.directory.display().to_string()),
+            ),
+            (
+                "ENROLL",
+                &self.command("enroll", &self.parts.once, shell_word),
+            ),
+        ];
+        fill(CLOUD_INIT, &places)
     }
 
-    fn shell_command(&self, command: &str, own: &[String]) -> String {
-        self.command(command, own, shell_word)
+    fn init(&self) -> String {
+        let daemon = self.command("renew --daemon", &self.parts.later, shell_word);
+        fill(INIT, &[("COMMAND", &daemon)])
     }
 
     /// A command line with the shared arguments and those of its own.
     fn command(&self, command: &str, own: &[String], quoted: fn(&str) -> String) -> String {
         let program = quoted(&self.program.display().to_string());
-        let words = self.arguments.iter().chain(own);
+        let words = self.parts.shared.iter().chain(own);
         words.fold(format!("{program} {command}"), |line, word| {
             format!("{line} {}", quoted(word))
         })
     }
-
-    fn cloud_init(&self) -> String {
-        let mut out = String::from("#cloud-config\nwrite_files:\n");
-        for (path, content) in [(SERVICE, self.oneshot()), (TIMER, timer())] {
-            // The service's sandbox wants the directory to be there.
-            let _ = write!(
-                out,
-                "  - path: {path}\n    permissions: '0644'\n    content: |\n{}",
-                indented(&content, 6)
-            );
-        }
-        let enroll = self.shell_command("enroll", &self.once);
-        let directory = shell_word(&self.directory.display().to_string());
-        let _ = write!(
-            out,
-            "runcmd:\n\
-             \x20 - |\n\
-             {}\
-             \x20 - [systemctl, daemon-reload]\n\
-             \x20 - [systemctl, enable, --now, landfast-renew.timer]\n",
-            indented(
-                &format!(
-                    "mkdir -p {directory}\nfor attempt in 1 2 3 4 5; do\n  {enroll} && break\n  sleep 30\ndone\n"
-                ),
-                4
-            )
-        );
-        out
-    }
-
-    fn init(&self) -> String {
-        let daemon = self.shell_command("renew --daemon", &self.later);
-        format!(
-            r#"#!/bin/sh
-# /etc/init.d/landfast-renew
-### BEGIN INIT INFO
-# Provides:          landfast-renew
-# Required-Start:    $network $remote_fs $time
-# Required-Stop:     $network $remote_fs
-# Default-Start:     2 3 4 5
-# Default-Stop:      0 1 6
-# Short-Description: Certificate of this hybrid node
-### END INIT INFO
-
-PIDFILE=${{PIDFILE:-/run/landfast-renew.pid}}
-LOGFILE=${{LOGFILE:-/var/log/landfast-renew.log}}
-
-running() {{
-    [ -s "$PIDFILE" ] && kill -0 "$(cat "$PIDFILE")" 2>/dev/null
-}}
-
-case "$1" in
-start)
-    running && exit 0
-    umask 077
-    nohup {daemon} >>"$LOGFILE" 2>&1 </dev/null &
-    echo $! >"$PIDFILE"
-    ;;
-stop)
-    running || exit 0
-    kill -TERM "$(cat "$PIDFILE")"
-    while running; do sleep 1; done
-    rm -f "$PIDFILE"
-    ;;
-reload)
-    running && kill -HUP "$(cat "$PIDFILE")"
-    ;;
-restart)
-    "$0" stop && "$0" start
-    ;;
-status)
-    running || exit 3
-    ;;
-*)
-    echo "usage: $0 start|stop|reload|restart|status" >&2
-    exit 2
-    ;;
-esac
-"#
-        )
-    }
 }
 
-fn timer() -> String {
-    "[Unit]\n\
-     Description=Renew the certificate of this hybrid node when it is due\n\
-     \n\
-     [Timer]\n\
-     OnBootSec=2min\n\
-     OnUnitActiveSec=1h\n\
-     RandomizedDelaySec=10min\n\
-     \n\
-     [Install]\n\
-     WantedBy=timers.target\n"
-        .to_owned()
+/// Fills in a template. What is filled in is not looked into.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let parts = template.split('@').enumerate();
+    parts
+        .map(
+            |(at, part)| match values.iter().find(|(name, _)| *name == part) {
+                Some((_, value)) if at % 2 == 1 => value,
+                _ => part,
+            },
+        )
+        .collect()
 }
 
 /// The arguments of one call, by who takes them.
@@ -273,85 +174,81 @@ pub(super) struct Parts {
     pub(super) later: Vec<String>,
 }
 
-/// Whether one of the arguments is about renewals.
-pub(super) fn is_about_renewal(mut arguments: impl Iterator<Item = String>) -> bool {
-    arguments.any(|argument| {
-        let flag = argument.split('=').next().unwrap_or_default();
-        LATER.contains(&flag)
-    })
+/// The flags that the command line has, in its order.
+fn given<'a>(command: &'a Command, matches: &ArgMatches) -> Vec<&'a Arg> {
+    let mut flags: Vec<(usize, &Arg)> = command
+        .get_arguments()
+        .filter(|flag| is_given(flag, matches))
+        .filter_map(|flag| Some((matches.index_of(flag.get_id().as_str())?, flag)))
+        .collect();
+    flags.sort_by_key(|(at, _)| *at);
+    flags.into_iter().map(|(_, flag)| flag).collect()
 }
 
-/// Sorts the arguments of this very call. They have been parsed, so every flag
-/// has its value.
+fn is_given(flag: &Arg, matches: &ArgMatches) -> bool {
+    matches.value_source(flag.get_id().as_str()) == Some(ValueSource::CommandLine)
+}
+
+fn renewal() -> Command {
+    RenewalArguments::augment_args(Command::new("renewal"))
+}
+
+/// Whether one of the given flags is about renewals.
+pub(super) fn is_about_renewal(matches: &ArgMatches) -> bool {
+    renewal()
+        .get_arguments()
+        .any(|flag| is_given(flag, matches))
+}
+
+/// Sorts the flags of this call of `command`.
 ///
 /// # Errors
-/// An argument that means something else on the node, or nothing at all.
-pub(super) fn split(arguments: impl Iterator<Item = String>) -> Result<Parts, Failure> {
-    const ONCE: [&str; 2] = ["--node-config", "--description"];
-    const FILES: [&str; 12] = [
-        ONCE[0],
-        ONCE[1],
-        LATER[5],
-        "--ca-cert",
-        "--token-file",
-        "--role-id-file",
-        "--secret-id-file",
-        "--jwt-file",
-        "--client-cert",
-        "--client-key",
-        "--certificate",
-        "--private-key",
-    ];
-    let arguments: Vec<String> = arguments.collect();
-    if let Some(at) = arguments.iter().position(|word| !is_one_line(word)) {
-        let flag = |word: &String| word.split('=').next().map(str::to_owned);
-        let flag = arguments[..=at]
-            .iter()
-            .rfind(|word| word.starts_with("--"))
-            .and_then(flag)
-            .unwrap_or_default();
-        return Err(Failure::Usage(format!(
-            "{flag}: a line break or another control character has no place in a service"
-        )));
-    }
-    let mut parts = Parts::default();
-    let mut arguments = arguments.into_iter();
-    while let Some(argument) = arguments.next() {
-        let (flag, value) = match argument.split_once('=') {
-            Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
-            None => (argument, None),
-        };
-        match flag.as_str() {
-            "--rotate-key" => continue,
-            "--allow-plain-http" => {
-                parts.shared.push(flag);
-                continue;
-            }
-            "--emit" | "--emit-to" | "--program" => {
-                if value.is_none() {
-                    arguments.next();
-                }
-                continue;
-            }
-            _ => {}
-        }
-        let value = match value {
-            Some(value) => value,
-            None => arguments.next().unwrap_or_default(),
-        };
-        if FILES.contains(&flag.as_str()) && !Path::new(&value).is_absolute() {
+/// A value that means something else on the node, or nothing at all.
+pub(super) fn split(command: &Command, matches: &ArgMatches) -> Result<Parts, Failure> {
+    let renewal = renewal();
+    let later = |flag: &Arg| {
+        renewal
+            .get_arguments()
+            .any(|one| one.get_id() == flag.get_id())
+    };
+    let mut words = Vec::new();
+    for flag in given(command, matches) {
+        let id = flag.get_id().as_str();
+        let name = format!("--{}", flag.get_long().unwrap_or(id));
+        let value = flag.get_action().takes_values().then(|| {
+            let value = matches
+                .get_raw(id)
+                .and_then(|mut values| values.next()?.to_str());
+            value.filter(|value| is_one_line(value)).map(str::to_owned)
+        });
+        if value == Some(None) {
             return Err(Failure::Usage(format!(
-                "{flag}: the files of a service need absolute paths"
+                "{name}: a line break or another control character has no place in a service"
             )));
         }
-        let list = if ONCE.contains(&flag.as_str()) {
-            &mut parts.once
-        } else if LATER.contains(&flag.as_str()) {
-            &mut parts.later
-        } else {
-            &mut parts.shared
+        words.push((flag, name, value.flatten()));
+    }
+    let mut parts = Parts::default();
+    for (flag, name, value) in words {
+        let id = flag.get_id().as_str();
+        let list = match id {
+            id if HERE.contains(&id) => continue,
+            id if ONCE.contains(&id) => &mut parts.once,
+            _ if later(flag) => &mut parts.later,
+            _ => &mut parts.shared,
         };
-        list.extend([flag, value]);
+        let is_file = flag.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+        if is_file
+            && !value
+                .as_ref()
+                .is_some_and(|path| Path::new(path).is_absolute())
+        {
+            return Err(Failure::Usage(format!(
+                "{name}: the files of a service need absolute paths"
+            )));
+        }
+        list.push(name);
+        list.extend(value);
     }
     Ok(parts)
 }
@@ -383,12 +280,13 @@ fn is_plain(word: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_./:=@,+".contains(&b))
 }
 
-fn indented(text: &str, by: usize) -> String {
+/// A text in a block of `write_files`.
+fn indented(text: &str) -> String {
     text.lines().fold(String::new(), |out, line| {
         if line.is_empty() {
             out + "\n"
         } else {
-            format!("{out}{:by$}{line}\n", "")
+            format!("{out}      {line}\n")
         }
     })
 }
@@ -396,15 +294,19 @@ fn indented(text: &str, by: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::enroll::Arguments;
+
+    fn parts(arguments: &[&str]) -> Result<Parts, Failure> {
+        let command = Arguments::augment_args(Command::new("enroll"));
+        let words = [&["enroll"], arguments].concat();
+        let matches = command.clone().try_get_matches_from(words).unwrap();
+        split(&command, &matches)
+    }
 
     fn job(arguments: &[&str]) -> Job<'static> {
-        let arguments = arguments.iter().map(|word| (*word).to_owned());
-        let parts = split(arguments).unwrap();
         Job {
             program: Path::new("/usr/local/bin/landfast"),
-            arguments: parts.shared,
-            once: parts.once,
-            later: parts.later,
+            parts: parts(arguments).unwrap(),
             directory: Path::new("/etc/iam/pki"),
             metrics: Some(Path::new("/var/lib/metrics")),
         }
@@ -413,8 +315,6 @@ mod tests {
     #[test]
     fn only_what_renewals_need_is_passed_on() {
         let job = job(&[
-            "--emit",
-            "systemd",
             "--address",
             "https://v:8200",
             "--auth=approle",
@@ -423,7 +323,7 @@ mod tests {
             "units",
         ]);
         assert_eq!(
-            job.arguments,
+            job.parts.shared,
             ["--address", "https://v:8200", "--auth", "approle"]
         );
         let unit = job.render(Kind::Systemd);
@@ -449,15 +349,13 @@ mod tests {
 
     #[test]
     fn files_must_be_absolute() {
-        let arguments = ["--token-file".to_owned(), "token".to_owned()];
-        let error = split(arguments.into_iter()).unwrap_err();
+        let error = parts(&["--token-file", "token"]).unwrap_err();
         assert!(error.to_string().contains("--token-file"), "{error}");
     }
 
     #[test]
     fn nothing_breaks_out_of_its_line() {
-        let arguments = ["--hook".to_owned(), "true\nUser=root".to_owned()];
-        let error = split(arguments.into_iter()).unwrap_err();
+        let error = parts(&["--hook", "true\nUser=root"]).unwrap_err();
         assert!(error.to_string().contains("--hook"), "{error}");
         assert!(!error.to_string().contains("User"), "{error}");
         assert!(program("/usr/bin/landfast").is_ok());
