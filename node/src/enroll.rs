@@ -2,19 +2,21 @@
 //! server signs a request for it, and nothing is written that AWS or the
 //! cluster would refuse.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::ext::GeneralNames;
 use landfast_pki::{
-    Certificate, Csr, KeyEncoding, KeySpec, KeyType, PrivateKey, SignatureAlgorithm, Subject,
+    Certificate, Csr, KeyEncoding, KeySpec, KeyType, PrivateKey, Secret, SignatureAlgorithm,
+    Subject,
 };
 use serde_json::{Value, json};
 
 use crate::crypto::SessionKey;
 use crate::files::{FileError, Opened};
-use crate::identity::{self, Files, IdentityError};
-use crate::pair::Pair;
+use crate::identity::{self, Files};
+use crate::pair::{self, Pair, Text};
 use crate::rules::{self, Finding, Severity};
 use crate::tags::Facts;
 use crate::trust;
@@ -162,22 +164,52 @@ pub fn name_in_place(pair: &Pair) -> Option<String> {
 }
 
 impl Enrolment {
-    /// Refuses what a renewal would refuse, before a login is spent on it: a
-    /// place that another user controls, or a key to keep (without `rotate`)
-    /// that is another user's or of another type than was asked for.
+    /// Looks at the pair in place, and refuses what a login should not be spent on: a place that another
+    /// user controls, or a key to keep (without `rotate`) that is another user's or of another
+    /// type than was asked for.
     ///
     /// # Errors
-    /// [`EnrolError::File`], [`EnrolError::ForeignKey`], [`EnrolError::KeyType`].
-    pub fn check(&self, rotate: bool) -> Result<(), EnrolError> {
-        self.pair.check()?;
-        if rotate {
-            return Ok(());
+    /// [`EnrolError::NodeName`], [`EnrolError::File`], [`EnrolError::ForeignKey`],
+    /// [`EnrolError::KeyType`].
+    pub fn attempt(
+        &self,
+        due: Due,
+        rotate: bool,
+        now: Timestamp,
+    ) -> Result<Attempt<'_>, EnrolError> {
+        if !rules::is_node_name(&self.node_name) {
+            return Err(EnrolError::NodeName(self.node_name.clone()));
         }
-        self.own_key()?;
-        let (Some(wanted), Some(key)) = (self.key, self.key_in_place()?) else {
-            return Ok(());
+        self.pair.check()?;
+        if !rotate {
+            self.own_key()?;
+        }
+        let (certificate_path, key_path) = (self.pair.certificate_path(), self.pair.key_path());
+        let (certificate, key) = pair::read_each(&certificate_path, &key_path);
+        let standing = self.judge(&certificate, &key, due, now);
+        let former = certificate.ok().and_then(|text| {
+            let certificates = identity::certificates_of(&certificate_path, &text);
+            Some(certificates.ok()?.0)
+        });
+        let stays = !rotate && matches!(standing, Standing::Good(_));
+        let key = match key {
+            // Nobody asks for the key of a pair that stays.
+            Ok(_) if stays && self.key.is_none() => None,
+            Ok(text) => usable(&key_path, &text),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error.into()),
         };
-        self.same_type(wanted, kind(&key))
+        if let (false, Some(wanted), Some(key)) = (rotate, self.key, &key) {
+            self.same_type(wanted, kind(key))?;
+        }
+        Ok(Attempt {
+            enrolment: self,
+            rotate,
+            now,
+            standing,
+            former,
+            key,
+        })
     }
 
     /// A key that another user made is not certified: the certificate would be
@@ -210,23 +242,21 @@ impl Enrolment {
         })
     }
 
-    /// EE-08: a name that replaces another one.
-    fn renamed(&self) -> Option<Finding> {
-        let former = name_in_place(&self.pair).filter(|name| *name != self.node_name)?;
-        Some(Finding::warning(
-            "EE-08",
-            format!(
-                "the certificate in place was that of {former}, the new one is that of {}",
-                self.node_name
-            ),
-            format!("if this machine is still {former}, renew with --node-name {former}"),
-        ))
-    }
-
-    /// Looks at the pair in place.
+    /// How the pair in place stands.
     pub fn standing(&self, due: Due, now: Timestamp) -> Standing {
         let pair = &self.pair;
-        let loaded = identity::load(&Files::pair(&pair.certificate_path(), &pair.key_path()));
+        let (certificate, key) = pair::read_each(&pair.certificate_path(), &pair.key_path());
+        self.judge(&certificate, &key, due, now)
+    }
+
+    fn judge(&self, certificate: &Text, key: &Text, due: Due, now: Timestamp) -> Standing {
+        let (certificate_path, key_path) = (self.pair.certificate_path(), self.pair.key_path());
+        let files = Files::pair(&certificate_path, &key_path);
+        let loaded = match (certificate, key) {
+            (Ok(certificate), Ok(key)) => identity::load_texts(&files, certificate, key),
+            // It has the words for what is not there.
+            _ => identity::load(&files),
+        };
         let leaf = match loaded {
             Ok((_, leaf)) => leaf,
             Err(error) => return Standing::Unusable(error.to_string()),
@@ -246,68 +276,6 @@ impl Enrolment {
         }
     }
 
-    /// Gets a certificate if the one in place is missing, unusable or due.
-    ///
-    /// The key in place is kept unless `rotate` asks for a new one.
-    ///
-    /// # Errors
-    /// [`EnrolError`]; what was in place stays in place.
-    pub async fn run(
-        &self,
-        vault: &Vault,
-        due: Due,
-        rotate: bool,
-        now: Timestamp,
-    ) -> Result<Outcome, EnrolError> {
-        if !rules::is_node_name(&self.node_name) {
-            return Err(EnrolError::NodeName(self.node_name.clone()));
-        }
-        if !rotate && let Standing::Good(certificate) = self.standing(due, now) {
-            return Ok(Outcome::Kept(certificate));
-        }
-        self.check(rotate)?;
-        let old = self.key_in_place()?;
-        let old_kind = old.as_ref().map(kind);
-        if let (false, Some(wanted), Some(found)) = (rotate, self.key, old_kind) {
-            self.same_type(wanted, found)?;
-        }
-        // The new files have the right mode and owner: it is now or never.
-        let mut told: Vec<Finding> = self.renamed().into_iter().collect();
-        if old.is_some() && !rotate {
-            told.extend(rules::key_file(&self.pair.key_path()));
-        }
-        let (certificate_path, key_path) = (self.pair.certificate_path(), self.pair.key_path());
-        told.extend(rules::certificate_file(&certificate_path));
-        told.extend(rules::directories(&certificate_path, &key_path));
-        let (key, new_key) = match old.filter(|_| !rotate) {
-            Some(key) => (key, false),
-            None => {
-                let spec = self.key.or(old_kind).unwrap_or(P256);
-                (PrivateKey::generate(spec)?, true)
-            }
-        };
-        let answer = vault
-            .write(
-                &format!("{}/sign/{}", self.mount, self.role),
-                &self.request(&key)?,
-            )
-            .await?;
-        let issued = Issued::read(&answer, &self.mount)?;
-        let mut warnings = self.accept(&issued, &key, now)?;
-        warnings.extend(lease(&answer));
-        warnings.extend(said(&answer));
-        warnings.extend(told);
-        self.pair
-            .install(&issued.file(), &key.to_pem(KeyEncoding::Pkcs8)?)?;
-        let key_type_changed = old_kind.is_some_and(|old| old.kind != kind(&key).kind);
-        Ok(Outcome::Issued {
-            certificate: issued.leaf,
-            new_key,
-            key_type_changed,
-            warnings,
-        })
-    }
-
     fn request(&self, key: &PrivateKey) -> Result<Value, EnrolError> {
         let names = GeneralNames {
             dns: vec![self.node_name.clone()],
@@ -321,31 +289,6 @@ impl Enrolment {
             body["ttl"] = format!("{}s", ttl.as_secs()).into();
         }
         Ok(body)
-    }
-
-    /// The key in place, when there is one that can be kept.
-    fn key_in_place(&self) -> Result<Option<PrivateKey>, EnrolError> {
-        let path = self.pair.key_path();
-        match identity::key_der(&path, None) {
-            Ok(der) => {
-                // A key that signs no session is no use, however good its certificate.
-                let usable = SessionKey::from_der(der.expose()).map_err(|error| error.to_string());
-                let key = PrivateKey::from_der(der.expose()).map_err(|error| error.to_string());
-                match usable.and(key) {
-                    Ok(key) => Ok(Some(key)),
-                    Err(error) => {
-                        tracing::warn!(path = %path.display(), error, "the key in place can't be kept");
-                        Ok(None)
-                    }
-                }
-            }
-            Err(IdentityError::File(error)) if error.is_not_found() => Ok(None),
-            Err(IdentityError::File(error)) => Err(error.into()),
-            Err(error) => {
-                tracing::warn!(%error, "the key in place can't be kept");
-                Ok(None)
-            }
-        }
     }
 
     /// Checks what came back before anything is written.
@@ -388,6 +331,111 @@ impl Enrolment {
             .chain(rules::node_name(leaf, Some(&self.node_name)))
             .chain(rules::session_tags(leaf))
     }
+}
+
+/// One attempt at a certificate: what is in place was read once, and may be replaced.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    enrolment: &'a Enrolment,
+    rotate: bool,
+    now: Timestamp,
+    standing: Standing,
+    /// The certificate in place, whatever its key is.
+    former: Option<Certificate>,
+    /// The key in place, when there is one that can be kept.
+    key: Option<PrivateKey>,
+}
+
+impl Attempt<'_> {
+    /// How the pair in place stands.
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The certificate in place, if it stays: it is good, not due, and nobody asks for a new key.
+    pub const fn kept(&self) -> Option<&Certificate> {
+        match &self.standing {
+            Standing::Good(certificate) if !self.rotate => Some(certificate),
+            _ => None,
+        }
+    }
+
+    /// Whether the certificate in place has not ended.
+    pub(crate) fn former_is_good(&self) -> bool {
+        let former = self.former.as_ref();
+        former.is_some_and(|leaf| self.now <= leaf.not_after())
+    }
+
+    /// Gets a certificate if the one in place is missing, unusable or due.
+    ///
+    /// The key in place is kept unless a new one was asked for.
+    ///
+    /// # Errors
+    /// [`EnrolError`]; what was in place stays in place.
+    pub async fn run(self, vault: &Vault) -> Result<Outcome, EnrolError> {
+        if let Some(certificate) = self.kept() {
+            return Ok(Outcome::Kept(certificate.clone()));
+        }
+        let (enrolment, pair) = (self.enrolment, &self.enrolment.pair);
+        let former_kind = self.key.as_ref().map(kind);
+        // The new files have the right mode and owner: it is now or never.
+        let mut told: Vec<Finding> = self.renamed().into_iter().collect();
+        if self.key.is_some() && !self.rotate {
+            told.extend(rules::key_file(&pair.key_path()));
+        }
+        let (certificate_path, key_path) = (pair.certificate_path(), pair.key_path());
+        told.extend(rules::certificate_file(&certificate_path));
+        told.extend(rules::directories(&certificate_path, &key_path));
+        let (key, new_key) = match self.key.filter(|_| !self.rotate) {
+            Some(key) => (key, false),
+            None => {
+                let spec = enrolment.key.or(former_kind).unwrap_or(P256);
+                (PrivateKey::generate(spec)?, true)
+            }
+        };
+        let path = format!("{}/sign/{}", enrolment.mount, enrolment.role);
+        let answer = vault.write(&path, &enrolment.request(&key)?).await?;
+        let issued = Issued::read(&answer, &enrolment.mount)?;
+        let mut warnings = enrolment.accept(&issued, &key, self.now)?;
+        warnings.extend(lease(&answer));
+        warnings.extend(said(&answer));
+        warnings.extend(told);
+        pair.install(&issued.file(), &key.to_pem(KeyEncoding::Pkcs8)?)?;
+        let key_type_changed = former_kind.is_some_and(|former| former.kind != kind(&key).kind);
+        Ok(Outcome::Issued {
+            certificate: issued.leaf,
+            new_key,
+            key_type_changed,
+            warnings,
+        })
+    }
+
+    /// EE-08: a name that replaces another one.
+    fn renamed(&self) -> Option<Finding> {
+        let node_name = &self.enrolment.node_name;
+        let facts = Facts::of(self.former.as_ref()?);
+        let former = facts.common_name().filter(|name| name != node_name)?;
+        Some(Finding::warning(
+            "EE-08",
+            format!(
+                "the certificate in place was that of {former}, the new one is that of {node_name}"
+            ),
+            format!("if this machine is still {former}, renew with --node-name {former}"),
+        ))
+    }
+}
+
+/// A key that can be kept. One that signs no session is no use, however good its certificate.
+fn usable(path: &Path, text: &Secret<Vec<u8>>) -> Option<PrivateKey> {
+    let read = || {
+        let der = identity::key_of(path, text, None).map_err(|error| error.to_string())?;
+        let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        SessionKey::from_der(der.expose()).map_err(|error| named(&error))?;
+        PrivateKey::from_der(der.expose()).map_err(|error| named(&error))
+    };
+    read()
+        .inspect_err(|error| tracing::warn!(error, "the key in place can't be kept"))
+        .ok()
 }
 
 /// What a node's key is when nobody says otherwise: small, fast, and taken by
@@ -510,8 +558,6 @@ impl Issued {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use landfast_pki::pem;
 
     use super::*;

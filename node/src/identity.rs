@@ -162,7 +162,7 @@ pub fn certificates(path: &Path) -> Result<(Certificate, Vec<Certificate>), Iden
     certificates_of(path, &files::read_secret(path)?)
 }
 
-fn certificates_of(
+pub(crate) fn certificates_of(
     path: &Path,
     text: &Secret<Vec<u8>>,
 ) -> Result<(Certificate, Vec<Certificate>), IdentityError> {
@@ -215,7 +215,7 @@ pub fn key_der(path: &Path, passphrase: Option<&Path>) -> Result<Secret<Vec<u8>>
     key_of(path, &files::read_secret(path)?, passphrase)
 }
 
-fn key_of(
+pub(crate) fn key_of(
     path: &Path,
     text: &Secret<Vec<u8>>,
     passphrase: Option<&Path>,
@@ -314,7 +314,17 @@ pub fn load(files: &Files<'_>) -> Result<(Identity, Certificate), IdentityError>
         ];
         missing(error, others)
     })?;
-    let (leaf, mut chain) = certificates_of(certificate, &certificate_text)?;
+    load_texts(files, &certificate_text, &key_text)
+}
+
+/// As [`load`], of what was read already.
+pub(crate) fn load_texts(
+    files: &Files<'_>,
+    certificate_text: &Secret<Vec<u8>>,
+    key_text: &Secret<Vec<u8>>,
+) -> Result<(Identity, Certificate), IdentityError> {
+    let (certificate, key) = (files.certificate, files.key);
+    let (leaf, mut chain) = certificates_of(certificate, certificate_text)?;
     if leaf.is_ca() {
         return Err(IdentityError::Authority {
             path: certificate.display().to_string(),
@@ -325,7 +335,7 @@ pub fn load(files: &Files<'_>) -> Result<(Identity, Certificate), IdentityError>
     }
     // A root proves nothing that the anchor does not know, and takes a place of five.
     chain.retain(|certificate| !certificate.is_self_issued());
-    let der = key_of(key, &key_text, files.passphrase)?;
+    let der = key_of(key, key_text, files.passphrase)?;
     let session_key = SessionKey::from_der(der.expose()).map_err(|cause| IdentityError::Key {
         path: key.display().to_string(),
         cause,

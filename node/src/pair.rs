@@ -354,21 +354,30 @@ fn refused(path: &Path, why: &str) -> FileError {
 /// What certificate and key hold, in this order.
 pub type Texts = (Secret<Vec<u8>>, Secret<Vec<u8>>);
 
+/// What a file holds.
+pub(crate) type Text = Result<Secret<Vec<u8>>, FileError>;
+
 /// Certificate and key as of one moment. Where a [`Pair`] was installed, they
 /// come from one version of it, whatever is renewed between the two reads.
 ///
 /// # Errors
 /// [`FileError`] when either can't be read.
 pub fn read_both(certificate: &Path, key: &Path) -> Result<Texts, FileError> {
+    let (certificate, key) = read_each(certificate, key);
+    Ok((certificate?, key?))
+}
+
+/// As [`read_both`], where one may be there without the other.
+pub(crate) fn read_each(certificate: &Path, key: &Path) -> (Text, Text) {
     if let Ok(pair) = Pair::new(certificate, key) {
         // Two further renewals take the version away that was just found: look again.
         for _ in 0..3 {
             let Some(version) = pair.linked() else { break };
-            let read = |name: &String| files::read_secret(&version.join(name)).ok();
-            if let (Some(certificate), Some(key)) = (read(&pair.certificate), read(&pair.key)) {
-                return Ok((certificate, key));
+            let read = |name: &String| files::read_secret(&version.join(name));
+            if let both @ (Ok(_), Ok(_)) = (read(&pair.certificate), read(&pair.key)) {
+                return both;
             }
         }
     }
-    Ok((files::read_secret(certificate)?, files::read_secret(key)?))
+    (files::read_secret(certificate), files::read_secret(key))
 }

@@ -10,9 +10,8 @@ pub mod textfile;
 use jiff::Timestamp;
 use landfast_pki::Certificate;
 
-use crate::enroll::{Due, EnrolError, Enrolment, Outcome, Standing};
+use crate::enroll::{Attempt, Due, EnrolError, Enrolment, Outcome};
 use crate::files::FileError;
-use crate::identity;
 use crate::login::Source;
 use crate::rules::Finding;
 use crate::vault::{Config, VaultError};
@@ -99,31 +98,33 @@ impl RenewError {
 }
 
 impl Renewer {
-    /// Renews, if `when` says so.
+    /// Looks at the pair in place, and refuses what a login should not be spent on.
     ///
     /// # Errors
-    /// [`RenewError`]; a good pair that was in place is in place still.
-    pub async fn run(&self, when: When, now: Timestamp) -> Result<Outcome, RenewError> {
+    /// [`RenewError::ForeignHook`], [`RenewError::Enrol`].
+    pub fn attempt(&self, when: When, now: Timestamp) -> Result<Attempt<'_>, RenewError> {
+        if let Some(hook) = &self.hook {
+            hook.check().map_err(RenewError::ForeignHook)?;
+        }
         let due = match when {
             When::Due => self.due,
             When::Now | When::NewKey => Due { fraction: 0.0 },
         };
-        if when == When::Due
-            && let Standing::Good(certificate) = self.enrolment.standing(due, now)
-        {
-            return Ok(Outcome::Kept(certificate));
-        }
-        if let Some(hook) = &self.hook {
-            hook.check().map_err(RenewError::ForeignHook)?;
-        }
-        self.enrolment.check(when == When::NewKey)?;
-        let former = identity::certificates(&self.enrolment.pair.certificate_path());
-        let former_is_good = former.is_ok_and(|(leaf, _)| now <= leaf.not_after());
+        Ok(self.enrolment.attempt(due, when == When::NewKey, now)?)
+    }
 
+    /// Renews, unless the pair in place stays.
+    ///
+    /// # Errors
+    /// [`RenewError`]; a good pair that was in place is in place still.
+    pub async fn run(&self, attempt: Attempt<'_>) -> Result<Outcome, RenewError> {
+        if let Some(certificate) = attempt.kept() {
+            return Ok(Outcome::Kept(certificate.clone()));
+        }
+        let former_is_good = attempt.former_is_good();
         let vault = self.login.open(self.server.clone()).await;
         let vault = vault.map_err(RenewError::Login)?;
-        let rotate = when == When::NewKey;
-        let mut outcome = self.enrolment.run(&vault, due, rotate, now).await?;
+        let mut outcome = attempt.run(&vault).await?;
         if let Outcome::Issued {
             certificate,
             new_key,

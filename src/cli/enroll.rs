@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, Command};
 use jiff::Timestamp;
-use landfast_node::enroll::{Enrolment, Outcome, Standing};
+use landfast_node::enroll::{Enrolment, Outcome};
 use landfast_node::files;
 use landfast_node::generate::{Description, Document};
 
@@ -108,21 +108,18 @@ pub(super) fn run(arguments: &Arguments, given: &ArgMatches) -> Result<(), Failu
     let due = arguments.certificate.due();
     let source = arguments.login.source()?;
     // Before the login: a wrapped token is not spent on what is refused afterwards.
-    enrolment.check(arguments.rotate_key)?;
+    let attempt = enrolment.attempt(due, arguments.rotate_key, Timestamp::now())?;
     let config = arguments.node_config(&enrolment)?;
-    let now = Timestamp::now();
     // A good certificate needs no server, and no login.
-    if !arguments.rotate_key
-        && let Standing::Good(certificate) = enrolment.standing(due, now)
-    {
+    if let Some(certificate) = attempt.kept() {
+        let kept = Outcome::Kept(certificate.clone());
         arguments.write(config)?;
-        return node::tell(&enrolment, due, &Outcome::Kept(certificate), arguments.json);
+        return node::tell(&enrolment, due, &kept, arguments.json);
     }
     let server = arguments.server.config(&arguments.login, &enrolment.pair)?;
     let outcome = super::block_on(async {
         let vault = source.open(server).await.map_err(Failure::login)?;
-        let outcome = enrolment.run(&vault, due, arguments.rotate_key, now).await;
-        Ok::<_, Failure>(outcome?)
+        Ok::<_, Failure>(attempt.run(&vault).await?)
     })??;
     // No hook can refuse the new pair here.
     if matches!(outcome, Outcome::Issued { new_key: true, .. }) {

@@ -79,7 +79,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     let renewal = &arguments.renewal;
     let enrolment = arguments.certificate.renewal()?;
-    enrolment.check(arguments.rotate_key)?;
     let login = arguments.login.source()?;
     if arguments.daemon && login.is_single_use() {
         return Err(Failure::Usage(format!(
@@ -98,13 +97,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }),
         helper: Some(renewal.restart_unit.clone()).filter(|unit| !unit.is_empty()),
     };
-    if let Some(hook) = &renewer.hook {
-        hook.check()
-            .map_err(|error| Failure::Refused(error.to_string()))?;
-    }
     let mut schedule = Schedule::new(renewer.due);
     schedule.window = renewal.window;
     if arguments.daemon {
+        // What no attempt would pass is refused at once.
+        renewer.attempt(When::Due, Timestamp::now())?;
         schedule.jitter = renewal.jitter;
         let node = renewer.enrolment.node_name.clone();
         super::block_on(async {
@@ -120,19 +117,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn once(arguments: &Arguments, renewer: &Renewer, schedule: &Schedule) -> Result<(), Failure> {
     let now = Timestamp::now();
-    let standing = renewer.enrolment.standing(renewer.due, now);
     let when = match (arguments.rotate_key, arguments.now) {
         (true, _) => When::NewKey,
         (false, true) => When::Now,
         (false, false) => When::Due,
     };
-    let outcome = match standing {
-        Standing::Good(leaf) | Standing::Due(leaf)
-            if when == When::Due && schedule.next(&Standing::Due(leaf.clone()), now) > now =>
-        {
-            Ok(Outcome::Kept(leaf))
-        }
-        _ => super::block_on(renewer.run(when, now))?,
+    let outcome = match renewer.attempt(when, now) {
+        Err(error) => Err(error),
+        Ok(attempt) => match attempt.standing() {
+            Standing::Good(leaf) | Standing::Due(leaf)
+                if when == When::Due && schedule.next(&Standing::Due(leaf.clone()), now) > now =>
+            {
+                Ok(Outcome::Kept(leaf.clone()))
+            }
+            _ => super::block_on(renewer.run(attempt))?,
+        },
     };
     let told = match &arguments.renewal.textfile {
         Some(path) => {

@@ -195,7 +195,8 @@ impl Surroundings for Process {
     }
 
     async fn renew(&mut self, when: When) -> Result<Outcome, RenewError> {
-        self.renewer.run(when, Timestamp::now()).await
+        let attempt = self.renewer.attempt(when, Timestamp::now())?;
+        self.renewer.run(attempt).await
     }
 
     async fn pause(&mut self, longest: Duration) -> Wake {
