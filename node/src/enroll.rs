@@ -427,14 +427,16 @@ impl Attempt<'_> {
 
 /// A key that can be kept. One that signs no session is no use, however good its certificate.
 fn usable(path: &Path, text: &Secret<Vec<u8>>) -> Option<PrivateKey> {
-    let read = || {
-        let der = identity::key_of(path, text, None).map_err(|error| error.to_string())?;
-        let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        SessionKey::from_der(der.expose()).map_err(|error| named(&error))?;
-        PrivateKey::from_der(der.expose()).map_err(|error| named(&error))
-    };
-    read()
-        .inspect_err(|error| tracing::warn!(error, "the key in place can't be kept"))
+    let der = identity::key_of(path, text, None)
+        .inspect_err(|error| tracing::warn!(%error, "the key in place can't be kept"))
+        .ok()?;
+    let usable = SessionKey::from_der(der.expose()).map_err(|error| error.to_string());
+    let key = PrivateKey::from_der(der.expose()).map_err(|error| error.to_string());
+    usable
+        .and(key)
+        .inspect_err(|error| {
+            tracing::warn!(path = %path.display(), error, "the key in place can't be kept");
+        })
         .ok()
 }
 
