@@ -131,31 +131,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if !DURATIONS.contains(&arguments.duration) {
-        return Err(Failure::Usage(
-            "--duration takes 900 to 43200 seconds".into(),
-        ));
-    }
-    if !MAX_SESSION.contains(&arguments.max_session_duration) {
-        return Err(Failure::Usage(
-            "--max-session-duration takes 3600 to 43200 seconds".into(),
-        ));
-    }
-    for (flag, arn) in [
-        ("--trust-anchor-arn", &arguments.trust_anchor_arn),
-        ("--profile-arn", &arguments.profile_arn),
-    ] {
-        let elsewhere =
-            |arn: &Arn| arn.account != arguments.account || arn.region != arguments.region;
-        if arn.as_ref().is_some_and(elsewhere) {
-            return Err(Failure::Usage(format!(
-                "{flag} belongs to another account or Region than the lab plays; --account and --region tell it which"
-            )));
-        }
-    }
-    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-    let read = |path| files::read_secret(path).map_err(|error| failed(&error));
-    let bundle = read(&arguments.trust_anchor)?;
+    arguments.check()?;
+    let bundle = files::read_secret(&arguments.trust_anchor)?;
     let bundle = String::from_utf8_lossy(bundle.expose());
     let named = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     // A file that holds no certificates is no refusal of what it holds.
@@ -179,14 +156,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     )
     .map_err(|error| Failure::Usage(format!("--account: {error}")))?;
     let trust = match &arguments.trust_policy {
-        Some(path) => TrustPolicy::parse(&String::from_utf8_lossy(read(path)?.expose()))
-            .map_err(|error| Failure::Failed(named(path, &error)))?,
-        None => TrustPolicy::parse(&trust_policy(&anchor, "*").to_string())
-            .map_err(|error| failed(&error))?,
+        Some(path) => {
+            TrustPolicy::parse(&String::from_utf8_lossy(files::read_secret(path)?.expose()))
+                .map_err(|error| Failure::Failed(named(path, &error)))?
+        }
+        None => TrustPolicy::parse(&trust_policy(&anchor, "*").to_string()).map_err(Failure::of)?,
     };
     let profile = match &arguments.profile_arn {
         Some(arn) => arn.clone(),
-        None => state.new_arn("profile").map_err(|error| failed(&error))?,
+        None => state.new_arn("profile").map_err(Failure::of)?,
     };
     state.profiles.push(Profile {
         duration: arguments.duration,
@@ -202,9 +180,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .ca_out
         .as_deref()
         .map(|path| {
-            let tls = Tls::generate_for(&arguments.host).map_err(|error| failed(&error))?;
-            files::write_atomic(path, tls.authority().as_bytes(), 0o644)
-                .map_err(|error| failed(&error))?;
+            let tls = Tls::generate_for(&arguments.host).map_err(Failure::of)?;
+            files::write_atomic(path, tls.authority().as_bytes(), 0o644)?;
             Ok::<_, Failure>(tls)
         })
         .transpose()?;
@@ -219,7 +196,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             BindError::NotLoopback(_) => Failure::Refused(error.to_string()),
             BindError::Listen { .. } => Failure::Failed(error.to_string()),
         })?;
-        let address = listener.local_addr().map_err(|error| failed(&error))?;
+        let address = listener.local_addr().map_err(Failure::of)?;
         let endpoint = arguments.endpoint(scheme, address);
         let ready = json!({
             "endpoint": endpoint,
@@ -246,6 +223,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 impl Arguments {
+    /// Checks what the parser cannot see.
+    fn check(&self) -> Result<(), Failure> {
+        if !DURATIONS.contains(&self.duration) {
+            return Err(Failure::Usage(
+                "--duration takes 900 to 43200 seconds".into(),
+            ));
+        }
+        if !MAX_SESSION.contains(&self.max_session_duration) {
+            return Err(Failure::Usage(
+                "--max-session-duration takes 3600 to 43200 seconds".into(),
+            ));
+        }
+        for (flag, arn) in [
+            ("--trust-anchor-arn", &self.trust_anchor_arn),
+            ("--profile-arn", &self.profile_arn),
+        ] {
+            let elsewhere = |arn: &Arn| arn.account != self.account || arn.region != self.region;
+            if arn.as_ref().is_some_and(elsewhere) {
+                return Err(Failure::Usage(format!(
+                    "{flag} belongs to another account or Region than the lab plays; --account and --region tell it which"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Where clients find it: nobody can call the address of "every interface".
     fn endpoint(&self, scheme: &str, address: SocketAddr) -> String {
         match self.host.first() {

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use landfast_node::files;
@@ -72,8 +73,8 @@ pub(super) struct Arguments {
     selection: Selection,
 
     /// Shape of the output
-    #[arg(long, value_enum, default_value = "pem")]
-    format: Shape,
+    #[arg(long, value_parser = forms(), default_value = Form::Pem.name())]
+    format: Form,
 
     /// Name of the anchor, where the form has one
     #[arg(long, value_name = "NAME", default_value = "landfast")]
@@ -142,41 +143,9 @@ pub(super) enum Which {
 }
 
 /// The forms by the names that they have in the engine's API.
-#[derive(Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Shape {
-    /// PEM blocks
-    Pem,
-    /// The same in one line, newlines as \n: for variables and jq
-    PemLine,
-    /// The base64 body of the only certificate
-    PemBody,
-    /// For aws --cli-input-json
-    Cli,
-    /// A CloudFormation template
-    #[value(name = "cloudformation")]
-    CloudFormation,
-    /// Terraform configuration
-    Terraform,
-    /// Terraform configuration in JSON
-    TerraformJson,
-    /// Parameters for AWS's template of EKS hybrid nodes
-    EksParameters,
-}
-
-impl From<Shape> for Form {
-    fn from(shape: Shape) -> Self {
-        match shape {
-            Shape::Pem => Self::Pem,
-            Shape::PemLine => Self::PemLine,
-            Shape::PemBody => Self::PemBody,
-            Shape::Cli => Self::Cli,
-            Shape::CloudFormation => Self::CloudFormation,
-            Shape::Terraform => Self::Terraform,
-            Shape::TerraformJson => Self::TerraformJson,
-            Shape::EksParameters => Self::EksParameters,
-        }
-    }
+fn forms() -> impl TypedValueParser<Value = Form> {
+    let names = Form::ALL.map(|form| PossibleValue::new(form.name()).help(form.about()));
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Form>())
 }
 
 impl From<Which> for Content {
@@ -211,7 +180,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.leaf_days > 0 {
         anchor.notifications = Notification::for_leaves_of(arguments.leaf_days).to_vec();
     }
-    let form = Form::from(arguments.format);
+    let form = arguments.format;
     if let (Some(_), Err(what)) = (&anchor.trust_anchor_id, form.takes_over()) {
         eprintln!("warning: {what}");
     }

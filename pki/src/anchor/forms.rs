@@ -37,7 +37,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// All of them, for documentation and errors.
+    /// All of them: the names that the API, the commands and errors know.
     pub const ALL: [Self; 8] = [
         Self::Pem,
         Self::PemLine,
@@ -60,6 +60,20 @@ impl Form {
             Self::Terraform => "terraform",
             Self::TerraformJson => "terraform_json",
             Self::EksParameters => "eks_parameters",
+        }
+    }
+
+    /// What it is, in a few words.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Pem => "PEM blocks",
+            Self::PemLine => "The same in one line, newlines as \\n: for variables and jq",
+            Self::PemBody => "The base64 body of the only certificate",
+            Self::Cli => "For aws --cli-input-json",
+            Self::CloudFormation => "A CloudFormation template",
+            Self::Terraform => "Terraform configuration",
+            Self::TerraformJson => "Terraform configuration in JSON",
+            Self::EksParameters => "Parameters for AWS's template of EKS hybrid nodes",
         }
     }
 
@@ -107,9 +121,7 @@ impl FromStr for Form {
 #[non_exhaustive]
 pub enum FormError {
     /// Not the name of a form.
-    #[error(
-        "unknown form; one of pem, pem_line, pem_body, cli, cloudformation, terraform, terraform_json, eks_parameters"
-    )]
+    #[error("unknown form; one of {}", Form::ALL.map(Form::name).join(", "))]
     Unknown,
     /// A body without markers cannot say where one certificate ends.
     #[error("the form pem_body holds one certificate, and this trust anchor has {0}")]

@@ -37,7 +37,7 @@ pub(crate) struct AnchorFields {
     /// Shape: `pem`, `pem_line`, `pem_body`, `cli`, `cloudformation`, `terraform`, `terraform_json` or `eks_parameters`.
     #[schemars(extend(
         "default" = "pem",
-        "enum" = ["pem", "pem_line", "pem_body", "cli", "cloudformation", "terraform", "terraform_json", "eks_parameters"]
+        "enum" = Form::ALL.map(Form::name)
     ))]
     format: String,
     /// Lifetime of the nodes' certificates in days, to set the expiry notices by; 0 leaves the notices out.
