@@ -20,6 +20,7 @@ mod progress;
 mod read_certificate_data;
 mod register;
 mod renew;
+mod runtime;
 mod serve;
 mod server;
 mod session;
@@ -35,21 +36,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub(crate) use self::failure::Failure;
-
-/// The help below a command's flags: its examples, then the exit codes that it
-/// has beside 0, 1 and 2, which every command has. No line is longer than
-/// [`help::WIDTH`].
-fn help(examples: &str, more: &[usize]) -> String {
-    let mut text = examples.to_owned();
-    if !text.is_empty() {
-        text.push_str("\n\n");
-    }
-    text.push_str("Exit codes:");
-    for code in [0, 1, 2].iter().chain(more) {
-        text.push_str(&format!("\n  {code}  {}", failure::EXIT_CODES[*code]));
-    }
-    text
-}
 
 /// The version that the plugin reports to a server, and the commit that it was built from.
 const VERSION: &str = concat!(
@@ -67,7 +53,7 @@ const VERSION: &str = concat!(
     long_about = "A certificate authority and a seal for Vault and OpenBao, and AWS credentials for machines outside of AWS.\n\n\
         A server that has this file in its plugin directory starts it as a secrets engine or as its seal; \
         `landfast register` prints how. Everything below is for people.",
-    after_help = help("", &[3, 4, 5]),
+    after_help = help::below("", &[3, 4, 5]),
     arg_required_else_help = true
 )]
 struct Arguments {
@@ -127,35 +113,6 @@ pub(crate) fn run() -> ExitCode {
         Err(failure) => {
             eprintln!("landfast: {failure}");
             ExitCode::from(failure.code())
-        }
-    }
-}
-
-/// Runs a future on a runtime of its own: the commands do one thing at a time.
-fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
-    Ok(runtime.block_on(future))
-}
-
-/// Ready at SIGINT or SIGTERM. The signals are caught from this call on, not
-/// from the first poll: whoever was told that we are ready may send one.
-fn stopped() -> impl Future<Output = ()> + Send + 'static {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let signals = signal(SignalKind::terminate()).and_then(|terminate| {
-        let interrupt = signal(SignalKind::interrupt())?;
-        Ok((terminate, interrupt))
-    });
-    async {
-        let Ok((mut terminate, mut interrupt)) = signals else {
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
         }
     }
 }

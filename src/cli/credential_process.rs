@@ -33,7 +33,7 @@ end. The whole call is one line of the profile, however long it is.";
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{{all-args}}\n\n{}{{after-help}}",
         PROFILE.trim_end(),
     ),
-    after_help = super::help(EXAMPLES, &[3])
+    after_help = super::help::below(EXAMPLES, &[3])
 )]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // The common case costs neither a runtime nor an HTTP client.
     let credentials = match provider.cached(Timestamp::now()) {
         Some(credentials) => credentials,
-        None => super::block_on(provider.fetch_or_last(Timestamp::now))?
+        None => super::runtime::block_on(provider.fetch_or_last(Timestamp::now))?
             .map_err(|error| Failure::from(&error))?,
     };
     cache::print(&credentials).map_err(|error| Failure::Failed(format!("standard output: {error}")))

@@ -76,7 +76,7 @@ struct Sync {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Action::Sync(sync) = &arguments.action;
     let arn = &sync.sync.trust_anchor_arn;
-    let (items, applied) = super::block_on(async {
+    let (items, applied) = super::runtime::block_on(async {
         let account = aws::account(&sync.sync).await?;
         let anchor = account.anchor(arn).await?;
         let held = account.crls(arn).await?;

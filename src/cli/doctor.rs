@@ -50,7 +50,7 @@ and nothing else is wrong.";
 /// the role and its trust policy, as far as they are given. Works offline:
 /// without --online nothing is sent anywhere, and no key is printed.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[3, 4]))]
+#[command(after_help = super::help::below(EXAMPLES, &[3, 4]))]
 pub(super) struct Arguments {
     /// The node's certificate in PEM, leaf first [default: /etc/iam/pki/server.pem]
     #[arg(long, value_name = "FILE")]
@@ -242,7 +242,7 @@ impl Arguments {
             skip_verify: false,
             cache: None,
         };
-        super::block_on(online::ask(options)).map(Some)
+        super::runtime::block_on(online::ask(options)).map(Some)
     }
 
     fn question(&self) -> Question {

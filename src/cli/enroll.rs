@@ -48,7 +48,7 @@ leaves the machine; `landfast renew` keeps it unless told otherwise.";
 /// key and certificate where nodeadm expects them, both in one step. Nothing
 /// is written that AWS or the cluster would refuse.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[3, 4]))]
+#[command(after_help = super::help::below(EXAMPLES, &[3, 4]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     server: server::ServerArguments,
@@ -117,7 +117,7 @@ pub(super) fn run(arguments: &Arguments, given: &ArgMatches) -> Result<(), Failu
         return node::tell(&enrolment, due, &kept, arguments.json);
     }
     let server = arguments.server.config(&arguments.login, &enrolment.pair)?;
-    let outcome = super::block_on(async {
+    let outcome = super::runtime::block_on(async {
         let vault = source.open(server).await.map_err(Failure::login)?;
         Ok::<_, Failure>(attempt.run(&vault).await?)
     })??;

@@ -55,7 +55,7 @@ Examples:
 /// pods: the documents of a service-account issuer, and manifests that mount
 /// certificates of this engine.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[]))]
+#[command(after_help = super::help::below(EXAMPLES, &[]))]
 pub(super) struct Arguments {
     /// The description
     #[arg(value_name = "FILE")]

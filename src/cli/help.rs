@@ -1,6 +1,8 @@
-//! The first page of help: the commands by the job that they are for.
+//! Help: the first page, with the commands by the job that they are for, and what stands below the flags of a command.
 
 use clap::Command;
+
+use super::failure::EXIT_CODES;
 
 /// Columns of a terminal that everybody has. What stands below a command's flags is never wider: clap breaks longer
 /// lines, and a broken example is a wrong one.
@@ -27,6 +29,21 @@ const JOBS: [(&str, &[&str]); 6] = [
         &["read-certificate-data", "sign-string", "version"],
     ),
 ];
+
+/// The help below a command's flags: its examples, then the exit codes that it
+/// has beside 0, 1 and 2, which every command has. No line is longer than
+/// [`WIDTH`].
+pub(super) fn below(examples: &str, more: &[usize]) -> String {
+    let mut text = examples.to_owned();
+    if !text.is_empty() {
+        text.push_str("\n\n");
+    }
+    text.push_str("Exit codes:");
+    for code in [0, 1, 2].iter().chain(more) {
+        text.push_str(&format!("\n  {code}  {}", EXIT_CODES[*code]));
+    }
+    text
+}
 
 /// The command line with its commands by job on the first page.
 pub(super) fn by_job(command: Command) -> Command {

@@ -67,7 +67,7 @@ Examples:
 /// unless it is told otherwise, its key is known to all, and it keeps nothing
 /// when it ends.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[4]))]
+#[command(after_help = super::help::below(EXAMPLES, &[4]))]
 pub(super) struct Arguments {
     /// The trust anchor's certificates in PEM
     #[arg(long, value_name = "FILE")]
@@ -186,7 +186,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         })
         .transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    super::block_on(async {
+    super::runtime::block_on(async {
         let bound = if arguments.allow_remote {
             Lab::bind_anywhere(arguments.listen).await
         } else {
@@ -208,7 +208,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "secretAccessKey": signer::SECRET_KEY,
             "notice": "this is not AWS; the credentials are made up",
         });
-        let stopped = super::stopped();
+        let stopped = super::runtime::stopped();
         output::print(&format!("{ready}\n"))?;
         let lab = Lab::new(state, Arc::new(Timestamp::now), Some(endpoint));
         match tls {

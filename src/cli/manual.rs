@@ -14,7 +14,7 @@ use super::Failure;
 
 /// Write the manual pages and the shell completions
 #[derive(Args, Debug)]
-#[command(after_help = super::help("", &[]))]
+#[command(after_help = super::help::below("", &[]))]
 pub(super) struct Arguments {
     /// Where they go: into man/ and completions/ below it
     #[arg(value_name = "DIR")]

@@ -18,7 +18,7 @@ Example:
 /// into the X-Amz-X509 header), serialNumber (decimal, what goes into the
 /// credential) and supportedAlgorithms. Works offline.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[]))]
+#[command(after_help = super::help::below(EXAMPLES, &[]))]
 pub(super) struct Arguments {
     /// The certificate in PEM; the first one counts
     #[arg(long, value_name = "FILE", default_value = "/etc/iam/pki/server.pem")]

@@ -52,7 +52,7 @@ Examples:
 /// plugin_directory is looked at, if it is there: who else may write it, and
 /// what lies under the name. Nothing is changed.
 #[derive(Args)]
-#[command(after_help = super::help(EXAMPLES, &[]))]
+#[command(after_help = super::help::below(EXAMPLES, &[]))]
 pub(super) struct Arguments {
     /// Print for one server only
     #[arg(long, value_enum)]

@@ -40,7 +40,7 @@ LANDFAST_SERIAL_NUMBER and LANDFAST_NEW_KEY in its environment.";
 /// replaced like one that is due. While the server is sealed or away, the
 /// daemon asks again after growing pauses, five minutes at most.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[3, 4]))]
+#[command(after_help = super::help::below(EXAMPLES, &[3, 4]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     server: server::ServerArguments,
@@ -104,7 +104,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         renewer.attempt(When::Due, Timestamp::now())?;
         schedule.jitter = renewal.jitter;
         let node = renewer.enrolment.node_name.clone();
-        super::block_on(async {
+        super::runtime::block_on(async {
             let mut process = Process::new(renewer, renewal.textfile.clone())
                 .map_err(|error| Failure::Failed(format!("signals: {error}")))?;
             daemon::run(&mut process, schedule, &node).await;
@@ -130,7 +130,7 @@ fn once(arguments: &Arguments, renewer: &Renewer, schedule: &Schedule) -> Result
             {
                 Ok(Outcome::Kept(leaf.clone()))
             }
-            _ => super::block_on(renewer.run(attempt))?,
+            _ => super::runtime::block_on(renewer.run(attempt))?,
         },
     };
     let told = match &arguments.renewal.textfile {

@@ -53,7 +53,7 @@ well once there is a --token-file.";
 /// its life; while AWS is away, the one in place is served until its end, and
 /// after that AWS is asked whenever somebody asks here.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[]))]
+#[command(after_help = super::help::below(EXAMPLES, &[]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     session: session::SessionArguments,
@@ -129,7 +129,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })
     .map_err(Failure::of)?;
     let provider = Provider::new(options);
-    super::block_on(async {
+    super::runtime::block_on(async {
         let deliver = |new| {
             service.set(new);
             Ok::<(), Infallible>(())
@@ -137,7 +137,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let keep = refresh::keep(&provider, Timestamp::now, service.nudge(), deliver, report);
         // Requests under way end with the process, as the credentials that they ask for.
         let (_never, over) = watch::channel(false);
-        let stopped = super::stopped();
+        let stopped = super::runtime::stopped();
         let failed = |error: std::io::Error| Failure::Failed(error.to_string());
         match &arguments.unix_socket {
             Some(path) => {

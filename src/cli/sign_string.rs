@@ -22,7 +22,7 @@ or the RSAPublicKey of PKCS#1).";
 /// For a look at whether a key works: the text is always the same, so that the
 /// signature is good for nothing else. Works offline.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[]))]
+#[command(after_help = super::help::below(EXAMPLES, &[]))]
 pub(super) struct Arguments {
     /// The private key in PEM
     #[arg(long, value_name = "FILE", default_value = "/etc/iam/pki/server.key")]

@@ -230,7 +230,7 @@ impl Selection {
             .map(|reference| format!("{mount}/issuer/{reference}/json"))
             .collect();
         let server = self.server.open()?;
-        let answers = super::block_on(async {
+        let answers = super::runtime::block_on(async {
             let mut answers = Vec::new();
             for path in &paths {
                 answers.push(server.read(path, &[]).await?);

@@ -165,7 +165,7 @@ fn check(arguments: &Check) -> Result<(), Failure> {
             .ok_or_else(|| Failure::Usage("give values as KEY=VALUE".to_owned()))?;
         values.insert(key.to_owned(), value.to_owned());
     }
-    let report = super::block_on(check::awskms(
+    let report = super::runtime::block_on(check::awskms(
         &values,
         &Environment::of_process(),
         &ParseOptions {

@@ -30,7 +30,7 @@ SIGTERM does.";
 /// the profile. A profile of the same name that neither landfast nor
 /// aws_signing_helper wrote is left alone.
 #[derive(Args, Debug)]
-#[command(after_help = super::help(EXAMPLES, &[3]))]
+#[command(after_help = super::help::below(EXAMPLES, &[3]))]
 pub(super) struct Arguments {
     #[command(flatten)]
     session: session::SessionArguments,
@@ -67,12 +67,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         force: arguments.force,
     };
     file.check().map_err(Failure::of)?;
-    super::block_on(async {
+    super::runtime::block_on(async {
         if arguments.once {
             let written = refresh::once(&provider, Timestamp::now, |new| file.write(&new)).await;
             return written.map(drop).map_err(|trouble| explain(&trouble));
         }
-        let stopped = super::stopped();
+        let stopped = super::runtime::stopped();
         // Nobody asks this command for anything.
         let nudge = Nudge::default();
         let deliver = |new: Credentials| {

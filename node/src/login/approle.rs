@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use landfast_pki::Secret;
 use serde_json::json;
 
+use super::method::{self, Lookup, Method};
 use super::token::UNWRAP;
-use super::{Lookup, Method};
 use crate::vault::{Vault, VaultError};
 
 const LOOKUP: &str = "sys/wrapping/lookup";
@@ -54,12 +54,12 @@ impl Method for AppRole {
     fn read(&self, _: Lookup<'_>) -> Result<Read, VaultError> {
         let role_id = match &self.role_id {
             RoleId::Given(id) => id.clone(),
-            RoleId::File(file) => super::own(file)?.expose().clone(),
+            RoleId::File(file) => method::own(file)?.expose().clone(),
         };
         let secret = match &self.secret_id {
             None => None,
             Some(SecretId::File(file) | SecretId::Wrapped { file, .. }) => {
-                Some(super::private(file)?)
+                Some(method::private(file)?)
             }
         };
         Ok((role_id, secret))
@@ -73,7 +73,7 @@ impl Method for AppRole {
             }
             body["secret_id"] = secret.expose().as_str().into();
         }
-        let outcome = super::call(vault, &self.mount, &body).await;
+        let outcome = method::call(vault, &self.mount, &body).await;
         outcome.map_err(|error| self.explained(error))
     }
 }

@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::{Lookup, Method};
+use super::method::{self, Lookup, Method};
 use crate::arn;
 use crate::http::{self, causes};
 use crate::vault::{Vault, VaultError};
@@ -51,7 +51,7 @@ impl Method for Aws {
 
     async fn log_in(&self, (): (), vault: &mut Vault) -> Result<(), VaultError> {
         let body = self.identity.sign(self.role.as_deref()).await?;
-        super::call(vault, &self.mount, &body).await
+        method::call(vault, &self.mount, &body).await
     }
 }
 

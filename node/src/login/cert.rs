@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Lookup, Method};
+use super::method::{self, Lookup, Method};
 use crate::vault::{Vault, VaultError};
 
 /// A login by the certificate that the connection shows.
@@ -26,6 +26,6 @@ impl Method for Certificate {
             Some(role) => json!({ "name": role }),
             None => json!({}),
         };
-        super::call(vault, &self.mount, &body).await
+        method::call(vault, &self.mount, &body).await
     }
 }

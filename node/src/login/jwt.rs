@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use landfast_pki::Secret;
 use serde_json::json;
 
-use super::{Lookup, Method};
+use super::method::{self, Lookup, Method};
 use crate::vault::{Vault, VaultError};
 
 /// Where a pod finds its service account's token.
@@ -28,11 +28,11 @@ impl Method for Jwt {
     type Secret = Secret<String>;
 
     fn read(&self, _: Lookup<'_>) -> Result<Secret<String>, VaultError> {
-        Ok(super::own(&self.file)?)
+        Ok(method::own(&self.file)?)
     }
 
     async fn log_in(&self, jwt: Secret<String>, vault: &mut Vault) -> Result<(), VaultError> {
         let body = json!({ "role": self.role, "jwt": jwt.expose() });
-        super::call(vault, &self.mount, &body).await
+        method::call(vault, &self.mount, &body).await
     }
 }

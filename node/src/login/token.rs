@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use landfast_pki::Secret;
 use serde_json::{Value, json};
 
-use super::{Lookup, Method};
+use super::method::{self, Lookup, Method};
 use crate::vault::{self, Vault, VaultError};
 
 /// The path that opens a response-wrapping token.
@@ -24,7 +24,7 @@ impl Method for Token {
 
     fn read(&self, lookup: Lookup<'_>) -> Result<Secret<String>, VaultError> {
         if let Some(file) = &self.0 {
-            return Ok(super::private(file)?);
+            return Ok(method::private(file)?);
         }
         vault::token_from_environment(lookup)?.ok_or_else(|| VaultError::Setting {
             name: "BAO_TOKEN and VAULT_TOKEN",
@@ -44,19 +44,19 @@ impl Method for Wrapped {
     type Secret = Secret<String>;
 
     fn read(&self, _: Lookup<'_>) -> Result<Secret<String>, VaultError> {
-        Ok(super::private(&self.0)?)
+        Ok(method::private(&self.0)?)
     }
 
     async fn log_in(&self, token: Secret<String>, vault: &mut Vault) -> Result<(), VaultError> {
         vault.set_token(token);
         let answer = vault.write(UNWRAP, &json!({})).await?;
-        super::take(vault, UNWRAP.to_owned(), wrapped(&answer))
+        method::take(vault, UNWRAP.to_owned(), wrapped(&answer))
     }
 }
 
 /// The token of a wrapped login, or of a wrapped token that somebody made.
 fn wrapped(answer: &Value) -> Option<&str> {
-    super::text(match &answer["auth"]["client_token"] {
+    method::text(match &answer["auth"]["client_token"] {
         Value::Null => &answer["data"]["token"],
         token => token,
     })
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(wrapped(&login), Some("a"));
         assert_eq!(wrapped(&token), Some("b"));
         let of_login =
-            |answer: &Value| super::super::text(&answer["auth"]["client_token"]).map(str::to_owned);
+            |answer: &Value| method::text(&answer["auth"]["client_token"]).map(str::to_owned);
         assert_eq!(of_login(&token), None);
         assert_eq!(of_login(&json!({"auth": {"client_token": ""}})), None);
     }

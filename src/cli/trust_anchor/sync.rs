@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::{Found, Selection, Which};
 use crate::cli::aws::{self, SYNC_HELP, SyncArguments};
 use crate::cli::progress::Bar;
-use crate::cli::{Failure, block_on, output};
+use crate::cli::runtime::block_on;
+use crate::cli::{Failure, output};
 
 /// Where a node has its own certificate.
 const OWN: &str = "/etc/iam/pki/server.pem";
