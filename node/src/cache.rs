@@ -12,13 +12,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use landfast_pki::Secret;
+use landfast_base::{Secret, hex, sha256};
 use serde::{Deserialize, Serialize};
 
-use crate::crypto;
 use crate::files::{self, FileError, Opened};
 use crate::session::{Credentials, SessionRequest};
-use crate::sigv4::hex;
 
 /// Credentials with less life than this are asked for anew: SDKs run a credential
 /// process at every use once less than 15 minutes are left, and a minute more lets
@@ -76,9 +74,9 @@ impl Cache {
             request.role,
             request.duration,
             request.session_name,
-            hex(&crypto::sha256(leaf)),
+            hex(&sha256(leaf)),
         );
-        hex(&crypto::sha256(text.as_bytes()))
+        hex(&sha256(text.as_bytes()))
     }
 
     /// Credentials with enough life left, if there are any: more than a quarter of an

@@ -1,4 +1,4 @@
-//! Digests, and the keys that sign sessions. The only file of this crate that
+//! The keys that sign sessions. The only file of this crate that
 //! names aws-lc-rs.
 
 use std::fmt;
@@ -15,44 +15,11 @@ use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, KeyPair, PqdsaKeyPair,
     PqdsaSigningAlgorithm, PqdsaVerificationAlgorithm, RsaKeyPair, UnparsedPublicKey,
 };
-use aws_lc_rs::{constant_time, digest, hmac};
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 use zeroize::Zeroizing;
 
 use crate::sigv4::Algorithm;
-
-/// SHA-256.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let digest = digest::digest(&digest::SHA256, bytes);
-    digest
-        .as_ref()
-        .try_into()
-        .expect("a SHA-256 digest has 32 octets")
-}
-
-/// HMAC with SHA-256.
-pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
-    tag.as_ref()
-        .try_into()
-        .expect("an HMAC with SHA-256 has 32 octets")
-}
-
-/// Compares secrets in constant time.
-pub fn equal(a: &[u8], b: &[u8]) -> bool {
-    constant_time::verify_slices_are_equal(a, b).is_ok()
-}
-
-/// Fills a buffer with random octets.
-///
-/// # Errors
-/// [`KeyError::Random`] when the kernel's generator fails.
-pub fn random<const N: usize>() -> Result<[u8; N], KeyError> {
-    let mut out = [0; N];
-    aws_lc_rs::rand::fill(&mut out).map_err(|_| KeyError::Random)?;
-    Ok(out)
-}
 
 /// The hash under a passphrase that is stretched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,9 +107,6 @@ pub enum KeyError {
     /// The signature could not be made.
     #[error("the private key could not sign")]
     Sign,
-    /// No randomness.
-    #[error("the system's random generator failed")]
-    Random,
 }
 
 /// The ML-DSA parameter sets: what they sign and verify with.

@@ -12,14 +12,12 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use landfast_pki::Secret;
+use landfast_base::{Secret, hex, random};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-use crate::crypto;
 use crate::files::{self, FileError, MAX_BYTES};
-use crate::sigv4::hex;
 
 /// An open directory.
 #[derive(Debug)]
@@ -202,7 +200,7 @@ impl Directory {
         content: &[u8],
         prepare: impl FnOnce(&File) -> io::Result<()>,
     ) -> io::Result<()> {
-        let suffix = crypto::random::<8>().map_err(io::Error::other)?;
+        let suffix = random::<8>().map_err(io::Error::other)?;
         let mut new = name.to_owned();
         new.push(format!(".{}.new", hex(&suffix)));
         let written = self

@@ -4,7 +4,7 @@
 
 use der::asn1::OctetStringRef;
 use der::{Decode as _, Header, Reader as _, Sequence, SliceReader, Tag};
-use landfast_pki::Secret;
+use landfast_base::Secret;
 use pkcs5::pbes2::{EncryptionScheme as Cipher, Kdf, PBES2_OID, Parameters, Pbkdf2Prf};
 use spki::AlgorithmIdentifierRef;
 

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 use rustix::fs::OFlags;
 
 use crate::directory::Directory;

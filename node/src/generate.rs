@@ -17,7 +17,7 @@ mod yaml;
 
 use std::path::{Path, PathBuf};
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use landfast_base::sha256;
 use landfast_pki::{Certificate, KeyType, PrivateKey, PublicKey};
 use serde::Serialize;
 
@@ -96,7 +97,7 @@ fn text(key: &[u8]) -> Result<Vec<u8>, KeyError> {
     if matches!(public.key_type(), KeyType::Rsa | KeyType::Ec) {
         // The point, or the RSAPublicKey of PKCS#1: what the bit string holds.
         let octets = [KEY_PREFIX, public.key_bits()].concat();
-        text.extend(crypto::sha256(&octets));
+        text.extend(sha256(&octets));
     }
     Ok(text)
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use landfast_pki::{Certificate, Secret, pem};
+use landfast_base::Secret;
+use landfast_pki::{Certificate, pem};
 
 use crate::crypto::{KeyError, SessionKey};
 use crate::encrypted::{self, OpenError};

@@ -29,7 +29,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 
 use self::store::{CURRENT, NewFile, STORE, Store, is_version};
 use crate::directory::Directory;

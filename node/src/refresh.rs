@@ -10,9 +10,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use landfast_base::random;
 use tokio::sync::Notify;
 
-use crate::crypto;
 use crate::provider::{Provider, ProviderError};
 use crate::session::Credentials;
 
@@ -86,7 +86,7 @@ pub async fn keep<E>(
                 until(next, &clock, nudge).await;
             }
             Err(trouble) => {
-                let pause = pause(failures, crypto::random::<1>().map_or(0, |[byte]| byte));
+                let pause = pause(failures, random::<1>().map_or(0, |[byte]| byte));
                 failures += 1;
                 report(&trouble, pause);
                 nudge.wait(pause).await;

@@ -27,8 +27,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, put};
 use jiff::Timestamp;
+use landfast_base::{NoRandomness, Secret, hex, random, sha256};
 use landfast_listen::{Accept, Bounds, LEAST_HEAD, Limits};
-use landfast_pki::Secret;
 use serde::Serialize;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
@@ -36,11 +36,9 @@ use tower::ServiceExt as _;
 pub use self::instance::Instance;
 
 use self::token::Tokens;
-use crate::crypto::{self, KeyError};
 use crate::files::{self, FileError};
 use crate::refresh::Nudge;
 use crate::session::Credentials;
-use crate::sigv4::hex;
 
 /// A metadata token lives for at most six hours, and for so long if nobody says how long.
 pub const MAX_TOKEN_TTL: u64 = 21_600;
@@ -113,14 +111,14 @@ impl Service {
     /// A service without credentials yet.
     ///
     /// # Errors
-    /// [`KeyError::Random`] when there is no randomness for tokens.
-    pub fn new(settings: Settings) -> Result<Self, KeyError> {
+    /// [`NoRandomness`] when there is no randomness for tokens.
+    pub fn new(settings: Settings) -> Result<Self, NoRandomness> {
         Ok(Self(Arc::new(Inner {
             role: settings.role,
             role_arn: settings.role_arn,
             container: match settings.container {
                 Gate::Closed => Allowed::Off,
-                Gate::Token(token) => Allowed::Token(crypto::sha256(token.expose().as_bytes())),
+                Gate::Token(token) => Allowed::Token(sha256(token.expose().as_bytes())),
                 Gate::Socket => Allowed::Open,
             },
             metadata: settings.metadata,
@@ -267,7 +265,7 @@ pub fn bearer(path: &std::path::Path) -> Result<Secret<String>, FileError> {
             Ok(Secret::new(text.to_owned()))
         }
         Err(error) if error.is_not_found() => {
-            let random = crypto::random::<32>().map_err(|_| refuse("no randomness"))?;
+            let random = random::<32>().map_err(|_| refuse("no randomness"))?;
             let token = Secret::new(hex(&random));
             files::write_new(path, token.expose().as_bytes(), 0o600)
                 .map_err(FileError::at(path))?;
@@ -366,7 +364,7 @@ async fn container(State(service): State<Service>, headers: HeaderMap) -> Respon
     let allowed = match &service.0.container {
         Allowed::Off => false,
         // Digests of unknown content: the time of their comparison tells nothing.
-        Allowed::Token(token) => shown.is_some_and(|shown| crypto::sha256(shown) == *token),
+        Allowed::Token(token) => shown.is_some_and(|shown| sha256(shown) == *token),
         Allowed::Open => true,
     };
     if !allowed {

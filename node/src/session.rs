@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use landfast_pki::Secret;
+use landfast_base::Secret;
 use serde::Serialize;
 
 use crate::arn::Arn;

@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 
 use self::section::Sections;
 use crate::files::{self, FileError};

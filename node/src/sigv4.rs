@@ -9,7 +9,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::crypto;
+use landfast_base::{hex, sha256, unhex};
 
 /// The service name in the credential scope.
 pub const SERVICE: &str = "rolesanywhere";
@@ -92,7 +92,7 @@ impl SignedRequest<'_> {
         out.push('\n');
         out.push_str(&self.signed_headers());
         out.push('\n');
-        out.push_str(&hex(&crypto::sha256(self.body)));
+        out.push_str(&hex(&sha256(self.body)));
         out
     }
 }
@@ -122,7 +122,7 @@ pub fn string_to_sign(
     format!(
         "{}\n{amz_date}\n{scope}\n{}",
         algorithm.name(),
-        hex(&crypto::sha256(canonical.as_bytes()))
+        hex(&sha256(canonical.as_bytes()))
     )
 }
 
@@ -274,29 +274,12 @@ impl fmt::Display for Authorization {
     }
 }
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
-}
-
+/// SigV4 writes its digits in lower case only.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
-    };
-    if text.is_empty() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    text.as_bytes()
-        .chunks_exact(2)
-        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
-        .collect()
+    let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    Some(text)
+        .filter(|text| lower && !text.is_empty())
+        .and_then(unhex)
 }
 
 /// A positive integer, big-endian, in decimal.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use landfast_base::hex;
 use landfast_pki::Certificate;
 use landfast_pki::anchor::tags::{self, attributes};
 
@@ -163,13 +164,13 @@ impl Facts {
         match self.common_name() {
             Some(name) if name.chars().count() <= 61 => format!("CN={name}"),
             Some(name) if name.chars().count() <= 64 => name.to_owned(),
-            _ => format!("ID={}", crate::sigv4::hex(&self.serial)),
+            _ => format!("ID={}", hex(&self.serial)),
         }
     }
 
     /// The session name when the request gives none.
     pub fn default_session_name(&self) -> String {
-        crate::sigv4::hex(&self.serial)
+        hex(&self.serial)
     }
 }
 

@@ -6,7 +6,7 @@
 mod config;
 mod error;
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;

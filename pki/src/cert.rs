@@ -15,7 +15,7 @@ use crate::ext::{self, BasicConstraints, Extension, GeneralNames, KeyUsage, Name
 use crate::key::PublicKey;
 use crate::name::Name;
 use crate::sign::{SignatureAlgorithm, Signer};
-use crate::{Error, Oid, SerialNumber, crypto, pem};
+use crate::{Error, Oid, SerialNumber, pem};
 
 use self::parsed::Parsed;
 
@@ -352,7 +352,7 @@ impl Certificate {
 
     /// SHA-256 of the encoding.
     pub fn fingerprint(&self) -> [u8; 32] {
-        crypto::sha256(&self.der)
+        landfast_base::sha256(&self.der)
     }
 
     /// Checks the signature, and nothing else, against a key.

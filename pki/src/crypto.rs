@@ -1,5 +1,6 @@
-//! The primitives: key pairs, signatures, digests, randomness. The only file that names aws-lc-rs.
+//! The primitives: key pairs, signatures, digests. The only file that names aws-lc-rs.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -7,23 +8,10 @@ use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
     UnparsedPublicKey, VerificationAlgorithm,
 };
-use aws_lc_rs::{digest, rand};
 
 use crate::key::{Curve, KeySpec, KeyType};
 use crate::sign::{Hash, SignatureAlgorithm};
 use crate::{Error, Secret, asn1};
-
-/// SHA-1, for key identifiers and certificate fingerprints only; requests are the one exception, see `verify_sha1`.
-pub fn sha1(data: &[u8]) -> [u8; 20] {
-    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, data);
-    digest.as_ref().try_into().expect("SHA-1 gives 20 octets")
-}
-
-/// SHA-256.
-pub fn sha256(data: &[u8]) -> [u8; 32] {
-    let digest = digest::digest(&digest::SHA256, data);
-    digest.as_ref().try_into().expect("SHA-256 gives 32 octets")
-}
 
 /// The digest that `algorithm` would sign, for a remote key that takes digests.
 ///
@@ -40,14 +28,6 @@ pub(crate) fn digest(hash: Hash, data: &[u8]) -> Vec<u8> {
         Hash::Sha512 => &digest::SHA512,
     };
     digest::digest(hash, data).as_ref().to_vec()
-}
-
-/// Fills the buffer with random octets from the library's generator.
-///
-/// # Errors
-/// The generator failed.
-pub fn random(buffer: &mut [u8]) -> Result<(), Error> {
-    rand::fill(buffer).map_err(|_| Error::Crypto)
 }
 
 /// A private key as the library keeps it; it wipes its own memory.

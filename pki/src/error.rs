@@ -100,6 +100,12 @@ pub enum Error {
     Crypto,
 }
 
+impl From<landfast_base::NoRandomness> for Error {
+    fn from(_: landfast_base::NoRandomness) -> Self {
+        Self::Crypto
+    }
+}
+
 impl Error {
     /// A parse failure of `what`, with the reader's reason.
     pub(crate) fn malformed(what: &'static str, why: impl std::fmt::Display) -> Self {

@@ -432,7 +432,7 @@ impl PublicKey {
 
     /// The subject key identifier: SHA-1 of the octets inside the bit string (RFC 5280 section 4.2.1.2, method 1).
     pub fn ski(&self) -> [u8; 20] {
-        crypto::sha1(self.key_bits())
+        landfast_base::sha1(self.key_bits())
     }
 
     /// Checks a signature over `message`.

@@ -21,7 +21,6 @@ pub mod key;
 pub mod name;
 pub mod ocsp;
 pub mod pem;
-pub mod secret;
 pub mod serial;
 pub mod sign;
 
@@ -50,11 +49,12 @@ pub mod verbatim;
 mod testing;
 
 pub use const_oid::ObjectIdentifier as Oid;
+pub use landfast_base::Secret;
 
 pub use crate::asn1::FOREVER;
 pub use crate::cert::{Certificate, ExtensionRef, Prepared, Template};
 pub use crate::crl::{Crl, CrlTemplate, PreparedCrl, RevokedEntries, RevokedEntry};
-pub use crate::crypto::{digest_for, random, sha1, sha256};
+pub use crate::crypto::digest_for;
 pub use crate::csr::{Csr, CsrTemplate, PreparedCsr};
 pub use crate::error::Error;
 pub use crate::ext::{
@@ -66,7 +66,6 @@ pub use crate::name::{Name, Subject};
 pub use crate::ocsp::{CertStatus, OcspFailure, OcspRequest, OcspTemplate, PreparedOcsp};
 pub use crate::profile::Profile;
 pub use crate::refusal::Refusal;
-pub use crate::secret::Secret;
 pub use crate::serial::SerialNumber;
 pub use crate::settings::Settings;
 pub use crate::sign::{Chosen, Hash, SignatureAlgorithm, Signer};

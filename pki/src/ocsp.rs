@@ -97,7 +97,7 @@ enum CertIdHash {
 impl CertIdHash {
     fn of(self, data: &[u8]) -> Vec<u8> {
         match self {
-            Self::Sha1 => crypto::sha1(data).to_vec(),
+            Self::Sha1 => landfast_base::sha1(data).to_vec(),
             Self::Sha2(hash) => crypto::digest(hash, data),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, crypto};
+use crate::Error;
 
 /// A non-negative serial number in as few octets as it needs.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,10 +17,10 @@ impl SerialNumber {
     /// The random generator failed.
     pub fn random() -> Result<Self, Error> {
         let mut octets = [0; 20];
-        crypto::random(&mut octets)?;
+        landfast_base::fill(&mut octets)?;
         octets[0] &= 0x7f;
         while octets[0] == 0 {
-            crypto::random(&mut octets[..1])?;
+            landfast_base::fill(&mut octets[..1])?;
             octets[0] &= 0x7f;
         }
         Ok(Self(octets.to_vec()))

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use landfast_base::hex;
 use landfast_pki::{Certificate, SerialNumber, go};
 use landfast_sdk::logical::{Error, Write};
 use tokio::sync::MutexGuard;
@@ -367,9 +368,8 @@ pub(crate) async fn missing_aia(mount: &Mount) -> Result<Option<String>, Error> 
 /// # Errors
 /// When there is no randomness.
 pub(crate) fn new_id() -> Result<String, Error> {
-    let mut bytes = [0; 16];
-    landfast_pki::random(&mut bytes).map_err(crate::fault::failed)?;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let random = landfast_base::random::<16>();
+    let hex = hex(&random.map_err(|error| crate::fault::failed(error.into()))?);
     Ok([
         &hex[..8],
         &hex[8..12],

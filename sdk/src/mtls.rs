@@ -123,14 +123,6 @@ impl Identity {
     }
 }
 
-/// Fills a buffer with randomness from the provider of TLS.
-pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
-    aws_lc_rs::default_provider()
-        .secure_random
-        .fill(bytes)
-        .map_err(|_| Error::FailedToGetRandomBytes)
-}
-
 /// Accepts one certificate, whatever it says about itself, and checks that the peer holds its key.
 #[derive(Debug)]
 struct Pinned {

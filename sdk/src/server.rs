@@ -73,6 +73,7 @@ use std::{
 
 use hyper::{body::Incoming, server::conn::http2, service::Service as HyperService};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use landfast_base::random;
 use landfast_proto::{
     HEALTH_SERVICE,
     logical::plugin_version_server::{PluginVersionServer, SERVICE_NAME as VERSION},
@@ -111,7 +112,7 @@ use crate::{
     hclog, kms,
     launch::{Launch, LaunchError, PluginKind},
     logical::{Backend, RawRequest},
-    mtls::{Identity, random},
+    mtls::Identity,
     socket::{Socket, SocketError},
 };
 
@@ -267,8 +268,7 @@ impl Server {
         product: impl FnOnce(Arc<Life>, Arc<Broker>, Arc<ClientConfig>) -> Arc<dyn Product>,
     ) -> Result<Self, ServeError> {
         let identity = Identity::generate()?;
-        let mut name = [0; 8];
-        random(&mut name)?;
+        let name = random().map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
         let socket = Socket::bind(&launch.socket_dir, launch.socket_group.as_deref(), name)?;
         let life = Life::new();
         let broker = Broker::new(Arc::clone(&life));

@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use landfast_base::{hex, sha256};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -388,14 +389,7 @@ fn is_pinned(image: &str) -> bool {
 
 /// SHA-256 of a file, in hex.
 fn sum(path: &Path) -> io::Result<String> {
-    let digest = landfast_pki::sha256(&fs::read(path)?);
-    Ok(digest
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }))
+    Ok(hex(&sha256(&fs::read(path)?)))
 }
 
 /// A word as a shell reads it back.

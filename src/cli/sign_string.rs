@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use landfast_base::hex;
 use landfast_node::crypto::Digest;
-use landfast_node::sigv4::hex;
 use landfast_node::{helper, identity};
 
 use super::{Failure, output};

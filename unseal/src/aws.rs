@@ -10,12 +10,12 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{DataKeySpec, KeySpec, KeyState, KeyUsageType};
+use landfast_base::Secret;
 
 use crate::config::{AwsConfig, KeyReference};
 use crate::envelope::Envelope;
 use crate::error::{Class, Error};
 use crate::recent::Recent;
-use crate::secret::Secret;
 use crate::wrapper::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 
 mod answer;

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use landfast_base::Secret;
+
 use crate::error::Error;
 use crate::local;
-use crate::secret::Secret;
 use crate::stanza::is_of_the_server;
 
 mod credentials;

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use landfast_base::Secret;
 
 use crate::error::Error;
-use crate::secret::Secret;
 
 /// Temporary AWS credentials.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
-//! The only file that names aws-lc-rs: AES-256-GCM, random bytes, digests, signature verification.
+//! The only file that names aws-lc-rs: AES-256-GCM, digests, signature verification.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::{digest, hmac, rand, signature};
+use aws_lc_rs::{digest, signature};
+use landfast_base::{Secret, fill, hex, hmac_sha256, random};
 use zeroize::Zeroize;
 
 use crate::error::Error;
-use crate::secret::Secret;
 use crate::wrapper::{Digest, SigningScheme};
 
 /// Bytes of a data key.
@@ -19,16 +19,14 @@ pub(crate) const TAG_LEN: usize = 16;
 
 /// A new data key.
 pub(crate) fn random_key() -> Result<Secret<Vec<u8>>, Error> {
-    let mut key = vec![0; KEY_LEN];
-    rand::fill(&mut key).map_err(|_| Error::Crypto("no random bytes"))?;
-    Ok(Secret::new(key))
+    let mut key = Secret::new(vec![0; KEY_LEN]);
+    fill(key.expose_mut())?;
+    Ok(key)
 }
 
 /// A new nonce. A data key of ours encrypts one blob, so a random one cannot meet another.
 pub(crate) fn random_nonce() -> Result<[u8; NONCE_LEN], Error> {
-    let mut nonce = [0; NONCE_LEN];
-    rand::fill(&mut nonce).map_err(|_| Error::Crypto("no random bytes"))?;
-    Ok(nonce)
+    Ok(random()?)
 }
 
 /// Encrypts; the tag ends the result.
@@ -73,11 +71,7 @@ pub(crate) fn open(
 
 /// A public name for a secret key: it says nothing about the key but tells keys apart.
 pub(crate) fn fingerprint(key: &Secret<Vec<u8>>, label: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
-    hmac::sign(&key, label.as_bytes()).as_ref()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&hmac_sha256(key.expose(), label.as_bytes())[..8])
 }
 
 /// Hashes a message.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use landfast_base::Secret;
 
 use crate::blob::{BlobInfo, DIRECT, ENVELOPE, KeyInfo};
 use crate::crypto;
 use crate::error::Error;
-use crate::secret::Secret;
 use crate::wrapper::{Context, KeyEncryptionKey, Wrapper};
 
 /// A seal over any key-encryption key, in the layout of the old awskms wrapper.

@@ -183,6 +183,12 @@ impl fmt::Display for ServiceError {
 
 impl std::error::Error for ServiceError {}
 
+impl From<landfast_base::NoRandomness> for Error {
+    fn from(_: landfast_base::NoRandomness) -> Self {
+        Self::Crypto("no random bytes")
+    }
+}
+
 impl From<ServiceError> for Error {
     fn from(failure: ServiceError) -> Self {
         Self::Service(Box::new(failure))

@@ -3,10 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use landfast_base::Secret;
 use tokio::io::AsyncReadExt;
 
 use crate::error::Error;
-use crate::secret::Secret;
 
 /// Larger files are not what they were taken for.
 const LIMIT: u64 = 64 * 1024;
@@ -21,7 +21,7 @@ pub(crate) async fn read_secret(path: &Path) -> Result<Secret<String>, Error> {
         .await
         .map_err(|error| refuse(error.to_string()))?;
     let mut text = Secret::new(String::new());
-    let length = file.take(LIMIT + 1).read_to_string(text.inner_mut()).await;
+    let length = file.take(LIMIT + 1).read_to_string(text.expose_mut()).await;
     let length = length.map_err(|error| refuse(error.to_string()))?;
     if length as u64 > LIMIT {
         return Err(refuse("is too large for a credential".to_owned()));

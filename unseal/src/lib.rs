@@ -27,7 +27,6 @@ pub mod local;
 pub mod process;
 mod recent;
 pub mod sealed;
-mod secret;
 pub mod serve;
 pub mod stanza;
 pub mod wrapper;
@@ -37,7 +36,7 @@ pub use config::{Author, AwsConfig, Environment, ParseOptions};
 pub use credentials::{CredentialSource, TemporaryCredentials};
 pub use envelope::Envelope;
 pub use error::{Class, Error, ServiceError};
-pub use secret::Secret;
+pub use landfast_base::Secret;
 pub use wrapper::{
     Context, DataKey, Digest, KeyEncryptionKey, KmsSigner, SigningScheme, WrappedKey, Wrapper,
 };

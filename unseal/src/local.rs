@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use landfast_base::Secret;
 
 use crate::crypto;
 use crate::envelope::Envelope;
 use crate::error::{Class, Error, ServiceError};
-use crate::secret::Secret;
 use crate::stanza::is_of_the_server;
 use crate::wrapper::{Context, KeyEncryptionKey, WrappedKey};
 
@@ -88,7 +88,7 @@ impl LocalKey {
         let mut text = Secret::new(String::new());
         let file = fs::File::open(path).map_err(|error| file_error(path, &error))?;
         file.take(1024)
-            .read_to_string(text.inner_mut())
+            .read_to_string(text.expose_mut())
             .map_err(|error| file_error(path, &error))?;
         let encoded = text.expose().trim().strip_prefix(HEADER);
         let encoded = encoded.ok_or_else(|| refuse("is not a key file made by init-key"))?;

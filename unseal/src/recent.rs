@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::secret::Secret;
+use landfast_base::Secret;
 
 type Kept = (Arc<Secret<Vec<u8>>>, Instant);
 

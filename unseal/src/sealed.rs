@@ -14,13 +14,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use landfast_base::{Secret, hex, sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::config::KeyReference;
 use crate::crypto::{self, NONCE_LEN, TAG_LEN};
 use crate::error::{Class, Error, ServiceError};
-use crate::secret::Secret;
-use crate::wrapper::{Context, Digest, KeyEncryptionKey, WrappedKey};
+use crate::wrapper::{Context, KeyEncryptionKey, WrappedKey};
 
 /// The version of the record that this code writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
@@ -414,10 +414,7 @@ fn timeout(key_id: &str, region: Option<String>) -> Error {
 }
 
 fn fingerprint(public_key: &[u8]) -> String {
-    crypto::hash(Digest::Sha256, public_key)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&sha256(public_key))
 }
 
 const MARK: &str = "sealed key";

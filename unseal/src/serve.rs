@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use landfast_base::{Secret, hex, sha256};
 use landfast_listen::{Bounds, Ending, LEAST_HEAD, converse, plain, refuse_plain_http};
 use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,8 +29,6 @@ use tokio_rustls::server::TlsStream;
 use crate::config::Environment;
 use crate::crypto;
 use crate::error::Error;
-use crate::secret::Secret;
-use crate::wrapper::Digest;
 
 mod api;
 mod audit;
@@ -125,11 +124,8 @@ pub fn new_token() -> Result<(Secret<String>, String), Error> {
         "landfast.{}",
         URL_SAFE_NO_PAD.encode(random.expose())
     ));
-    let hash = crypto::hash(Digest::Sha256, token.expose().as_bytes());
-    Ok((
-        token,
-        hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-    ))
+    let hash = hex(&sha256(token.expose().as_bytes()));
+    Ok((token, hash))
 }
 
 impl Server {

@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use landfast_base::Secret;
 
 use crate::blob::BlobInfo;
 use crate::error::Error;
-use crate::secret::Secret;
 
 /// A seal: wraps what the server stores outside its barrier.
 #[async_trait]

@@ -12,14 +12,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use der::asn1::UintRef;
 use der::{Decode, Sequence};
-use landfast_pki::{Certificate, KeyType, PrivateKey, PublicKey, Secret};
+use landfast_base::{Secret, hex, sha1, sha256};
+use landfast_pki::{Certificate, KeyType, PrivateKey, PublicKey};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Description, DescriptionError, Document, Reader};
-use crate::crypto;
 use crate::form::{self, Wanted};
-use crate::sigv4::hex;
 
 /// The audience of tokens for AWS.
 const AUDIENCE: &str = "sts.amazonaws.com";
@@ -185,7 +184,7 @@ impl ServiceAccounts {
             let problem = instead(path, &text, Wanted::Certificates, "no certificates in PEM");
             DescriptionError::field("service_accounts.endpoint_chain", problem)
         })?;
-        Ok(Some(hex(&landfast_pki::sha1(highest.der()))))
+        Ok(Some(hex(&sha1(highest.der()))))
     }
 
     fn discovery(&self, keys: &[Value]) -> Value {
@@ -410,7 +409,7 @@ fn jwk(key: &PublicKey) -> Option<Value> {
         _ => return None,
     };
     jwk["use"] = json!("sig");
-    jwk["kid"] = json!(text(&crypto::sha256(key.spki_der())));
+    jwk["kid"] = json!(text(&sha256(key.spki_der())));
     Some(jwk)
 }
 

@@ -13,6 +13,7 @@ use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 use jiff::Timestamp;
+use landfast_base::{hex, random};
 use landfast_listen::{Accept, Limits};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -29,8 +30,6 @@ use super::signer::{self, Caller, Expected, Issued};
 use super::state::{ControlError, State};
 use super::verify::{Granted, Refusal, Request};
 use crate::arn::Arn;
-use crate::crypto;
-use crate::sigv4::hex;
 
 /// What every answer says of itself.
 pub(super) const SERVER: &str = "landfast-lab (this is not AWS)";
@@ -543,7 +542,7 @@ fn respond(status: u16, body: String, kind: Option<&'static str>) -> Response {
 /// The name of an answer, which is new each time, as AWS's are.
 fn request_id() -> String {
     // Without randomness nothing else here works either.
-    let mut id = crypto::random::<16>().unwrap_or_default();
+    let mut id = random::<16>().unwrap_or_default();
     id[6] = id[6] & 0x0f | 0x40;
     id[8] = id[8] & 0x3f | 0x80;
     let digits = hex(&id);

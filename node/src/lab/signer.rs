@@ -7,10 +7,10 @@
 //! Source: AWS IAM user guide, "Create a signed AWS API request".
 
 use jiff::Timestamp;
+use landfast_base::{equal, hex, hmac_sha256, sha256};
 
 use super::verify::{self, Refusal, Request};
-use crate::crypto;
-use crate::sigv4::{AuthorizationError, Parts, TERMINATOR, hex, percent_encode};
+use crate::sigv4::{AuthorizationError, Parts, TERMINATOR, percent_encode};
 
 /// The access key id of the lab's administrator.
 pub const ACCESS_KEY: &str = "AKIALANDFASTLABNOAWS";
@@ -154,7 +154,7 @@ pub(super) fn caller<'a>(
     };
     let given = header("x-amz-security-token")?;
     if let Some(token) = token
-        && !given.is_some_and(|given| crypto::equal(given.as_bytes(), token.as_bytes()))
+        && !given.is_some_and(|given| equal(given.as_bytes(), token.as_bytes()))
     {
         return Err(E::Unknown);
     }
@@ -167,7 +167,7 @@ pub(super) fn caller<'a>(
 
     let scope = [day, region, service];
     let signature = signature(request, &parts.signed_headers, stamp, scope, secret)?;
-    if crypto::equal(&signature, &parts.signature) {
+    if equal(&signature, &parts.signature) {
         Ok(caller)
     } else {
         Err(E::Signature)
@@ -187,14 +187,14 @@ fn signature(
         .ok_or_else(|| SignatureError::Incomplete("broken query".into()))?;
     let path = canonical_path(&request.path);
     let canonical = verify::canonical(request, &path, &query, signed_headers)?;
-    let digest = hex(&crypto::sha256(canonical.as_bytes()));
+    let digest = hex(&sha256(canonical.as_bytes()));
     let mut key = format!("AWS4{secret}").into_bytes();
     for part in scope.into_iter().chain([TERMINATOR]) {
-        key = crypto::hmac_sha256(&key, part.as_bytes()).to_vec();
+        key = hmac_sha256(&key, part.as_bytes()).to_vec();
     }
     let scope = scope.join("/");
     let text = format!("{ALGORITHM}\n{stamp}\n{scope}/{TERMINATOR}\n{digest}");
-    Ok(crypto::hmac_sha256(&key, text.as_bytes()))
+    Ok(hmac_sha256(&key, text.as_bytes()))
 }
 
 /// The path as it is signed: each segment encoded once more, as for every

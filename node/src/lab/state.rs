@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use landfast_base::{hex, random};
 use landfast_pki::anchor::{self, Expectations};
 use landfast_pki::{Certificate, Crl as RevocationList, pem};
 use serde_json::Value;
@@ -11,9 +12,7 @@ use serde_json::Value;
 use super::signer::{Issued, SignatureError};
 use super::verify::Granted;
 use crate::arn::Arn;
-use crate::crypto;
 use crate::policy::TrustPolicy;
-use crate::sigv4::hex;
 use crate::tags::Mappings;
 
 /// The service takes PEM text of at most this many characters for an anchor.
@@ -262,7 +261,7 @@ impl State {
         now: Timestamp,
     ) -> Result<(Arn, String, Issued), ControlError> {
         let secret = || -> Result<String, ControlError> {
-            crypto::random::<20>()
+            random::<20>()
                 .map(|random| hex(&random))
                 .map_err(|error| ControlError::Validation(error.to_string()))
         };
@@ -413,8 +412,7 @@ impl State {
     /// # Errors
     /// [`ControlError::Validation`] when there is no randomness.
     pub fn new_arn(&self, kind: &str) -> Result<Arn, ControlError> {
-        let random =
-            crypto::random::<16>().map_err(|error| ControlError::Validation(error.to_string()))?;
+        let random = random::<16>().map_err(|error| ControlError::Validation(error.to_string()))?;
         let digits = hex(&random);
         Ok(Arn {
             partition: "aws".into(),

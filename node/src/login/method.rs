@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 use serde_json::Value;
 
 use crate::files::{self, FileError, Opened};

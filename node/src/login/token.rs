@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 use serde_json::{Value, json};
 
 use super::method::{self, Lookup, Method};

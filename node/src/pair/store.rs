@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 
 use super::{Step, refused};
 use crate::directory::Directory;

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use landfast_base::random;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::crypto;
 use crate::enroll::{Outcome, Standing};
 
 use super::schedule::Schedule;
@@ -183,7 +183,7 @@ impl Surroundings for Process {
 
     fn share(&self) -> f64 {
         // Without randomness the middle is as good as any place.
-        crypto::random::<4>().map_or(0.5, |bytes| {
+        random::<4>().map_or(0.5, |bytes| {
             f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
         })
     }

@@ -5,10 +5,7 @@
 
 use std::time::Instant;
 
-use landfast_pki::Secret;
-
-use crate::crypto::{self, KeyError};
-use crate::sigv4::hex;
+use landfast_base::{NoRandomness, Secret, hex, hmac_sha256, random};
 
 /// What makes tokens, and knows its own.
 pub(super) struct Tokens {
@@ -24,15 +21,15 @@ const CODE: usize = 64;
 
 impl Tokens {
     /// Tokens of a new key.
-    pub(super) fn new() -> Result<Self, KeyError> {
+    pub(super) fn new() -> Result<Self, NoRandomness> {
         Ok(Self {
-            key: Secret::new(crypto::random()?),
+            key: Secret::new(random()?),
             start: Instant::now(),
         })
     }
 
     /// A token that is good for `ttl` seconds.
-    pub(super) fn make(&self, ttl: u64) -> Result<String, KeyError> {
+    pub(super) fn make(&self, ttl: u64) -> Result<String, NoRandomness> {
         self.make_at(self.now() + ttl)
     }
 
@@ -45,11 +42,11 @@ impl Tokens {
         self.start.elapsed().as_secs()
     }
 
-    fn make_at(&self, end: u64) -> Result<String, KeyError> {
+    fn make_at(&self, end: u64) -> Result<String, NoRandomness> {
         // No two are the same, so that one that is seen says nothing of another.
-        let random = hex(&crypto::random::<{ RANDOM / 2 }>()?);
+        let random = hex(&random::<{ RANDOM / 2 }>()?);
         let content = format!("{end:016x}{random}");
-        let code = hex(&crypto::hmac_sha256(self.key.expose(), content.as_bytes()));
+        let code = hex(&hmac_sha256(self.key.expose(), content.as_bytes()));
         Ok(content + &code)
     }
 
@@ -58,8 +55,8 @@ impl Tokens {
             return false;
         }
         let (content, code) = token.split_at(END + RANDOM);
-        let ours = hex(&crypto::hmac_sha256(self.key.expose(), content));
-        if !crypto::equal(ours.as_bytes(), code) {
+        let ours = Secret::new(hex(&hmac_sha256(self.key.expose(), content)));
+        if !ours.matches(code) {
             return false;
         }
         // Under our code, it has our form.

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
-use landfast_pki::Secret;
+use landfast_base::{Secret, random};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{Credentials, Endpoint, Identity, PATH, SessionError, SessionRequest};
-use crate::crypto;
 use crate::http;
 
 /// How often a call is tried, with a pause by chance between: up to one
@@ -257,7 +256,7 @@ fn offset(date: &str, now: Timestamp) -> Option<SignedDuration> {
 /// A pause before the attempt after this one.
 fn pause(attempt: u32) -> Duration {
     let longest = PAUSE.saturating_mul(2_u32.saturating_pow(attempt - 1));
-    let share = crypto::random::<1>().map_or(0.5, |[byte]| f64::from(byte) / 255.0);
+    let share = random::<1>().map_or(0.5, |[byte]| f64::from(byte) / 255.0);
     longest.mul_f64(share)
 }
 

@@ -6,7 +6,7 @@
 //! Source: AWS SDKs and tools reference guide, "Format of the config files"; Python,
 //! `configparser`, which botocore uses.
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 
 use crate::session::Credentials;
 

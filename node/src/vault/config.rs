@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use landfast_pki::Secret;
+use landfast_base::Secret;
 
 use super::VaultError;
 use crate::files::{self, FileError};

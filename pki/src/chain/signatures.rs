@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{Certificate, PublicKey, crypto};
+use crate::{Certificate, PublicKey};
 
 /// Pairs that are remembered at most; then all of them are forgotten.
 const MOST: usize = 1 << 16;
@@ -57,7 +57,7 @@ impl Signatures {
     }
 
     fn holds(&self, fingerprint: &[u8; 32], child: &Certificate, key: &PublicKey) -> bool {
-        let pair = (*fingerprint, crypto::sha256(key.spki_der()));
+        let pair = (*fingerprint, landfast_base::sha256(key.spki_der()));
         if let Some(known) = self.known().pairs.get(&pair) {
             return *known;
         }

@@ -468,8 +468,8 @@ async fn ocsp(mount: &Harness<Mount>, issuer: &landfast_pki::Certificate, serial
     let sha1 = [
         0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00,
     ];
-    let name = landfast_pki::sha1(issuer.subject().der());
-    let key = landfast_pki::sha1(issuer.public_key().key_bits());
+    let name = landfast_base::sha1(issuer.subject().der());
+    let key = landfast_base::sha1(issuer.public_key().key_bits());
     // A serial number is positive.
     let padded = if serial[0] < 0x80 {
         serial.to_vec()

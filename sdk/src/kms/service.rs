@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use landfast_base::{hex, random};
 use landfast_proto::{
     kms::{
         self as wire,
@@ -32,7 +33,6 @@ use super::{
 };
 use crate::{
     host::LARGEST_MESSAGE,
-    mtls::random,
     server::{Life, Product, Reply, service_name},
 };
 
@@ -68,9 +68,8 @@ impl<T: ?Sized> Default for Table<T> {
 
 impl<T: ?Sized> Table<T> {
     fn insert(&self, instance: Arc<T>) -> Result<String, Status> {
-        let mut bytes = [0; 16];
-        random(&mut bytes).map_err(|error| Status::unknown(error.to_string()))?;
-        let id = format!("{:032x}", u128::from_be_bytes(bytes));
+        let random = random::<16>().map_err(|error| Status::unknown(error.to_string()))?;
+        let id = hex(&random);
         self.map().insert(id.clone(), instance);
         Ok(id)
     }

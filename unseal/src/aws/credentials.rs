@@ -421,7 +421,7 @@ mod tests {
     use super::*;
     use crate::aws::endpoint::EndpointKind;
     use crate::config::Network;
-    use crate::secret::Secret;
+    use landfast_base::Secret;
 
     async fn taken(keys: StaticKeys) -> Result<Credentials, Error> {
         let plan = CredentialPlan {

@@ -13,6 +13,7 @@ use aws_sdk_kms::config::{BehaviorVersion, IdentityCache, Region, StalledStreamP
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::types::KeyUsageType;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use landfast_base::random;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::LimitAnswer;
@@ -22,7 +23,6 @@ use super::sts::Sts;
 use super::transport::Transport;
 use super::{KeyFacts, failure, is_symmetric, region, state_name};
 use crate::config::{AwsConfig, KeyReference};
-use crate::crypto;
 use crate::error::{Class, Error, ServiceError};
 
 /// Time and tries that a call may take.
@@ -402,7 +402,7 @@ fn is_aws(url: &str) -> bool {
 
 /// Between half and the whole of a pause, so that many nodes that failed together do not come back together.
 fn jitter(pause: Duration) -> Duration {
-    let part = crypto::random_nonce().map_or(255, |random| random[0]);
+    let part = random().map_or(255, |[octet]| octet);
     pause / 2 + pause * u32::from(part) / 510
 }
 

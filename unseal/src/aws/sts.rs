@@ -8,13 +8,13 @@ use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, IdentityCache, Region};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use landfast_base::Secret;
 
 use super::answer::LimitAnswer;
 use super::endpoint::EndpointKind;
 use super::failure;
 use crate::config::AssumeRole;
 use crate::error::{Class, Error, ServiceError};
-use crate::secret::Secret;
 
 /// Where and how to call the service.
 #[derive(Debug, Clone)]

@@ -13,13 +13,13 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use landfast_base::Secret;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::config::Network;
 use crate::error::Error;
-use crate::secret::Secret;
 
 /// Clients for whatever calls AWS.
 #[derive(Debug, Clone)]

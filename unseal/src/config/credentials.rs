@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use landfast_base::Secret;
+
 use super::{Author, Environment, Reader};
 use crate::credentials::CredentialSource;
 use crate::error::Error;
-use crate::secret::Secret;
 
 /// Session name of assumed roles when none is configured. CloudTrail shows it.
 const SESSION_NAME: &str = "landfast-unseal";

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hyper_util::client::proxy::matcher::Matcher;
+use landfast_base::Secret;
 
 use super::Environment;
-use crate::secret::Secret;
 
 /// What the environment says of the way to AWS.
 #[derive(Default, Clone)]

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};
+use landfast_base::{hex, random};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -306,9 +307,5 @@ fn health() -> Value {
 }
 
 fn request_id() -> String {
-    crypto::random_nonce()
-        .unwrap_or_default()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&random::<12>().unwrap_or_default())
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use landfast_base::Secret;
 
 use crate::error::Error;
 use crate::recent::Recent;
-use crate::secret::Secret;
 use crate::wrapper::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 
 /// Data keys kept per key. A client's stored blobs are two; health checks and snapshots share the current data key.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use der::Decode;
-use subtle::ConstantTimeEq;
+use landfast_base::{equal, sha256, unhex};
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -19,10 +19,9 @@ use super::metrics::Metrics;
 use super::options::Options;
 use crate::aws::{AwsKms, Session};
 use crate::config::{AwsConfig, Environment, KeyReference, ParseOptions};
-use crate::crypto;
 use crate::error::Error;
 use crate::local::LocalKey;
-use crate::wrapper::{Digest, KeyEncryptionKey};
+use crate::wrapper::KeyEncryptionKey;
 
 /// What the audit log says of whoever is nobody's client.
 const UNKNOWN: &str = "unknown client";
@@ -157,7 +156,7 @@ impl Clients {
         metrics: &Metrics,
     ) -> Result<Identity<'_>, String> {
         let token = token.filter(|token| token.len() <= TOKEN_BYTES);
-        let presented = token.map(|token| crypto::hash(Digest::Sha256, token.as_bytes()));
+        let presented = token.map(|token| sha256(token.as_bytes()));
         let mut by_certificate = peer
             .names
             .iter()
@@ -174,7 +173,7 @@ impl Clients {
             if let Some(expires) = peer.expires {
                 metrics.client_certificate(&client.name, name, expires);
             }
-            let found = client.token(presented.as_deref());
+            let found = client.token(presented.as_ref());
             if !client.tokens.is_empty() && found.is_none() {
                 return Err(format!(
                     "the certificate is of client {}, the token is not",
@@ -190,7 +189,7 @@ impl Clients {
         // Every client is looked at, so that the time does not tell which one came close.
         let mut identity = None;
         for client in &self.clients {
-            if let Some(token) = client.token(presented.as_deref())
+            if let Some(token) = client.token(presented.as_ref())
                 && !client.by_certificate
             {
                 identity = Some(Identity {
@@ -214,11 +213,11 @@ impl Clients {
 }
 
 impl Client {
-    fn token(&self, presented: Option<&[u8]>) -> Option<&Token> {
+    fn token(&self, presented: Option<&[u8; 32]>) -> Option<&Token> {
         let presented = presented?;
         let mut found = None;
         for token in &self.tokens {
-            if bool::from(token.hash.as_slice().ct_eq(presented)) {
+            if equal(&token.hash, presented) {
                 found = Some(token);
             }
         }
@@ -271,7 +270,7 @@ fn client(
     }
     let mut tokens = Vec::new();
     for token in &entry.tokens {
-        let Some(hash) = unhex(&token.sha256) else {
+        let Some(hash) = unhex(&token.sha256).filter(|hash| hash.len() == 32) else {
             return refuse("a token's sha256 must be 64 hex digits");
         };
         tokens.push(Token {
@@ -400,14 +399,4 @@ pub(super) fn expiry(der: &[u8]) -> Option<i64> {
         .not_after
         .to_unix_duration();
     i64::try_from(end.as_secs()).ok()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    (0..64)
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
 }

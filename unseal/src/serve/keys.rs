@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use landfast_base::Secret;
 use tokio::sync::OnceCell;
 
 use crate::aws::{AwsSigner, Session};
@@ -12,7 +13,6 @@ use crate::blob::{BlobInfo, ENVELOPE};
 use crate::config::KeyReference;
 use crate::envelope::Envelope;
 use crate::error::Error;
-use crate::secret::Secret;
 use crate::wrapper::{Context, KeyEncryptionKey, KmsSigner, SigningScheme, Wrapper};
 
 /// What starts the payload of a ciphertext.

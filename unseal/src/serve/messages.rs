@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::{Body, Incoming};
 use hyper::header::EXPECT;
+use landfast_base::Secret;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -15,7 +16,6 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::reply::Refusal;
 use crate::crypto;
-use crate::secret::Secret;
 use crate::wrapper::{Digest, SigningScheme};
 
 /// Largest body. The largest that clients send is the checksum file of a snapshot, below a kilobyte.

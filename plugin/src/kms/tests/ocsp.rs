@@ -16,8 +16,8 @@ fn question(ca: &Certificate, serial: &SerialNumber) -> Vec<u8> {
     }
     let id = [
         vec![0x30, 9, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0],
-        tlv(4, &landfast_pki::sha1(ca.subject().der())),
-        tlv(4, &landfast_pki::sha1(ca.public_key().key_bits())),
+        tlv(4, &landfast_base::sha1(ca.subject().der())),
+        tlv(4, &landfast_base::sha1(ca.public_key().key_bits())),
         tlv(2, &number),
     ]
     .concat();

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
+
+use crate::equal;
 
 /// A value that is wiped when dropped, cannot be cloned or serialised, and prints as `[secret]`.
 ///
@@ -22,12 +23,24 @@ impl<T: Zeroize> Secret<T> {
     pub const fn expose(&self) -> &T {
         &self.0
     }
+
+    /// The value itself, for reading into it: no copy that is not wiped is made on the way.
+    pub const fn expose_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
 }
 
 impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
     /// Compares without telling by its duration where the two differ.
     pub fn matches(&self, other: &[u8]) -> bool {
-        self.0.as_ref().ct_eq(other).into()
+        equal(self.0.as_ref(), other)
+    }
+}
+
+impl<T: Zeroize + Default> Secret<T> {
+    /// Hands the value out for a reply that has to carry it. What happens to it then is the caller's to answer for.
+    pub fn into_reply(mut self) -> T {
+        std::mem::take(&mut self.0)
     }
 }
 
@@ -60,5 +73,10 @@ mod tests {
         assert!(secret.matches(b"abc"));
         assert!(!secret.matches(b"abd"));
         assert!(!secret.matches(b"ab"));
+    }
+
+    #[test]
+    fn into_reply_moves_the_bytes() {
+        assert_eq!(Secret::new(vec![1, 2, 3]).into_reply(), vec![1, 2, 3]);
     }
 }

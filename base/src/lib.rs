@@ -1,0 +1,9 @@
+//! What every crate of landfast stands on, written once. Each file is one subject and knows nothing of the others' crates.
+
+mod crypto;
+mod hex;
+mod secret;
+
+pub use crypto::{NoRandomness, equal, fill, hmac_sha256, random, sha1, sha256};
+pub use hex::{hex, unhex};
+pub use secret::Secret;
