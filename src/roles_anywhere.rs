@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use landfast_node::arn::{Arn, ArnKind};
+use landfast_base::arn::{Arn, ArnKind};
 use landfast_node::provider::{Options, Provider, ProviderError};
 use landfast_node::session::{Endpoint, EndpointKind, SessionError, SessionRequest};
 use landfast_node::{causes, tags};

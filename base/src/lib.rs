@@ -1,7 +1,9 @@
 //! What every crate of landfast stands on, written once. Each file is one subject and knows nothing of the others' crates.
 
+pub mod arn;
 mod crypto;
 mod hex;
+pub mod region;
 mod secret;
 
 pub use crypto::{NoRandomness, equal, fill, hmac_sha256, random, sha1, sha256};

@@ -202,8 +202,9 @@ fn parse(content: &[u8]) -> Option<Entry> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use landfast_base::arn::Arn;
+
     use super::*;
-    use crate::arn::Arn;
 
     fn credentials(expiration: &str) -> Credentials {
         Credentials {

@@ -23,11 +23,11 @@ use serde_json::{Map, Value, json};
 
 use self::csi::Csi;
 use self::issuer::ServiceAccounts;
-use crate::arn::{Arn, ArnKind};
 use crate::files::FileError;
 use crate::policy::PRINCIPAL;
 use crate::rules::is_node_name;
 use crate::session::DURATIONS;
+use landfast_base::arn::{Arn, ArnKind};
 
 /// Where nodeadm looks for certificate and key.
 const USUAL_PAIR: [&str; 2] = ["/etc/iam/pki/server.pem", "/etc/iam/pki/server.key"];

@@ -1,6 +1,5 @@
 //! Enrolment, renewal and Roles Anywhere sessions of hybrid nodes.
 
-pub mod arn;
 pub mod cache;
 pub mod causes;
 pub mod crypto;

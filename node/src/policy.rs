@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
+use landfast_base::arn::Arn;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::arn::Arn;
 use crate::tags::{Facts, Mappings};
 
 /// The service principal that a trust policy must name.

@@ -140,8 +140,9 @@ async fn until(moment: Timestamp, clock: impl Fn() -> Timestamp, nudge: &Nudge) 
 
 #[cfg(test)]
 mod tests {
+    use landfast_base::arn::{Arn, ArnKind};
+
     use super::*;
-    use crate::arn::{Arn, ArnKind};
     use crate::provider::Options;
     use crate::session::{Endpoint, SessionRequest};
 

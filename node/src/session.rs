@@ -15,9 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use landfast_base::Secret;
+use landfast_base::arn::Arn;
 use serde::Serialize;
 
-use crate::arn::Arn;
 use crate::crypto::{KeyError, SessionKey};
 use crate::sigv4::{self, Authorization, Scope, SignedRequest};
 

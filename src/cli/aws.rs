@@ -1,7 +1,7 @@
 //! What the commands share that compare AWS with the engine.
 
 use clap::Args;
-use landfast_node::arn::Arn;
+use landfast_base::arn::Arn;
 use landfast_node::http::CA_BUNDLE;
 use landfast_node::sync::aws::Account;
 

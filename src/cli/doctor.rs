@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
-use landfast_node::arn::Arn;
+use landfast_base::arn::Arn;
 use landfast_node::doctor::online::{self, Answer};
 use landfast_node::doctor::{self, DoctorError, Machine, Question, Report};
 use landfast_node::identity;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
-use landfast_node::arn::{Arn, ArnKind};
+use landfast_base::arn::{Arn, ArnKind};
 use landfast_node::files;
 use landfast_node::generate::trust_policy;
 use landfast_node::lab::server::{BindError, Lab};

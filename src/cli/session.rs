@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use landfast_node::arn::Arn;
+use landfast_base::arn::Arn;
 use landfast_node::cache::{self, Cache};
 use landfast_node::provider::Options;
 use landfast_node::session::{

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use landfast_node::arn::{self, Arn, ArnKind};
+use landfast_base::arn::{Arn, ArnKind};
+use landfast_base::region::is_region;
 use landfast_node::{tags, vault};
 use landfast_pki::KeySpec;
 
@@ -16,7 +17,7 @@ pub(super) fn permissions(text: &str) -> Result<u32, String> {
 
 /// Reads a Region, which becomes part of a host name.
 pub(super) fn region(text: &str) -> Result<String, String> {
-    if arn::is_region(text) {
+    if is_region(text) {
         Ok(text.to_owned())
     } else {
         Err("a Region such as us-west-2".to_owned())

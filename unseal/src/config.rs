@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use landfast_base::Secret;
+use landfast_base::region::is_region;
 
 use crate::error::Error;
 use crate::local;
@@ -539,11 +540,7 @@ impl<'a> Reader<'a> {
 }
 
 fn check_region(name: &str) -> Result<(), Error> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.len() <= 40
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(plain)
-    {
+    if is_region(name) {
         return Ok(());
     }
     Err(Error::Config(format!(

@@ -1,8 +1,9 @@
 //! The ARNs: what is configured, what the documents say, and that they go together.
 
+use landfast_base::arn::{Arn, ArnKind};
+
 use super::documents::{AnchorDocument, ProfileDocument, RoleDocument};
 use super::report::{Question, Report};
-use crate::arn::{Arn, ArnKind};
 use crate::rules::Finding;
 
 const AR_01: &str = "AR-01";

@@ -16,8 +16,8 @@ use serde_json::{Map, Value, json};
 use super::profiles;
 use super::state::{Anchor, ControlError, Crl, State, Subject, check_name};
 use super::verify::{Request, decode_query, percent_decode};
-use crate::arn::{Arn, ArnKind};
 use crate::sigv4::decimal;
+use landfast_base::arn::{Arn, ArnKind};
 
 /// Settings of an anchor's notifications.
 const MAX_NOTIFICATIONS: usize = 50;

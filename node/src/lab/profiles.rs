@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::control::{find, input, invalid, page, refuse_extras, time};
 use super::state::{ControlError, MAX_PROFILES, Profile, State, Times, check_name};
 use super::verify::{self, Request, decode_query};
-use crate::arn::{Arn, ArnKind};
+use landfast_base::arn::{Arn, ArnKind};
 
 const MAX_ROLES: usize = 250;
 const MAX_POLICIES: usize = 50;

@@ -13,6 +13,7 @@ use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 use jiff::Timestamp;
+use landfast_base::arn::Arn;
 use landfast_base::{hex, random};
 use landfast_listen::{Accept, Limits};
 use serde::Deserialize;
@@ -29,7 +30,6 @@ use super::page;
 use super::signer::{self, Caller, Expected, Issued};
 use super::state::{ControlError, State};
 use super::verify::{Granted, Refusal, Request};
-use crate::arn::Arn;
 
 /// What every answer says of itself.
 pub(super) const SERVER: &str = "landfast-lab (this is not AWS)";

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::signer::{Issued, SignatureError};
 use super::verify::Granted;
-use crate::arn::Arn;
 use crate::policy::TrustPolicy;
 use crate::tags::Mappings;
+use landfast_base::arn::Arn;
 
 /// The service takes PEM text of at most this many characters for an anchor.
 pub const MAX_BUNDLE: usize = 204_800;
@@ -505,7 +505,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::arn::ArnKind;
+    use landfast_base::arn::ArnKind;
 
     #[test]
     fn the_lab_remembers_a_bounded_number_of_nodes_and_certificates() {

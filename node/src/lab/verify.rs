@@ -5,11 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use landfast_base::arn::{Arn, ArnKind};
 use landfast_pki::{Certificate, KeyType};
 use serde::Deserialize;
 
 use super::state::{Anchor, Profile, Role, State};
-use crate::arn::{Arn, ArnKind};
 use crate::causes;
 use crate::crypto;
 use crate::policy::{ACTIONS, Context};

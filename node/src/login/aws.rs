@@ -17,11 +17,11 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use landfast_base::region::Partition;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::method::{self, Lookup, Method};
-use crate::arn;
 use crate::http::{self, causes};
 use crate::vault::{Vault, VaultError};
 
@@ -146,7 +146,7 @@ impl Identity {
 ///
 /// Source: AWS general reference, "AWS Security Token Service endpoints".
 fn endpoint(region: &str) -> String {
-    let suffix = arn::dns_suffix(arn::partition_of(region));
+    let suffix = Partition::of_region(region).dns_suffix;
     format!("https://sts.{region}.{suffix}/")
 }
 

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::arn::{self, Arn};
+use landfast_base::arn::Arn;
+use landfast_base::region::Partition;
 
 /// The beginnings of the Regions that have a FIPS endpoint of Roles Anywhere.
 ///
@@ -122,10 +123,11 @@ impl Endpoint {
         } else {
             "rolesanywhere"
         };
+        let partition = Partition::named(&anchor.partition);
         let suffix = if kind.dual_stack {
-            arn::dual_stack_suffix(&anchor.partition)
+            partition.dual_stack_suffix
         } else {
-            anchor.dns_suffix()
+            partition.dns_suffix
         };
         Ok(Self {
             url: format!("https://{service}.{region}.{suffix}"),
@@ -168,8 +170,9 @@ pub fn is_safe(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use landfast_base::arn::ArnKind;
+
     use super::*;
-    use crate::arn::ArnKind;
 
     #[test]
     fn each_partition_has_its_endpoint() {

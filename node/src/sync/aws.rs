@@ -19,11 +19,11 @@ use aws_sdk_rolesanywhere::primitives::Blob;
 use aws_sdk_rolesanywhere::types::{
     CrlDetail, Source, SourceData, TrustAnchorDetail, TrustAnchorType,
 };
+use landfast_base::arn::Arn;
 use landfast_pki::{Certificate, Crl};
 
 use super::Progress;
 use super::crl::Held;
-use crate::arn::Arn;
 use crate::http::{self, HttpError, causes};
 
 /// The control plane takes one call a second of each kind; so often is one tried.

@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use landfast_node::arn::Arn;
+use landfast_base::arn::Arn;
 use landfast_node::crypto::SessionKey;
 use landfast_node::lab::{Anchor, Profile, Request, Role, State};
 use landfast_node::policy::TrustPolicy;

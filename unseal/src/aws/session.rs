@@ -14,6 +14,7 @@ use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::types::KeyUsageType;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use landfast_base::random;
+use landfast_base::region::is_aws_host;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::LimitAnswer;
@@ -390,14 +391,8 @@ fn client(
 }
 
 fn is_aws(url: &str) -> bool {
-    let host = url
-        .parse::<http::Uri>()
-        .ok()
-        .and_then(|uri| uri.host().map(str::to_owned))
-        .unwrap_or_default();
-    host.ends_with(".amazonaws.com")
-        || host.ends_with(".amazonaws.com.cn")
-        || host.ends_with(".api.aws")
+    let uri = url.parse::<http::Uri>();
+    uri.is_ok_and(|uri| uri.host().is_some_and(is_aws_host))
 }
 
 /// Between half and the whole of a pause, so that many nodes that failed together do not come back together.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use landfast_base::Secret;
+use landfast_base::arn::{Arn, ArnKind};
 
 use super::{Author, Environment, Reader};
 use crate::credentials::CredentialSource;
@@ -327,28 +328,10 @@ fn web_identity(
 }
 
 fn check_role<'a>(key: &str, role: &'a str) -> Result<&'a str, Error> {
-    let mut parts = role.splitn(6, ':');
-    let form = [
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-        parts.next(),
-    ];
-    let name = parts
-        .next()
-        .and_then(|resource| resource.strip_prefix("role/"));
-    let [Some("arn"), Some(_), Some("iam"), Some(""), Some(account)] = form else {
-        return Err(Error::Config(format!(
+    match Arn::parse_as(role, ArnKind::Role) {
+        Ok(_) => Ok(role),
+        Err(_) => Err(Error::Config(format!(
             "{key} must be the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME"
-        )));
-    };
-    if account.is_empty()
-        || name.is_none_or(|name| name.is_empty() || name.chars().any(char::is_whitespace))
-    {
-        return Err(Error::Config(format!(
-            "{key} must be the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME"
-        )));
+        ))),
     }
-    Ok(role)
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use landfast_base::arn::Arn;
+
 use super::check_region;
 use crate::error::Error;
 
@@ -10,14 +12,6 @@ use crate::error::Error;
 pub struct KeyReference {
     text: String,
     arn: Option<Arn>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Arn {
-    partition: String,
-    region: String,
-    account: String,
-    resource: String,
 }
 
 impl KeyReference {
@@ -39,21 +33,12 @@ impl KeyReference {
         let arn = match text.strip_prefix("arn:") {
             None => None,
             Some(rest) => {
-                let [partition, service, region, account, resource] =
-                    split5(rest).ok_or_else(|| refuse("the ARN has too few parts"))?;
-                if service != "kms" {
+                let mut parts = rest.split(':').skip(1);
+                if parts.next() != Some("kms") {
                     return Err(refuse("the ARN is of another service"));
                 }
-                if [partition, region, account].contains(&"") {
-                    return Err(refuse("a part of the ARN is empty"));
-                }
-                check_region(region)?;
-                Some(Arn {
-                    partition: partition.into(),
-                    region: region.into(),
-                    account: account.into(),
-                    resource: resource.into(),
-                })
+                check_region(parts.next().unwrap_or_default())?;
+                Some(Arn::parse(text).map_err(|error| refuse(&error.to_string()))?)
             }
         };
         let resource = arn.as_ref().map_or(text, |arn| arn.resource.as_str());
@@ -108,12 +93,11 @@ impl KeyReference {
     /// The name of this key's replica in another Region: an ARN changes its Region, an id or alias stays as it is.
     pub fn in_region(&self, region: &str) -> String {
         match &self.arn {
-            Some(Arn {
-                partition,
-                account,
-                resource,
-                ..
-            }) => format!("arn:{partition}:kms:{region}:{account}:{resource}"),
+            Some(arn) => Arn {
+                region: region.to_owned(),
+                ..arn.clone()
+            }
+            .to_string(),
             None => self.text.clone(),
         }
     }
@@ -127,17 +111,6 @@ impl fmt::Display for KeyReference {
 
 fn plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-'
-}
-
-fn split5(text: &str) -> Option<[&str; 5]> {
-    let mut parts = text.splitn(5, ':');
-    Some([
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-    ])
 }
 
 #[cfg(test)]

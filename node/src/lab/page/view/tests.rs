@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use landfast_base::arn::Arn;
 use proptest::prelude::*;
 
 use super::super::super::calls::SESSION;
 use super::super::super::state::{Profile, Times};
 use super::*;
-use crate::arn::Arn;
 
 const NOW: &str = "2026-09-01T12:00:00Z";
 

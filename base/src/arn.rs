@@ -1,4 +1,4 @@
-//! Amazon Resource Names of the kinds that IAM Roles Anywhere takes part in.
+//! Amazon Resource Names.
 //!
 //! Source: AWS IAM user guide, "Identify AWS resources with ARNs"; the Roles
 //! Anywhere API model for the resource kinds.
@@ -22,7 +22,7 @@ pub struct Arn {
     pub resource: String,
 }
 
-/// What an ARN must name where it is used.
+/// What an ARN must name where it is used: the kinds that IAM Roles Anywhere takes part in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArnKind {
     /// `arn:…:iam::ACCOUNT:role/PATH/NAME`
@@ -130,98 +130,6 @@ impl Arn {
     pub fn name(&self) -> &str {
         self.resource.rsplit('/').next().unwrap_or(&self.resource)
     }
-
-    /// The domain under which the partition's service endpoints live.
-    pub fn dns_suffix(&self) -> &'static str {
-        dns_suffix(&self.partition)
-    }
-}
-
-/// AWS's partitions: name, the beginnings of the names of its Regions, the domain of its service endpoints, and that of
-/// endpoints with IPv4 and IPv6.
-///
-/// Source: `partitions.json` of the AWS SDKs.
-const PARTITIONS: [(&str, &[&str], &str, &str); 8] = [
-    ("aws", &[""], "amazonaws.com", "api.aws"),
-    (
-        "aws-cn",
-        &["cn-"],
-        "amazonaws.com.cn",
-        "api.amazonwebservices.com.cn",
-    ),
-    ("aws-us-gov", &["us-gov-"], "amazonaws.com", "api.aws"),
-    ("aws-iso", &["us-iso-"], "c2s.ic.gov", "api.aws.ic.gov"),
-    (
-        "aws-iso-b",
-        &["us-isob-"],
-        "sc2s.sgov.gov",
-        "api.aws.scloud",
-    ),
-    (
-        "aws-iso-e",
-        &["eu-isoe-"],
-        "cloud.adc-e.uk",
-        "api.cloud-aws.adc-e.uk",
-    ),
-    (
-        "aws-iso-f",
-        &["us-isof-", "eu-isof-"],
-        "csp.hci.ic.gov",
-        "api.aws.hci.ic.gov",
-    ),
-    (
-        "aws-eusc",
-        &["eusc-"],
-        "amazonaws.eu",
-        "api.amazonwebservices.eu",
-    ),
-];
-
-/// The domain of a partition's service endpoints; that of `aws` for one that is not known.
-pub fn dns_suffix(partition: &str) -> &'static str {
-    known(partition).2
-}
-
-/// The domain of a partition's service endpoints with IPv4 and IPv6.
-pub fn dual_stack_suffix(partition: &str) -> &'static str {
-    known(partition).3
-}
-
-fn known(
-    partition: &str,
-) -> &'static (
-    &'static str,
-    &'static [&'static str],
-    &'static str,
-    &'static str,
-) {
-    let found = PARTITIONS.iter().find(|(name, ..)| *name == partition);
-    found.unwrap_or(&PARTITIONS[0])
-}
-
-/// The partition that a Region belongs to, by the Region's name.
-pub fn partition_of(region: &str) -> &'static str {
-    let begins = |one: &&str| !one.is_empty() && region.starts_with(*one);
-    let found = PARTITIONS
-        .iter()
-        .find(|(_, beginnings, ..)| beginnings.iter().any(begins));
-    found.map_or("aws", |(name, ..)| name)
-}
-
-/// Whether a text has the form of a Region's name, such as `us-gov-west-1`.
-pub fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let word = |part: &&str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    };
-    let number = |part: &&str| part.bytes().all(|b| b.is_ascii_digit());
-    text.len() <= 32
-        && parts.len() >= 3
-        && parts.iter().all(word)
-        && parts.last().is_some_and(number)
 }
 
 impl ArnKind {
@@ -303,52 +211,6 @@ mod tests {
             Arn::parse("arn:aws:ia m::111122223333:role/a"),
             Err(ArnError::Part("service"))
         );
-    }
-
-    #[test]
-    fn a_region_has_words_and_a_number() {
-        for good in [
-            "us-west-2",
-            "us-gov-east-1",
-            "eusc-de-east-1",
-            "us-isob-east-1",
-        ] {
-            assert!(is_region(good), "{good}");
-        }
-        for bad in [
-            "",
-            "uswest2",
-            "us-west",
-            "US-WEST-2",
-            "us west-2",
-            "us--2",
-            "us-west-2.",
-            "us-west-2/x",
-            "-west-2",
-        ] {
-            assert!(!is_region(bad), "{bad}");
-        }
-    }
-
-    /// The suffixes of all eight partitions, as AWS's SDKs list them.
-    #[test]
-    fn each_partition_has_its_domain_and_its_regions() {
-        for (partition, region, suffix) in [
-            ("aws", "us-west-2", "amazonaws.com"),
-            ("aws-cn", "cn-north-1", "amazonaws.com.cn"),
-            ("aws-us-gov", "us-gov-east-1", "amazonaws.com"),
-            ("aws-iso", "us-iso-east-1", "c2s.ic.gov"),
-            ("aws-iso-b", "us-isob-east-1", "sc2s.sgov.gov"),
-            ("aws-iso-e", "eu-isoe-west-1", "cloud.adc-e.uk"),
-            ("aws-iso-f", "us-isof-south-1", "csp.hci.ic.gov"),
-            ("aws-iso-f", "eu-isof-north-1", "csp.hci.ic.gov"),
-            ("aws-eusc", "eusc-de-east-1", "amazonaws.eu"),
-        ] {
-            assert_eq!(dns_suffix(partition), suffix, "{partition}");
-            assert_eq!(partition_of(region), partition, "{region}");
-        }
-        assert_eq!(dns_suffix("aws-new"), "amazonaws.com");
-        assert_eq!(partition_of("eu-central-1"), "aws");
     }
 
     #[test]
