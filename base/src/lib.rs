@@ -3,6 +3,7 @@
 pub mod arn;
 mod crypto;
 mod hex;
+pub mod limits;
 pub mod region;
 mod secret;
 

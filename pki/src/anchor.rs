@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
+use landfast_base::limits::{ANCHOR_CERTIFICATES, ANCHOR_OCTETS, OLD_ANCHOR_OCTETS};
 
 use crate::ext::KeyUsage;
 use crate::finding::Finding;
@@ -145,8 +146,8 @@ pub struct Expectations<'a> {
 impl Default for Expectations<'_> {
     fn default() -> Self {
         Self {
-            max_certificates: 2,
-            max_octets: 204_800,
+            max_certificates: ANCHOR_CERTIFICATES,
+            max_octets: ANCHOR_OCTETS,
             issuing: None,
         }
     }
@@ -184,9 +185,9 @@ pub fn check_against(
             expected.max_octets
         );
         report.error(CA_08, text);
-    } else if octets > OLD_MAX_OCTETS {
+    } else if octets > OLD_ANCHOR_OCTETS {
         let text = format!(
-            "{octets} octets of PEM are more than the {OLD_MAX_OCTETS} that older AWS SDKs take"
+            "{octets} octets of PEM are more than the {OLD_ANCHOR_OCTETS} that older AWS SDKs take"
         );
         report.warn(CA_08, text);
     }
@@ -336,7 +337,6 @@ impl Anchor {
 }
 
 const YEAR: SignedDuration = SignedDuration::from_hours(365 * 24);
-const OLD_MAX_OCTETS: usize = 16_000;
 
 const CA_01: &str = "CA-01";
 const CA_02: &str = "CA-02";

@@ -1,11 +1,11 @@
 //! Revocation lists.
 
 use jiff::Timestamp;
+use landfast_base::limits::CRL_OCTETS;
 use landfast_pki::{Certificate, Crl};
 
 use super::report::{DoctorError, Question, Report};
 use crate::files;
-use crate::lab::state::MAX_CRL;
 use crate::rules::Finding;
 
 /// CR-01 and CR-02: lists that AWS can import, and the node not in them.
@@ -37,10 +37,10 @@ pub(super) fn check(
                 remedy,
             ));
         };
-        if content.len() > MAX_CRL {
+        if content.len() > CRL_OCTETS {
             refuse(
                 format!(
-                    "{} octets are more than the {MAX_CRL} that AWS imports",
+                    "{} octets are more than the {CRL_OCTETS} that AWS imports",
                     content.len()
                 ),
                 "remove expired entries (tidy), and issue shorter lives",

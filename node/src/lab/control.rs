@@ -8,6 +8,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use landfast_base::arn::{Arn, ArnKind};
+use landfast_base::limits::ANCHOR_NOTIFICATIONS;
 use landfast_pki::Certificate;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,10 +19,7 @@ use super::profiles;
 use super::state::{Anchor, ControlError, Crl, State, Subject, check_name};
 use super::verify::{Request, decode_query, percent_decode};
 use crate::sigv4::decimal;
-use landfast_base::arn::{Arn, ArnKind};
 
-/// Settings of an anchor's notifications.
-const MAX_NOTIFICATIONS: usize = 50;
 /// What an anchor can tell of.
 const EVENTS: [&str; 2] = ["CA_CERTIFICATE_EXPIRY", "END_ENTITY_CERTIFICATE_EXPIRY"];
 /// So many days ahead does AWS tell when nobody says otherwise.
@@ -269,7 +268,7 @@ fn reset_notifications(state: &mut State, given: &NotificationInput, now: Timest
 }
 
 fn check_notifications(settings: &[Value]) -> Result<(), ControlError> {
-    if settings.len() > MAX_NOTIFICATIONS {
+    if settings.len() > ANCHOR_NOTIFICATIONS {
         return Err(invalid("notificationSettings: more than 50"));
     }
     for setting in settings {

@@ -3,18 +3,17 @@
 //! Source: the Roles Anywhere API model of 2018-05-10.
 
 use jiff::Timestamp;
+use landfast_base::arn::{Arn, ArnKind};
+use landfast_base::limits::{
+    MAPPING_RULE, PROFILE_POLICIES, PROFILE_ROLES, PROFILES, SESSION_POLICY,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::control::{find, input, invalid, page, refuse_extras, time};
-use super::state::{ControlError, MAX_PROFILES, Profile, State, Times, check_name};
+use super::state::{ControlError, Profile, State, Times, check_name};
 use super::verify::{self, Request, decode_query};
-use landfast_base::arn::{Arn, ArnKind};
 
-const MAX_ROLES: usize = 250;
-const MAX_POLICIES: usize = 50;
-const MAX_POLICY: usize = 100_000;
-const MAX_SPECIFIER: usize = 60;
 const FIELDS: [&str; 3] = ["x509Subject", "x509Issuer", "x509SAN"];
 
 #[derive(Deserialize)]
@@ -58,7 +57,7 @@ pub(super) fn call(
             let (Some(name), Some(_)) = (&given.name, &given.role_arns) else {
                 return Err(invalid("name and roleArns are required"));
             };
-            if state.profiles.len() >= MAX_PROFILES {
+            if state.profiles.len() >= PROFILES {
                 return Err(invalid("the account has 250 profiles already"));
             }
             let mut profile = Profile::new(state.new_arn("profile")?, name, Vec::new());
@@ -111,7 +110,7 @@ fn change(profile: &mut Profile, given: Input, account: &str) -> Result<(), Cont
         next.name = name;
     }
     if let Some(roles) = given.role_arns {
-        if roles.len() > MAX_ROLES {
+        if roles.len() > PROFILE_ROLES {
             return Err(invalid("roleArns: more than 250"));
         }
         next.roles = roles
@@ -134,7 +133,7 @@ fn change(profile: &mut Profile, given: Input, account: &str) -> Result<(), Cont
         next.accept_session_name = accept;
     }
     if let Some(policy) = given.session_policy {
-        if policy.len() > MAX_POLICY {
+        if policy.len() > SESSION_POLICY {
             return Err(invalid("sessionPolicy: more than 100000 characters"));
         }
         if !serde_json::from_str::<Value>(&policy).is_ok_and(|policy| policy.is_object()) {
@@ -145,7 +144,7 @@ fn change(profile: &mut Profile, given: Input, account: &str) -> Result<(), Cont
         next.session_policy = Some(policy);
     }
     if let Some(policies) = given.managed_policy_arns {
-        if policies.len() > MAX_POLICIES {
+        if policies.len() > PROFILE_POLICIES {
             return Err(invalid("managedPolicyArns: more than 50"));
         }
         next.managed_policies = policies
@@ -167,7 +166,7 @@ fn put_mapping(profile: &mut Profile, given: MappingInput) -> Result<(), Control
         .collect();
     if rules
         .iter()
-        .any(|rule| rule.is_empty() || rule.len() > MAX_SPECIFIER)
+        .any(|rule| rule.is_empty() || rule.len() > MAPPING_RULE)
     {
         return Err(invalid("mappingRules.specifier takes 1 to 60 characters"));
     }

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use landfast_base::arn::Arn;
+use landfast_base::limits::{ANCHOR_CERTIFICATES, ANCHOR_CRLS, ANCHOR_OCTETS, ANCHORS, CRL_OCTETS};
 use landfast_base::{hex, random};
 use landfast_pki::anchor::{self, Expectations};
 use landfast_pki::{Certificate, Crl as RevocationList, pem};
@@ -13,18 +15,7 @@ use super::signer::{Issued, SignatureError};
 use super::verify::Granted;
 use crate::policy::TrustPolicy;
 use crate::tags::Mappings;
-use landfast_base::arn::Arn;
 
-/// The service takes PEM text of at most this many characters for an anchor.
-pub const MAX_BUNDLE: usize = 204_800;
-/// The service takes CRLs of at most this many octets.
-pub const MAX_CRL: usize = 300_000;
-/// CRLs per anchor.
-pub const MAX_CRLS: usize = 2;
-/// Trust anchors of an account in a Region.
-pub const MAX_ANCHORS: usize = 50;
-/// Profiles of an account in a Region.
-pub const MAX_PROFILES: usize = 250;
 /// Subjects that the lab remembers; whoever was not seen for longest is forgotten first.
 pub const MAX_SUBJECTS: usize = 1000;
 /// Certificates of a subject that the lab remembers, the latest.
@@ -241,7 +232,7 @@ impl State {
             region: region.into(),
             skew: 300,
             hosts: Vec::new(),
-            bundle_limit: 2,
+            bundle_limit: ANCHOR_CERTIFICATES,
             anchors: Vec::new(),
             crls: Vec::new(),
             profiles: Vec::new(),
@@ -325,9 +316,9 @@ impl State {
         now: Timestamp,
     ) -> Result<&Anchor, ControlError> {
         check_name(name)?;
-        if self.anchors.len() >= MAX_ANCHORS {
+        if self.anchors.len() >= ANCHORS {
             return Err(ControlError::Validation(format!(
-                "the account has {MAX_ANCHORS} trust anchors already"
+                "the account has {ANCHORS} trust anchors already"
             )));
         }
         let certificates = self.check_bundle(bundle, now)?;
@@ -375,7 +366,7 @@ impl State {
     ) -> Result<&Crl, ControlError> {
         check_name(name)?;
         let list = self.check_crl(data, anchor)?;
-        if self.crls.iter().filter(|crl| crl.anchor == *anchor).count() >= MAX_CRLS {
+        if self.crls.iter().filter(|crl| crl.anchor == *anchor).count() >= ANCHOR_CRLS {
             return Err(ControlError::Validation(
                 "the trust anchor has two CRLs already: update one of them".into(),
             ));
@@ -433,9 +424,9 @@ impl State {
     /// The rules CA-01 to CA-08 as far as the service applies them.
     fn check_bundle(&self, bundle: &str, now: Timestamp) -> Result<Vec<Certificate>, ControlError> {
         let invalid = |text: String| Err(ControlError::Validation(text));
-        if bundle.len() > MAX_BUNDLE {
+        if bundle.len() > ANCHOR_OCTETS {
             return invalid(format!(
-                "x509CertificateData is longer than {MAX_BUNDLE} characters"
+                "x509CertificateData is longer than {ANCHOR_OCTETS} characters"
             ));
         }
         let secret = |block: &pem::Block| block.label.ends_with("PRIVATE KEY");
@@ -450,7 +441,7 @@ impl State {
         };
         let expected = Expectations {
             max_certificates: self.bundle_limit,
-            max_octets: MAX_BUNDLE,
+            max_octets: ANCHOR_OCTETS,
             issuing: None,
         };
         let report = anchor::check_against(&certificates, expected, now);
@@ -466,7 +457,7 @@ impl State {
 
     fn check_crl(&self, data: &[u8], anchor: &Arn) -> Result<RevocationList, ControlError> {
         let invalid = |text: &str| ControlError::Validation(text.to_owned());
-        if data.len() > MAX_CRL {
+        if data.len() > CRL_OCTETS {
             return Err(invalid("crlData is longer than 300000 octets"));
         }
         let anchor = self
@@ -503,9 +494,9 @@ pub(super) fn check_name(name: &str) -> Result<(), ControlError> {
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
+    use landfast_base::arn::ArnKind;
 
     use super::*;
-    use landfast_base::arn::ArnKind;
 
     #[test]
     fn the_lab_remembers_a_bounded_number_of_nodes_and_certificates() {

@@ -5,12 +5,8 @@
 //! replaced under its id; none is ever deleted here.
 
 use jiff::Timestamp;
+use landfast_base::limits::{ANCHOR_CRLS, CRL_OCTETS};
 use landfast_pki::{Certificate, Crl};
-
-/// Octets of PEM in one list.
-pub use crate::lab::state::MAX_CRL;
-/// Lists of one trust anchor.
-pub use crate::lab::state::MAX_CRLS;
 
 /// A list that AWS holds.
 #[derive(Clone, Debug)]
@@ -84,7 +80,7 @@ impl Step {
 pub enum Refusal {
     /// Larger than AWS takes.
     #[error(
-        "CR-01: {0} octets of PEM are more than the {MAX_CRL} that AWS takes: tidy expired entries away, and issue shorter lives"
+        "CR-01: {0} octets of PEM are more than the {CRL_OCTETS} that AWS takes: tidy expired entries away, and issue shorter lives"
     )]
     Size(usize),
     /// A list of changes.
@@ -133,7 +129,7 @@ pub fn plan(
         .iter()
         .filter(|one| !anchor.iter().any(|ca| by(one, ca)))
         .collect();
-    let mut room = MAX_CRLS.saturating_sub(held.len());
+    let mut room = ANCHOR_CRLS.saturating_sub(held.len());
     anchor
         .iter()
         .map(|ca| {
@@ -211,7 +207,7 @@ fn update(one: &Held) -> Step {
 fn check(list: &Crl, now: Timestamp) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     let octets = list.pem().len();
-    if octets > MAX_CRL {
+    if octets > CRL_OCTETS {
         refusals.push(Refusal::Size(octets));
     }
     if list.is_delta() {

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use landfast_base::limits::ANCHOR_CERTIFICATES;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -44,7 +45,7 @@ pub(crate) struct AnchorFields {
     #[schemars(extend("default" = 0))]
     leaf_days: u64,
     /// How many certificates an anchor may hold: the quota of the AWS account.
-    #[schemars(extend("default" = 2))]
+    #[schemars(extend("default" = ANCHOR_CERTIFICATES))]
     max_certificates: usize,
     /// Name of the anchor: letters, digits, blanks, `-` and `_`. By default made from the mount's path.
     name: String,
@@ -59,7 +60,7 @@ impl Default for AnchorFields {
             anchor: Content::Issuing.name().to_owned(),
             format: Form::Pem.name().to_owned(),
             leaf_days: 0,
-            max_certificates: 2,
+            max_certificates: ANCHOR_CERTIFICATES,
             name: String::new(),
             trust_anchor_id: None,
         }
