@@ -18,6 +18,8 @@ mod yaml;
 use std::path::{Path, PathBuf};
 
 use landfast_base::Secret;
+use landfast_base::arn::{Arn, ArnKind};
+use landfast_pki::glob::Glob;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -27,7 +29,6 @@ use crate::files::FileError;
 use crate::policy::PRINCIPAL;
 use crate::rules::is_node_name;
 use crate::session::DURATIONS;
-use landfast_base::arn::{Arn, ArnKind};
 
 /// Where nodeadm looks for certificate and key.
 const USUAL_PAIR: [&str; 2] = ["/etc/iam/pki/server.pem", "/etc/iam/pki/server.key"];
@@ -528,12 +529,7 @@ fn is_pattern(pattern: &str) -> bool {
 
 /// `StringLike` with `*` only.
 fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((start, rest)) => name.strip_prefix(start).is_some_and(|name| {
-            (0..=name.len()).any(|i| name.is_char_boundary(i) && matches(rest, &name[i..]))
-        }),
-    }
+    Glob::new(pattern).matches(name)
 }
 
 fn role() -> String {
