@@ -86,8 +86,8 @@ impl CredentialSource for Sessions {
         let found = self.0.fetch(Timestamp::now).await.map_err(refuse)?;
         Ok(TemporaryCredentials {
             access_key: Secret::new(found.access_key_id),
-            secret_key: Secret::new(found.secret_access_key.expose().clone()),
-            session_token: Secret::new(found.session_token.expose().clone()),
+            secret_key: found.secret_access_key,
+            session_token: found.session_token,
             expires: found.expiration,
         })
     }

@@ -9,6 +9,13 @@ pub fn hex(octets: &[u8]) -> String {
         .collect()
 }
 
+/// Sixteen octets in the form of a UUID (RFC 9562 section 4).
+pub fn uuid(octets: &[u8; 16]) -> String {
+    let digits = hex(octets);
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
+    groups.map(|group| &digits[group]).join("-")
+}
+
 /// The octets of digits in either case; none when a digit is missing or is something else.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
@@ -35,6 +42,12 @@ mod tests {
         for bad in ["0", "abc", "+f", "0g", " 0", "é"] {
             assert_eq!(unhex(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_uuid_has_five_groups() {
+        let octets = std::array::from_fn(|at| at as u8 * 0x11);
+        assert_eq!(uuid(&octets), "00112233-4455-6677-8899-aabbccddeeff");
     }
 
     proptest! {

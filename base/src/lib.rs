@@ -8,5 +8,5 @@ pub mod region;
 mod secret;
 
 pub use crypto::{NoRandomness, equal, fill, hmac_sha256, random, sha1, sha256};
-pub use hex::{hex, unhex};
+pub use hex::{hex, unhex, uuid};
 pub use secret::Secret;

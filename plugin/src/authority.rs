@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use landfast_base::hex;
+use landfast_base::uuid;
 use landfast_pki::{Certificate, SerialNumber, go};
 use landfast_sdk::logical::{Error, Write};
 use tokio::sync::MutexGuard;
@@ -369,13 +369,6 @@ pub(crate) async fn missing_aia(mount: &Mount) -> Result<Option<String>, Error> 
 /// When there is no randomness.
 pub(crate) fn new_id() -> Result<String, Error> {
     let random = landfast_base::random::<16>();
-    let hex = hex(&random.map_err(|error| crate::fault::failed(error.into()))?);
-    Ok([
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-"))
+    let random = random.map_err(|error| crate::fault::failed(error.into()))?;
+    Ok(uuid(&random))
 }

@@ -14,7 +14,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use landfast_base::arn::Arn;
-use landfast_base::{hex, random};
+use landfast_base::{random, uuid};
 use landfast_listen::{Accept, Limits};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -545,16 +545,7 @@ fn request_id() -> String {
     let mut id = random::<16>().unwrap_or_default();
     id[6] = id[6] & 0x0f | 0x40;
     id[8] = id[8] & 0x3f | 0x80;
-    let digits = hex(&id);
-    let [a, b, c, d] = [8, 12, 16, 20];
-    format!(
-        "{}-{}-{}-{}-{}",
-        &digits[..a],
-        &digits[a..b],
-        &digits[b..c],
-        &digits[c..d],
-        &digits[d..]
-    )
+    uuid(&id)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use landfast_base::arn::Arn;
 use landfast_base::limits::{ANCHOR_CERTIFICATES, ANCHOR_CRLS, ANCHOR_OCTETS, ANCHORS, CRL_OCTETS};
-use landfast_base::{hex, random};
+use landfast_base::{hex, random, uuid};
 use landfast_pki::anchor::{self, Expectations};
 use landfast_pki::{Certificate, Crl as RevocationList, pem};
 use serde_json::Value;
@@ -404,20 +404,12 @@ impl State {
     /// [`ControlError::Validation`] when there is no randomness.
     pub fn new_arn(&self, kind: &str) -> Result<Arn, ControlError> {
         let random = random::<16>().map_err(|error| ControlError::Validation(error.to_string()))?;
-        let digits = hex(&random);
         Ok(Arn {
             partition: "aws".into(),
             service: "rolesanywhere".into(),
             region: self.region.clone(),
             account: self.account.clone(),
-            resource: format!(
-                "{kind}/{}-{}-{}-{}-{}",
-                &digits[..8],
-                &digits[8..12],
-                &digits[12..16],
-                &digits[16..20],
-                &digits[20..]
-            ),
+            resource: format!("{kind}/{}", uuid(&random)),
         })
     }
 
