@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use landfast_sdk::logical::parse_duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::other::Other;
@@ -227,7 +228,7 @@ impl RoleEntry {
             for text in text {
                 let old = std::mem::take(text);
                 if now.is_zero() && !old.is_empty() {
-                    *now = go_duration(&old).unwrap_or_default();
+                    *now = parse_duration(&old).unwrap_or_default();
                 }
             }
         }
@@ -510,32 +511,6 @@ mod nanoseconds {
             u64::try_from(nanoseconds).unwrap_or_default(),
         ))
     }
-}
-
-/// Durations of the oldest layouts are text: seconds, or Go's `1h30m`.
-fn go_duration(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let amount: u32 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..]
-            .find(|c: char| c.is_ascii_digit())
-            .map_or(rest.len(), |end| digits + end);
-        let unit = match &rest[digits..unit_end] {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86400,
-            _ => return None,
-        };
-        total = total.checked_add(Duration::from_secs(unit).checked_mul(amount)?)?;
-        rest = &rest[unit_end..];
-    }
-    Some(total)
 }
 
 #[cfg(test)]
