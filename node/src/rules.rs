@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use landfast_pki::{Certificate, KeyType, KeyUsage};
+use landfast_pki::{Certificate, KeyType, KeyUsage, hybrid};
 use serde::Serialize;
 
 use crate::files;
@@ -345,15 +345,7 @@ pub fn dates(certificate: &Certificate, now: Timestamp) -> Option<Finding> {
 /// Whether a text can be the name of a node: a lower-case DNS-1123 subdomain
 /// of 2 to 63 characters, which is also a session name and a label value.
 pub fn is_node_name(name: &str) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    (2..=63).contains(&name.len()) && name.split('.').all(label)
+    hybrid::node_name(name).is_ok()
 }
 
 #[cfg(test)]
