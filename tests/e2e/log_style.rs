@@ -223,7 +223,7 @@ fn every_command_that_stays_is_listed() {
         let Ok(text) = fs::read_to_string(&path) else {
             continue;
         };
-        let stays = ["super::stopped()", "daemon::run(", "Server::bind("];
+        let stays = ["runtime::stopped()", "daemon::run(", "Server::bind("];
         if stays.iter().any(|sign| text.contains(sign)) {
             let name = path.file_stem().expect("a name").to_string_lossy();
             found.insert(match &*name {
