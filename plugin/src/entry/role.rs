@@ -15,7 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::other::Other;
 
 /// A role as stored, after entries of older layouts were brought up to date by [`RoleEntry::decode`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// What a stored role does not say is off, but for what was on before there was a switch for it. A new role is [`RoleEntry::fresh`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RoleEntry {
     lease_max: String,
@@ -48,7 +50,7 @@ pub struct RoleEntry {
     /// Whether a domain containing `*` is a pattern.
     pub allow_glob_domains: bool,
     /// Whether wildcard names are accepted at all.
-    #[serde(deserialize_with = "yes_unless_told")]
+    #[serde(default = "yes", deserialize_with = "yes_unless_told")]
     pub allow_wildcard_certificates: bool,
     /// Whether every name is accepted.
     pub allow_any_name: bool,
@@ -107,6 +109,7 @@ pub struct RoleEntry {
     #[serde(deserialize_with = "list")]
     pub postal_code: Vec<String>,
     /// Whether a certificate comes with a lease whose revocation revokes it.
+    #[serde(default = "yes")]
     pub generate_lease: bool,
     /// Whether issued certificates are left out of storage.
     pub no_store: bool,
@@ -173,6 +176,7 @@ impl RoleEntry {
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         Self {
             allow_localhost: true,
+            allow_wildcard_certificates: true,
             allow_ip_sans: true,
             enforce_hostnames: true,
             server_flag: true,
@@ -181,7 +185,6 @@ impl RoleEntry {
             use_csr_sans: true,
             key_type: "rsa".to_owned(),
             key_usage_list: words(&["DigitalSignature", "KeyAgreement", "KeyEncipherment"]),
-            generate_lease: false,
             require_cn: true,
             cn_validations: words(&["email", "hostname"]),
             not_before_duration: Duration::from_secs(30),
@@ -265,77 +268,6 @@ impl RoleEntry {
         }
         if self.key_bits == 0 {
             self.key_bits = default_key_bits(&self.key_type);
-        }
-    }
-}
-
-impl Default for RoleEntry {
-    /// What reading JSON without any member gives: everything off but what was on before there was a switch for it. A new role is
-    /// [`RoleEntry::fresh`].
-    fn default() -> Self {
-        Self {
-            node_names: false,
-            lease_max: String::new(),
-            lease: String::new(),
-            max_ttl: String::new(),
-            ttl: String::new(),
-            ttl_duration: Duration::ZERO,
-            max_ttl_duration: Duration::ZERO,
-            allow_localhost: false,
-            allowed_base_domain: String::new(),
-            allowed_domains_list: Vec::new(),
-            allowed_domains_template: false,
-            allow_globs_in_identity_templates: false,
-            allow_base_domain: false,
-            allow_bare_domains: false,
-            allow_token_displayname: false,
-            allow_subdomains: false,
-            allow_glob_domains: false,
-            allow_wildcard_certificates: true,
-            allow_any_name: false,
-            enforce_hostnames: false,
-            allow_ip_sans: false,
-            allowed_ip_sans_cidr: Vec::new(),
-            server_flag: false,
-            client_flag: false,
-            code_signing_flag: false,
-            email_protection_flag: false,
-            use_csr_common_name: false,
-            use_csr_sans: false,
-            key_type: String::new(),
-            key_bits: 0,
-            use_pss: false,
-            signature_bits: 0,
-            key_usage_list: Vec::new(),
-            extended_key_usage_list: Vec::new(),
-            ou_list: Vec::new(),
-            organization_list: Vec::new(),
-            country: Vec::new(),
-            locality: Vec::new(),
-            province: Vec::new(),
-            street_address: Vec::new(),
-            postal_code: Vec::new(),
-            generate_lease: true,
-            no_store: false,
-            require_cn: false,
-            cn_validations: Vec::new(),
-            allowed_other_sans: Vec::new(),
-            allowed_serial_numbers: Vec::new(),
-            allowed_user_ids: Vec::new(),
-            allowed_uri_sans: Vec::new(),
-            allowed_uri_sans_template: false,
-            policy_identifiers: Vec::new(),
-            ext_key_usage_oids: Vec::new(),
-            basic_constraints_valid_for_non_ca: false,
-            not_before_duration: Duration::ZERO,
-            not_before: String::new(),
-            not_before_bound: String::new(),
-            not_after: String::new(),
-            not_after_bound: String::new(),
-            issuer: String::new(),
-            globs_unsaid: false,
-            older: Older::default(),
-            other: Other::default(),
         }
     }
 }
@@ -487,6 +419,10 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn yes_unless_told<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
