@@ -280,12 +280,21 @@ impl Mount {
         generated.map_err(fault::refused)
     }
 
-    /// The mount's lifetimes, as far as they can matter: asking costs a call to the host each, and a role that sets both `ttl` and
-    /// `max_ttl` needs neither.
+    /// The mount's lifetimes for a request that asks for one and names no role.
     ///
     /// # Errors
     /// When the host does not answer.
-    pub(crate) async fn lifetimes(
+    pub(crate) async fn lifetimes(&self, asked: Duration) -> Result<MountTtl, Error> {
+        self.lifetimes_beside(asked, Duration::ZERO, Duration::ZERO)
+            .await
+    }
+
+    /// The same beside a role's own, as far as they can matter: asking costs a call to the host each, and a role that sets both `ttl`
+    /// and `max_ttl` needs neither.
+    ///
+    /// # Errors
+    /// When the host does not answer.
+    pub(crate) async fn lifetimes_beside(
         &self,
         asked: Duration,
         ttl: Duration,

@@ -1,13 +1,15 @@
 //! A role as the mount keeps it: the stored entry, and the profile that the rules of `landfast-pki` work from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use landfast_pki::validity::MountTtl;
 use landfast_pki::{Profile, Refusal, Settings};
 use landfast_sdk::logical::Error;
 
-use crate::Mount;
 use crate::entry::role::RoleEntry;
 use crate::store::Entry;
+use crate::{Mount, fault};
 
 /// A role, read and compiled once.
 pub(crate) struct Role {
@@ -15,7 +17,7 @@ pub(crate) struct Role {
     pub(crate) entry: RoleEntry,
     /// What certificates are made by; a role that another product stored may have parts that cannot be used here, and then reads
     /// but does not issue.
-    pub(crate) profile: Result<Profile, Refusal>,
+    profile: Result<Profile, Refusal>,
 }
 
 impl Role {
@@ -31,6 +33,35 @@ impl Role {
             }),
             entry,
         }
+    }
+
+    /// What certificates are made by.
+    ///
+    /// # Errors
+    /// When the role has parts that cannot be used here.
+    pub(crate) fn profile(&self) -> Result<&Profile, Error> {
+        self.profile
+            .as_ref()
+            .map_err(|refusal| fault::refusal(refusal.clone()))
+    }
+
+    /// The mount's lifetimes, as far as they matter to a request that asks for one.
+    ///
+    /// # Errors
+    /// When the host does not answer.
+    pub(crate) async fn lifetimes(
+        &self,
+        mount: &Mount,
+        asked: Duration,
+    ) -> Result<MountTtl, Error> {
+        let RoleEntry {
+            ttl_duration,
+            max_ttl_duration,
+            ..
+        } = self.entry;
+        mount
+            .lifetimes_beside(asked, ttl_duration, max_ttl_duration)
+            .await
     }
 }
 

@@ -162,13 +162,7 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
         Some(&key_fields),
         PowerFields::default(),
     );
-    let ttl = mount
-        .lifetimes(
-            request.ttl,
-            std::time::Duration::ZERO,
-            std::time::Duration::ZERO,
-        )
-        .await?;
+    let ttl = mount.lifetimes(request.ttl).await?;
     let (prepared, said) = authority::intermediate_csr(
         &request,
         source.key.public_key(),
@@ -229,13 +223,7 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
         use_pss: sign.use_pss,
         ..ca::request(mount, subject, validity, None, power)
     };
-    let ttl = mount
-        .lifetimes(
-            request.ttl,
-            std::time::Duration::ZERO,
-            std::time::Duration::ZERO,
-        )
-        .await?;
+    let ttl = mount.lifetimes(request.ttl).await?;
     let options = IntermediateOptions {
         use_csr_values: sign.use_csr_values,
         skid: &sign.skid,

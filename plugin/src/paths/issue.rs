@@ -59,18 +59,9 @@ async fn make(
     let (spec, key_ignored) = key_spec(role, key)?;
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
-    let profile = role
-        .profile
-        .as_ref()
-        .map_err(|refusal| fault::refusal(refusal.clone()))?;
+    let profile = role.profile()?;
     let identity = identity::of(mount, cx, &role.entry).await?;
-    let ttl = mount
-        .lifetimes(
-            fields.ttl.0,
-            role.entry.ttl_duration,
-            role.entry.max_ttl_duration,
-        )
-        .await?;
+    let ttl = role.lifetimes(mount, fields.ttl.0).await?;
     let issuer = &authority.signing.rules;
     let now = mount.now();
     let prepare = |holder| {

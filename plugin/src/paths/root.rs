@@ -89,13 +89,7 @@ async fn make(
     let (urls, mut warnings) = urls(mount).await?;
     let source = key_fields.source(mount, choice).await?;
     let request = ca::request(mount, subject, validity, Some(&key_fields), power);
-    let ttl = mount
-        .lifetimes(
-            request.ttl,
-            std::time::Duration::ZERO,
-            std::time::Duration::ZERO,
-        )
-        .await?;
+    let ttl = mount.lifetimes(request.ttl).await?;
     let public = source.key.public_key();
     let (prepared, said) = authority::root(
         &request,

@@ -48,18 +48,9 @@ async fn make(
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
     let csr = issue::read_csr(&csr.csr).map_err(fault::refusal)?;
-    let profile = role
-        .profile
-        .as_ref()
-        .map_err(|refusal| fault::refusal(refusal.clone()))?;
+    let profile = role.profile()?;
     let identity = identity::of(mount, cx, &role.entry).await?;
-    let ttl = mount
-        .lifetimes(
-            fields.ttl.0,
-            role.entry.ttl_duration,
-            role.entry.max_ttl_duration,
-        )
-        .await?;
+    let ttl = role.lifetimes(mount, fields.ttl.0).await?;
     let request = LeafRequest {
         identity: identity.as_ref(),
         display_name: &cx.display_name,
@@ -194,18 +185,11 @@ async fn make_verbatim(
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
     let csr = issue::read_csr(&csr.csr).map_err(fault::refusal)?;
-    let profile = match role {
-        Some(role) => Some(
-            role.profile
-                .as_ref()
-                .map_err(|refusal| fault::refusal(refusal.clone()))?,
-        ),
-        None => None,
+    let profile = role.map(Role::profile).transpose()?;
+    let ttl = match role {
+        Some(role) => role.lifetimes(mount, fields.ttl.0).await?,
+        None => mount.lifetimes(fields.ttl.0).await?,
     };
-    let (ttl, max_ttl) = role
-        .map(|role| (role.entry.ttl_duration, role.entry.max_ttl_duration))
-        .unwrap_or_default();
-    let ttl = mount.lifetimes(fields.ttl.0, ttl, max_ttl).await?;
     let request = VerbatimRequest {
         csr: &csr,
         fields: fields.fill(mount, LeafRequest::new(Holder::Csr(&csr), ttl)),

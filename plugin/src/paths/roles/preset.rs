@@ -16,7 +16,6 @@ use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
 use super::{RoleName, RoleRequest, describe, put};
 use crate::entry::role::RoleEntry;
-use crate::fault;
 use crate::mount::Shared;
 use crate::role::Role;
 
@@ -210,13 +209,14 @@ fn entry(preset: &PresetRequest, allowed: String, ttl: Duration, max_ttl: Durati
 
 /// Holds the role against the rules for nodes before it is stored.
 fn check(entry: &RoleEntry, preset: &PresetRequest) -> Result<Vec<String>, Error> {
-    let profile = Role::new(entry.clone()).profile.map_err(fault::refusal)?;
+    let role = Role::new(entry.clone());
+    let profile = role.profile()?;
     let nodes: Vec<_> = preset
         .node_name
         .iter()
         .map(|name| (name.as_str(), None))
         .collect();
-    let findings = hybrid::check_role(&profile, &nodes);
+    let findings = hybrid::check_role(profile, &nodes);
     let said = |finding: &Finding| format!("{}: {}", finding.rule, finding.text);
     if let Some(error) = findings
         .iter()
