@@ -8,16 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the binary is made of.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 15] = [
     ".cargo",
     "Cargo.lock",
     "Cargo.toml",
+    "base",
     "build.rs",
+    "lab",
     "listen",
     "node",
     "pki",
     "plugin",
     "proto",
+    "rolesanywhere",
     "sdk",
     "src",
     "unseal",

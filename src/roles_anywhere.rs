@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use landfast_base::arn::{Arn, ArnKind};
 use landfast_node::provider::{Options, Provider, ProviderError};
 use landfast_node::session::{Endpoint, EndpointKind, SessionError, SessionRequest};
-use landfast_node::{causes, tags};
+use landfast_rolesanywhere::tags;
 use landfast_unseal::config::RolesAnywhere;
 use landfast_unseal::{Class, CredentialSource, Error, Secret, ServiceError, TemporaryCredentials};
 
@@ -101,7 +101,7 @@ fn refuse(error: ProviderError) -> Error {
         _ => Class::Credentials,
     };
     let cause = match &error {
-        ProviderError::Session(error) => causes::of_refusal(error),
+        ProviderError::Session(error) => error.usual_cause(),
         _ => None,
     };
     Error::from(ServiceError {

@@ -2,7 +2,7 @@
 //! line, headers, an empty line, the body.
 #![no_main]
 
-use landfast_node::lab::{Request, State};
+use landfast_lab::{Request, State};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

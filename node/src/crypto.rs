@@ -12,14 +12,13 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::pbkdf2;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, KeyPair, PqdsaKeyPair,
-    PqdsaSigningAlgorithm, PqdsaVerificationAlgorithm, RsaKeyPair, UnparsedPublicKey,
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair, PqdsaKeyPair, PqdsaSigningAlgorithm,
+    RsaKeyPair,
 };
 
 use landfast_base::Secret;
+use landfast_rolesanywhere::sigv4::Algorithm;
 use zeroize::Zeroizing;
-
-use crate::sigv4::Algorithm;
 
 /// The hash under a passphrase that is stretched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,11 +108,11 @@ pub enum KeyError {
     Sign,
 }
 
-/// The ML-DSA parameter sets: what they sign and verify with.
-const ML_DSA: [(&PqdsaSigningAlgorithm, &PqdsaVerificationAlgorithm); 3] = [
-    (&signature::ML_DSA_44_SIGNING, &signature::ML_DSA_44),
-    (&signature::ML_DSA_65_SIGNING, &signature::ML_DSA_65),
-    (&signature::ML_DSA_87_SIGNING, &signature::ML_DSA_87),
+/// The ML-DSA parameter sets.
+const ML_DSA: [&PqdsaSigningAlgorithm; 3] = [
+    &signature::ML_DSA_44_SIGNING,
+    &signature::ML_DSA_65_SIGNING,
+    &signature::ML_DSA_87_SIGNING,
 ];
 
 impl SessionKey {
@@ -137,7 +136,7 @@ impl SessionKey {
         if ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING, der).is_some() {
             return Err(KeyError::P384);
         }
-        for (signing, _) in ML_DSA {
+        for signing in ML_DSA {
             if let Ok(pair) = PqdsaKeyPair::from_pkcs8(signing, der) {
                 return Ok(Self(Kind::MlDsa(Box::new(pair))));
             }
@@ -250,33 +249,4 @@ fn ecdsa(curve: &'static EcdsaSigningAlgorithm, der: &[u8]) -> Option<EcdsaKeyPa
     EcdsaKeyPair::from_pkcs8(curve, der)
         .or_else(|_| EcdsaKeyPair::from_private_key_der(curve, der))
         .ok()
-}
-
-/// Verifies a session signature against a `SubjectPublicKeyInfo` in DER.
-///
-/// False as well when the key's type is not the algorithm's, or the ECDSA
-/// signature is not in ASN.1 DER.
-pub fn verify(algorithm: Algorithm, spki: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    let with_ecdsa = |curve: &'static EcdsaVerificationAlgorithm| {
-        UnparsedPublicKey::new(curve, spki)
-            .verify(message, signature)
-            .is_ok()
-    };
-    match algorithm {
-        Algorithm::Rsa => UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, spki)
-            .verify(message, signature)
-            .is_ok(),
-        Algorithm::Ecdsa => [
-            &signature::ECDSA_P256_SHA256_ASN1,
-            &signature::ECDSA_P384_SHA256_ASN1,
-            &signature::ECDSA_P521_SHA256_ASN1,
-        ]
-        .into_iter()
-        .any(with_ecdsa),
-        Algorithm::MlDsa => ML_DSA.iter().any(|(_, verifying)| {
-            UnparsedPublicKey::new(*verifying, spki)
-                .verify(message, signature)
-                .is_ok()
-        }),
-    }
 }

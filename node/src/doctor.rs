@@ -27,7 +27,6 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::causes;
 use crate::files;
 
 use self::arns::Arns;
@@ -35,6 +34,7 @@ use self::documents::{AnchorDocument, ClusterDocument, ProfileDocument, RoleDocu
 pub use self::machine::Machine;
 use self::node_config::NodeConfig;
 pub use self::report::{DoctorError, Explanation, Question, Report};
+use landfast_rolesanywhere::causes;
 
 /// Looks at everything that the question names, as of `now`.
 ///

@@ -11,15 +11,16 @@ use landfast_pki::{
     Certificate, Csr, KeyEncoding, KeySpec, KeyType, PrivateKey, Secret, SignatureAlgorithm,
     Subject,
 };
+use landfast_rolesanywhere::rules::{self, Finding, Severity};
+use landfast_rolesanywhere::tags::Facts;
+use landfast_rolesanywhere::trust;
 use serde_json::{Value, json};
 
 use crate::crypto::SessionKey;
 use crate::files::{FileError, Opened};
 use crate::identity::{self, Files};
 use crate::pair::{self, Pair, Text};
-use crate::rules::{self, Finding, Severity};
-use crate::tags::Facts;
-use crate::trust;
+use crate::reach;
 use crate::vault::{Vault, VaultError};
 
 /// What a node asks for.
@@ -381,11 +382,11 @@ impl Attempt<'_> {
         // The new files have the right mode and owner: it is now or never.
         let mut told: Vec<Finding> = self.renamed().into_iter().collect();
         if self.key.is_some() && !self.rotate {
-            told.extend(rules::key_file(&pair.key_path()));
+            told.extend(reach::key_file(&pair.key_path()));
         }
         let (certificate_path, key_path) = (pair.certificate_path(), pair.key_path());
-        told.extend(rules::certificate_file(&certificate_path));
-        told.extend(rules::directories(&certificate_path, &key_path));
+        told.extend(reach::certificate_file(&certificate_path));
+        told.extend(reach::directories(&certificate_path, &key_path));
         let (key, new_key) = match self.key.filter(|_| !self.rotate) {
             Some(key) => (key, false),
             None => {

@@ -20,15 +20,15 @@ use std::path::{Path, PathBuf};
 use landfast_base::Secret;
 use landfast_base::arn::{Arn, ArnKind};
 use landfast_pki::glob::Glob;
+use landfast_rolesanywhere::policy::PRINCIPAL;
+use landfast_rolesanywhere::rules::is_node_name;
+use landfast_rolesanywhere::session::DURATIONS;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use self::csi::Csi;
 use self::issuer::ServiceAccounts;
 use crate::files::FileError;
-use crate::policy::PRINCIPAL;
-use crate::rules::is_node_name;
-use crate::session::DURATIONS;
 
 /// Where nodeadm looks for certificate and key.
 const USUAL_PAIR: [&str; 2] = ["/etc/iam/pki/server.pem", "/etc/iam/pki/server.key"];

@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use landfast_base::sha256;
 use landfast_pki::{Certificate, KeyType, PrivateKey, PublicKey};
+use landfast_rolesanywhere::sigv4;
 use serde::Serialize;
 
 use crate::crypto::{self, Digest, KeyError, SessionKey};
-use crate::sigv4;
 
 /// What the text that is signed begins with; the digit is its version.
 const TEXT: &[u8] = b"AWS Roles Anywhere Credential Helper Signing Test1";
@@ -110,7 +110,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::sigv4::Algorithm;
+    use landfast_rolesanywhere::signature;
+    use landfast_rolesanywhere::sigv4::Algorithm;
 
     fn read(name: &str) -> Vec<u8> {
         std::fs::read(Path::new("tests/data").join(name)).unwrap()
@@ -156,7 +157,10 @@ mod tests {
             let certificate = Certificate::from_pem(&read(&format!("{name}.crt"))).unwrap();
             let signature = sign_string(&der, Digest::Sha256).unwrap();
             let spki = certificate.public_key().spki_der();
-            assert!(crypto::verify(algorithm, spki, &text, &signature), "{name}");
+            assert!(
+                signature::verify(algorithm, spki, &text, &signature),
+                "{name}"
+            );
         }
     }
 

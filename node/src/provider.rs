@@ -14,7 +14,7 @@ use landfast_pki::Certificate;
 use crate::cache::Cache;
 use crate::http::{self, HttpError, Trust};
 use crate::identity::{self, Files, IdentityError};
-use crate::rules;
+use crate::reach;
 use crate::session::{Client, Credentials, Endpoint, SessionError, SessionRequest};
 
 /// How long a renewal may take to swap certificate and key.
@@ -186,7 +186,7 @@ impl Provider {
             intermediates = identity.chain.len(),
             "signing",
         );
-        for finding in rules::key_file(&options.private_key) {
+        for finding in reach::key_file(&options.private_key) {
             tracing::warn!("{}: {}", finding.problem, finding.remedy);
         }
         let client = Client::new(self.http()?, options.endpoint.clone());

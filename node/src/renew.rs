@@ -9,11 +9,11 @@ pub mod textfile;
 
 use jiff::Timestamp;
 use landfast_pki::Certificate;
+use landfast_rolesanywhere::rules::Finding;
 
 use crate::enroll::{Attempt, Due, EnrolError, Enrolment, Outcome};
 use crate::files::FileError;
 use crate::login::Source;
-use crate::rules::Finding;
 use crate::vault::{Config, VaultError};
 
 use self::hook::{Event, ForeignProgram, Hook, HookError};

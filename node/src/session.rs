@@ -16,24 +16,15 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use landfast_base::Secret;
 use landfast_base::arn::Arn;
+use landfast_rolesanywhere::causes::{self, Cause};
+use landfast_rolesanywhere::session::{MAX_CHAIN, PATH};
+use landfast_rolesanywhere::sigv4::{self, Authorization, Scope, SignedRequest};
 use serde::Serialize;
 
 use crate::crypto::{KeyError, SessionKey};
-use crate::sigv4::{self, Authorization, Scope, SignedRequest};
 
 pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError, EndpointKind, Wanted, is_safe};
-
-/// The path of the call.
-pub const PATH: &str = "/sessions";
-/// At most this many certificates go into the chain header.
-pub const MAX_CHAIN: usize = 5;
-/// The shortest and the longest session, in seconds.
-pub const DURATIONS: std::ops::RangeInclusive<u32> = 900..=43_200;
-
-/// The length of a session, in seconds, that nobody gave a length: what every role
-/// allows, and what `aws_signing_helper` asks for.
-pub const USUAL_DURATION: u32 = 3600;
 
 /// Errors that ask for less haste, whatever their status.
 ///
@@ -277,6 +268,14 @@ impl SessionError {
                     || TRANSIENT.contains(&kind.as_str())
             }
             Self::Key(_) | Self::Answer { .. } => false,
+        }
+    }
+
+    /// The usual cause of a refusal, by its text or else by its type.
+    pub fn usual_cause(&self) -> Option<&'static Cause> {
+        match self {
+            Self::Refused { kind, message, .. } => causes::of(&format!("{kind}: {message}")),
+            _ => None,
         }
     }
 }

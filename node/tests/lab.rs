@@ -5,10 +5,10 @@
 mod support;
 
 use jiff::SignedDuration;
+use landfast_lab::{Crl, Refusal, Request, State, Times};
 use landfast_node::crypto::SessionKey;
-use landfast_node::lab::{Crl, Refusal, Request, State, Times};
-use landfast_node::policy::TrustPolicy;
 use landfast_pki::pem;
+use landfast_rolesanywhere::policy::TrustPolicy;
 use serde_json::json;
 
 use support::{
@@ -36,7 +36,7 @@ fn every_case_is_granted_as_the_vectors_say() {
 }
 
 /// The category of a refusal in the words of the vectors.
-fn category(outcome: &Result<landfast_node::lab::Granted, Refusal>) -> &'static str {
+fn category(outcome: &Result<landfast_lab::Granted, Refusal>) -> &'static str {
     match outcome {
         Ok(_) => "allowed",
         Err(refusal) => match refusal {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use landfast_node::lab::Fault;
-use landfast_node::lab::server::{BindError, Lab};
+use landfast_lab::Fault;
+use landfast_lab::server::{BindError, Lab};
 use landfast_node::session::{Client, Credentials, Endpoint, SessionError};
 
 use support::{account, case, identity, now, session_request};

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use landfast_node::crypto::{self, SessionKey};
-use landfast_node::sigv4::{self, Authorization, Scope, SignedRequest};
-use landfast_node::tags::Facts;
+use landfast_node::crypto::SessionKey;
 use landfast_pki::{Certificate, pem};
+use landfast_rolesanywhere::signature;
+use landfast_rolesanywhere::sigv4::{self, Authorization, Scope, SignedRequest};
+use landfast_rolesanywhere::tags::Facts;
 use serde_json::Value;
 
 fn data(name: &str) -> Vec<u8> {
@@ -95,7 +96,7 @@ fn the_signed_texts_are_those_of_the_vectors() {
         );
         let spki = leaf.public_key().spki_der();
         let verify = |signature: &[u8]| {
-            crypto::verify(authorization.algorithm, spki, signed.as_bytes(), signature)
+            signature::verify(authorization.algorithm, spki, signed.as_bytes(), signature)
         };
         assert!(
             verify(&authorization.signature),

@@ -10,9 +10,10 @@ use landfast_node::doctor::online::{self, Answer};
 use landfast_node::doctor::{self, DoctorError, Machine, Question, Report};
 use landfast_node::identity;
 use landfast_node::provider::Options;
-use landfast_node::rules::Severity;
-use landfast_node::session::{EndpointKind, SessionRequest, USUAL_DURATION};
-use landfast_node::tags::Facts;
+use landfast_node::session::{EndpointKind, SessionRequest};
+use landfast_rolesanywhere::rules::Severity;
+use landfast_rolesanywhere::session::USUAL_DURATION;
+use landfast_rolesanywhere::tags::Facts;
 
 use super::{Failure, output, session, values};
 

@@ -171,7 +171,8 @@ impl From<&ProviderError> for Failure {
                 Self::Unreachable(inner.to_string())
             }
             ProviderError::Session(inner @ SessionError::Refused { .. }) => {
-                let hint = landfast_node::causes::of_refusal(inner)
+                let hint = inner
+                    .usual_cause()
                     .map(|cause| {
                         format!(
                             "\n  usual cause: {}\n  next step: {}",

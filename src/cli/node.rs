@@ -10,8 +10,8 @@ use landfast_node::enroll::{Due, EnrolError, Enrolment, name_in_place};
 use landfast_node::pair::Pair;
 use landfast_node::renew::HELPER_UNIT;
 use landfast_node::renew::schedule::Window;
-use landfast_node::rules;
 use landfast_pki::KeySpec;
+use landfast_rolesanywhere::rules;
 
 use super::{Failure, values};
 

@@ -7,10 +7,9 @@ use clap::Args;
 use landfast_base::arn::Arn;
 use landfast_node::cache::{self, Cache};
 use landfast_node::provider::Options;
-use landfast_node::session::{
-    DURATIONS, Endpoint, EndpointKind, SessionRequest, USUAL_DURATION, Wanted,
-};
+use landfast_node::session::{Endpoint, EndpointKind, SessionRequest, Wanted};
 use landfast_node::{http, identity};
+use landfast_rolesanywhere::session::{DURATIONS, USUAL_DURATION};
 
 use super::helper::NotHere;
 use super::log::Detail;

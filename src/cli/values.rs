@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use landfast_base::arn::{Arn, ArnKind};
 use landfast_base::region::is_region;
-use landfast_node::{tags, vault};
+use landfast_node::vault;
 use landfast_pki::KeySpec;
+use landfast_rolesanywhere::tags;
 
 /// Reads permissions such as `640`.
 pub(super) fn permissions(text: &str) -> Result<u32, String> {

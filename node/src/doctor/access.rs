@@ -1,14 +1,16 @@
 //! Profile, role and trust policy: whether they let this node in, and only it.
 
 use landfast_pki::Certificate;
+use landfast_rolesanywhere::policy::{
+    ACTIONS, Condition, Context, Effect, PolicyError, Statement, TrustPolicy,
+};
+use landfast_rolesanywhere::rules::Finding;
+use landfast_rolesanywhere::session::{DURATIONS, USUAL_DURATION};
+use landfast_rolesanywhere::tags::Facts;
 
 use super::arns::Arns;
 use super::documents::{ProfileDocument, RoleDocument};
 use super::report::{Question, Report};
-use crate::policy::{ACTIONS, Condition, Context, Effect, PolicyError, Statement, TrustPolicy};
-use crate::rules::Finding;
-use crate::session::{DURATIONS, USUAL_DURATION};
-use crate::tags::Facts;
 
 /// The condition that ties a session to the name in the certificate.
 const OWN_NAME: &str = "${aws:PrincipalTag/x509Subject/CN}";

@@ -1,10 +1,10 @@
 //! The ARNs: what is configured, what the documents say, and that they go together.
 
 use landfast_base::arn::{Arn, ArnKind};
+use landfast_rolesanywhere::rules::Finding;
 
 use super::documents::{AnchorDocument, ProfileDocument, RoleDocument};
 use super::report::{Question, Report};
-use crate::rules::Finding;
 
 const AR_01: &str = "AR-01";
 

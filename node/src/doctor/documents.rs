@@ -1,9 +1,8 @@
 //! The documents that the AWS command line prints, as far as they matter here.
 
+use landfast_rolesanywhere::policy::TrustPolicy;
 use serde::Deserialize;
 use serde_json::Value;
-
-use crate::policy::TrustPolicy;
 
 /// A trust anchor: PEM, or the output of `aws rolesanywhere get-trust-anchor`.
 #[derive(Debug)]

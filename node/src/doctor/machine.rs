@@ -5,13 +5,14 @@
 //! "Configure proxy for hybrid nodes"; Kubernetes documentation, "Swap memory
 //! management".
 
+use landfast_rolesanywhere::rules::Finding;
+
 use std::net::{IpAddr, UdpSocket};
 use std::process::{Command, Stdio};
 
 use super::documents::ClusterDocument;
 use super::node_config::NodeConfig;
 use super::report::Report;
-use crate::rules::Finding;
 
 /// Variables that name proxies, and their twins in the other case.
 const PROXIES: [(&str, &str); 3] = [
@@ -228,7 +229,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::rules::Severity;
+    use landfast_rolesanywhere::rules::Severity;
 
     fn config(more: &str) -> NodeConfig {
         NodeConfig::read(&format!("spec:\n  cluster: {{name: prod}}\n{more}")).unwrap()

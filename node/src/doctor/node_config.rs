@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
+use landfast_rolesanywhere::rules::Finding;
 use serde_json::{Map, Value};
 
 use super::report::{Question, Report};
-use crate::rules::Finding;
 
 const NC_01: &str = "NC-01";
 const NC_02: &str = "NC-02";

@@ -1,11 +1,10 @@
 //! What only the service can tell: whether it answers, and what.
 
 use jiff::Timestamp;
+use landfast_rolesanywhere::rules::Finding;
 
 use super::report::{Explanation, Report};
-use crate::causes;
 use crate::provider::{Options, Provider, ProviderError, span};
-use crate::rules::Finding;
 use crate::session::{Credentials, SessionError};
 
 /// What came of a session that was asked for.
@@ -64,7 +63,7 @@ impl Answer {
                     kind,
                 },
             )) => {
-                let known = causes::of_refusal(error);
+                let known = error.usual_cause();
                 report.findings.push(Finding::error(
                     "ON-03",
                     format!("AWS refused ({status} {kind}): {message}"),

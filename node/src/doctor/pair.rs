@@ -4,12 +4,13 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::{Certificate, PrivateKey, pem};
+use landfast_rolesanywhere::rules::{self, Finding};
 
 use super::report::{Question, Report};
 use crate::crypto::KeyError;
 use crate::files;
 use crate::identity::{self, Files, IdentityError};
-use crate::rules::{self, Finding};
+use crate::reach;
 
 /// The pair on disk: order, match, key file, and what the leaf itself is.
 pub(super) fn check(
@@ -127,7 +128,7 @@ fn key_file(certificate: &Path, key: &Path, passphrase: Option<&Path>, report: &
         "certificate and private key belong together",
         finding
             .into_iter()
-            .chain(rules::pair_files(certificate, key)),
+            .chain(reach::pair_files(certificate, key)),
     );
 }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use landfast_pki::{Certificate, anchor};
+use landfast_rolesanywhere::rules::{self, Finding};
+use landfast_rolesanywhere::trust;
 
 use super::documents::AnchorDocument;
 use super::report::{Question, Report};
-use crate::rules::{self, Finding};
-use crate::trust;
 
 /// The anchor's certificates, and the leaf's way to them.
 pub(super) fn check(

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use landfast_rolesanywhere::rules::{Finding, Severity};
 use serde::Serialize;
 
 use super::machine::Machine;
 use crate::files::FileError;
-use crate::rules::{Finding, Severity};
 
 /// What is looked at. Whatever is absent is not checked, and the report says so.
 #[derive(Clone, Debug, Default)]

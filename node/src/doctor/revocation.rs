@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use landfast_base::limits::CRL_OCTETS;
 use landfast_pki::{Certificate, Crl};
+use landfast_rolesanywhere::rules::Finding;
 
 use super::report::{DoctorError, Question, Report};
 use crate::files;
-use crate::rules::Finding;
 
 /// CR-01 and CR-02: lists that AWS can import, and the node not in them.
 pub(super) fn check(

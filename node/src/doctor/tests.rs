@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
+use landfast_rolesanywhere::rules::Severity;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::rules::Severity;
 
 const ANCHOR: &str = "arn:aws:rolesanywhere:us-west-2:111122223333:trust-anchor/11111111-2222-4333-8444-555555555555";
 const PROFILE: &str =

@@ -6,11 +6,11 @@
 //!
 //! Source: Vault documentation, "Vault CSI provider configurations".
 
+use landfast_rolesanywhere::rules::is_node_name;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{DescriptionError, Document, yaml};
-use crate::rules::is_node_name;
 
 /// A pod with a certificate.
 #[derive(Clone, Debug, Deserialize)]

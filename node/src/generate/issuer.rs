@@ -14,6 +14,8 @@ use der::asn1::UintRef;
 use der::{Decode, Sequence};
 use landfast_base::{Secret, hex, sha1, sha256};
 use landfast_pki::{Certificate, KeyType, PrivateKey, PublicKey};
+use landfast_rolesanywhere::rules::is_node_name;
+use landfast_rolesanywhere::trust;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -135,7 +137,7 @@ impl ServiceAccounts {
                 "two files of one name, which would be one file on the API servers",
             );
         }
-        let word = |text: &str| crate::rules::is_node_name(text) || is_label(text);
+        let word = |text: &str| is_node_name(text) || is_label(text);
         let subject = |text: &String| {
             text.split_once('/')
                 .is_some_and(|(namespace, name)| is_label(namespace) && word(name))
@@ -352,7 +354,7 @@ impl Webhook {
         let ca = read(&self.ca)?;
         let cas = Certificate::all_from_pem(ca.expose()).unwrap_or_default();
         let now = leaf.not_before();
-        if let Err(error) = crate::trust::path(leaf, &chain[1..], &cas, now) {
+        if let Err(error) = trust::path(leaf, &chain[1..], &cas, now) {
             let problem = instead(&self.ca, &ca, Wanted::Certificates, &error.to_string());
             return Err(refuse("service_accounts.webhook.ca", problem));
         }
@@ -414,7 +416,7 @@ fn jwk(key: &PublicKey) -> Option<Value> {
 }
 
 fn is_label(text: &str) -> bool {
-    !text.contains('.') && (text.len() == 1 || crate::rules::is_node_name(text))
+    !text.contains('.') && (text.len() == 1 || is_node_name(text))
 }
 
 fn namespace() -> String {

@@ -1,7 +1,7 @@
 use super::*;
-use crate::policy::{ACTIONS, Context, TrustPolicy};
-use crate::tags::Facts;
 use landfast_pki::{KeySpec, PrivateKey};
+use landfast_rolesanywhere::policy::{ACTIONS, Context, TrustPolicy};
+use landfast_rolesanywhere::tags::Facts;
 
 fn description() -> Value {
     json!({

@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use landfast_base::{Secret, random};
+use landfast_rolesanywhere::session::PATH;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Credentials, Endpoint, Identity, PATH, SessionError, SessionRequest};
+use super::{Credentials, Endpoint, Identity, SessionError, SessionRequest};
 use crate::http;
 
 /// How often a call is tried, with a pause by chance between: up to one

@@ -5,8 +5,7 @@
 
 use jiff::Timestamp;
 use landfast_pki::{Certificate, Crl};
-
-use crate::trust;
+use landfast_rolesanywhere::trust;
 
 /// Two bundles, compared as sets: their order means nothing to AWS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use landfast_base::arn::Arn;
+use landfast_lab::{Anchor, Profile, Request, Role, State};
 use landfast_node::crypto::SessionKey;
-use landfast_node::lab::{Anchor, Profile, Request, Role, State};
-use landfast_node::policy::TrustPolicy;
 use landfast_node::session::{Identity, SessionRequest};
 use landfast_pki::{Certificate, pem};
+use landfast_rolesanywhere::policy::TrustPolicy;
 use serde_json::{Value, json};
 
 /// The moment at which the vectors were signed.

@@ -1,8 +1,9 @@
 //! What is told of an enrolment or a renewal, and of one that failed.
 
 use landfast_node::enroll::{Due, Enrolment, Outcome};
-use landfast_node::rules::{self, Finding};
+use landfast_node::reach;
 use landfast_pki::Certificate;
+use landfast_rolesanywhere::rules::Finding;
 use serde_json::{Value, json};
 
 use crate::cli::{Failure, output};
@@ -51,7 +52,7 @@ pub(in crate::cli) fn tell(
 
 fn pair_files(enrolment: &Enrolment) -> Vec<Finding> {
     let pair = &enrolment.pair;
-    rules::pair_files(&pair.certificate_path(), &pair.key_path())
+    reach::pair_files(&pair.certificate_path(), &pair.key_path())
 }
 
 fn report(enrolment: &Enrolment, due: Due, outcome: &Outcome) -> Value {

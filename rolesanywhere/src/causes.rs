@@ -3,8 +3,6 @@
 //! The service tells little; the texts are from its documentation and from the
 //! issues of its own helper's users.
 
-use crate::session::SessionError;
-
 /// A cause and what to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cause {
@@ -24,14 +22,6 @@ pub fn of(message: &str) -> Option<&'static Cause> {
     let message = message.to_lowercase();
     let known = |cause: &&Cause| cause.signs.iter().any(|sign| message.contains(sign));
     CAUSES.iter().find(known)
-}
-
-/// The usual cause of a refusal, by its text or else by its type.
-pub fn of_refusal(error: &SessionError) -> Option<&'static Cause> {
-    match error {
-        SessionError::Refused { kind, message, .. } => of(&format!("{kind}: {message}")),
-        _ => None,
-    }
 }
 
 /// The first that fits is taken: what a text says, before its error type, which

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
+use landfast_rolesanywhere::causes;
 
-use super::faults::Fault;
-use super::state::ControlError;
-use super::verify::Refusal;
-use crate::causes;
+use crate::faults::Fault;
+use crate::refusal::Refusal;
+use crate::state::ControlError;
 
 /// Method and path of a call for a session.
-pub(super) const SESSION: &str = "POST /sessions";
+pub(crate) const SESSION: &str = "POST /sessions";
 
 /// Calls of known callers that are kept.
 const KNOWN: usize = 10_000;
@@ -48,12 +48,12 @@ pub struct Call {
     pub canonical_request: Option<String>,
     /// How it ended.
     #[serde(skip)]
-    pub(super) end: End,
+    pub(crate) end: End,
 }
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// As its caller wanted, if no fault spoilt the answer.
     Done,
     /// By a rule.
@@ -64,7 +64,7 @@ pub(super) enum End {
 
 impl Call {
     /// A call that was answered as it should be; the other fields are set by what is known.
-    pub(super) fn new(at: Timestamp, operation: String, status: u16, outcome: String) -> Self {
+    pub(crate) fn new(at: Timestamp, operation: String, status: u16, outcome: String) -> Self {
         Self {
             at,
             operation,
@@ -80,7 +80,7 @@ impl Call {
     }
 
     /// A call that a fault answered before anything was looked at.
-    pub(super) fn faulty(at: Timestamp, operation: String, status: u16, fault: Fault) -> Self {
+    pub(crate) fn faulty(at: Timestamp, operation: String, status: u16, fault: Fault) -> Self {
         let outcome = "a fault was played: nothing was looked at".to_owned();
         Self {
             end: End::Played,
@@ -89,13 +89,13 @@ impl Call {
     }
 
     /// With the fault that changed its answer.
-    pub(super) fn with(mut self, fault: Option<Fault>) -> Self {
+    pub(crate) fn with(mut self, fault: Option<Fault>) -> Self {
         self.fault = fault.map(|fault| fault.to_string());
         self
     }
 
     /// With why no session was given.
-    pub(super) fn refused(mut self, refusal: &Refusal) -> Self {
+    pub(crate) fn refused(mut self, refusal: &Refusal) -> Self {
         self.end = End::Refused;
         self.rule = refusal.rule();
         self.remedy = Some(refusal.remedy());
@@ -103,7 +103,7 @@ impl Call {
     }
 
     /// With why the control plane did not do it.
-    pub(super) fn denied(mut self, refusal: &ControlError) -> Self {
+    pub(crate) fn denied(mut self, refusal: &ControlError) -> Self {
         self.end = End::Refused;
         let text = format!("{}: {refusal}", refusal.status().1);
         self.remedy = causes::of(&text).map(|cause| cause.remedy.to_owned());
@@ -111,7 +111,7 @@ impl Call {
     }
 
     /// Whether it was for a session.
-    pub(super) fn is_session(&self) -> bool {
+    pub(crate) fn is_session(&self) -> bool {
         self.operation == SESSION
     }
 }
@@ -119,13 +119,13 @@ impl Call {
 /// The latest calls in their order. Those of strangers, whose signature is
 /// nobody's, take the places of strangers only.
 #[derive(Debug, Default)]
-pub(super) struct Calls {
+pub(crate) struct Calls {
     all: VecDeque<(bool, Call)>,
     strangers: usize,
 }
 
 impl Calls {
-    pub(super) fn add(&mut self, known: bool, call: Call) {
+    pub(crate) fn add(&mut self, known: bool, call: Call) {
         let (kept, limit) = if known {
             (self.all.len() - self.strangers, KNOWN)
         } else {
@@ -140,12 +140,12 @@ impl Calls {
         self.all.push_back((known, call));
     }
 
-    pub(super) fn list(&self) -> Vec<Call> {
+    pub(crate) fn list(&self) -> Vec<Call> {
         self.all.iter().map(|(_, call)| call.clone()).collect()
     }
 
     /// The latest first.
-    pub(super) fn latest(&self) -> impl Iterator<Item = &Call> {
+    pub(crate) fn latest(&self) -> impl Iterator<Item = &Call> {
         self.all.iter().rev().map(|(_, call)| call)
     }
 }

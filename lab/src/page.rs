@@ -15,9 +15,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use self::view::Options;
-use super::faults::{Fault, LONGEST};
-use super::server::{Lab, SERVER};
-use super::verify::decode_query;
+use crate::faults::{Fault, LONGEST};
+use crate::request::decode_query;
+use crate::server::{Lab, SERVER};
 
 /// Only what the lab itself serves is loaded or sent to, and nobody shows the page in a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -26,7 +26,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const MAX_COUNT: usize = 100;
 
 /// The page's files and its form. The page itself shares its path with a call of the service.
-pub(super) fn router() -> Router<Lab> {
+pub(crate) fn router() -> Router<Lab> {
     let file = |kind: &'static str, content: &'static str| {
         get(move || async move { answer(200, kind, content) })
     };
@@ -50,7 +50,7 @@ pub(super) fn router() -> Router<Lab> {
 }
 
 /// `GET /`.
-pub(super) async fn show(Shared(lab): Shared<Lab>, uri: Uri) -> Response {
+pub(crate) async fn show(Shared(lab): Shared<Lab>, uri: Uri) -> Response {
     page(&lab, 200, is_paused(&uri), None)
 }
 

@@ -320,7 +320,7 @@ mod tests {
     use super::*;
 
     fn read(name: &str) -> Certificate {
-        let path = Path::new("tests/data/pki").join(name);
+        let path = Path::new("../node/tests/data/pki").join(name);
         Certificate::from_pem(&std::fs::read(path).unwrap()).unwrap()
     }
 

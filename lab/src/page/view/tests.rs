@@ -5,14 +5,14 @@ use std::sync::Arc;
 use landfast_base::arn::Arn;
 use proptest::prelude::*;
 
-use super::super::super::calls::SESSION;
-use super::super::super::state::{Profile, Times};
 use super::*;
+use crate::calls::SESSION;
+use crate::state::{Profile, Times};
 
 const NOW: &str = "2026-09-01T12:00:00Z";
 
 fn certificate(name: &str) -> Certificate {
-    let pem = std::fs::read(format!("tests/data/{name}")).unwrap();
+    let pem = std::fs::read(format!("../node/tests/data/{name}")).unwrap();
     Certificate::from_pem(&pem).unwrap()
 }
 
@@ -29,7 +29,7 @@ fn named(name: &str) -> Lab {
     };
     let ca = certificate("pki/rsa-int.crt");
     let anchor = Anchor::new(arn("trust-anchor"), name, vec![ca]);
-    let list = std::fs::read("tests/data/crl/rsa-int-revokes-leaf.crl.pem").unwrap();
+    let list = std::fs::read("../node/tests/data/crl/rsa-int-revokes-leaf.crl.pem").unwrap();
     state.crls.push(Crl {
         arn: arn("crl"),
         name: name.into(),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The longest delay in seconds.
-pub(super) const LONGEST: u64 = 600;
+pub(crate) const LONGEST: u64 = 600;
 
 /// One way for an answer to go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

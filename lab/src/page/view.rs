@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use landfast_pki::{Certificate, SerialNumber};
 
-use super::super::calls::{Call, Calls, End};
-use super::super::faults::Fault;
-use super::super::server::Lab;
-use super::super::state::{Anchor, Crl, State, Subject};
 use super::html::Html;
+use crate::calls::{Call, Calls, End};
+use crate::faults::Fault;
+use crate::server::Lab;
+use crate::state::{Anchor, Crl, State, Subject};
 
 /// Sessions and refusals that are shown; `/lab/calls` has the others.
 const SESSIONS: usize = 30;

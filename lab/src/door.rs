@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use http_body_util::{BodyExt as _, Limited};
 
-use super::server::{error, validation};
+use crate::server::{error, validation};
 
 /// A request body is a CRL in base64 at most, or a bundle.
 const MAX_BODY: usize = 512 * 1024;
@@ -23,7 +23,7 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A request with its body, if it comes from a program of this machine or is for
 /// one of `hosts`, is of a bounded size, and arrives in time.
-pub(super) async fn whole(
+pub(crate) async fn whole(
     request: axum::http::Request<hyper::body::Incoming>,
     hosts: &[String],
 ) -> Result<axum::http::Request<Body>, Response> {

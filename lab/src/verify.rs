@@ -1,55 +1,18 @@
 //! The decision over one `CreateSession` request.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use landfast_base::arn::{Arn, ArnKind};
 use landfast_pki::{Certificate, KeyType};
+use landfast_rolesanywhere::policy::{ACTIONS, Context};
+use landfast_rolesanywhere::session::{DURATIONS, MAX_CHAIN, PATH};
+use landfast_rolesanywhere::sigv4::{self, Algorithm, Authorization};
+use landfast_rolesanywhere::tags::{self, Facts};
+use landfast_rolesanywhere::{rules, signature, trust};
 use serde::Deserialize;
 
-use super::state::{Anchor, Profile, Role, State};
-use crate::causes;
-use crate::crypto;
-use crate::policy::{ACTIONS, Context};
-use crate::rules::{self, Finding};
-use crate::session::{DURATIONS, MAX_CHAIN};
-use crate::sigv4::{self, Algorithm, Authorization, AuthorizationError, SignedRequest};
-use crate::tags::{self, Facts};
-use crate::trust::{self, PathError};
-
-/// A request as it came over the wire.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// The method.
-    pub method: String,
-    /// The path.
-    pub path: String,
-    /// The query, still encoded.
-    pub query: String,
-    /// The headers in wire order.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-impl Request {
-    /// The subject of the certificate that it shows, which may be anybody's.
-    pub(super) fn subject(&self) -> Option<String> {
-        let shown = single(&self.headers, "x-amz-x509").ok()??;
-        Some(decode_certificate(shown).ok()?.subject().to_string())
-    }
-
-    /// The canonical request over the headers that it says are signed; none
-    /// where that cannot be read.
-    pub(super) fn canonical(&self) -> Option<String> {
-        let header = single(&self.headers, "authorization").ok()??;
-        let parts = sigv4::Parts::of(header).ok()?;
-        let query = decode_query(&self.query)?;
-        canonical(self, &self.path, &query, &parts.signed_headers).ok()
-    }
-}
+use crate::refusal::{Refusal, invalid};
+use crate::request::{Request, canonical, decode_certificate, decode_query, parse_date, single};
+use crate::state::{Anchor, Profile, Role, State};
 
 /// A session that was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,139 +33,6 @@ pub struct Granted {
     pub tags: Vec<(String, String)>,
     /// The certificate.
     pub leaf: Certificate,
-}
-
-/// Why a request gets no session. The texts are AWS's where they are known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The request is malformed.
-    #[error("{0}")]
-    Validation(String),
-    /// The `Authorization` header can't be read.
-    #[error("{0}")]
-    Authorization(#[from] AuthorizationError),
-    /// A header that must be signed is not.
-    #[error("the header {0} must be signed")]
-    UnsignedHeader(&'static str),
-    /// Serial number, or algorithm and key, do not fit the certificate.
-    #[error("the credential does not belong to the certificate: {0}")]
-    Credential(&'static str),
-    /// Day or Region of the scope are wrong.
-    #[error("Credential should be scoped to {0}")]
-    Scope(String),
-    /// The date is too far from the lab's clock.
-    #[error("Signature expired or not yet current: the request's date is {0} seconds off")]
-    ClockSkew(i64),
-    /// The signature is not the certificate's over this request.
-    #[error("the request signature does not match")]
-    Signature,
-    /// No path to the anchor.
-    #[error("Untrusted signing certificate ({rule}: {0})", rule = .0.rule())]
-    Untrusted(PathError),
-    /// The leaf breaks a rule.
-    #[error("Insufficient certificate ({problem})", problem = .0.problem)]
-    Insufficient(Finding),
-    /// The serial is in an enabled CRL.
-    #[error("Certificate revoked")]
-    Revoked,
-    /// An anchor or profile that is not there.
-    #[error("{0} not found")]
-    NotFound(&'static str),
-    /// An anchor or profile that is switched off.
-    #[error("{0} is disabled")]
-    Disabled(&'static str),
-    /// The profile takes no session names.
-    #[error("Not authorized to set roleSessionName")]
-    SessionName,
-    /// The role takes no sessions this long.
-    #[error("The requested DurationSeconds exceeds the MaxSessionDuration set for this role")]
-    Duration,
-    /// Tags that STS refuses.
-    #[error("Some attributes failed to be mapped into session tags. {0}")]
-    Tags(String),
-    /// Role, profile or trust policy say no.
-    #[error("Unable to assume role for {role} ({why})")]
-    Role {
-        /// The role's ARN.
-        role: String,
-        /// The rule of `landfast doctor` that looks at it.
-        rule: &'static str,
-        /// Which of them says no.
-        why: String,
-    },
-}
-
-impl Refusal {
-    /// Whether the holder of a certificate of the trust anchor sent the request.
-    /// What was refused before that was known may come from anybody.
-    pub(super) const fn is_of_a_holder(&self) -> bool {
-        matches!(
-            self,
-            Self::Insufficient(_)
-                | Self::Revoked
-                | Self::SessionName
-                | Self::Duration
-                | Self::Tags(_)
-                | Self::Role { .. }
-        )
-    }
-
-    /// The HTTP status and the error type of the answer.
-    pub const fn status(&self) -> (u16, &'static str) {
-        match self {
-            Self::Validation(_) => (400, "ValidationException"),
-            Self::NotFound(_) => (404, "ResourceNotFoundException"),
-            _ => (403, "AccessDeniedException"),
-        }
-    }
-
-    /// The rule of `landfast doctor` that is broken; none where a client forms requests wrongly.
-    pub const fn rule(&self) -> Option<&'static str> {
-        match self {
-            Self::Untrusted(error) => Some(error.rule()),
-            Self::Insufficient(finding) => Some(finding.rule),
-            Self::Revoked => Some("CR-02"),
-            Self::SessionName => Some("PF-01"),
-            Self::Duration => Some("PF-02"),
-            Self::Tags(_) => Some("EE-09"),
-            Self::Role { rule, .. } => Some(rule),
-            Self::Scope(_) | Self::NotFound(_) => Some("AR-01"),
-            Self::ClockSkew(_) => Some("ON-02"),
-            Self::Signature => Some("EE-06"),
-            Self::Disabled(_)
-            | Self::Validation(_)
-            | Self::Authorization(_)
-            | Self::UnsignedHeader(_)
-            | Self::Credential(_) => None,
-        }
-    }
-
-    /// What to do about it.
-    pub fn remedy(&self) -> String {
-        let known = match self {
-            Self::Insufficient(finding) => return finding.remedy.clone(),
-            Self::Untrusted(
-                error @ (PathError::Dates { .. }
-                | PathError::Critical { .. }
-                | PathError::Names { .. }),
-            ) => error.remedy(),
-            Self::Disabled(_) => {
-                "enable it: `aws rolesanywhere enable-trust-anchor` or `enable-profile`"
-            }
-            Self::Role { rule: "PF-03", .. } => "add the role to the profile's roleArns",
-            Self::Role { rule: "AR-01", .. } => {
-                "use the ARN of the role that `landfast lab` printed"
-            }
-            Self::Authorization(_) | Self::UnsignedHeader(_) | Self::Credential(_) => {
-                "the client signs in another way than Roles Anywhere: compare the canonical request in /lab/calls with its own"
-            }
-            _ => {
-                let text = format!("{}: {self}", self.status().1);
-                causes::of(&text).map_or("see `landfast doctor`", |cause| cause.remedy)
-            }
-        };
-        known.to_owned()
-    }
 }
 
 #[derive(Default, Deserialize)]
@@ -230,7 +60,7 @@ impl State {
     /// The first [`Refusal`], in the order: form, credential, date, signature,
     /// resources, path, certificate, revocation, names and tags, role.
     pub fn decide(&self, request: &Request, now: Timestamp) -> Result<Granted, Refusal> {
-        if request.method != "POST" || request.path != crate::session::PATH {
+        if request.method != "POST" || request.path != PATH {
             return Err(invalid("only POST /sessions opens a session"));
         }
         let query = decode_query(&request.query).ok_or_else(|| invalid("broken query"))?;
@@ -334,7 +164,7 @@ impl State {
             &authorization.scope,
             &canonical,
         );
-        let genuine = crypto::verify(
+        let genuine = signature::verify(
             authorization.algorithm,
             leaf.public_key().spki_der(),
             text.as_bytes(),
@@ -469,37 +299,12 @@ impl State {
 /// A session's length, where it is one that the service takes.
 ///
 /// Source: IAM Roles Anywhere user guide, "CreateSession API".
-pub(super) fn duration(given: &serde_json::Number) -> Result<u32, &'static str> {
+pub(crate) fn duration(given: &serde_json::Number) -> Result<u32, &'static str> {
     given
         .as_u64()
         .and_then(|seconds| u32::try_from(seconds).ok())
         .filter(|seconds| DURATIONS.contains(seconds))
         .ok_or("durationSeconds must be a whole number from 900 to 43200")
-}
-
-/// The canonical request over the headers that are said to be signed.
-pub(super) fn canonical(
-    request: &Request,
-    path: &str,
-    query: &[(String, String)],
-    signed_headers: &[String],
-) -> Result<String, Refusal> {
-    let headers: Vec<(String, String)> = signed_headers
-        .iter()
-        .map(|name| {
-            let value = single(&request.headers, name)?
-                .ok_or_else(|| invalid("a signed header is not in the request"))?;
-            Ok((name.clone(), value.to_owned()))
-        })
-        .collect::<Result<_, Refusal>>()?;
-    Ok(SignedRequest {
-        method: &request.method,
-        path,
-        query,
-        headers: &headers,
-        body: &request.body,
-    }
-    .canonical())
 }
 
 /// The ARNs from the query or the body; both may carry them if they agree.
@@ -543,65 +348,6 @@ fn failed_mappings(bad: &[tags::BadTag]) -> String {
         of("x509Subject/"),
         of("x509SAN/")
     )
-}
-
-fn invalid(text: &str) -> Refusal {
-    Refusal::Validation(text.to_owned())
-}
-
-/// The one value of a header; two of the same name would make two meanings.
-pub(super) fn single<'a>(
-    headers: &'a [(String, String)],
-    name: &str,
-) -> Result<Option<&'a str>, Refusal> {
-    let mut values = headers
-        .iter()
-        .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str());
-    let first = values.next();
-    if values.next().is_some() {
-        return Err(invalid("a header that is signed stands twice"));
-    }
-    Ok(first)
-}
-
-fn decode_certificate(text: &str) -> Result<Certificate, Refusal> {
-    let der = STANDARD
-        .decode(text)
-        .map_err(|_| invalid("a certificate header is not base64"))?;
-    Certificate::from_der(&der).map_err(|_| invalid("a certificate header holds no certificate"))
-}
-
-pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
-    let date = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
-    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
-}
-
-/// Percent-decodes a query; `+` stays itself, as in Signature Version 4.
-pub(super) fn decode_query(query: &str) -> Option<Vec<(String, String)>> {
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((percent_decode(name)?, percent_decode(value)?))
-        })
-        .collect()
-}
-
-pub(super) fn percent_decode(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let mut digit = || char::from(bytes.next()?).to_digit(16);
-            let value = digit()? * 16 + digit()?;
-            out.push(u8::try_from(value).ok()?);
-        } else {
-            out.push(byte);
-        }
-    }
-    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use landfast_base::limits::{ANCHOR_CERTIFICATES, ANCHOR_CRLS, ANCHOR_OCTETS, ANC
 use landfast_base::{hex, random, uuid};
 use landfast_pki::anchor::{self, Expectations};
 use landfast_pki::{Certificate, Crl as RevocationList, pem};
+use landfast_rolesanywhere::policy::TrustPolicy;
+use landfast_rolesanywhere::tags::Mappings;
 use serde_json::Value;
 
-use super::signer::{Issued, SignatureError};
-use super::verify::Granted;
-use crate::policy::TrustPolicy;
-use crate::tags::Mappings;
+use crate::signer::{Issued, SignatureError};
+use crate::verify::Granted;
 
 /// Subjects that the lab remembers; whoever was not seen for longest is forgotten first.
 pub const MAX_SUBJECTS: usize = 1000;
@@ -47,7 +47,7 @@ pub struct State {
     /// Who opened sessions, by the subject of the certificate.
     pub subjects: Vec<Subject>,
     /// The credentials of running sessions, by access key id.
-    pub(super) sessions: BTreeMap<String, Issued>,
+    pub(crate) sessions: BTreeMap<String, Issued>,
 }
 
 /// When something was made, and when it was changed last.
@@ -246,7 +246,7 @@ impl State {
     ///
     /// # Errors
     /// [`ControlError::Validation`] when there is no randomness.
-    pub(super) fn open(
+    pub(crate) fn open(
         &mut self,
         granted: &Granted,
         now: Timestamp,
@@ -473,7 +473,7 @@ impl State {
 }
 
 /// The rule for the names of resources.
-pub(super) fn check_name(name: &str) -> Result<(), ControlError> {
+pub(crate) fn check_name(name: &str) -> Result<(), ControlError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || " -_".contains(c);
     if name.is_empty() || name.len() > 255 || !name.chars().all(allowed) {
         return Err(ControlError::Validation(
@@ -493,7 +493,7 @@ mod tests {
     #[test]
     fn the_lab_remembers_a_bounded_number_of_nodes_and_certificates() {
         let mut state = State::new("111122223333", "us-west-2");
-        let pem = std::fs::read("tests/data/pki/rsa-leaf.crt").unwrap();
+        let pem = std::fs::read("../node/tests/data/pki/rsa-leaf.crt").unwrap();
         let leaf = Certificate::from_pem(&pem).unwrap();
         let start: Timestamp = "2026-09-01T12:00:00Z".parse().unwrap();
         for number in 0..MAX_SUBJECTS {
@@ -527,7 +527,7 @@ mod tests {
         assert!(state.subjects.iter().any(|one| one.name == "0"));
 
         let one = state.subjects.last_mut().unwrap();
-        let other = std::fs::read("tests/data/pki/rsa-int.crt").unwrap();
+        let other = std::fs::read("../node/tests/data/pki/rsa-int.crt").unwrap();
         let other = Certificate::from_pem(&other).unwrap();
         one.seen = vec![(other, start); MAX_SEEN];
         state.open(&granted, start).unwrap();

@@ -8,9 +8,10 @@
 
 use jiff::Timestamp;
 use landfast_base::{equal, hex, hmac_sha256, sha256};
+use landfast_rolesanywhere::sigv4::{AuthorizationError, Parts, TERMINATOR, percent_encode};
 
-use super::verify::{self, Refusal, Request};
-use crate::sigv4::{AuthorizationError, Parts, TERMINATOR, percent_encode};
+use crate::refusal::Refusal;
+use crate::request::{self, Request};
 
 /// The access key id of the lab's administrator.
 pub const ACCESS_KEY: &str = "AKIALANDFASTLABNOAWS";
@@ -21,11 +22,11 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// Credentials of a session that the lab granted.
 #[derive(Clone)]
-pub(super) struct Issued {
-    pub(super) secret: String,
-    pub(super) token: String,
-    pub(super) arn: String,
-    pub(super) expiration: Timestamp,
+pub(crate) struct Issued {
+    pub(crate) secret: String,
+    pub(crate) token: String,
+    pub(crate) arn: String,
+    pub(crate) expiration: Timestamp,
 }
 
 impl std::fmt::Debug for Issued {
@@ -99,24 +100,24 @@ impl From<Refusal> for SignatureError {
 }
 
 /// What a signature must be for.
-pub(super) struct Expected<'a> {
-    pub(super) region: &'a str,
-    pub(super) service: &'a str,
+pub(crate) struct Expected<'a> {
+    pub(crate) region: &'a str,
+    pub(crate) service: &'a str,
     /// How far the date may be off, in seconds.
-    pub(super) skew: u32,
-    pub(super) now: Timestamp,
+    pub(crate) skew: u32,
+    pub(crate) now: Timestamp,
 }
 
 /// Establishes who signed a request just now. `session` finds a session's
 /// credentials by their access key id.
-pub(super) fn caller<'a>(
+pub(crate) fn caller<'a>(
     request: &Request,
     expected: &Expected<'_>,
     session: impl Fn(&str) -> Option<&'a Issued>,
 ) -> Result<Caller, SignatureError> {
     use SignatureError as E;
 
-    let header = |name: &str| verify::single(&request.headers, name);
+    let header = |name: &str| request::single(&request.headers, name);
     let parts = Parts::of(header("authorization")?.ok_or(E::Missing)?)?;
     if parts.algorithm != ALGORITHM {
         return Err(E::Incomplete(format!("the algorithm is not {ALGORITHM}")));
@@ -136,7 +137,7 @@ pub(super) fn caller<'a>(
             expected.region, expected.service
         )));
     }
-    let sent = verify::parse_date(stamp)
+    let sent = request::parse_date(stamp)
         .ok_or_else(|| E::Incomplete("X-Amz-Date is not YYYYMMDDThhmmssZ".into()))?;
     let off = expected.now.duration_since(sent).as_secs();
     if off.unsigned_abs() > u64::from(expected.skew) {
@@ -183,10 +184,10 @@ fn signature(
     scope: [&str; 3],
     secret: &str,
 ) -> Result<[u8; 32], SignatureError> {
-    let query = verify::decode_query(&request.query)
+    let query = request::decode_query(&request.query)
         .ok_or_else(|| SignatureError::Incomplete("broken query".into()))?;
     let path = canonical_path(&request.path);
-    let canonical = verify::canonical(request, &path, &query, signed_headers)?;
+    let canonical = request::canonical(request, &path, &query, signed_headers)?;
     let digest = hex(&sha256(canonical.as_bytes()));
     let mut key = format!("AWS4{secret}").into_bytes();
     for part in scope.into_iter().chain([TERMINATOR]) {

@@ -10,9 +10,10 @@ use landfast_base::limits::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::control::{find, input, invalid, page, refuse_extras, time};
-use super::state::{ControlError, Profile, State, Times, check_name};
-use super::verify::{self, Request, decode_query};
+use crate::operation::{Answer, find, input, invalid, page, refuse_extras, time};
+use crate::request::{Request, decode_query};
+use crate::state::{ControlError, Profile, State, Times, check_name};
+use crate::verify;
 
 const FIELDS: [&str; 3] = ["x509Subject", "x509Issuer", "x509SAN"];
 
@@ -44,12 +45,12 @@ struct Rule {
 }
 
 /// Carries out one call on `profiles` or `profile`.
-pub(super) fn call(
+pub(crate) fn call(
     state: &mut State,
     request: &Request,
     segments: &[&str],
     now: Timestamp,
-) -> Result<(u16, Value), ControlError> {
+) -> Answer {
     let method = request.method.as_str();
     let index = match (method, segments) {
         ("POST", ["profiles"]) => {

@@ -22,17 +22,19 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-use super::calls::{self, Call, Calls};
-use super::control;
-use super::door::whole;
-use super::faults::Fault;
-use super::page;
-use super::signer::{self, Caller, Expected, Issued};
-use super::state::{ControlError, State};
-use super::verify::{Granted, Refusal, Request};
+use crate::calls::{self, Call, Calls};
+use crate::control;
+use crate::door::whole;
+use crate::faults::Fault;
+use crate::page;
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::signer::{self, Caller, Expected, Issued};
+use crate::state::{ControlError, State};
+use crate::verify::Granted;
 
 /// What every answer says of itself.
-pub(super) const SERVER: &str = "landfast-lab (this is not AWS)";
+pub(crate) const SERVER: &str = "landfast-lab (this is not AWS)";
 /// Faults to come, of each plane.
 const MAX_FAULTS: usize = 1000;
 
@@ -118,7 +120,7 @@ impl Lab {
     }
 
     /// The faults to come: of sessions, and of the control plane.
-    pub(super) fn faults(&self) -> [Vec<Fault>; 2] {
+    pub(crate) fn faults(&self) -> [Vec<Fault>; 2] {
         [&self.0.faults, &self.0.control_faults]
             .map(|to_come| lock(to_come).iter().copied().collect())
     }
@@ -136,17 +138,17 @@ impl Lab {
     }
 
     /// Looks at the record without copying it.
-    pub(super) fn with_calls<T>(&self, look: impl FnOnce(&Calls) -> T) -> T {
+    pub(crate) fn with_calls<T>(&self, look: impl FnOnce(&Calls) -> T) -> T {
         look(&lock(&self.0.calls))
     }
 
     /// Where clients reach the lab, if that was said.
-    pub(super) fn endpoint(&self) -> Option<&str> {
+    pub(crate) fn endpoint(&self) -> Option<&str> {
         self.0.endpoint.as_deref()
     }
 
     /// Writes a call of a stranger or of somebody known into the record.
-    pub(super) fn record(&self, known: bool, call: Call) {
+    pub(crate) fn record(&self, known: bool, call: Call) {
         lock(&self.0.calls).add(known, call);
     }
 
@@ -223,7 +225,7 @@ impl Lab {
     }
 
     /// The lab's time.
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         (self.0.clock)()
     }
 }
@@ -315,7 +317,7 @@ async fn control(
             service: if identity {
                 "sts"
             } else {
-                crate::sigv4::SERVICE
+                landfast_rolesanywhere::sigv4::SERVICE
             },
             skew: state.skew,
             now,
@@ -504,11 +506,11 @@ async fn no_faults(Shared(lab): Shared<Lab>) -> Response {
     )
 }
 
-pub(super) fn validation(text: &str) -> Response {
+pub(crate) fn validation(text: &str) -> Response {
     error(400, "ValidationException", text, None)
 }
 
-pub(super) fn error(
+pub(crate) fn error(
     status: u16,
     kind: &'static str,
     message: &str,

@@ -6,12 +6,17 @@
 //! up credentials. It serves loopback addresses only, programs and one web page,
 //! its own, and says that it is not AWS.
 
+mod anchors;
 mod calls;
 mod control;
+mod crls;
 mod door;
 pub mod faults;
+mod operation;
 mod page;
 mod profiles;
+pub mod refusal;
+pub mod request;
 pub mod server;
 pub mod signer;
 pub mod state;
@@ -20,5 +25,7 @@ pub mod verify;
 
 pub use self::calls::Call;
 pub use self::faults::Fault;
+pub use self::refusal::Refusal;
+pub use self::request::Request;
 pub use self::state::{Anchor, Crl, Profile, Role, State, Subject, Times};
-pub use self::verify::{Granted, Refusal, Request};
+pub use self::verify::Granted;
