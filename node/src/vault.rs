@@ -94,6 +94,37 @@ impl Vault {
         } else {
             "update"
         };
+        let request = self.request(method, self.url(path, query)?, body)?;
+        let transport = |error| self.transport(error);
+        let mut response = request.send().await.map_err(transport)?;
+        let status = response.status();
+        if http::is_of_tls(&response) {
+            return Err(VaultError::wants_tls(path));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            if bytes.len() + chunk.len() > MAX_ANSWER {
+                return Err(VaultError::Answer {
+                    path: path.to_owned(),
+                    missing: "an end within 8 MiB",
+                });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let bytes = Secret::new(bytes);
+        if !status.is_success() {
+            return Err(self.refusal(status, path, operation, bytes.expose()));
+        }
+        if bytes.expose().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(bytes.expose()).map_err(|_| VaultError::Answer {
+            path: path.to_owned(),
+            missing: "a JSON body",
+        })
+    }
+
+    fn url(&self, path: &str, query: &[(&str, &str)]) -> Result<reqwest::Url, VaultError> {
         let mut url =
             reqwest::Url::parse(&self.config.address).map_err(|_| VaultError::Setting {
                 name: ADDRESS,
@@ -106,6 +137,16 @@ impl Vault {
         if query.is_empty() {
             url.set_query(None);
         }
+        Ok(url)
+    }
+
+    /// A request with token and namespace, unless it could be read on its way.
+    fn request(
+        &self,
+        method: Method,
+        url: reqwest::Url,
+        body: Option<&impl Serialize>,
+    ) -> Result<reqwest::RequestBuilder, VaultError> {
         // What is written is a login, a wrapped token or a request: each is a secret or is answered with one.
         let secret = self.token.is_some() || body.is_some();
         if secret && !self.config.plain_http && http::is_open(&url) {
@@ -131,61 +172,49 @@ impl Vault {
         if let Some(namespace) = &self.config.namespace {
             request = request.header("X-Vault-Namespace", namespace);
         }
-        if let Some(body) = body {
-            request = request.json(body);
+        Ok(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+    }
+
+    /// Why no answer came, or not all of it.
+    fn transport(&self, error: reqwest::Error) -> VaultError {
+        let address = self.config.address.clone();
+        if error.is_redirect() {
+            let cause = innermost(&error);
+            return VaultError::Redirect { address, cause };
         }
-        let transport = |error: reqwest::Error| {
-            let address = self.config.address.clone();
-            if error.is_redirect() {
-                let cause = innermost(&error);
-                return VaultError::Redirect { address, cause };
-            }
-            let cause = http::no_answer(&address, error);
-            VaultError::Transport {
-                advice: advice(&cause, self.config.address_is_usual),
-                address,
-                cause,
-            }
-        };
-        let mut response = request.send().await.map_err(transport)?;
-        let status = response.status();
-        if http::is_of_tls(&response) {
-            return Err(VaultError::wants_tls(path));
+        let cause = http::no_answer(&address, error);
+        VaultError::Transport {
+            advice: advice(&cause, self.config.address_is_usual),
+            address,
+            cause,
         }
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if bytes.len() + chunk.len() > MAX_ANSWER {
-                return Err(VaultError::Answer {
-                    path: path.to_owned(),
-                    missing: "an end within 8 MiB",
-                });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        let bytes = Secret::new(bytes);
-        if status.is_success() {
-            if bytes.expose().is_empty() {
-                return Ok(Value::Null);
-            }
-            return serde_json::from_slice(bytes.expose()).map_err(|_| VaultError::Answer {
-                path: path.to_owned(),
-                missing: "a JSON body",
-            });
-        }
+    }
+
+    /// Why the server refused, in the light of whether there was a token.
+    fn refusal(
+        &self,
+        status: StatusCode,
+        path: &str,
+        operation: &'static str,
+        body: &[u8],
+    ) -> VaultError {
         // A login is refused for what it shows.
         let anonymous = self.token.is_none() && !path.starts_with("auth/");
         if anonymous && status == StatusCode::FORBIDDEN && !path.starts_with("sys/wrapping/") {
-            return Err(VaultError::NoToken {
+            return VaultError::NoToken {
                 path: path.to_owned(),
-            });
+            };
         }
-        Err(match refusal(status, path, operation, bytes.expose()) {
+        match refusal(status, path, operation, body) {
             // There was none.
             VaultError::UnknownToken { path, operation } if self.token.is_none() => {
                 VaultError::Denied { path, operation }
             }
             refusal => refusal,
-        })
+        }
     }
 }
 
