@@ -4,7 +4,8 @@
 //! conversation. All of that is in here; what is left to write is the engine itself.
 //!
 //! - [`logical`] is the framework for secrets engines, and the place to start: its page builds a plugin step by step.
-//! - [`testing`] runs an engine without a server: the whole path table on storage in memory, with faults if you like.
+//! - `testing`, behind the feature of that name, runs an engine without a server: the whole path table on storage in memory,
+//!   with faults if you like.
 //! - [`serve`] is the main function of such a plugin. It serves all mounts of the server in one process.
 //! - [`kms`] is the framework for OpenBao's KMS plugins: auto-unseal, and keys that never leave their device.
 //! - [`server`] tells how a server and a plugin find, trust, use and leave each other, for when one of them does not.
@@ -39,6 +40,7 @@ pub mod logical;
 pub mod mtls;
 pub mod server;
 mod socket;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use launch::{PluginKind, launched_as};

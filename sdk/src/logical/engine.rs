@@ -15,7 +15,7 @@ use super::{
 };
 
 /// One mount of a plugin, driven by raw requests. A transport makes it; an author of plugins has no need of it, and tests
-/// use [`crate::testing::Harness`].
+/// use `testing::Harness`.
 pub struct Engine<B> {
     backend: Arc<B>,
     table: Arc<Table<B>>,
@@ -121,6 +121,7 @@ impl<B: Backend> Engine<B> {
         }
     }
 
+    #[cfg(any(test, feature = "testing"))]
     /// The documented answers of an operation on a path; `None` where the table documents none at all, or nothing is served.
     pub(crate) fn documented(&self, operation: Operation, path: &str) -> Option<serde_json::Value> {
         if self.table.rows.iter().all(|row| row.answers.is_empty()) {

@@ -126,7 +126,7 @@
 //! over by a crash. What is cached must be dropped in [`Backend::invalidate`]: another node may have written it.
 //!
 //! A host cancels a request by dropping it. The transport lets started handlers finish nevertheless; still, order your writes
-//! so that a crash between two of them does no harm, and try it: [`crate::testing::FaultyStorage`] fails at any write.
+//! so that a crash between two of them does no harm, and try it: `testing::FaultyStorage` fails at any write.
 //!
 //! # What takes long
 //!

@@ -259,6 +259,7 @@ impl<'a, B: Send + Sync + 'static> OperationWriter<'a, B> {
 }
 
 /// What an operation answers, where the table says it.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn responses<B: Send + Sync + 'static>(row: &Path<B>, operation: Operation) -> Value {
     let fields = OnceCell::new();
     responses_from(row, operation, || fields.get_or_init(|| written(row)))
