@@ -13,7 +13,7 @@ use crate::entry::time::StoredTime;
 /// Only a copy that is younger to the fraction of a second counts, as in the built-in engine: what changed again within the second in
 /// which it was fetched is sent. A date that cannot be read asks for nothing (RFC 9110 section 13.1.3).
 pub(crate) fn unless(cx: &Cx, changed: StoredTime) -> Option<Response> {
-    let asked = since(cx.headers.first("If-Modified-Since")?)?;
+    let asked = since(cx.header("If-Modified-Since")?)?;
     if changed.is_never() || changed.0 >= asked {
         return None;
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::RawRequest;
+
 /// What the host asks for. Names are those of the protocol, in lower case on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -79,69 +81,37 @@ impl Operation {
     }
 }
 
-/// The context of one request.
+/// The context of one request: what the host says of it, but for its data, which a handler gets as a type of its own.
 #[derive(Debug, Clone)]
 pub struct Cx {
-    /// The host's request id; empty for requests that the host makes itself.
-    pub id: String,
     /// The operation.
     pub operation: Operation,
-    /// The path relative to the mount, without a trailing `/`.
-    pub path: String,
-    /// Where the engine is mounted, for example `pki/`.
-    pub mount_point: String,
-    /// The type under which it is mounted, for example `pki`.
-    pub mount_type: String,
-    /// The host's identifier of the mount, as it appears in entity aliases. OpenBao fills it in for writes only.
-    pub mount_accessor: String,
-    /// Display name of the caller's token.
-    pub display_name: String,
-    /// Identity entity of the caller; empty for root and batch tokens without one.
-    pub entity_id: String,
-    /// Accessor of the caller's token.
-    pub client_token_accessor: String,
-    /// True on a path that needs no token.
-    pub unauthenticated: bool,
-    /// Request headers that the mount's tuning lets through.
-    pub headers: Headers,
-    /// Address of the client, without the port; empty when unknown.
-    pub remote_addr: String,
-    /// Time to live that the client asked for its wrapped response, if any.
-    pub wrap_ttl: Option<Duration>,
-    /// The lease, when the request renews or revokes one.
-    pub lease: Option<LeaseContext>,
+    request: RawRequest,
 }
 
-/// Headers, looked up without regard to case.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(String, Vec<String>)>);
-
-impl Headers {
-    /// The first value of a header.
-    #[must_use]
-    pub fn first(&self, name: &str) -> Option<&str> {
-        self.all(name).first().map(String::as_str)
+impl Cx {
+    pub(super) fn new(operation: Operation, request: RawRequest) -> Self {
+        let request = RawRequest {
+            data: String::new(),
+            ..request
+        };
+        Self { operation, request }
     }
 
-    /// All values of a header, in order.
+    /// The first value of a request header that the mount's tuning lets through, whatever the case of its name.
     #[must_use]
-    pub fn all(&self, name: &str) -> &[String] {
-        self.0
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map_or(&[], |(_, values)| values)
-    }
-
-    /// True when the host passed no header.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, values) = headers.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        values.first().map(String::as_str)
     }
 }
 
-impl FromIterator<(String, Vec<String>)> for Headers {
-    fn from_iter<I: IntoIterator<Item = (String, Vec<String>)>>(headers: I) -> Self {
-        Self(headers.into_iter().collect())
+impl std::ops::Deref for Cx {
+    type Target = RawRequest;
+
+    fn deref(&self) -> &RawRequest {
+        &self.request
     }
 }
 

@@ -10,8 +10,8 @@ use super::schema::FieldSet;
 use super::watch::{LARGE, carry};
 use super::weak::Input;
 use super::{
-    Backend, Cx, Error, ExistsReply, Headers, Operation, RawReply, RawRequest, RawResponse,
-    ReplyError, Response, Setup, SpecialPaths, Table, help, reply,
+    Backend, Cx, Error, ExistsReply, Operation, RawReply, RawRequest, RawResponse, ReplyError,
+    Response, Setup, SpecialPaths, Table, help, reply,
 };
 
 /// One mount of a plugin, driven by raw requests. A transport makes it; an author of plugins has no need of it, and tests
@@ -121,8 +121,8 @@ impl<B: Backend> Engine<B> {
         }
     }
 
-    #[cfg(any(test, feature = "testing"))]
     /// The documented answers of an operation on a path; `None` where the table documents none at all, or nothing is served.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn documented(&self, operation: Operation, path: &str) -> Option<serde_json::Value> {
         if self.table.rows.iter().all(|row| row.answers.is_empty()) {
             return None;
@@ -197,7 +197,7 @@ impl<B: Backend> Engine<B> {
             fields,
         };
         request.path = path.strip_suffix('/').unwrap_or(&path).to_owned();
-        let cx = context(operation, request);
+        let cx = Cx::new(operation, request);
         Ok((slot.invoke(Arc::clone(&self.backend), cx, input)?, warnings))
     }
 
@@ -219,7 +219,7 @@ impl<B: Backend> Engine<B> {
             fields: &NO_FIELDS,
         };
         request.path.clone_from(&path);
-        let cx = context(Operation::Update, request);
+        let cx = Cx::new(Operation::Update, request);
         check(Arc::clone(&self.backend), cx, input).map(Some)
     }
 
@@ -228,9 +228,8 @@ impl<B: Backend> Engine<B> {
         operation: Operation,
         mut request: RawRequest,
     ) -> Result<Response, Error> {
-        let lease = request.lease.take().unwrap_or_default();
-        let mut cx = context(operation, request);
-        cx.lease = Some(lease.clone());
+        let lease = request.lease.get_or_insert_default().clone();
+        let cx = Cx::new(operation, request);
         let backend = Arc::clone(&self.backend);
         match operation {
             Operation::Renew => backend.renew(cx, lease).await,
@@ -316,25 +315,6 @@ fn warnings<B: Send + Sync + 'static>(
         ));
     }
     warnings
-}
-
-fn context(operation: Operation, request: RawRequest) -> Cx {
-    Cx {
-        id: request.id,
-        operation,
-        path: request.path,
-        mount_point: request.mount_point,
-        mount_type: request.mount_type,
-        mount_accessor: request.mount_accessor,
-        display_name: request.display_name,
-        entity_id: request.entity_id,
-        client_token_accessor: request.client_token_accessor,
-        unauthenticated: request.unauthenticated,
-        headers: request.headers.into_iter().collect::<Headers>(),
-        remote_addr: request.remote_addr,
-        wrap_ttl: request.wrap_ttl,
-        lease: request.lease,
-    }
 }
 
 #[cfg(test)]

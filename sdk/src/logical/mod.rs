@@ -167,7 +167,7 @@ mod wire;
 
 pub use answer::{Answer, Member, Shape, fits};
 pub use backend::{Backend, Setup};
-pub use cx::{Cx, Headers, LeaseContext, Operation};
+pub use cx::{Cx, LeaseContext, Operation};
 pub use duration::{
     DurationError, format_duration, format_nanos, parse_duration, parse_duration_nanos,
 };

@@ -7,35 +7,35 @@ use super::LeaseContext;
 /// A request as the host sent it.
 #[derive(Debug, Clone, Default)]
 pub struct RawRequest {
-    /// The host's request id.
+    /// The host's request id; empty for requests that the host makes itself.
     pub id: String,
     /// Name of the operation, see [`super::Operation::parse`].
     pub operation: String,
-    /// Path relative to the mount; a list has a trailing `/`.
+    /// Path relative to the mount; a list has a trailing `/`, which a handler does not see.
     pub path: String,
     /// JSON text of an object, or `null`, or empty.
     pub data: String,
-    /// Request headers that the mount lets through.
+    /// Request headers that the mount's tuning lets through.
     pub headers: Vec<(String, Vec<String>)>,
-    /// Where the engine is mounted.
+    /// Where the engine is mounted, for example `pki/`.
     pub mount_point: String,
-    /// The type under which it is mounted.
+    /// The type under which it is mounted, for example `pki`.
     pub mount_type: String,
-    /// The host's identifier of the mount.
+    /// The host's identifier of the mount, as it appears in entity aliases. OpenBao fills it in for writes only.
     pub mount_accessor: String,
     /// Display name of the caller's token.
     pub display_name: String,
-    /// Identity entity of the caller.
+    /// Identity entity of the caller; empty for root and batch tokens without one.
     pub entity_id: String,
     /// Accessor of the caller's token.
     pub client_token_accessor: String,
     /// True on a path that needs no token.
     pub unauthenticated: bool,
-    /// Address of the client.
+    /// Address of the client, without the port; empty when unknown.
     pub remote_addr: String,
-    /// Time to live of a wrapped response, when the client asked for one.
+    /// Time to live that the client asked for its wrapped response, if any.
     pub wrap_ttl: Option<Duration>,
-    /// The lease of a renew or revoke request.
+    /// The lease, when the request renews or revokes one.
     pub lease: Option<LeaseContext>,
 }
 
