@@ -192,7 +192,7 @@ impl<B: Backend> Engine<B> {
         let fields = row.fields();
         let warnings = warnings(row, fields, &captures, &object);
         let input = Input {
-            captures: &captures,
+            captures: &captures.values(),
             data: &object,
             fields,
         };
@@ -214,7 +214,7 @@ impl<B: Backend> Engine<B> {
             return Ok(None);
         };
         let input = Input {
-            captures: &captures,
+            captures: &captures.values(),
             data: &Object::default(),
             fields: &NO_FIELDS,
         };

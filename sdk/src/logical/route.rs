@@ -3,6 +3,9 @@
 //! A literal is tried before a parameter and a parameter before a tail, with a step back when the rest does not fit, so that
 //! the order of rows does not matter.
 
+use std::borrow::Cow;
+
+use super::json::Json;
 use super::rule::{self, Rule};
 
 /// Most parameters in one path.
@@ -21,6 +24,12 @@ impl<'p> Captures<'p> {
             .iter()
             .find(|(key, _)| *key == name)
             .map(|(_, value)| *value)
+    }
+
+    /// The parameters as the data would have them: texts.
+    pub(crate) fn values(&self) -> Vec<(&'static str, Json<'p>)> {
+        let value = |(key, text): &(_, &'p str)| (*key, Json::String(Cow::Borrowed(*text)));
+        self.as_slice().iter().map(value).collect()
     }
 
     pub(crate) fn as_slice(&self) -> &[(&'static str, &'p str)] {

@@ -10,21 +10,20 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqA
 use serde::forward_to_deserialize_any;
 
 use self::refusal::Refusal;
-use self::scalar::{Integer, boolean, integer};
 use self::value::Weak;
 use super::json::{Json, Object};
-use super::route::Captures;
 use super::schema::{FieldSet, Kind};
 
 /// All that a request type is decoded from: the parameters of its path, which win, over its data.
 #[derive(Clone, Copy)]
 pub(crate) struct Input<'j> {
-    pub(crate) captures: &'j Captures<'j>,
+    /// Text, which numbers and newtypes read like text in the data.
+    pub(crate) captures: &'j [(&'static str, Json<'j>)],
     pub(crate) data: &'j Object<'j>,
     pub(crate) fields: &'j FieldSet,
 }
 
-impl Input<'_> {
+impl<'j> Input<'j> {
     /// Decodes a request; the error is the text for the caller.
     pub(crate) fn decode<R: DeserializeOwned>(self) -> Result<R, String> {
         R::deserialize(self).map_err(|refusal| match refusal {
@@ -33,6 +32,27 @@ impl Input<'_> {
                 format!("Field validation failed: {text}")
             }
         })
+    }
+
+    /// A parameter of the path.
+    fn capture(&self, name: &str) -> Option<&'j Json<'j>> {
+        let mut captures = self.captures.iter();
+        captures.find_map(|(key, text)| (*key == name).then_some(text))
+    }
+
+    /// Decodes the value of a field.
+    fn field<T: DeserializeSeed<'j>>(
+        &self,
+        seed: T,
+        (name, value): (&str, &'j Json<'j>),
+    ) -> Result<T::Value, Refusal> {
+        let weak = Weak {
+            value,
+            kind: self.fields.get(name).map_or(Kind::Any, |field| field.kind),
+            top: true,
+        };
+        seed.deserialize(weak)
+            .map_err(|refusal| refusal.of_field(name))
     }
 
     /// Whether a field counts as sent. A duration sent as null does not; other fields take their zero value from null.
@@ -121,32 +141,7 @@ impl<'j> Deserializer<'j> for Input<'j> {
 struct Known<'j> {
     input: Input<'j>,
     fields: std::slice::Iter<'static, &'static str>,
-    current: Option<(&'static str, Source<'j>)>,
-}
-
-#[derive(Clone, Copy)]
-enum Source<'j> {
-    Capture(&'j str),
-    Sent(&'j Json<'j>),
-}
-
-impl<'j> Source<'j> {
-    fn decode<T: DeserializeSeed<'j>>(
-        self,
-        seed: T,
-        name: &str,
-        fields: &FieldSet,
-    ) -> Result<T::Value, Refusal> {
-        match self {
-            Self::Capture(text) => seed.deserialize(BorrowedText(text)),
-            Self::Sent(value) => seed.deserialize(Weak {
-                value,
-                kind: fields.get(name).map_or(Kind::Any, |field| field.kind),
-                top: true,
-            }),
-        }
-        .map_err(|refusal| refusal.of_field(name))
-    }
+    current: Option<(&'static str, &'j Json<'j>)>,
 }
 
 impl<'j> MapAccess<'j> for Known<'j> {
@@ -157,14 +152,14 @@ impl<'j> MapAccess<'j> for Known<'j> {
         seed: K,
     ) -> Result<Option<K::Value>, Refusal> {
         for name in self.fields.by_ref() {
-            let source = match self.input.captures.get(name) {
-                Some(text) => Source::Capture(text),
-                None => match self.input.data.get(name) {
-                    Some(value) if self.input.counts(name, value) => Source::Sent(value),
-                    _ => continue,
-                },
+            let sent = || {
+                let value = self.input.data.get(name)?;
+                self.input.counts(name, value).then_some(value)
             };
-            self.current = Some((name, source));
+            let Some(value) = self.input.capture(name).or_else(sent) else {
+                continue;
+            };
+            self.current = Some((name, value));
             return seed
                 .deserialize(BorrowedStrDeserializer::new(name))
                 .map(Some);
@@ -173,11 +168,9 @@ impl<'j> MapAccess<'j> for Known<'j> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'j>>(&mut self, seed: T) -> Result<T::Value, Refusal> {
-        let (name, source) = self
-            .current
-            .take()
-            .expect("serde asks for a value after its key");
-        source.decode(seed, name, self.input.fields)
+        let field = self.current.take();
+        self.input
+            .field(seed, field.expect("serde asks for a value after its key"))
     }
 }
 
@@ -186,7 +179,7 @@ struct All<'j> {
     input: Input<'j>,
     capture: usize,
     entry: usize,
-    current: Option<(&'j str, Source<'j>)>,
+    current: Option<(&'j str, &'j Json<'j>)>,
 }
 
 impl<'j> MapAccess<'j> for All<'j> {
@@ -196,17 +189,17 @@ impl<'j> MapAccess<'j> for All<'j> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Refusal> {
-        if let Some((name, text)) = self.input.captures.as_slice().get(self.capture) {
+        if let Some((name, text)) = self.input.captures.get(self.capture) {
             self.capture += 1;
-            self.current = Some((name, Source::Capture(text)));
+            self.current = Some((name, text));
             return seed
                 .deserialize(BorrowedStrDeserializer::new(name))
                 .map(Some);
         }
         while let Some((name, value)) = self.input.data.entry(self.entry) {
             self.entry += 1;
-            if self.input.captures.get(name).is_none() && self.input.counts(name, value) {
-                self.current = Some((name, Source::Sent(value)));
+            if self.input.capture(name).is_none() && self.input.counts(name, value) {
+                self.current = Some((name, value));
                 return seed
                     .deserialize(BorrowedStrDeserializer::new(name))
                     .map(Some);
@@ -216,11 +209,9 @@ impl<'j> MapAccess<'j> for All<'j> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'j>>(&mut self, seed: T) -> Result<T::Value, Refusal> {
-        let (name, source) = self
-            .current
-            .take()
-            .expect("serde asks for a value after its key");
-        source.decode(seed, name, self.input.fields)
+        let field = self.current.take();
+        self.input
+            .field(seed, field.expect("serde asks for a value after its key"))
     }
 }
 
@@ -241,62 +232,6 @@ impl<'j> SeqAccess<'j> for Repeat<'j> {
         }
         self.left -= 1;
         seed.deserialize(self.input).map(Some)
-    }
-}
-
-/// A path parameter: text, which numbers and newtypes read like text in the data.
-struct BorrowedText<'j>(&'j str);
-
-macro_rules! text_as_number {
-    ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'j>>(self, visitor: V) -> Result<V::Value, Refusal> {
-            match integer(self.0, "int")? {
-                Integer::Signed(value) => visitor.visit_i64(value),
-                Integer::Unsigned(value) => visitor.visit_u64(value),
-            }
-        }
-    )*};
-}
-
-impl<'j> Deserializer<'j> for BorrowedText<'j> {
-    type Error = Refusal;
-
-    text_as_number! { deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
-    deserialize_u32 deserialize_u64 }
-
-    fn deserialize_any<V: Visitor<'j>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        visitor.visit_borrowed_str(self.0)
-    }
-
-    fn deserialize_bool<V: Visitor<'j>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        visitor.visit_bool(boolean(self.0)?)
-    }
-
-    fn deserialize_option<V: Visitor<'j>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'j>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'j>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Refusal> {
-        BorrowedStrDeserializer::new(self.0).deserialize_enum(name, variants, visitor)
-    }
-
-    forward_to_deserialize_any! {
-        <V: Visitor<'j>>
-        i128 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
-        ignored_any
     }
 }
 
