@@ -11,7 +11,7 @@ pub enum Refusal {
     /// The request is malformed.
     #[error("{0}")]
     Validation(String),
-    /// The `Authorization` header can't be read.
+    /// The `Authorization` header cannot be read.
     #[error("{0}")]
     Authorization(#[from] AuthorizationError),
     /// A header that must be signed is not.

@@ -4,7 +4,7 @@
 //! nothing, while Roles Anywhere takes ten calls a second for a whole account.
 //! An entry is one file of mode 0600, named by a digest of everything that the
 //! credentials depend on: another certificate, role or duration is another
-//! entry, so a stale one can't be mistaken.
+//! entry, so a stale one cannot be mistaken.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -82,7 +82,7 @@ impl Cache {
     /// Credentials with enough life left, if there are any: more than a quarter of an
     /// hour, or half of their life where that is less.
     ///
-    /// A file that others may read, that belongs to somebody else or that can't
+    /// A file that others may read, that belongs to somebody else or that cannot
     /// be read is no entry; the caller then asks AWS and overwrites it.
     pub fn load(&self, key: &str, now: Timestamp) -> Option<Credentials> {
         let entry = self.entry(key)?;
@@ -121,7 +121,7 @@ impl Cache {
     /// Stores credentials that AWS gave at `obtained` under a key.
     ///
     /// # Errors
-    /// [`FileError`] when the directory or the file can't be written.
+    /// [`FileError`] when the directory or the file cannot be written.
     pub fn store(
         &self,
         key: &str,

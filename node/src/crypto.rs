@@ -85,7 +85,7 @@ enum Kind {
     MlDsa(Box<PqdsaKeyPair>),
 }
 
-/// Why a key can't be used, or a signature not be made.
+/// Why a key cannot be used, or a signature not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// None of the accepted encodings or types.
@@ -156,7 +156,7 @@ impl SessionKey {
     /// The public key as a `SubjectPublicKeyInfo` in DER.
     ///
     /// # Errors
-    /// [`KeyError::Unsupported`] when the library can't encode it.
+    /// [`KeyError::Unsupported`] when the library cannot encode it.
     pub fn public_key(&self) -> Result<Vec<u8>, KeyError> {
         let der = match &self.0 {
             Kind::Rsa(pair) => pair.public_key().as_der().map(|der| der.as_ref().to_vec()),

@@ -39,8 +39,8 @@ use landfast_rolesanywhere::causes;
 /// Looks at everything that the question names, as of `now`.
 ///
 /// # Errors
-/// [`DoctorError`] for a document that can't be read. A certificate or key that
-/// can't be read is a finding: a node is refused for less.
+/// [`DoctorError`] for a document that cannot be read. A certificate or key that
+/// cannot be read is a finding: a node is refused for less.
 pub fn examine(question: &Question, now: Timestamp) -> Result<Report, DoctorError> {
     let mut report = Report::default();
     let mut question = question.clone();

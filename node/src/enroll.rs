@@ -94,7 +94,7 @@ pub enum Outcome {
 /// Why there is no new certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolError {
-    /// The name can't be a node's.
+    /// The name cannot be a node's.
     #[error(
         "{0} is no node name: use 2 to 63 lower-case letters, digits, dots and dashes, as a DNS name has them"
     )]

@@ -280,7 +280,7 @@ pub fn is_foreign(owner: u32) -> bool {
 /// Whether others than the owner may read or write the file.
 ///
 /// # Errors
-/// [`FileError`] when the file can't be looked at.
+/// [`FileError`] when the file cannot be looked at.
 pub fn is_open_to_others(path: &Path) -> Result<bool, FileError> {
     let metadata = fs::metadata(path).map_err(FileError::at(path))?;
     Ok(metadata.mode() & 0o077 != 0)
@@ -291,7 +291,7 @@ pub fn is_open_to_others(path: &Path) -> Result<bool, FileError> {
 /// another's.
 ///
 /// # Errors
-/// [`FileError`] when it can't be looked at.
+/// [`FileError`] when it cannot be looked at.
 pub fn is_writable_by_others(path: &Path) -> Result<bool, FileError> {
     let metadata = fs::metadata(path).map_err(FileError::at(path))?;
     let sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0;
@@ -302,7 +302,7 @@ pub fn is_writable_by_others(path: &Path) -> Result<bool, FileError> {
 /// then replace it.
 ///
 /// # Errors
-/// [`FileError`] when the file can't be looked at.
+/// [`FileError`] when the file cannot be looked at.
 pub fn foreign_owner(path: &Path) -> Result<Option<u32>, FileError> {
     let owner = fs::metadata(path).map_err(FileError::at(path))?.uid();
     Ok(Some(owner).filter(|owner| is_foreign(*owner)))

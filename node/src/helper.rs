@@ -81,7 +81,7 @@ fn ml_dsa(key: &PublicKey) -> Option<&'static str> {
 /// digest of the public key. The signature is worth nothing to AWS.
 ///
 /// # Errors
-/// [`KeyError`] for a key or a digest that can't be used.
+/// [`KeyError`] for a key or a digest that cannot be used.
 pub fn sign_string(key: &[u8], digest: Digest) -> Result<Vec<u8>, KeyError> {
     crypto::sign_with(key, digest, &text(key)?)
 }

@@ -15,7 +15,7 @@ use crate::session::Identity;
 /// What is wrong with a certificate or key file.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// It can't be read.
+    /// It cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// The node has none yet.
@@ -110,7 +110,7 @@ pub enum IdentityError {
         /// What was named.
         path: String,
     },
-    /// A key that can't be used.
+    /// A key that cannot be used.
     #[error("{path}: {cause}")]
     Key {
         /// The file.
@@ -211,7 +211,7 @@ pub fn intermediates(path: &Path) -> Result<Vec<Certificate>, IdentityError> {
 /// passphrase.
 ///
 /// # Errors
-/// [`IdentityError`] when there is none or it can't be opened.
+/// [`IdentityError`] when there is none or it cannot be opened.
 pub fn key_der(path: &Path, passphrase: Option<&Path>) -> Result<Secret<Vec<u8>>, IdentityError> {
     key_of(path, &files::read_secret(path)?, passphrase)
 }

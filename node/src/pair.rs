@@ -361,7 +361,7 @@ pub(crate) type Text = Result<Secret<Vec<u8>>, FileError>;
 /// come from one version of it, whatever is renewed between the two reads.
 ///
 /// # Errors
-/// [`FileError`] when either can't be read.
+/// [`FileError`] when either cannot be read.
 pub fn read_both(certificate: &Path, key: &Path) -> Result<Texts, FileError> {
     let (certificate, key) = read_each(certificate, key);
     Ok((certificate?, key?))

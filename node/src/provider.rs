@@ -160,7 +160,7 @@ impl Provider {
     /// New credentials, stored in the cache when there is one.
     ///
     /// # Errors
-    /// [`ProviderError`]. A cache that can't be written is only logged: the
+    /// [`ProviderError`]. A cache that cannot be written is only logged: the
     /// credentials are good without it.
     pub async fn fetch(&self, now: impl Fn() -> Timestamp) -> Result<Credentials, ProviderError> {
         let options = &self.options;

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::files;
 
 /// EE-06: the file of a private key is its owner's alone, and the owner is
-/// this user or root. A file that can't be looked at has no findings.
+/// this user or root. A file that cannot be looked at has no findings.
 pub fn key_file(path: &Path) -> Vec<Finding> {
     let open = files::is_open_to_others(path).unwrap_or(false);
     let owner = files::foreign_owner(path).unwrap_or(None);
@@ -16,7 +16,7 @@ pub fn key_file(path: &Path) -> Vec<Finding> {
 }
 
 /// EE-06: what could be put in the place of a pair by others than its owner.
-/// What can't be looked at has no findings.
+/// What cannot be looked at has no findings.
 pub fn pair_files(certificate: &Path, key: &Path) -> Vec<Finding> {
     let mut found = key_file(key);
     found.extend(certificate_file(certificate));

@@ -180,7 +180,7 @@ impl Renewer {
         Err(RenewError::Hook { cause, rolled_back })
     }
 
-    /// A helper that can't be restarted is no reason to give up a good
+    /// A helper that cannot be restarted is no reason to give up a good
     /// certificate: it is told, and systemd restarts the helper when it fails.
     async fn restart_helper(&self) -> Option<Finding> {
         let unit = self.helper.as_ref()?;

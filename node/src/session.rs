@@ -113,7 +113,7 @@ impl SessionRequest {
     /// Signs the request as of `now` for the endpoint `host`.
     ///
     /// # Errors
-    /// [`KeyError`] when the key can't sign.
+    /// [`KeyError`] when the key cannot sign.
     pub fn sign(
         &self,
         identity: &Identity,
@@ -223,7 +223,7 @@ impl Credentials {
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The key can't sign.
+    /// The key cannot sign.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The endpoint was not reached or did not answer in time.

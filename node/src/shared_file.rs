@@ -22,7 +22,7 @@ use crate::session::Credentials;
 /// Why the file is left as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum SharedFileError {
-    /// It can't be read or written.
+    /// It cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
     /// Somebody else's profile has the name.
@@ -43,7 +43,7 @@ pub enum SharedFileError {
         /// The profile.
         profile: String,
     },
-    /// The file isn't text.
+    /// The file is not text.
     #[error("{0}: not a credentials file: not text")]
     NotText(String),
 }

@@ -34,7 +34,7 @@ impl Vault {
     /// Prepares a client; nothing is sent yet.
     ///
     /// # Errors
-    /// [`VaultError`] when the address, a CA or the client certificate can't be used.
+    /// [`VaultError`] when the address, a CA or the client certificate cannot be used.
     pub fn new(config: Config, token: Option<Secret<String>>) -> Result<Self, VaultError> {
         config.check(ADDRESS)?;
         let client = config.client.as_ref();

@@ -54,13 +54,13 @@ pub enum Effect {
     Deny,
 }
 
-/// Why a policy can't be decided.
+/// Why a policy cannot be decided.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// Not a policy document.
     #[error("the trust policy is not a policy document: {0}")]
     Document(String),
-    /// An operator that this evaluator doesn't know.
+    /// An operator that this evaluator does not know.
     #[error("the condition operator {0} is not supported; decide this policy by hand")]
     Operator(String),
     /// A value that is neither a string nor a list of strings.
@@ -125,7 +125,7 @@ impl TrustPolicy {
     /// Whether `action` is allowed for the Roles Anywhere service in `context`.
     ///
     /// # Errors
-    /// [`PolicyError`] when a statement that concerns the action can't be decided.
+    /// [`PolicyError`] when a statement that concerns the action cannot be decided.
     pub fn allows(&self, action: &str, context: &Context) -> Result<bool, PolicyError> {
         let mut allowed = false;
         for statement in self.statement.iter().filter(|s| s.concerns(action)) {
@@ -340,7 +340,7 @@ impl Operator {
     }
 }
 
-/// One element of a pattern, told apart so that a substituted value can't
+/// One element of a pattern, told apart so that a substituted value cannot
 /// bring wildcards of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece {

@@ -80,10 +80,10 @@ pub struct Explanation {
     pub confirmed_by: Vec<&'static str>,
 }
 
-/// A file that was named and can't be used at all.
+/// A file that was named and cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum DoctorError {
-    /// It can't be read.
+    /// It cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// It is not the document that was asked for.

@@ -69,7 +69,7 @@ impl Identity {
     /// body of a login call, which `role` joins.
     ///
     /// # Errors
-    /// [`VaultError::AwsCredentials`] when there are no credentials, or they can't sign.
+    /// [`VaultError::AwsCredentials`] when there are no credentials, or they cannot sign.
     async fn sign(&self, role: Option<&str>) -> Result<Value, VaultError> {
         let none = |problem: String| VaultError::AwsCredentials(problem);
         let authorities = http::ca_bundle(|name| std::env::var(name).ok());

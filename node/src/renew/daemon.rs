@@ -161,7 +161,7 @@ impl Process {
     /// Takes over SIGHUP, SIGTERM and SIGINT.
     ///
     /// # Errors
-    /// The system's, when a signal can't be handled.
+    /// The system's, when a signal cannot be handled.
     pub fn new(renewer: Renewer, textfile: Option<PathBuf>) -> io::Result<Self> {
         Ok(Self {
             renewer,

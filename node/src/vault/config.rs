@@ -38,7 +38,7 @@ impl Config {
     /// `VAULT_` twin, as in the `bao` command.
     ///
     /// # Errors
-    /// [`VaultError::Setting`] names the variable that can't be used.
+    /// [`VaultError::Setting`] names the variable that cannot be used.
     pub fn from_environment(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, VaultError> {
         let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let get = |suffix: &str| {
@@ -109,7 +109,7 @@ pub fn is_address(text: &str) -> bool {
 /// `BAO_TOKEN`, `VAULT_TOKEN`, `~/.bao-token`, then `~/.vault-token`.
 ///
 /// # Errors
-/// [`FileError`] when a token file is there and can't be read.
+/// [`FileError`] when a token file is there and cannot be read.
 pub fn token_from_environment(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Secret<String>>, FileError> {
@@ -135,7 +135,7 @@ pub fn token_from_environment(
 /// around it.
 ///
 /// # Errors
-/// [`FileError`] when the file can't be read, is empty or is not text.
+/// [`FileError`] when the file cannot be read, is empty or is not text.
 pub fn read_token(path: &Path) -> Result<Secret<String>, FileError> {
     only_text(path, &files::read_secret(path)?)
 }
