@@ -86,9 +86,7 @@ impl<B: Send + Sync + 'static> Table<B> {
     #[must_use]
     pub fn operation_ids(mut self, ids: &[(&str, Operation, &'static str)]) -> Self {
         for (pattern, operation, id) in ids {
-            let row = self.rows.iter_mut().find(|row| row.pattern == *pattern);
-            let row = row.unwrap_or_else(|| panic!("no row has the pattern {pattern:?}"));
-            row.ids.push((*operation, id));
+            self.row(pattern).ids.push((*operation, id));
         }
         self
     }
@@ -101,9 +99,7 @@ impl<B: Send + Sync + 'static> Table<B> {
     #[must_use]
     pub fn answers(mut self, answers: &[(&str, Operation, Answer)]) -> Self {
         for (pattern, operation, answer) in answers {
-            let row = self.rows.iter_mut().find(|row| row.pattern == *pattern);
-            let row = row.unwrap_or_else(|| panic!("no row has the pattern {pattern:?}"));
-            row.answers.push((*operation, *answer));
+            self.row(pattern).answers.push((*operation, *answer));
         }
         self
     }
@@ -115,11 +111,14 @@ impl<B: Send + Sync + 'static> Table<B> {
     #[must_use]
     pub fn forms(mut self, forms: &[(&str, &[&'static [Form]])]) -> Self {
         for (pattern, lists) in forms {
-            let row = self.rows.iter_mut().find(|row| row.pattern == *pattern);
-            let row = row.unwrap_or_else(|| panic!("no row has the pattern {pattern:?}"));
-            row.forms.extend_from_slice(lists);
+            self.row(pattern).forms.extend_from_slice(lists);
         }
         self
+    }
+
+    fn row(&mut self, pattern: &str) -> &mut Path<B> {
+        let row = self.rows.iter_mut().find(|row| row.pattern == pattern);
+        row.unwrap_or_else(|| panic!("no row has the pattern {pattern:?}"))
     }
 
     /// Storage keys, or prefixes that end in `/`, which the seal encrypts once more (Vault Enterprise).
