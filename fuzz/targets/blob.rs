@@ -2,7 +2,7 @@
 #![no_main]
 
 use landfast_unseal::config::KeyReference;
-use landfast_unseal::{BlobInfo, inspect};
+use landfast_unseal::{Blob, BlobInfo, inspect};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

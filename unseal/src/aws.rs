@@ -293,7 +293,7 @@ async fn open(mut config: AwsConfig, limits: Limits) -> Result<Envelope<AwsKms>,
             .map_err(|e| e.at("error fetching AWS KMS wrapping key information"))?;
     }
     tokio::spawn(log_identity(session));
-    Ok(Envelope::new(kms, KIND, metadata).strict_key(strict))
+    Ok(Envelope::new(Arc::new(kms), KIND, metadata).strict_key(strict))
 }
 
 /// Decides whether a failed look-up ends the start. The look-up itself is not needed for anything.

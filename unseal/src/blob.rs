@@ -3,35 +3,10 @@
 //! The server stores what Encrypt returned, unchanged, and hands it back to Decrypt years later, perhaps to another
 //! program. So the fields written are exactly those of the old built-in wrapper, and everything it ever wrote is read.
 
+pub use landfast_sdk::kms::{BlobInfo, KeyInfo};
 use prost::Message;
 
-/// Wrapped data as it lies in storage.
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub struct BlobInfo {
-    /// Encrypted data with its authentication tag; in mechanism 0 the key service's own ciphertext.
-    #[prost(bytes = "vec", tag = "1")]
-    pub ciphertext: Vec<u8>,
-    /// The 12-byte nonce. Empty when it precedes the ciphertext, as OpenBao 2.5.0 wrote it, and in mechanism 0.
-    #[prost(bytes = "vec", tag = "2")]
-    pub iv: Vec<u8>,
-    /// How and by which key the data was wrapped.
-    #[prost(message, optional, tag = "5")]
-    pub key_info: Option<KeyInfo>,
-}
-
-/// How and by which key a blob was wrapped.
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-pub struct KeyInfo {
-    /// [`DIRECT`] or [`ENVELOPE`].
-    #[prost(uint64, tag = "1")]
-    pub mechanism: u64,
-    /// The key's ARN at the time of wrapping. The server rewraps when it differs from the wrapper's `KeyId`.
-    #[prost(string, tag = "3")]
-    pub key_id: String,
-    /// The data key, encrypted by the key service.
-    #[prost(bytes = "vec", tag = "5")]
-    pub wrapped_key: Vec<u8>,
-}
+use crate::error::Error;
 
 /// Mechanism 0: the key service encrypted the data itself. Read, never written.
 pub const DIRECT: u64 = 0;
@@ -39,35 +14,46 @@ pub const DIRECT: u64 = 0;
 /// Mechanism 1: a data key made for this blob encrypts the data, the key service encrypts the data key.
 pub const ENVELOPE: u64 = 1;
 
-impl BlobInfo {
+/// What a seal reads in a blob. The message itself is the one of the wire, whose fields are the stored ones.
+pub trait Blob: Sized {
     /// Reads the stored bytes; fields of other writers are skipped.
     ///
     /// # Errors
     /// The bytes are not such a message.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, crate::Error> {
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Error>;
+
+    /// The bytes to store.
+    fn to_bytes(&self) -> Vec<u8>;
+
+    /// The key that wrapped this blob, if it says so.
+    fn key_id(&self) -> Option<&str>;
+
+    /// How it was wrapped: [`DIRECT`], [`ENVELOPE`], or what never existed. A blob without key information is as old as mechanism 0.
+    fn mechanism(&self) -> u64;
+
+    /// Whether a transit seal wrote this blob. During a migration the server asks the new seal to open the old one's.
+    fn is_transit(&self) -> bool;
+}
+
+impl Blob for BlobInfo {
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         Ok(Self::decode(bytes)?)
     }
 
-    /// The bytes to store.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Vec<u8> {
         self.encode_to_vec()
     }
 
-    /// The key that wrapped this blob, if it says so.
-    pub fn key_id(&self) -> Option<&str> {
-        self.key_info
-            .as_ref()
-            .map(|info| info.key_id.as_str())
-            .filter(|id| !id.is_empty())
+    fn key_id(&self) -> Option<&str> {
+        let named = self.key_info.as_ref().map(|info| info.key_id.as_str());
+        named.filter(|id| !id.is_empty())
     }
 
-    /// The mechanism; a blob without key information is as old as mechanism 0.
-    pub fn mechanism(&self) -> u64 {
+    fn mechanism(&self) -> u64 {
         self.key_info.as_ref().map_or(DIRECT, |info| info.mechanism)
     }
 
-    /// Whether a transit seal wrote this blob. During a migration the server asks the new seal to open the old one's.
-    pub fn is_transit(&self) -> bool {
+    fn is_transit(&self) -> bool {
         self.ciphertext.starts_with(b"vault:")
     }
 }
@@ -93,6 +79,14 @@ mod tests {
                 wrapped_key,
             }),
         }
+    }
+
+    #[test]
+    fn the_stored_bytes_are_the_old_wrappers() {
+        let blob = envelope(vec![1, 2], vec![3], "arn".into(), vec![4, 5]);
+        // Ciphertext, nonce, and in field 5 the mechanism, the key's name and the wrapped key.
+        let stored = b"\x0a\x02\x01\x02\x12\x01\x03\x2a\x0b\x08\x01\x1a\x03arn\x2a\x02\x04\x05";
+        assert_eq!(blob.to_bytes(), stored);
     }
 
     #[test]

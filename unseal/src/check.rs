@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::aws::{AwsKms, KeyFacts, Limits, Session};
+use crate::blob::Blob;
 use crate::config::{AwsConfig, Environment, ParseOptions};
 use crate::envelope::Envelope;
 use crate::error::{Class, Error, ServiceError};
 use crate::local::LocalKey;
-use crate::wrapper::Wrapper;
+use crate::wrapper::KeyEncryptionKey;
 
 /// What was tried, and how it went.
 #[derive(Debug)]
@@ -137,7 +138,7 @@ pub async fn awskms(
     };
     let looked_up = async { usable(kms.describe().await?) };
     report.run("look up the key", looked_up, say).await;
-    let seal = Envelope::new(kms, "awskms", BTreeMap::new()).strict_key(strict);
+    let seal = Envelope::new(Arc::new(kms), "awskms", BTreeMap::new()).strict_key(strict);
     round_trip(&mut report, &seal).await;
     report
 }
@@ -186,7 +187,7 @@ fn usable(facts: KeyFacts) -> Result<KeyFacts, Error> {
     }))
 }
 
-async fn round_trip(report: &mut Report, seal: &impl Wrapper) {
+async fn round_trip<K: KeyEncryptionKey>(report: &mut Report, seal: &Envelope<K>) {
     let blob = report
         .run("encrypt", seal.encrypt(b"landfast", b""), |blob| {
             format!("by {}", blob.key_id().unwrap_or_default())

@@ -1,28 +1,41 @@
 //! The envelope of a seal: a data key per blob, AES-256-GCM over the data, the data key wrapped by a key service.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use landfast_base::Secret;
 
-use crate::blob::{BlobInfo, DIRECT, ENVELOPE, KeyInfo};
+use crate::blob::{Blob, BlobInfo, DIRECT, ENVELOPE, KeyInfo};
 use crate::crypto;
 use crate::error::Error;
-use crate::wrapper::{Context, KeyEncryptionKey, Wrapper};
+use crate::wrapper::{Context, KeyEncryptionKey};
 
 /// A seal over any key-encryption key, in the layout of the old awskms wrapper.
 #[derive(Debug)]
-pub struct Envelope<K> {
-    key: K,
+pub struct Envelope<K: ?Sized = dyn KeyEncryptionKey> {
+    key: Arc<K>,
     kind: &'static str,
     metadata: BTreeMap<String, String>,
     context: Context,
     strict_key: bool,
 }
 
-impl<K: KeyEncryptionKey> Envelope<K> {
+impl<K: KeyEncryptionKey + 'static> Envelope<K> {
+    /// The same seal for whoever need not know the kind of its key.
+    pub fn of_any_kind(self) -> Envelope {
+        Envelope {
+            key: self.key,
+            kind: self.kind,
+            metadata: self.metadata,
+            context: self.context,
+            strict_key: self.strict_key,
+        }
+    }
+}
+
+impl<K: KeyEncryptionKey + ?Sized> Envelope<K> {
     /// A seal of type `kind` that shows `metadata` in the server's banner.
-    pub fn new(key: K, kind: &'static str, metadata: BTreeMap<String, String>) -> Self {
+    pub fn new(key: Arc<K>, kind: &'static str, metadata: BTreeMap<String, String>) -> Self {
         Self {
             key,
             kind,
@@ -50,6 +63,59 @@ impl<K: KeyEncryptionKey> Envelope<K> {
     /// The key underneath.
     pub fn key(&self) -> &K {
         &self.key
+    }
+
+    /// The seal type that the server persists. It must never change for stored data to stay reachable.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The key that a fresh blob would name. The server rewraps every blob that names another.
+    pub fn key_id(&self) -> String {
+        self.key.key_id()
+    }
+
+    /// Facts for the server's start-up banner. No secrets.
+    pub fn metadata(&self) -> BTreeMap<String, String> {
+        self.metadata.clone()
+    }
+
+    /// Wraps `plaintext`, which may be empty. `aad` is bound to the result but not stored in it.
+    ///
+    /// # Errors
+    /// The key service could not be used.
+    pub async fn encrypt(&self, plaintext: &[u8], aad: &[u8]) -> Result<BlobInfo, Error> {
+        let data_key = self.key.data_key(&self.context).await;
+        let data_key = data_key.map_err(|e| e.at("error encrypting data"))?;
+        let nonce = crypto::random_nonce()?;
+        let ciphertext = crypto::seal(&data_key.plaintext, nonce, plaintext, aad)
+            .map_err(|e| e.at("error wrapping data"))?;
+        Ok(BlobInfo {
+            ciphertext,
+            iv: nonce.to_vec(),
+            key_info: Some(KeyInfo {
+                mechanism: ENVELOPE,
+                key_id: data_key.wrapped.key_id,
+                wrapped_key: data_key.wrapped.ciphertext,
+            }),
+        })
+    }
+
+    /// Opens what [`Envelope::encrypt`], or a predecessor, made.
+    ///
+    /// # Errors
+    /// The key service could not be used, or the blob is not one that this seal can open.
+    pub async fn decrypt(&self, blob: &BlobInfo, aad: &[u8]) -> Result<Secret<Vec<u8>>, Error> {
+        if blob.is_transit() {
+            return Err(Error::Blob(
+                "the blob was written by a transit seal, not by this one: a seal migration opens it with the old seal",
+            ));
+        }
+        match (blob.mechanism(), &blob.key_info) {
+            (DIRECT, _) => self.open_direct(blob).await,
+            (ENVELOPE, Some(info)) => self.open_envelope(blob, info, aad).await,
+            (other, _) => Err(Error::Mechanism(other)),
+        }
     }
 
     async fn open_direct(&self, blob: &BlobInfo) -> Result<Secret<Vec<u8>>, Error> {
@@ -91,51 +157,6 @@ impl<K: KeyEncryptionKey> Envelope<K> {
             (false, _) => Ok(None),
             (true, Some(key_id)) => Ok(Some(key_id)),
             (true, None) => Err(Error::Blob("strict_key is set and the blob names no key")),
-        }
-    }
-}
-
-#[async_trait]
-impl<K: KeyEncryptionKey> Wrapper for Envelope<K> {
-    fn kind(&self) -> &'static str {
-        self.kind
-    }
-
-    fn key_id(&self) -> String {
-        self.key.key_id()
-    }
-
-    fn metadata(&self) -> BTreeMap<String, String> {
-        self.metadata.clone()
-    }
-
-    async fn encrypt(&self, plaintext: &[u8], aad: &[u8]) -> Result<BlobInfo, Error> {
-        let data_key = self.key.data_key(&self.context).await;
-        let data_key = data_key.map_err(|e| e.at("error encrypting data"))?;
-        let nonce = crypto::random_nonce()?;
-        let ciphertext = crypto::seal(&data_key.plaintext, nonce, plaintext, aad)
-            .map_err(|e| e.at("error wrapping data"))?;
-        Ok(BlobInfo {
-            ciphertext,
-            iv: nonce.to_vec(),
-            key_info: Some(KeyInfo {
-                mechanism: ENVELOPE,
-                key_id: data_key.wrapped.key_id,
-                wrapped_key: data_key.wrapped.ciphertext,
-            }),
-        })
-    }
-
-    async fn decrypt(&self, blob: &BlobInfo, aad: &[u8]) -> Result<Secret<Vec<u8>>, Error> {
-        if blob.is_transit() {
-            return Err(Error::Blob(
-                "the blob was written by a transit seal, not by this one: a seal migration opens it with the old seal",
-            ));
-        }
-        match (blob.mechanism(), &blob.key_info) {
-            (DIRECT, _) => self.open_direct(blob).await,
-            (ENVELOPE, Some(info)) => self.open_envelope(blob, info, aad).await,
-            (other, _) => Err(Error::Mechanism(other)),
         }
     }
 }

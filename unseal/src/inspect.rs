@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::blob::{BlobInfo, DIRECT, ENVELOPE};
+use crate::blob::{Blob, BlobInfo, DIRECT, ENVELOPE};
 use crate::error::Error;
 
 mod bolt;
@@ -189,7 +189,6 @@ fn refuse(path: &Path, reason: &str) -> Error {
 mod tests {
     use super::*;
     use crate::local::LocalKey;
-    use crate::wrapper::Wrapper;
 
     #[tokio::test]
     async fn file_storage_tells_its_seal_and_its_key() {

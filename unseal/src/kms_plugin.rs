@@ -13,7 +13,7 @@
 //! ```
 //! With `local_key_file` and nothing else in the stanza, the key comes from a file instead ([`crate::local`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use std::time::Instant;
@@ -23,12 +23,12 @@ use landfast_sdk::kms::{self, ConfiguredWrapper, KmsOptions, SensitiveFields, Wr
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::aws::{self, Limits};
-use crate::blob::{BlobInfo, KeyInfo};
+use crate::blob::Blob;
 use crate::config::{Author, AwsConfig, Environment, OpenRolesAnywhere, ParseOptions};
+use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::local::LocalKey;
 use crate::process;
-use crate::wrapper::Wrapper;
 use complaints::Complaints;
 
 mod complaints;
@@ -70,17 +70,13 @@ impl KmsPlugin {
         self
     }
 
-    async fn seal(
-        &self,
-        options: &WrapperOptions,
-        stanza: &Stanza,
-    ) -> Result<Box<dyn Wrapper>, Error> {
+    async fn seal(&self, options: &WrapperOptions, stanza: &Stanza) -> Result<Envelope, Error> {
         if let Some(path) = LocalKey::of_stanza(&stanza.0)? {
             tracing::warn!(
                 "the seal's key lies in a file on this machine: that protects against nothing but a lost copy of the storage, and is meant \
                  for tests"
             );
-            return Ok(Box::new(LocalKey::load(&path)?.into_seal()));
+            return Ok(LocalKey::load(&path)?.into_seal().of_any_kind());
         }
         let author = if options.allow_environment {
             Author::Operator
@@ -97,7 +93,7 @@ impl KmsPlugin {
                 roles_anywhere: self.roles_anywhere,
             },
         )?;
-        Ok(Box::new(aws::seal(config, self.limits).await?))
+        Ok(aws::seal(config, self.limits).await?.of_any_kind())
     }
 }
 
@@ -108,10 +104,12 @@ impl kms::Plugin for KmsPlugin {
         process::protect_memory();
         let stanza = Stanza(options.config.drain().collect());
         let seal = self.seal(&options, &stanza).await.map_err(refuse)?;
-        let metadata: HashMap<String, String> = seal.metadata().into_iter().collect();
         Ok(ConfiguredWrapper {
-            wrapper: Arc::new(Seal::new(seal)),
-            metadata,
+            metadata: seal.metadata().into_iter().collect(),
+            wrapper: Arc::new(Seal {
+                envelope: seal,
+                complaints: Complaints::default(),
+            }),
         })
     }
 
@@ -141,27 +139,18 @@ impl Drop for Stanza {
 }
 
 struct Seal {
-    wrapper: Box<dyn Wrapper>,
+    envelope: Envelope,
     complaints: Complaints,
-}
-
-impl Seal {
-    fn new(wrapper: Box<dyn Wrapper>) -> Self {
-        Self {
-            wrapper,
-            complaints: Complaints::default(),
-        }
-    }
 }
 
 #[async_trait]
 impl kms::Wrapper for Seal {
     fn kind(&self) -> &str {
-        self.wrapper.kind()
+        self.envelope.kind()
     }
 
     async fn key_id(&self) -> Result<String, kms::Error> {
-        Ok(self.wrapper.key_id())
+        Ok(self.envelope.key_id())
     }
 
     async fn encrypt(
@@ -169,18 +158,8 @@ impl kms::Wrapper for Seal {
         plaintext: &[u8],
         options: &WrapperOptions,
     ) -> Result<kms::BlobInfo, kms::Error> {
-        let blob = self.wrapper.encrypt(plaintext, &options.aad).await;
-        let blob = self.complaints.hear(blob, Instant::now()).map_err(refuse)?;
-        let key_info = blob.key_info.map(|info| kms::KeyInfo {
-            mechanism: info.mechanism,
-            key_id: info.key_id,
-            wrapped_key: info.wrapped_key,
-        });
-        Ok(kms::BlobInfo {
-            ciphertext: blob.ciphertext,
-            iv: blob.iv,
-            key_info,
-        })
+        let blob = self.envelope.encrypt(plaintext, &options.aad).await;
+        Ok(self.complaints.hear(blob, Instant::now()).map_err(refuse)?)
     }
 
     async fn decrypt(
@@ -188,22 +167,12 @@ impl kms::Wrapper for Seal {
         blob: &kms::BlobInfo,
         options: &WrapperOptions,
     ) -> Result<Zeroizing<Vec<u8>>, kms::Error> {
-        let key_info = blob.key_info.as_ref().map(|info| KeyInfo {
-            mechanism: info.mechanism,
-            key_id: info.key_id.clone(),
-            wrapped_key: info.wrapped_key.clone(),
-        });
-        let blob = BlobInfo {
-            ciphertext: blob.ciphertext.clone(),
-            iv: blob.iv.clone(),
-            key_info,
-        };
-        let opened = self.wrapper.decrypt(&blob, &options.aad).await;
+        let opened = self.envelope.decrypt(blob, &options.aad).await;
         let opened = self
             .complaints
             .hear(opened, Instant::now())
             .map_err(refuse)?;
-        let current = self.wrapper.key_id();
+        let current = self.envelope.key_id();
         if let Some(former) = blob
             .key_id()
             .filter(|key| *key != current && current.starts_with("arn:"))

@@ -2,8 +2,8 @@
 //!
 //! Vault and OpenBao keep their root key outside their own barrier, wrapped by a *seal*. This crate is that seal:
 //!
-//! - [`Wrapper`] is what a server asks: wrap these bytes, open that blob. [`Envelope`] is the only implementation; it keeps
-//!   the layout of the awskms wrapper that OpenBao once had built in ([`blob`]).
+//! - [`Envelope`] is what a server asks: wrap these bytes, open that blob. It keeps the layout of the awskms wrapper that OpenBao
+//!   once had built in ([`blob`]).
 //! - [`KeyEncryptionKey`] is what an envelope asks: wrap this data key. [`aws`] leaves that to AWS KMS, [`local`] keeps the key in a
 //!   file.
 //! - [`KmsSigner`] is a private key that signs in a key service, for certificate authorities.
@@ -31,12 +31,12 @@ pub mod serve;
 pub mod stanza;
 pub mod wrapper;
 
-pub use blob::BlobInfo;
+pub use blob::{Blob, BlobInfo};
 pub use config::{Author, AwsConfig, Environment, ParseOptions};
 pub use credentials::{CredentialSource, TemporaryCredentials};
 pub use envelope::Envelope;
 pub use error::{Class, Error, ServiceError};
 pub use landfast_base::Secret;
 pub use wrapper::{
-    Context, DataKey, Digest, KeyEncryptionKey, KmsSigner, SigningScheme, WrappedKey, Wrapper,
+    Context, DataKey, Digest, KeyEncryptionKey, KmsSigner, SigningScheme, WrappedKey,
 };

@@ -8,6 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -120,7 +121,7 @@ impl LocalKey {
     /// The seal over this key.
     pub fn into_seal(self) -> Envelope<Self> {
         let metadata = BTreeMap::from([("key_id".to_owned(), self.id.clone())]);
-        Envelope::new(self, KIND, metadata)
+        Envelope::new(Arc::new(self), KIND, metadata)
     }
 
     fn new(material: Secret<Vec<u8>>) -> Self {
@@ -197,7 +198,7 @@ fn file_error(path: &Path, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wrapper::Wrapper;
+    use crate::blob::Blob;
 
     fn key_file() -> (tempfile::TempDir, std::path::PathBuf) {
         let directory = tempfile::tempdir().expect("temporary directory");

@@ -1,4 +1,4 @@
-//! The traits that the rest of landfast sees: what wraps data, what wraps keys, what signs.
+//! The traits that the rest of landfast sees: what wraps keys, what signs.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -7,33 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use landfast_base::Secret;
 
-use crate::blob::BlobInfo;
 use crate::error::Error;
-
-/// A seal: wraps what the server stores outside its barrier.
-#[async_trait]
-pub trait Wrapper: Debug + Send + Sync {
-    /// The seal type that the server persists. It must never change for stored data to stay reachable.
-    fn kind(&self) -> &'static str;
-
-    /// The key that a fresh blob would name. The server rewraps every blob that names another.
-    fn key_id(&self) -> String;
-
-    /// Facts for the server's start-up banner. No secrets.
-    fn metadata(&self) -> BTreeMap<String, String>;
-
-    /// Wraps `plaintext`, which may be empty. `aad` is bound to the result but not stored in it.
-    ///
-    /// # Errors
-    /// The key service could not be used.
-    async fn encrypt(&self, plaintext: &[u8], aad: &[u8]) -> Result<BlobInfo, Error>;
-
-    /// Opens what [`Wrapper::encrypt`], or a predecessor, made.
-    ///
-    /// # Errors
-    /// The key service could not be used, or the blob is not one that this seal can open.
-    async fn decrypt(&self, blob: &BlobInfo, aad: &[u8]) -> Result<Secret<Vec<u8>>, Error>;
-}
 
 /// Public facts that are bound to a wrapped key: AWS calls them encryption context and shows them in CloudTrail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,12 +96,7 @@ pub trait KeyEncryptionKey: Debug + Send + Sync {
     /// # Errors
     /// As [`KeyEncryptionKey::wrap`].
     async fn data_key(&self, context: &Context) -> Result<DataKey, Error> {
-        let plaintext = crate::crypto::random_key()?;
-        let wrapped = self.wrap(plaintext.expose(), context).await?;
-        Ok(DataKey {
-            plaintext: Arc::new(plaintext),
-            wrapped,
-        })
+        made_here(self, context).await
     }
 
     /// A data key for one record, always a new one, made where the key service makes such keys (`GenerateDataKey` of AWS KMS). Seals use
@@ -136,12 +105,7 @@ pub trait KeyEncryptionKey: Debug + Send + Sync {
     /// # Errors
     /// As [`KeyEncryptionKey::wrap`].
     async fn generate_data_key(&self, context: &Context) -> Result<DataKey, Error> {
-        let plaintext = crate::crypto::random_key()?;
-        let wrapped = self.wrap(plaintext.expose(), context).await?;
-        Ok(DataKey {
-            plaintext: Arc::new(plaintext),
-            wrapped,
-        })
+        made_here(self, context).await
     }
 
     /// Opens a data key of stored data.
@@ -158,41 +122,14 @@ pub trait KeyEncryptionKey: Debug + Send + Sync {
     }
 }
 
-#[async_trait]
-impl KeyEncryptionKey for Arc<dyn KeyEncryptionKey> {
-    fn key_id(&self) -> String {
-        self.as_ref().key_id()
-    }
-
-    async fn wrap(&self, key: &[u8], context: &Context) -> Result<WrappedKey, Error> {
-        self.as_ref().wrap(key, context).await
-    }
-
-    async fn unwrap(
-        &self,
-        wrapped: &[u8],
-        context: &Context,
-        pin: Option<&str>,
-    ) -> Result<Secret<Vec<u8>>, Error> {
-        self.as_ref().unwrap(wrapped, context, pin).await
-    }
-
-    async fn data_key(&self, context: &Context) -> Result<DataKey, Error> {
-        self.as_ref().data_key(context).await
-    }
-
-    async fn generate_data_key(&self, context: &Context) -> Result<DataKey, Error> {
-        self.as_ref().generate_data_key(context).await
-    }
-
-    async fn open_data_key(
-        &self,
-        wrapped: &[u8],
-        context: &Context,
-        pin: Option<&str>,
-    ) -> Result<Arc<Secret<Vec<u8>>>, Error> {
-        self.as_ref().open_data_key(wrapped, context, pin).await
-    }
+/// A data key that is made here and wrapped by `key`.
+async fn made_here<K: KeyEncryptionKey + ?Sized>(
+    key: &K,
+    context: &Context,
+) -> Result<DataKey, Error> {
+    let plaintext = Arc::new(crate::crypto::random_key()?);
+    let wrapped = key.wrap(plaintext.expose(), context).await?;
+    Ok(DataKey { plaintext, wrapped })
 }
 
 /// Digests that a key service signs.

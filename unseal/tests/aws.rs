@@ -8,8 +8,8 @@ use aws_lc_rs::{digest, signature};
 use base64::Engine;
 use landfast_unseal::aws::{AwsKms, AwsSigner, Limits, Session, seal};
 use landfast_unseal::{
-    AwsConfig, BlobInfo, Class, Context, Digest, Envelope, Environment, Error, KeyEncryptionKey,
-    KmsSigner, ParseOptions, SigningScheme, Wrapper,
+    AwsConfig, Blob, BlobInfo, Class, Context, Digest, Envelope, Environment, Error,
+    KeyEncryptionKey, KmsSigner, ParseOptions, SigningScheme,
 };
 
 #[path = "aws/credentials.rs"]

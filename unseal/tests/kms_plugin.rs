@@ -7,6 +7,7 @@ use std::time::Duration;
 use landfast_sdk::kms::{
     Error, Hash, Kms, KmsOptions, Plugin, SaltLength, SignInput, SignOptions, WrapperOptions,
 };
+use landfast_unseal::Blob;
 use landfast_unseal::Environment;
 use landfast_unseal::aws::Limits;
 use landfast_unseal::kms_plugin::{KmsPlugin, SHARE_IDENTITY};

@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use async_trait::async_trait;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -33,7 +34,7 @@ impl RecordedKms {
     }
 
     fn seal(self) -> Envelope<Self> {
-        Envelope::new(self, "awskms", BTreeMap::new())
+        Envelope::new(Arc::new(self), "awskms", BTreeMap::new())
     }
 }
 

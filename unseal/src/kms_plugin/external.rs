@@ -13,12 +13,12 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{KmsPlugin, SHARE_IDENTITY, refuse};
 use crate::aws::{AwsKms, AwsSigner, Session};
-use crate::blob::BlobInfo;
+use crate::blob::{Blob, BlobInfo};
 use crate::config::{Author, AwsConfig, KeyReference, ParseOptions, near};
 use crate::crypto;
 use crate::envelope::Envelope;
 use crate::error::Error;
-use crate::wrapper::{Context, Digest, KmsSigner, SigningScheme, Wrapper};
+use crate::wrapper::{Context, Digest, KmsSigner, SigningScheme};
 
 /// Configuration key that asks for the server's own identity.
 const USE_SERVER_IDENTITY: &str = "use_server_identity";
@@ -93,7 +93,9 @@ impl ExternalKeys {
             // Without a context of its own, this would open the blobs of a seal that uses the same key.
             let context = Context::none().with("landfast", "external-key");
             ExternalKey::Cipher(Box::new(
-                Envelope::new(kms, crate::aws::KIND, BTreeMap::new()).context(context),
+                Envelope::new(Arc::new(kms), crate::aws::KIND, BTreeMap::new())
+                    .of_any_kind()
+                    .context(context),
             ))
         };
         let key = Arc::new(key);
@@ -121,7 +123,7 @@ impl kms::Kms for ExternalKeys {
 
 enum ExternalKey {
     Signer(AwsSigner),
-    Cipher(Box<Envelope<AwsKms>>),
+    Cipher(Box<Envelope>),
 }
 
 impl ExternalKey {
@@ -134,7 +136,7 @@ impl ExternalKey {
         }
     }
 
-    fn cipher(&self) -> Result<&Envelope<AwsKms>, kms::Error> {
+    fn cipher(&self) -> Result<&Envelope, kms::Error> {
         match self {
             Self::Cipher(cipher) => Ok(cipher),
             Self::Signer(_) => Err(kms::Error::Failed(

@@ -9,11 +9,11 @@ use landfast_base::Secret;
 use tokio::sync::OnceCell;
 
 use crate::aws::{AwsSigner, Session};
-use crate::blob::{BlobInfo, ENVELOPE};
+use crate::blob::{Blob, BlobInfo, ENVELOPE};
 use crate::config::KeyReference;
 use crate::envelope::Envelope;
 use crate::error::Error;
-use crate::wrapper::{Context, KeyEncryptionKey, KmsSigner, SigningScheme, Wrapper};
+use crate::wrapper::{Context, KeyEncryptionKey, KmsSigner, SigningScheme};
 
 /// What starts the payload of a ciphertext.
 const FORMAT: u8 = 1;
@@ -26,7 +26,7 @@ pub(super) struct KeyRing {
 
 #[derive(Debug)]
 struct Version {
-    seal: Envelope<Arc<dyn KeyEncryptionKey>>,
+    seal: Envelope,
     aad: Vec<u8>,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use landfast_unseal::aws::seal;
 use landfast_unseal::config::{CredentialPlan, Source};
-use landfast_unseal::{Class, CredentialSource, Error, Secret, TemporaryCredentials, Wrapper};
+use landfast_unseal::{Class, CredentialSource, Error, Secret, TemporaryCredentials};
 
 use super::fake_aws::{ACCESS_KEY, EXPIRED_ACCESS_KEY, FakeAws, Fault};
 use super::{ROLE, config, open, quick, refusal, signers};
