@@ -8,8 +8,9 @@ use landfast_base::arn::{Arn, ArnKind};
 use landfast_node::provider::{Options, Provider, ProviderError};
 use landfast_node::session::{Endpoint, EndpointKind, SessionError, SessionRequest};
 use landfast_rolesanywhere::tags;
-use landfast_unseal::config::RolesAnywhere;
-use landfast_unseal::{Class, CredentialSource, Error, Secret, ServiceError, TemporaryCredentials};
+use landfast_unseal::{
+    Class, CredentialSource, Error, RolesAnywhere, Secret, ServiceError, TemporaryCredentials,
+};
 
 /// A source of sessions as the stanza wants them. Certificate and key are read at each session, so a renewal needs no restart.
 pub(crate) fn open(settings: &RolesAnywhere) -> Result<Arc<dyn CredentialSource>, Error> {

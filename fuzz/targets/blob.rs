@@ -1,7 +1,7 @@
 //! What a server keeps of a seal: blobs, and the names of keys in them.
 #![no_main]
 
-use landfast_unseal::config::KeyReference;
+use landfast_unseal::keys::aws::KeyReference;
 use landfast_unseal::{Blob, BlobInfo, inspect};
 use libfuzzer_sys::fuzz_target;
 

@@ -1,7 +1,7 @@
 //! The record of a sealed CA key, as it is found in storage.
 #![no_main]
 
-use landfast_unseal::config::KeyReference;
+use landfast_unseal::keys::aws::KeyReference;
 use landfast_unseal::sealed::SealedKey;
 use libfuzzer_sys::fuzz_target;
 

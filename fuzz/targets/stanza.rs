@@ -1,7 +1,8 @@
 //! Seal stanzas, as text and as the values in them.
 #![no_main]
 
-use landfast_unseal::{Author, AwsConfig, Environment, ParseOptions, stanza};
+use landfast_unseal::keys::aws::AwsConfig;
+use landfast_unseal::{Author, Environment, ParseOptions, stanza};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

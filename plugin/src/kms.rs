@@ -1,20 +1,20 @@
-//! The mount's way to AWS KMS: its sessions, the keys that sign there, and a limit on how many signatures are asked for at a time.
+//! The mount's way to a key service: its sessions, the keys that sign there, and a limit on how many signatures are asked for at a time.
 //!
 //! The connection is the mount's `config/kms`, read by the rules of the seal stanza. Who may write that path may not read the server's files: no
-//! value may name one, and a connection without credentials of its own goes to AWS and nowhere else, and only where an option of the mount lets it.
+//! value may name one, and a connection without credentials of its own goes to the service's own endpoint and nowhere else, and only where an
+//! option of the mount lets it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use landfast_pki::{PublicKey, SignatureAlgorithm, digest_for};
 use landfast_sdk::logical::Error;
-use landfast_unseal::aws::Session;
-use landfast_unseal::config::KeyReference;
+use landfast_unseal::keys::{Place, Service};
 use landfast_unseal::{Class, Digest, SigningScheme};
 use tokio::time::timeout;
 
 use crate::entry::key::KmsPlace;
-use crate::entry::kms::KmsConfig;
+use crate::entry::kms::{KIND, KmsConfig, SERVICE};
 use crate::entry::other::Other;
 use crate::fault::{internal, unavailable};
 use crate::mount::Mount;
@@ -33,7 +33,7 @@ pub(crate) use connection::{Kms, NOT_LENT, parse};
 /// One signature with all its retries, once it is its turn. More than the session's own limit, which leaves out finding credentials.
 const SIGNING: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 15_000 });
 
-/// A key that signs in AWS KMS.
+/// A key that signs in the key service.
 #[derive(Debug)]
 pub(crate) struct KmsKey {
     pub(crate) place: KmsPlace,
@@ -41,12 +41,15 @@ pub(crate) struct KmsKey {
 }
 
 impl Mount {
-    /// A session with AWS KMS in `region`, or in the Region of the mount's configuration. Everybody shares it until `config/kms` changes,
-    /// so hold it for one piece of work and ask again for the next.
+    /// A session with the key service in `region`, or in the Region of the mount's configuration. Everybody
+    /// shares it until `config/kms` changes, so hold it for one piece of work and ask again for the next.
     ///
     /// # Errors
     /// When storage fails, or the configuration cannot be used.
-    pub(crate) async fn kms_session(&self, region: Option<&str>) -> Result<Arc<Session>, Error> {
+    pub(crate) async fn kms_session(
+        &self,
+        region: Option<&str>,
+    ) -> Result<Arc<dyn Service>, Error> {
         let connection = self.kms_connection().await?;
         connection
             .session(region)
@@ -74,7 +77,7 @@ impl Mount {
 /// Looks up the key that an operator names. It is the only time that its public half is fetched.
 ///
 /// # Errors
-/// 400 when the name means no key that can sign certificates or that this identity may use, 503 when AWS KMS does not answer.
+/// 400 when the name means no key that can sign certificates or that this identity may use, 503 when the key service does not answer.
 pub(crate) async fn adopt(
     mount: &Mount,
     name: &str,
@@ -84,7 +87,7 @@ pub(crate) async fn adopt(
         Error::Failed(text) => Error::BadRequest(text),
         other => other,
     };
-    let reference = KeyReference::parse(name).map_err(bad)?;
+    let reference = Place::of(KIND, name).map_err(bad)?;
     let region = region.map(str::trim).filter(|region| !region.is_empty());
     if let (Some(in_name), Some(region)) = (reference.region(), region)
         && in_name != region
@@ -106,7 +109,7 @@ pub(crate) async fn adopt(
     };
     let public = PublicKey::from_spki_der(signer.public_key_der()).map_err(|cause| {
         internal(
-            "AWS KMS gave a public key that cannot be read",
+            &format!("{SERVICE} gave a public key that cannot be read"),
             format_args!("{}: {cause}", signer.key_id()),
         )
     })?;
@@ -120,7 +123,7 @@ pub(crate) async fn adopt(
         )));
     }
     let key_id = signer.key_id().to_owned();
-    let in_answer = KeyReference::parse(&key_id)
+    let in_answer = Place::of(KIND, &key_id)
         .ok()
         .and_then(|key| key.region().map(str::to_owned));
     let region = match (in_answer, reference.region().or(region)) {
@@ -160,10 +163,10 @@ pub(crate) async fn in_turn<T>(
     work.await
 }
 
-/// Has AWS KMS sign, within the mount's limit, and holds the answer against the public key.
+/// Has the key service sign, within the mount's limit, and holds the answer against the public key.
 ///
 /// # Errors
-/// 503 when AWS KMS does not answer or too many wait already, else an error value with cause and next step.
+/// 503 when the key service does not answer or too many wait already, else an error value with cause and next step.
 pub(crate) async fn sign(
     mount: &Mount,
     key: &KmsKey,
@@ -172,7 +175,7 @@ pub(crate) async fn sign(
 ) -> Result<Vec<u8>, Error> {
     let signed = ask(mount, key, algorithm, message).await;
     if let Err(error) = &signed {
-        tracing::warn!(key = %key.place.key_id, %error, "AWS KMS did not sign");
+        tracing::warn!(key = %key.place.key_id, %error, "{SERVICE} did not sign");
     }
     signed
 }
@@ -185,7 +188,7 @@ async fn ask(
 ) -> Result<Vec<u8>, Error> {
     let (Some(scheme), Some(digest)) = (scheme(algorithm), digest_for(algorithm, message)) else {
         return Err(Error::Failed(format!(
-            "keys in AWS KMS do not sign with {algorithm}"
+            "keys in {SERVICE} do not sign with {algorithm}"
         )));
     };
     let connection = mount.kms_connection().await?;
@@ -205,30 +208,30 @@ async fn ask(
         .verify(algorithm, message, &signature)
         .map_err(|_| {
             Error::Failed(format!(
-                "AWS KMS answered with a signature that is not by the key {}: nothing was issued. Look at what stands between this server \
-                 and AWS KMS",
+                "{SERVICE} answered with a signature that is not by the key {}: nothing was issued. Look at what stands between this \
+                 server and {SERVICE}",
                 key.place.key_id
             ))
         })?;
     Ok(signature)
 }
 
-/// A failure of AWS KMS as an answer: 503 where the same request may succeed a little later, else an error value. The text names cause, key,
-/// Region, principal and next step.
+/// A failure of the key service as an answer: 503 where the same request may succeed a little later, else an
+/// error value. The text names cause, key, Region, principal and next step.
 pub(crate) fn failed(error: &landfast_unseal::Error) -> Error {
     match error.class() {
         Class::Throttled | Class::Outage => unavailable(format!(
-            "AWS KMS cannot be used at the moment, try again later: {error}"
+            "{SERVICE} cannot be used at the moment, try again later: {error}"
         )),
         Class::Config => Error::Failed(error.to_string()),
-        _ => Error::Failed(format!("AWS KMS refuses: {error}")),
+        _ => Error::Failed(format!("{SERVICE} refuses: {error}")),
     }
 }
 
 fn late(operation: &str, key: &str) -> Error {
     unavailable(format!(
-        "AWS KMS cannot be used at the moment, try again later: {operation}: no answer within {SIGNING:?} (key {key}); check the network path to \
-         AWS KMS and to the source of credentials"
+        "{SERVICE} cannot be used at the moment, try again later: {operation}: no answer within {SIGNING:?} (key {key}); check the network path \
+         to {SERVICE} and to the source of credentials"
     ))
 }
 

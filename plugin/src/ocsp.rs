@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::ca_key::CaKey;
 use crate::entry::issuer::Usage;
+use crate::entry::kms::SERVICE;
 use crate::entry::revoked::RevokedEntry;
 use crate::fault::unavailable;
 use crate::issuers::{self, Issuers, LoadedIssuer};
@@ -101,7 +102,7 @@ pub(crate) async fn answer(mount: &Shared, request: &[u8]) -> Result<Arc<[u8]>, 
         match timeout(PATIENCE, kms::in_turn(&mount, asker, work)).await {
             Ok(signed) => signed,
             Err(_) => Err(unavailable(format!(
-                "AWS KMS did not sign an OCSP answer within {PATIENCE:?}"
+                "{SERVICE} did not sign an OCSP answer within {PATIENCE:?}"
             ))),
         }
     });

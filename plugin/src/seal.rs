@@ -16,14 +16,12 @@ use async_trait::async_trait;
 use landfast_pki::{PrivateKey, PublicKey};
 use landfast_sdk::logical::Error;
 use landfast_unseal::KeyEncryptionKey;
-use landfast_unseal::aws::AwsKms;
-use landfast_unseal::config::KeyReference;
-use landfast_unseal::local::LocalKey;
+use landfast_unseal::keys::{self as services, Kind, Place};
 use landfast_unseal::sealed::{Binding, Keyring, SealedKey, Wrap};
 use zeroize::Zeroizing;
 
 use crate::entry::key::KeyEntry;
-use crate::entry::seal::{SealConfig, SealWrapper, WrapperKind};
+use crate::entry::seal::{SealConfig, SealWrapper};
 use crate::fault::internal;
 use crate::keys::{self, Keys};
 use crate::mount::Mount;
@@ -171,30 +169,32 @@ pub(crate) async fn wrapping_keys(
     let mut keys: Vec<Arc<dyn KeyEncryptionKey>> = Vec::with_capacity(wrappers.len());
     for wrapper in wrappers {
         keys.push(match wrapper.kind {
-            WrapperKind::AwsKms => {
-                let name = KeyReference::parse(&wrapper.name)
+            Kind::Local => key_file(mount, &wrapper.name)?,
+            kind => {
+                let place = Place::of(kind, &wrapper.name)
                     .map_err(|error| Error::bad_request(error.to_string()))?;
-                aws_key(mount, name).await?
+                service_key(mount, &place).await?
             }
-            WrapperKind::Local => Arc::new(key_file(mount, &wrapper.name)?),
         });
     }
     Ok(keys)
 }
 
-async fn aws_key(mount: &Mount, name: KeyReference) -> Result<Arc<dyn KeyEncryptionKey>, Error> {
-    let session = mount.kms_session(name.region()).await;
+/// A key of the service that `config/kms` reaches.
+async fn service_key(mount: &Mount, place: &Place) -> Result<Arc<dyn KeyEncryptionKey>, Error> {
+    let session = mount.kms_session(place.region()).await;
     // A connection that cannot be made is a fault of the settings.
     let session = session.map_err(|error| match error {
         Error::Failed(text) => Error::BadRequest(text),
         other => other,
     })?;
-    Ok(Arc::new(AwsKms::new(session, Some(name))))
+    let key = session.wrapping_key(place);
+    key.map_err(|error| Error::bad_request(error.to_string()))
 }
 
 /// Reads a key file. Whoever may write `config/seal` need not be allowed to read the server's files: only plain names in one folder are taken, and
 /// the folder is not theirs to choose.
-fn key_file(mount: &Mount, name: &str) -> Result<LocalKey, Error> {
+fn key_file(mount: &Mount, name: &str) -> Result<Arc<dyn KeyEncryptionKey>, Error> {
     let Some(folder) = mount.seal.key_directory() else {
         return Err(Error::bad_request(format!(
             "key files are not allowed here: {KEY_DIRECTORY} in the environment of the server names their folder"
@@ -205,7 +205,7 @@ fn key_file(mount: &Mount, name: &str) -> Result<LocalKey, Error> {
             "key_file must be the name of a file in {KEY_DIRECTORY}, of letters, digits, '-', '_' and '.', not a path"
         )));
     }
-    LocalKey::load(&folder.join(name)).map_err(|error| match error {
+    services::key_file(&folder.join(name)).map_err(|error| match error {
         // Where the folder is, is the business of whoever runs the server.
         landfast_unseal::Error::File { reason, .. } => {
             Error::bad_request(format!("the key file {name}: {reason}"))
@@ -238,16 +238,12 @@ impl Keyring for Ring {
 async fn ring(mount: &Mount, record: &SealedKey) -> Result<Ring, Error> {
     let mut known = BTreeMap::new();
     for wrap in record.wraps() {
-        let found = if wrap.key_id.starts_with("local:") {
-            find_key_file(mount, &wrap.key_id).await?
-        } else {
-            let name = KeyReference::parse(&wrap.key_id).map_err(|error| error.to_string());
-            match name {
-                Ok(name) => aws_key(mount, name)
-                    .await
-                    .map_err(|error| error.to_string()),
-                Err(why) => Err(why),
-            }
+        let found = match Place::parse(&wrap.key_id) {
+            Ok(Place::Local(id)) => find_key_file(mount, &id).await?,
+            Ok(place) => service_key(mount, &place)
+                .await
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
         };
         known.insert(wrap.key_id.clone(), found);
     }
@@ -261,7 +257,7 @@ async fn find_key_file(
     let mut why = Vec::new();
     for name in config(mount).await?.key_files() {
         match key_file(mount, name) {
-            Ok(key) if key.key_id() == key_id => return Ok(Ok(Arc::new(key))),
+            Ok(key) if key.key_id() == key_id => return Ok(Ok(key)),
             Ok(_) => why.push(format!("the key file {name} holds another key")),
             Err(error) => why.push(error.to_string()),
         }
@@ -339,7 +335,7 @@ mod tests {
     #[test]
     fn one_key_under_two_names_is_refused() {
         let wrapper = |name: &str, key_id: &str| SealWrapper {
-            kind: WrapperKind::AwsKms,
+            kind: Kind::AwsKms,
             name: name.to_owned(),
             key_id: key_id.to_owned(),
             other: Other::default(),

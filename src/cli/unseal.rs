@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use landfast_unseal::aws::Limits;
-use landfast_unseal::local::LocalKey;
+use landfast_unseal::keys::local::LocalKey;
 use landfast_unseal::serve::{Options, Server};
-use landfast_unseal::{Class, Environment, Error, ParseOptions, check, inspect, process, stanza};
+use landfast_unseal::{
+    Class, Environment, Error, Limits, ParseOptions, check, inspect, keys, process, stanza,
+};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -165,7 +166,7 @@ fn check(arguments: &Check) -> Result<(), Failure> {
             .ok_or_else(|| Failure::Usage("give values as KEY=VALUE".to_owned()))?;
         values.insert(key.to_owned(), value.to_owned());
     }
-    let report = super::runtime::block_on(check::awskms(
+    let report = super::runtime::block_on(keys::check(
         &values,
         &Environment::of_process(),
         &ParseOptions {
@@ -240,7 +241,7 @@ fn refuse_secrets(arguments: &[String]) -> Result<(), Failure> {
         let (key, value) = pair.split_once('=').unwrap_or_default();
         let value = value.trim();
         let refers = value.starts_with("file://") || value.starts_with("env://");
-        if ["secret_key", "session_token"].contains(&key.trim()) && !value.is_empty() && !refers {
+        if keys::SECRETS.contains(&key.trim()) && !value.is_empty() && !refers {
             return Err(Failure::Usage(format!(
                 "{key} does not belong on a command line, which every user of this machine can read: write it to a file of your own and give {key}=file:///PATH, or {key}=env://NAME, or --config"
             )));

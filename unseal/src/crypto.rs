@@ -6,7 +6,7 @@ use landfast_base::{Secret, fill, hex, hmac_sha256, random};
 use zeroize::Zeroize;
 
 use crate::error::Error;
-use crate::wrapper::{Digest, SigningScheme};
+use crate::keys::key::{Digest, SigningScheme};
 
 /// Bytes of a data key.
 pub(crate) const KEY_LEN: usize = 32;

@@ -8,7 +8,7 @@ use landfast_base::Secret;
 use crate::blob::{Blob, BlobInfo, DIRECT, ENVELOPE, KeyInfo};
 use crate::crypto;
 use crate::error::Error;
-use crate::wrapper::{Context, KeyEncryptionKey};
+use crate::keys::key::{Context, KeyEncryptionKey};
 
 /// A seal over any key-encryption key, in the layout of the old awskms wrapper.
 #[derive(Debug)]

@@ -188,7 +188,7 @@ fn refuse(path: &Path, reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::local::LocalKey;
+    use crate::keys::local::LocalKey;
 
     #[tokio::test]
     async fn file_storage_tells_its_seal_and_its_key() {

@@ -11,7 +11,7 @@
 //!   kms_key_id = "alias/bao-unseal"
 //! }
 //! ```
-//! With `local_key_file` and nothing else in the stanza, the key comes from a file instead ([`crate::local`]).
+//! With `local_key_file` and nothing else in the stanza, the key comes from a file instead ([`keys::local`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use async_trait::async_trait;
 use landfast_sdk::kms::{self, ConfiguredWrapper, KmsOptions, SensitiveFields, WrapperOptions};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::aws::{self, Limits};
 use crate::blob::Blob;
-use crate::config::{Author, AwsConfig, Environment, OpenRolesAnywhere, ParseOptions};
+use crate::config::{Author, Environment, Limits, ParseOptions};
+use crate::credentials::OpenRolesAnywhere;
 use crate::envelope::Envelope;
 use crate::error::Error;
-use crate::local::LocalKey;
+use crate::keys::{self, Settings};
 use crate::process;
 use complaints::Complaints;
 
@@ -71,29 +71,19 @@ impl KmsPlugin {
     }
 
     async fn seal(&self, options: &WrapperOptions, stanza: &Stanza) -> Result<Envelope, Error> {
-        if let Some(path) = LocalKey::of_stanza(&stanza.0)? {
-            tracing::warn!(
-                "the seal's key lies in a file on this machine: that protects against nothing but a lost copy of the storage, and is meant \
-                 for tests"
-            );
-            return Ok(LocalKey::load(&path)?.into_seal().of_any_kind());
-        }
         let author = if options.allow_environment {
             Author::Operator
         } else {
             Author::Isolated
         };
         let key_id = Some(options.key_id.as_str()).filter(|id| !id.is_empty());
-        let config = AwsConfig::parse(
-            &stanza.0,
-            &self.environment,
-            &ParseOptions {
-                key_id,
-                author,
-                roles_anywhere: self.roles_anywhere,
-            },
-        )?;
-        Ok(aws::seal(config, self.limits).await?.of_any_kind())
+        let options = ParseOptions {
+            key_id,
+            author,
+            roles_anywhere: self.roles_anywhere,
+        };
+        let settings = Settings::of_seal(&stanza.0, &self.environment, &options)?;
+        settings.seal(self.limits).await
     }
 }
 
@@ -119,9 +109,8 @@ impl kms::Plugin for KmsPlugin {
     }
 
     fn sensitive_fields(&self) -> SensitiveFields {
-        let kms = ["secret_key", "session_token", "role_external_id"]
-            .map(str::to_owned)
-            .to_vec();
+        let secret = keys::SECRETS.iter().chain(&keys::CONFIDENTIAL);
+        let kms = secret.map(|key| (*key).to_owned()).collect();
         SensitiveFields {
             kms,
             key: Vec::new(),

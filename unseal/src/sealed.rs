@@ -17,10 +17,10 @@ use base64::engine::general_purpose::STANDARD;
 use landfast_base::{Secret, hex, sha256};
 use serde::{Deserialize, Serialize};
 
-use crate::config::KeyReference;
 use crate::crypto::{self, NONCE_LEN, TAG_LEN};
 use crate::error::{Class, Error, ServiceError};
-use crate::wrapper::{Context, KeyEncryptionKey, WrappedKey};
+use crate::keys::Place;
+use crate::keys::key::{Context, KeyEncryptionKey, WrappedKey};
 
 /// The version of the record that this code writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
@@ -90,9 +90,9 @@ pub struct Wrap {
 
 impl From<WrappedKey> for Wrap {
     fn from(wrapped: WrappedKey) -> Self {
-        let region = KeyReference::parse(&wrapped.key_id).ok();
+        let place = Place::parse(&wrapped.key_id).ok();
         Self {
-            region: region.and_then(|key| key.region().map(str::to_owned)),
+            region: place.and_then(|place| place.region().map(str::to_owned)),
             key_id: wrapped.key_id,
             data_key: wrapped.ciphertext,
         }

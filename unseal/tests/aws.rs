@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::{digest, signature};
 use base64::Engine;
-use landfast_unseal::aws::{AwsKms, AwsSigner, Limits, Session, seal};
+use landfast_unseal::keys::aws::{AwsConfig, AwsKms, AwsSigner, Session, seal};
 use landfast_unseal::{
-    AwsConfig, Blob, BlobInfo, Class, Context, Digest, Envelope, Environment, Error,
-    KeyEncryptionKey, KmsSigner, ParseOptions, SigningScheme,
+    Blob, BlobInfo, Class, Context, Digest, Envelope, Environment, Error, KeyEncryptionKey,
+    KmsSigner, Limits, ParseOptions, SigningScheme,
 };
 
 #[path = "aws/credentials.rs"]
@@ -691,7 +691,7 @@ async fn a_dry_run_names_what_works_and_what_is_missing() {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let (nothing, options) = (Environment::empty(), ParseOptions::default());
-    let run = async || landfast_unseal::check::awskms(&stanza, &nothing, &options, quick()).await;
+    let run = async || landfast_unseal::keys::check(&stanza, &nothing, &options, quick()).await;
     let report = run().await;
     assert_eq!(report.verdict(), Ok(()));
     assert!(report.warnings[0].contains("regoin"));
@@ -733,7 +733,7 @@ async fn a_dry_run_names_what_works_and_what_is_missing() {
     let mut stanza = stanza;
     stanza.insert("endpoint".to_owned(), fake.url());
     stanza.insert("sts_endpoint".to_owned(), fake.url());
-    let report = landfast_unseal::check::awskms(&stanza, &nothing, &options, quick()).await;
+    let report = landfast_unseal::keys::check(&stanza, &nothing, &options, quick()).await;
     let looked_up = report
         .steps
         .iter()
@@ -762,11 +762,11 @@ async fn a_dry_run_of_a_key_file_tries_the_file() {
     };
     let (nothing, options) = (Environment::empty(), ParseOptions::default());
     let run = async |stanza: &BTreeMap<String, String>| {
-        landfast_unseal::check::awskms(stanza, &nothing, &options, quick()).await
+        landfast_unseal::keys::check(stanza, &nothing, &options, quick()).await
     };
     let report = run(&stanza(&[])).await;
     assert_eq!(report.verdict(), Err(Class::Config), "no such file");
-    landfast_unseal::local::LocalKey::create(&path).expect("creates");
+    landfast_unseal::keys::local::LocalKey::create(&path).expect("creates");
     let report = run(&stanza(&[("health_check_interval", "1h")])).await;
     assert_eq!(report.verdict(), Ok(()));
     assert!(report.warnings[0].contains("meant for tests"));

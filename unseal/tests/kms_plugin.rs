@@ -7,11 +7,9 @@ use std::time::Duration;
 use landfast_sdk::kms::{
     Error, Hash, Kms, KmsOptions, Plugin, SaltLength, SignInput, SignOptions, WrapperOptions,
 };
-use landfast_unseal::Blob;
-use landfast_unseal::Environment;
-use landfast_unseal::aws::Limits;
+use landfast_unseal::keys::local::LocalKey;
 use landfast_unseal::kms_plugin::{KmsPlugin, SHARE_IDENTITY};
-use landfast_unseal::local::LocalKey;
+use landfast_unseal::{Blob, Environment, Limits};
 use serde_json::{Map, Value, json};
 
 #[path = "support/fake_aws.rs"]

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::LazyLock;
 
-use landfast_unseal::local::LocalKey;
+use landfast_unseal::keys::local::LocalKey;
 use landfast_unseal::serve::Desk;
 
 const KEY: &str = "landfast-local-key-v1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";

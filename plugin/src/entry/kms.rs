@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use landfast_unseal::keys::{Kind, SECRETS};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use super::other::Other;
+
+/// The kind of service that `config/kms` reaches.
+pub(crate) const KIND: Kind = Kind::AwsKms;
+
+/// That service in the words of a message.
+pub(crate) const SERVICE: &str = KIND.words();
 
 /// The connection of a mount to AWS KMS.
 ///
@@ -30,9 +37,6 @@ impl KmsConfig {
     /// Signatures at a time, when the operator says nothing. At 30 ms each they make half of the 1000 a second that AWS KMS grants
     /// an account and Region.
     pub const SIGNATURES: u32 = 16;
-
-    /// Settings that hold a secret and are never shown.
-    pub const SECRET: [&str; 2] = ["secret_key", "session_token"];
 
     /// Signatures that the mount asks for at a time.
     pub fn signatures(&self) -> u32 {
@@ -70,7 +74,7 @@ impl KmsConfig {
     pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
         self.settings
             .iter()
-            .filter(|(name, _)| !Self::SECRET.contains(&name.as_str()))
+            .filter(|(name, _)| !SECRETS.contains(&name.as_str()))
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 

@@ -1,5 +1,6 @@
 //! `landfast/config/seal`: what seals the CA keys of a mount. The built-in engine has no such entry and looks at none below `landfast/`.
 
+use landfast_unseal::keys::Kind;
 use serde::{Deserialize, Serialize};
 
 use super::other::Other;
@@ -26,7 +27,7 @@ pub struct SealConfig {
 pub struct SealWrapper {
     /// Its kind.
     #[serde(rename = "type")]
-    pub kind: WrapperKind,
+    pub kind: Kind,
     /// What the operator calls the key: an id, ARN or alias in AWS KMS; the name of a key file.
     pub name: String,
     /// The key's lasting name, as it was when the wrapper was last tried: an ARN, or `local:` and a fingerprint.
@@ -35,26 +36,6 @@ pub struct SealWrapper {
     /// Fields of other versions.
     #[serde(flatten)]
     pub other: Other,
-}
-
-/// Kinds of wrappers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WrapperKind {
-    /// A symmetric key in AWS KMS, reached by `config/kms`.
-    AwsKms,
-    /// A key in a file of the server.
-    Local,
-}
-
-impl WrapperKind {
-    /// The word of the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AwsKms => "awskms",
-            Self::Local => "local",
-        }
-    }
 }
 
 impl SealConfig {
@@ -72,7 +53,7 @@ impl SealConfig {
     /// All key files that may be needed to open something.
     pub fn key_files(&self) -> impl Iterator<Item = &str> {
         let all = self.wrappers.iter().chain(&self.former);
-        all.filter(|wrapper| wrapper.kind == WrapperKind::Local)
+        all.filter(|wrapper| wrapper.kind == Kind::Local)
             .map(|wrapper| wrapper.name.as_str())
     }
 
@@ -85,7 +66,7 @@ impl SealConfig {
                 list.iter()
                     .any(|other| (other.kind, &other.name) == (old.kind, &old.name))
             };
-            if old.kind == WrapperKind::Local && !known(&wrappers) && !known(&former) {
+            if old.kind == Kind::Local && !known(&wrappers) && !known(&former) {
                 former.push(old.clone());
             }
         }

@@ -1,4 +1,4 @@
-//! A mount's connection to AWS KMS: what follows from one state of `config/kms`.
+//! A mount's connection to its key service: what follows from one state of `config/kms`.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use landfast_pki::{Curve, KeyType, PublicKey};
-use landfast_unseal::aws::{AwsSigner, Limits, Session};
-use landfast_unseal::config::{AwsConfig, KeyReference, OpenRolesAnywhere};
-use landfast_unseal::{Author, Digest, Environment, KmsSigner, ParseOptions, SigningScheme};
+use landfast_unseal::keys::{Place, Service, Settings};
+use landfast_unseal::{
+    Author, Digest, Environment, KmsSigner, Limits, OpenRolesAnywhere, ParseOptions, SigningScheme,
+};
 use tokio::sync::Mutex;
 
 use super::gate::Gate;
@@ -52,14 +53,15 @@ pub(super) struct Connection {
     /// Whether it may use the identity of the server's process where it has no credentials.
     lends_identity: bool,
     /// By Region; the empty name is for the Region that the configuration settles.
-    pub(super) sessions: Mutex<Sessions<Arc<Session>>>,
+    pub(super) sessions: Mutex<Sessions<Arc<dyn Service>>>,
     pub(super) gate: Gate,
     /// Before the gate, for OCSP answers by [`Asker`](crate::ocsp::Asker): whatever is asked, most of the signatures are left for issuing.
     pub(super) known: Gate,
     pub(super) strangers: Gate,
 }
 
-/// Finds keys that sign outside of the process: in AWS KMS, unless [`Mount::use_key_service`](crate::Mount::use_key_service) says otherwise.
+/// Finds keys that sign outside of the process: in the service that `config/kms` reaches, unless
+/// [`Mount::use_key_service`](crate::Mount::use_key_service) says otherwise.
 #[async_trait]
 pub trait KeyService: Send + Sync {
     /// Looks a key up by the name that an operator gave it, in a Region if one is given.
@@ -68,7 +70,7 @@ pub trait KeyService: Send + Sync {
     /// There is no such key, or the service could not be used.
     async fn open(
         &self,
-        key: &KeyReference,
+        key: &Place,
         region: Option<&str>,
     ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error>;
 
@@ -103,7 +105,7 @@ impl Connection {
     pub(super) async fn session(
         &self,
         region: Option<&str>,
-    ) -> Result<Arc<Session>, landfast_unseal::Error> {
+    ) -> Result<Arc<dyn Service>, landfast_unseal::Error> {
         let mut sessions = self.sessions.lock().await;
         if let Some(known) = sessions.get(region.unwrap_or_default()) {
             return Ok(Arc::clone(known));
@@ -111,10 +113,11 @@ impl Connection {
         if !self.lends_identity && !self.config.has_credentials() {
             return Err(landfast_unseal::Error::Config(NOT_LENT.to_owned()));
         }
-        let config = parse(&self.config, region)?;
-        let session = Arc::new(Session::open(config, Limits::default()).await?);
+        let settings = parse(&self.config, region)?;
+        let session = settings.connect(Limits::default()).await?;
         sessions.keep(region.unwrap_or_default(), Arc::clone(&session));
-        tokio::spawn(landfast_unseal::aws::log_identity(Arc::clone(&session)));
+        let speaker = Arc::clone(&session);
+        tokio::spawn(async move { speaker.log_identity().await });
         Ok(session)
     }
 }
@@ -123,11 +126,11 @@ impl Connection {
 impl KeyService for Connection {
     async fn open(
         &self,
-        key: &KeyReference,
+        key: &Place,
         region: Option<&str>,
     ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error> {
         let session = self.session(key.region().or(region)).await?;
-        Ok(Arc::new(AwsSigner::open(session, key).await?))
+        session.signer(key).await
     }
 
     async fn known(
@@ -136,12 +139,7 @@ impl KeyService for Connection {
         public: &PublicKey,
     ) -> Result<Arc<dyn KmsSigner>, landfast_unseal::Error> {
         let session = self.session(Some(&place.region)).await?;
-        Ok(Arc::new(AwsSigner::known(
-            session,
-            place.key_id.clone(),
-            public.spki_der().to_vec(),
-            schemes(public),
-        )))
+        Ok(session.known_signer(&place.key_id, public.spki_der(), schemes(public)))
     }
 }
 
@@ -152,7 +150,7 @@ impl KeyService for Connection {
 pub(crate) fn parse(
     config: &KmsConfig,
     region: Option<&str>,
-) -> Result<AwsConfig, landfast_unseal::Error> {
+) -> Result<Settings, landfast_unseal::Error> {
     let author = if config.has_credentials() {
         Author::Tenant
     } else {
@@ -165,11 +163,11 @@ pub(crate) fn parse(
         roles_anywhere: ROLES_ANYWHERE.get().copied(),
     };
     config.with_stanza(region, |stanza| {
-        AwsConfig::parse(stanza, &Environment::of_process(), &options)
+        Settings::of_service(stanza, &Environment::of_process(), &options)
     })
 }
 
-/// What a key of AWS KMS with this public half signs with: an EC key has the hash of its curve and no other.
+/// What a key of the service with this public half signs with: an EC key has the hash of its curve and no other.
 pub(super) fn schemes(public: &PublicKey) -> Vec<SigningScheme> {
     const HASHES: [Digest; 3] = [Digest::Sha256, Digest::Sha384, Digest::Sha512];
     match (public.key_type(), public.curve()) {

@@ -6,6 +6,7 @@ use landfast_sdk::logical::Error;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use crate::entry::kms::SERVICE;
 use crate::fault::unavailable;
 
 /// Lets so many through at a time. Who comes later waits in order of arrival, but not for ever, and not behind too many.
@@ -46,7 +47,7 @@ impl Gate {
     pub(super) async fn pass(&self) -> Result<Pass<'_>, Error> {
         let place = self.places.try_acquire().map_err(|_| {
             unavailable(format!(
-                "AWS KMS cannot be used at the moment, try again later: {} signatures wait for their turn already. {}",
+                "{SERVICE} cannot be used at the moment, try again later: {} signatures wait for their turn already. {}",
                 self.waiting,
                 self.advice()
             ))
@@ -57,7 +58,7 @@ impl Gate {
                 _place: place,
             }),
             Err(_) => Err(unavailable(format!(
-                "AWS KMS cannot be used at the moment, try again later: no turn to sign within {:?}. {}",
+                "{SERVICE} cannot be used at the moment, try again later: no turn to sign within {:?}. {}",
                 self.patience,
                 self.advice()
             ))),

@@ -84,7 +84,7 @@ impl Service {
 impl KeyService for Fake {
     async fn open(
         &self,
-        key: &KeyReference,
+        key: &Place,
         region: Option<&str>,
     ) -> Result<Arc<dyn KmsSigner>, KmsError> {
         assert_eq!((key.as_str(), region), ("alias/ca", None));

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use landfast_sdk::logical::{Cx, Error, NoFields, Response};
+use landfast_unseal::keys::SECRETS;
 
 use crate::entry;
 use crate::entry::kms::KmsConfig;
@@ -63,9 +64,9 @@ pub(crate) async fn write(mount: Shared, _cx: Cx, request: KmsRequest) -> Result
         let before = mount.load_or_default::<KmsConfig>(KmsConfig::KEY).await?;
         let mut config = before.copy();
         request.apply(&mut config)?;
-        let mut warnings = kms::parse(&config, None)
-            .map_err(|fault| Error::BadRequest(fault.to_string()))?
-            .warnings;
+        let settings =
+            kms::parse(&config, None).map_err(|fault| Error::BadRequest(fault.to_string()))?;
+        let mut warnings = settings.warnings().to_vec();
         if !config.has_credentials() && !mount.lends_identity() {
             warnings.push(kms::NOT_LENT.to_owned());
         }
@@ -145,7 +146,7 @@ fn describe(config: &KmsConfig) -> Map<String, Value> {
         })
         .collect();
     shown.insert("max_signatures".to_owned(), config.signatures().into());
-    for secret in KmsConfig::SECRET {
+    for secret in SECRETS {
         shown.insert(format!("{secret}_set"), config.has(secret).into());
     }
     shown

@@ -5,12 +5,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use landfast_sdk::logical::{CommaList, Cx, Error, NoFields, Response};
+use landfast_unseal::keys::Kind;
 use landfast_unseal::sealed::MOST_WRAPS;
 
 use crate::Mount;
 use crate::entry;
 use crate::entry::other::Other;
-use crate::entry::seal::{SealConfig, SealWrapper, WrapperKind};
+use crate::entry::seal::{SealConfig, SealWrapper};
 use crate::keys::{self, Custody};
 use crate::mount::{Shared, finish};
 use crate::seal::{self, try_out};
@@ -122,8 +123,8 @@ impl SealRequest {
             other: Other::default(),
         };
         let aws = key.into_iter().chain(further);
-        let mut wrappers: Vec<_> = aws.map(|name| wrapper(WrapperKind::AwsKms, name)).collect();
-        wrappers.extend(file.map(|name| wrapper(WrapperKind::Local, name)));
+        let mut wrappers: Vec<_> = aws.map(|name| wrapper(Kind::AwsKms, name)).collect();
+        wrappers.extend(file.map(|name| wrapper(Kind::Local, name)));
         if wrappers.len() > MOST_WRAPS {
             return Err(Error::bad_request(format!(
                 "no more than {MOST_WRAPS} keys can wrap"
@@ -144,7 +145,7 @@ async fn store(mount: &Shared, wrappers: Vec<SealWrapper>) -> Result<Response, E
     if config
         .wrappers
         .iter()
-        .all(|wrapper| wrapper.kind == WrapperKind::Local)
+        .all(|wrapper| wrapper.kind == Kind::Local)
         && !config.wrappers.is_empty()
     {
         response = response.warn(
@@ -221,7 +222,7 @@ fn settings(config: &SealConfig) -> Map<String, Value> {
             .iter()
             .filter(move |wrapper| wrapper.kind == kind)
     };
-    let mut aws = of(WrapperKind::AwsKms).map(|wrapper| wrapper.name.as_str());
+    let mut aws = of(Kind::AwsKms).map(|wrapper| wrapper.name.as_str());
     let kind = config
         .wrappers
         .first()
@@ -236,7 +237,7 @@ fn settings(config: &SealConfig) -> Map<String, Value> {
         "further_kms_key_ids".to_owned(),
         aws.collect::<Vec<_>>().into(),
     );
-    let file = of(WrapperKind::Local).next();
+    let file = of(Kind::Local).next();
     let file = file.map_or("", |wrapper| wrapper.name.as_str());
     shown.insert("key_file".to_owned(), file.into());
     shown.insert("wrapped_by".to_owned(), config.key_ids().into());

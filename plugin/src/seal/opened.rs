@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use landfast_pki::PrivateKey;
 use landfast_sdk::logical::Error;
+use landfast_unseal::keys::Kind;
 use landfast_unseal::sealed::{Binding, Keyring, SealedKey};
 use landfast_unseal::{Class, process};
 use tokio::time::Instant;
@@ -137,11 +138,7 @@ impl Slot {
             .wraps()
             .first()
             .map_or("", |wrap| wrap.key_id.as_str());
-        let wrapper = if key_id.starts_with("local:") {
-            "a key file"
-        } else {
-            "AWS KMS"
-        };
+        let wrapper = Kind::of(key_id).words();
         let message = if code == 503 {
             format!(
                 "the CA key is sealed by {wrapper} (key {key_id}) and cannot be opened for now: {error}. It opens by itself once that is mended; \

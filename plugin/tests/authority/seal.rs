@@ -6,7 +6,7 @@ use landfast_pki::crl::Crl;
 use landfast_plugin::Mount;
 use landfast_sdk::logical::{ReplicationState, Storage};
 use landfast_sdk::testing::{FaultyStorage, FixedSystem, Harness, HttpReply, MemoryStorage};
-use landfast_unseal::local::LocalKey;
+use landfast_unseal::keys::local::LocalKey;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::wrapper::WrappedKey;
+use crate::keys::key::WrappedKey;
 
 const BLOBS: &str = include_str!("../../tests/data/awskms-blobs.json");
 const KEYS: &str = include_str!("../../tests/data/kms-keys.json");

@@ -1,4 +1,4 @@
-//! External Keys: AWS KMS keys for the server's own engines.
+//! External Keys: keys of a service for the server's own engines.
 //!
 //! A configuration is written by whoever may write it in a namespace, not by the server's operator. So it brings its own credentials and names no
 //! file or variable of the server, unless the operator shares the server's identity ([`super::SHARE_IDENTITY`]).
@@ -12,38 +12,24 @@ use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{KmsPlugin, SHARE_IDENTITY, refuse};
-use crate::aws::{AwsKms, AwsSigner, Session};
 use crate::blob::{Blob, BlobInfo};
-use crate::config::{Author, AwsConfig, KeyReference, ParseOptions, near};
+use crate::config::{Author, ParseOptions};
 use crate::crypto;
 use crate::envelope::Envelope;
 use crate::error::Error;
-use crate::wrapper::{Context, Digest, KmsSigner, SigningScheme};
+use crate::guess::near;
+use crate::keys::key::{Context, Digest, KmsSigner, SigningScheme};
+use crate::keys::{self, Found, Place, Service, Settings};
 
 /// Configuration key that asks for the server's own identity.
 const USE_SERVER_IDENTITY: &str = "use_server_identity";
-
-/// Keys that a configuration may hold. `kms_key_id` is not among them: each key names its own.
-const KNOWN: [&str; 11] = [
-    "access_key",
-    "endpoint",
-    "region",
-    "role_arn",
-    "role_external_id",
-    "role_session_name",
-    "secret_key",
-    "session_token",
-    "sts_endpoint",
-    "use_fips",
-    USE_SERVER_IDENTITY,
-];
 
 /// Keys looked up and kept per configuration. The host asks for a key before every single operation.
 const KEPT: usize = 1024;
 
 /// An External Keys configuration.
 pub(super) struct ExternalKeys {
-    session: Arc<Session>,
+    service: Arc<dyn Service>,
     keys: Mutex<HashMap<String, Arc<ExternalKey>>>,
 }
 
@@ -67,13 +53,12 @@ impl ExternalKeys {
             author,
             roles_anywhere: plugin.roles_anywhere,
         };
-        let config = AwsConfig::parse(&config.0, environment, &options)?;
-        for warning in &config.warnings {
+        let settings = Settings::of_service(&config.0, environment, &options)?;
+        for warning in settings.warnings() {
             tracing::warn!("{warning}");
         }
-        let session = Session::open(config, plugin.limits).await?;
         Ok(Self {
-            session: Arc::new(session),
+            service: settings.connect(plugin.limits).await?,
             keys: Mutex::default(),
         })
     }
@@ -83,20 +68,19 @@ impl ExternalKeys {
         if let Some(key) = known(&self.keys.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(key);
         }
-        let reference = KeyReference::parse(name)?;
-        let facts = self.session.describe(&reference).await?;
-        let key = if facts.signs() {
-            ExternalKey::Signer(AwsSigner::open(self.session.clone(), &reference).await?)
-        } else {
-            let kms = AwsKms::new(self.session.clone(), Some(reference));
-            kms.describe().await?;
-            // Without a context of its own, this would open the blobs of a seal that uses the same key.
-            let context = Context::none().with("landfast", "external-key");
-            ExternalKey::Cipher(Box::new(
-                Envelope::new(Arc::new(kms), crate::aws::KIND, BTreeMap::new())
-                    .of_any_kind()
-                    .context(context),
-            ))
+        let kind = self.service.kind();
+        let does = match self.service.look_up(&Place::of(kind, name)?).await? {
+            Found::Signer(signer) => Does::Sign(signer),
+            Found::WrappingKey(key) => {
+                // Without a context of its own, this would open the blobs of a seal that uses the same key.
+                let context = Context::none().with("landfast", "external-key");
+                let envelope = Envelope::new(key, kind.as_str(), BTreeMap::new());
+                Does::Encrypt(Box::new(envelope.context(context)))
+            }
+        };
+        let key = ExternalKey {
+            service: kind.words(),
+            does,
         };
         let key = Arc::new(key);
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,27 +105,35 @@ impl kms::Kms for ExternalKeys {
     }
 }
 
-enum ExternalKey {
-    Signer(AwsSigner),
-    Cipher(Box<Envelope>),
+struct ExternalKey {
+    /// Who keeps it, in the words of a message.
+    service: &'static str,
+    does: Does,
+}
+
+enum Does {
+    Sign(Arc<dyn KmsSigner>),
+    Encrypt(Box<Envelope>),
 }
 
 impl ExternalKey {
-    fn signer(&self) -> Result<&AwsSigner, kms::Error> {
-        match self {
-            Self::Signer(signer) => Ok(signer),
-            Self::Cipher(_) => Err(kms::Error::Failed(
-                "this AWS KMS key encrypts and cannot sign".to_owned(),
-            )),
+    fn signer(&self) -> Result<&dyn KmsSigner, kms::Error> {
+        match &self.does {
+            Does::Sign(signer) => Ok(&**signer),
+            Does::Encrypt(_) => Err(kms::Error::Failed(format!(
+                "this {} key encrypts and cannot sign",
+                self.service
+            ))),
         }
     }
 
     fn cipher(&self) -> Result<&Envelope, kms::Error> {
-        match self {
-            Self::Cipher(cipher) => Ok(cipher),
-            Self::Signer(_) => Err(kms::Error::Failed(
-                "this AWS KMS key signs and cannot encrypt".to_owned(),
-            )),
+        match &self.does {
+            Does::Encrypt(cipher) => Ok(cipher),
+            Does::Sign(_) => Err(kms::Error::Failed(format!(
+                "this {} key signs and cannot encrypt",
+                self.service
+            ))),
         }
     }
 }
@@ -165,14 +157,14 @@ impl kms::Key for ExternalKey {
 
     async fn sign(&self, input: SignInput<'_>) -> Result<Vec<u8>, kms::Error> {
         let signer = self.signer()?;
-        let (scheme, digest) = plan(signer.schemes(), &input)?;
+        let (scheme, digest) = plan(self.service, signer.schemes(), &input)?;
         signer.sign_digest(scheme, &digest).await.map_err(refuse)
     }
 
-    /// Verifies here with the public key: that costs AWS KMS no call.
+    /// Verifies here with the public key: that costs no call.
     async fn verify(&self, input: SignInput<'_>, signature: &[u8]) -> Result<(), kms::Error> {
         let signer = self.signer()?;
-        let (scheme, digest) = plan(signer.schemes(), &input)?;
+        let (scheme, digest) = plan(self.service, signer.schemes(), &input)?;
         if crypto::verifies(signer.public_key_der(), scheme, &digest, signature) {
             Ok(())
         } else {
@@ -187,11 +179,12 @@ impl kms::Key for ExternalKey {
 
 /// Decides on scheme and digest by the rules of [`SignInput`].
 fn plan(
+    service: &str,
     schemes: &[SigningScheme],
     input: &SignInput<'_>,
 ) -> Result<(SigningScheme, Vec<u8>), kms::Error> {
     let refuse = |text: String| Err(kms::Error::Failed(text));
-    // An EC key of AWS KMS has one scheme, and its digest is the natural one; an RSA key has six, SHA-256 first.
+    // An EC key has one scheme, and its digest is the natural one; an RSA key has six, SHA-256 first.
     let ec = schemes
         .iter()
         .find(|scheme| matches!(scheme, SigningScheme::Ecdsa(_)));
@@ -199,14 +192,14 @@ fn plan(
         Some(Hash::Sha256) => Digest::Sha256,
         Some(Hash::Sha384) => Digest::Sha384,
         Some(Hash::Sha512) => Digest::Sha512,
-        Some(other) => return refuse(format!("AWS KMS does not sign with {other:?}")),
+        Some(other) => return refuse(format!("{service} does not sign with {other:?}")),
         None => match (ec, input.prehashed.then_some(input.data.len())) {
             (Some(scheme), _) => scheme.digest(),
             (None, None | Some(32)) => Digest::Sha256,
             (None, Some(48)) => Digest::Sha384,
             (None, Some(64)) => Digest::Sha512,
             (None, Some(length)) => {
-                return refuse(format!("{length} bytes are no digest that AWS KMS signs"));
+                return refuse(format!("{length} bytes are no digest that {service} signs"));
             }
         },
     };
@@ -224,7 +217,7 @@ fn plan(
         }
         (None, SignOptions::Pss(SaltLength::Bytes(length))) => {
             return refuse(format!(
-                "AWS KMS salts with {} bytes for this digest, not with {length}",
+                "{service} salts with {} bytes for this digest, not with {length}",
                 digest.size()
             ));
         }
@@ -250,17 +243,19 @@ fn names(schemes: &[SigningScheme]) -> String {
 
 /// The configuration as the seal stanza has it, all text, and whether it asks for the server's identity.
 fn texts(config: Map<String, Value>) -> Result<(super::Stanza, bool), Error> {
+    let mut known = [&keys::OF_TENANTS[..], &[USE_SERVER_IDENTITY]].concat();
+    known.sort_unstable();
     let mut stanza = super::Stanza(BTreeMap::new());
     let mut wants_identity = false;
     for (name, value) in config {
-        if !KNOWN.contains(&name.as_str()) {
-            let hint = match near(&name, &KNOWN) {
+        if !known.contains(&name.as_str()) {
+            let hint = match near(&name, &known) {
                 Some(known) => format!("; did you mean {known:?}?"),
                 None => String::new(),
             };
             return Err(Error::Config(format!(
                 "unknown key {name:?}{hint}; known are {}",
-                KNOWN.join(", ")
+                known.join(", ")
             )));
         }
         let mut text = match value {
@@ -312,7 +307,7 @@ mod tests {
     }
 
     fn scheme(schemes: &[SigningScheme], input: &SignInput<'_>) -> Option<(SigningScheme, usize)> {
-        plan(schemes, input)
+        plan("the service", schemes, input)
             .ok()
             .map(|(scheme, digest)| (scheme, digest.len()))
     }

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 
 use super::*;
-use crate::local::LocalKey;
+use crate::keys::local::LocalKey;
 
 const PRIVATE: &[u8] =
     b"-----BEGIN EC PRIVATE KEY-----\nnot a real one\n-----END EC PRIVATE KEY-----\n";

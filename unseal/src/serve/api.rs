@@ -20,9 +20,8 @@ use super::messages::{Decrypt, Encrypt, Sign, decode, parse, read};
 use super::reply::{Done, Refusal, reply};
 use super::route::{Operation, Route};
 use super::visit::Visit;
-use crate::aws::AwsSigner;
 use crate::crypto;
-use crate::wrapper::KmsSigner;
+use crate::keys::key::KmsSigner;
 
 /// Answers a client.
 pub(super) async fn handle(
@@ -135,30 +134,12 @@ pub(super) async fn observe(shared: &Shared, request: Request<Incoming>) -> Resp
     }
 }
 
-/// Figures that belong to the session with AWS, which a reload replaces.
+/// Figures of the key service since the configuration was read.
 async fn key_service_lines(shared: &Shared) -> String {
-    let clients = shared.clients.load_full();
-    let Some(session) = &clients.session else {
-        return String::new();
-    };
-    let mut lines = format!(
-        "# HELP landfast_unseal_kms_requests Requests sent to AWS KMS since the configuration was read, retries included.\n\
-         # TYPE landfast_unseal_kms_requests counter\nlandfast_unseal_kms_requests_total {}\n",
-        session.requests()
-    );
-    let expiry = session
-        .credentials_origin()
-        .await
-        .and_then(|(_, expiry)| expiry);
-    if let Some(seconds) = expiry.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()) {
-        lines += &format!(
-            "# HELP landfast_unseal_aws_credentials_expiry_timestamp_seconds End of the AWS credentials in use.\n\
-             # TYPE landfast_unseal_aws_credentials_expiry_timestamp_seconds gauge\n\
-             landfast_unseal_aws_credentials_expiry_timestamp_seconds {}\n",
-            seconds.as_secs()
-        );
+    match &shared.clients.load_full().service {
+        Some(service) => service.metrics().await,
+        None => String::new(),
     }
-    lines
 }
 
 async fn answer(
@@ -260,7 +241,7 @@ async fn signer<'a>(
     client: &'a Client,
     route: &Route,
     version: Option<usize>,
-) -> Result<(&'a AwsSigner, usize), Refusal> {
+) -> Result<(&'a dyn KmsSigner, usize), Refusal> {
     let ring = client.signing.get(&route.key);
     let ring = ring.ok_or_else(|| Refusal::denied("a path that is not this client's"))?;
     let version = version.unwrap_or_else(|| ring.latest());

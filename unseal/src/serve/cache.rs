@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use landfast_base::Secret;
 
 use crate::error::Error;
+use crate::keys::key::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 use crate::recent::Recent;
-use crate::wrapper::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 
 /// Data keys kept per key. A client's stored blobs are two; health checks and snapshots share the current data key.
 const KEPT: usize = 256;

@@ -17,11 +17,10 @@ use super::keys::{KeyRing, SigningRing};
 use super::limit::Bucket;
 use super::metrics::Metrics;
 use super::options::Options;
-use crate::aws::{AwsKms, Session};
-use crate::config::{AwsConfig, Environment, KeyReference, ParseOptions};
+use crate::config::{Environment, ParseOptions};
 use crate::error::Error;
-use crate::local::LocalKey;
-use crate::wrapper::KeyEncryptionKey;
+use crate::keys::key::KeyEncryptionKey;
+use crate::keys::{self, Place, Service, Settings};
 
 /// What the audit log says of whoever is nobody's client.
 const UNKNOWN: &str = "unknown client";
@@ -73,7 +72,7 @@ impl Peer {
 pub(super) struct Clients {
     clients: Vec<Client>,
     by_name: HashMap<String, usize>,
-    pub(super) session: Option<Arc<Session>>,
+    pub(super) service: Option<Arc<dyn Service>>,
 }
 
 /// One client: a cluster, mostly.
@@ -109,12 +108,12 @@ impl Clients {
         environment: &Environment,
         options: &Options,
     ) -> Result<Self, Error> {
-        let session = session(file, environment, options).await?;
+        let service = service(file, environment, options).await?;
         let mut clients = Vec::new();
         let mut by_name = HashMap::new();
         let mut hashes: Vec<Vec<u8>> = Vec::new();
         for (name, entry) in &file.clients {
-            let client = client(name, entry, file, session.as_ref())?;
+            let client = client(name, entry, file, service.as_ref())?;
             for certificate in &entry.certificates {
                 if !certificate.starts_with("dns:") && !certificate.starts_with("uri:") {
                     return Err(Error::Config(format!(
@@ -141,7 +140,7 @@ impl Clients {
         Ok(Self {
             clients,
             by_name,
-            session,
+            service,
         })
     }
 
@@ -225,11 +224,11 @@ impl Client {
     }
 }
 
-async fn session(
+async fn service(
     file: &File,
     environment: &Environment,
     options: &Options,
-) -> Result<Option<Arc<Session>>, Error> {
+) -> Result<Option<Arc<dyn Service>>, Error> {
     let local = |version: &VersionFile| matches!(version, VersionFile::Local(_));
     let needed = |client: &ClientFile| {
         !client.signing_keys.is_empty() || !client.keys.values().flatten().all(local)
@@ -248,18 +247,18 @@ async fn session(
         roles_anywhere: options.roles_anywhere,
         ..ParseOptions::default()
     };
-    let config = AwsConfig::parse(&stanza, environment, &parse)?;
-    for warning in &config.warnings {
+    let settings = Settings::of_service(&stanza, environment, &parse)?;
+    for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    Ok(Some(Arc::new(Session::open(config, options.limits).await?)))
+    settings.connect(options.limits).await.map(Some)
 }
 
 fn client(
     name: &str,
     entry: &ClientFile,
     file: &File,
-    session: Option<&Arc<Session>>,
+    service: Option<&Arc<dyn Service>>,
 ) -> Result<Client, Error> {
     let refuse = |text: &str| Err(Error::Config(format!("client {name}: {text}")));
     if entry.certificates.is_empty() && entry.tokens.is_empty() {
@@ -285,26 +284,26 @@ fn client(
             return refuse("a key needs at least one version");
         }
         let wrap = |version: &VersionFile| -> Result<Arc<dyn KeyEncryptionKey>, Error> {
-            let key: Arc<dyn KeyEncryptionKey> = match (version, session) {
+            let key: Arc<dyn KeyEncryptionKey> = match (version, service) {
                 (VersionFile::Local(local), _) => {
                     tracing::warn!(
                         client = name,
                         path,
                         "a key file protects against nothing but a lost copy of the storage, and is meant for tests"
                     );
-                    Arc::new(LocalKey::load(&local.local_key_file)?)
+                    keys::key_file(&local.local_key_file)?
                 }
-                (VersionFile::Kms(id), Some(session)) => {
-                    let key = KeyReference::parse(id)?;
-                    if key.is_multi_region().is_none() {
+                (VersionFile::Kms(id), Some(service)) => {
+                    let key = Place::of(service.kind(), id)?;
+                    if key.is_alias() {
                         return Err(Error::Config(format!(
                             "client {name}: {id} is an alias, which may move: a version is one key for ever, so give its id or ARN"
                         )));
                     }
-                    Arc::new(AwsKms::new(session.clone(), Some(key)))
+                    service.wrapping_key(&key)?
                 }
                 (VersionFile::Kms(_), None) => {
-                    return Err(Error::Config("AWS KMS is not configured".to_owned()));
+                    return Err(Error::Config("no key service is configured".to_owned()));
                 }
             };
             Ok(match &file.cache {
@@ -323,14 +322,12 @@ fn client(
         if keys.contains_key(path) {
             return refuse("a path is either of a key that encrypts or of one that signs");
         }
-        let versions = versions
-            .iter()
-            .map(|id| KeyReference::parse(id))
-            .collect::<Result<Vec<_>, _>>()?;
-        let (Some(session), false) = (session, versions.is_empty()) else {
+        let (Some(service), false) = (service, versions.is_empty()) else {
             return refuse("a signing key needs at least one version");
         };
-        signing.insert(path.clone(), SigningRing::new(session.clone(), versions));
+        let versions = versions.iter().map(|id| Place::of(service.kind(), id));
+        let versions = versions.collect::<Result<Vec<_>, _>>()?;
+        signing.insert(path.clone(), SigningRing::new(service.clone(), versions));
     }
     Ok(Client {
         name: name.to_owned(),

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::files;
+use crate::keys;
 
 /// Connections that can be allowed.
 const CONNECTIONS: RangeInclusive<u64> = 1..=65_536;
@@ -150,7 +151,7 @@ impl File {
             let value = self.aws.get(*key).map_or("", |value| value.trim());
             !value.is_empty() && !value.starts_with("file://") && !value.starts_with("env://")
         };
-        ["secret_key", "session_token"].iter().any(inline)
+        keys::SECRETS.iter().any(inline)
     }
 
     /// Refuses numbers that no server can have, and clients that could not be told apart in a log.

@@ -16,8 +16,8 @@ use super::keys::{KeyRing, split};
 use super::messages::{Sign, parse, read};
 use super::reply::{Done, Refusal, reply};
 use super::route::{Operation, Route};
-use crate::local::LocalKey;
-use crate::wrapper::{Digest, SigningScheme};
+use crate::keys::key::{Digest, SigningScheme};
+use crate::keys::local::LocalKey;
 
 /// The path of the only key.
 const KEY: &str = "transit/unseal";

@@ -8,12 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use landfast_base::Secret;
 use tokio::sync::OnceCell;
 
-use crate::aws::{AwsSigner, Session};
 use crate::blob::{Blob, BlobInfo, ENVELOPE};
-use crate::config::KeyReference;
 use crate::envelope::Envelope;
 use crate::error::Error;
-use crate::wrapper::{Context, KeyEncryptionKey, KmsSigner, SigningScheme};
+use crate::keys::key::{Context, KeyEncryptionKey, KmsSigner, SigningScheme};
+use crate::keys::{Place, Service};
 
 /// What starts the payload of a ciphertext.
 const FORMAT: u8 = 1;
@@ -88,7 +87,7 @@ impl KeyRing {
             return Err(Error::Blob("the ciphertext was not made by this server"));
         }
         let ours = version.seal.key_id();
-        // Before AWS has named it by ARN, a key that is configured by its id is known as the end of one.
+        // Before the service has named it by ARN, a key that is configured by its id is known as the end of one.
         let matches = |named: &str| {
             named == ours || (!ours.contains(':') && named.ends_with(&format!("key/{ours}")))
         };
@@ -126,14 +125,14 @@ pub(super) fn split(text: &str) -> Result<(usize, Vec<u8>), Error> {
 /// A path that signs.
 #[derive(Debug)]
 pub(super) struct SigningRing {
-    session: Arc<Session>,
-    versions: Vec<(KeyReference, OnceCell<AwsSigner>)>,
+    service: Arc<dyn Service>,
+    versions: Vec<(Place, OnceCell<Arc<dyn KmsSigner>>)>,
 }
 
 impl SigningRing {
-    pub(super) fn new(session: Arc<Session>, keys: Vec<KeyReference>) -> Self {
+    pub(super) fn new(service: Arc<dyn Service>, keys: Vec<Place>) -> Self {
         Self {
-            session,
+            service,
             versions: keys.into_iter().map(|key| (key, OnceCell::new())).collect(),
         }
     }
@@ -143,18 +142,18 @@ impl SigningRing {
     }
 
     /// A version's signer; its public key is fetched at the first use and kept.
-    pub(super) async fn signer(&self, number: usize) -> Result<&AwsSigner, Error> {
+    pub(super) async fn signer(&self, number: usize) -> Result<&dyn KmsSigner, Error> {
         let version = number
             .checked_sub(1)
             .and_then(|index| self.versions.get(index));
         let (key, cell) = version.ok_or(Error::Blob("this key has no such version"))?;
-        cell.get_or_try_init(|| AwsSigner::open(self.session.clone(), key))
-            .await
+        let signer = cell.get_or_try_init(|| self.service.signer(key)).await?;
+        Ok(&**signer)
     }
 }
 
 /// The transit engine's name for the type of a key.
-pub(super) fn kind(signer: &AwsSigner) -> String {
+pub(super) fn kind(signer: &dyn KmsSigner) -> String {
     let ec = signer.schemes().iter().find_map(|scheme| match scheme {
         SigningScheme::Ecdsa(digest) => Some(digest.size()),
         _ => None,

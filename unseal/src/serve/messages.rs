@@ -16,7 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::reply::Refusal;
 use crate::crypto;
-use crate::wrapper::{Digest, SigningScheme};
+use crate::keys::key::{Digest, SigningScheme};
 
 /// Largest body. The largest that clients send is the checksum file of a snapshot, below a kilobyte.
 const BODY: usize = 64 * 1024;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use landfast_unseal::aws::seal;
-use landfast_unseal::config::{CredentialPlan, Source};
+use landfast_unseal::keys::aws::seal;
+use landfast_unseal::keys::aws::{CredentialPlan, Source};
 use landfast_unseal::{Class, CredentialSource, Error, Secret, TemporaryCredentials};
 
 use super::fake_aws::{ACCESS_KEY, EXPIRED_ACCESS_KEY, FakeAws, Fault};

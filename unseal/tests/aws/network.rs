@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use landfast_unseal::aws::seal;
-use landfast_unseal::{AwsConfig, Class, Environment, Error, ParseOptions, check};
+use landfast_unseal::keys::aws::{AwsConfig, seal};
+use landfast_unseal::{Class, Environment, Error, ParseOptions, keys};
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -286,7 +286,7 @@ async fn a_dry_run_says_who_named_the_region() {
         ),
     ] {
         let own = [("endpoint", url.as_str()), ("sts_endpoint", url.as_str())];
-        let report = check::awskms(
+        let report = keys::check(
             &stanza(&[&own[..], &changes[..]].concat()),
             &environment(&variables),
             &ParseOptions::default(),

@@ -6,9 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use landfast_unseal::aws::Limits;
 use landfast_unseal::serve::{Control, Options, Server};
-use landfast_unseal::{Environment, Error};
+use landfast_unseal::{Environment, Error, Limits};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, date_time_ymd,

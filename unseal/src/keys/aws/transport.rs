@@ -18,7 +18,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::config::Network;
+use super::config::Network;
 use crate::error::Error;
 
 /// Clients for whatever calls AWS.

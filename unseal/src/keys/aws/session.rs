@@ -18,37 +18,15 @@ use landfast_base::region::is_aws_host;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::answer::LimitAnswer;
+use super::config::{AwsConfig, KeyReference};
 use super::credentials::{CredentialCache, Provider};
 use super::endpoint::{self, EndpointKind};
+use super::facts::{KeyFacts, is_symmetric, state_name};
 use super::sts::Sts;
 use super::transport::Transport;
-use super::{KeyFacts, failure, is_symmetric, region, state_name};
-use crate::config::{AwsConfig, KeyReference};
+use super::{failure, region};
+use crate::config::Limits;
 use crate::error::{Class, Error, ServiceError};
-
-/// Time and tries that a call may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// One request and its answer.
-    pub attempt: Duration,
-    /// A call with its retries, pauses and, for Decrypt, the other Regions.
-    pub call: Duration,
-    /// Requests per Region.
-    pub attempts: u32,
-    /// Pause before the second attempt; each further one is twice as long.
-    pub pause: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            attempt: Duration::from_secs(3),
-            call: Duration::from_secs(10),
-            attempts: 4,
-            pause: Duration::from_millis(200),
-        }
-    }
-}
 
 /// Clients and credentials for one or more Regions.
 pub struct Session {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use landfast_base::arn::Arn;
+use landfast_base::region::is_region;
 
-use super::check_region;
 use crate::error::Error;
 
 /// A key as an operator names it: id, ARN, alias name or alias ARN.
@@ -107,6 +107,16 @@ impl fmt::Display for KeyReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// Refuses what cannot be the name of a Region.
+pub(super) fn check_region(name: &str) -> Result<(), Error> {
+    if is_region(name) {
+        return Ok(());
+    }
+    Err(Error::Config(format!(
+        "{name:?} is not the name of a Region such as eu-central-1"
+    )))
 }
 
 fn plain(c: char) -> bool {

@@ -43,9 +43,10 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::aws::{Limits, Session};
-    use crate::config::{AwsConfig, Environment, ParseOptions};
+    use crate::config::{Environment, Limits, ParseOptions};
     use crate::error::{Class, Error};
+    use crate::keys::aws::AwsConfig;
+    use crate::keys::aws::Session;
 
     /// Answers every request with 200 and a body without an end. Gives its URL, and the most bytes that one connection took.
     async fn endless() -> (String, Arc<AtomicUsize>) {
@@ -112,7 +113,7 @@ mod tests {
     async fn an_endless_answer_of_the_key_service_is_cut_short() {
         let (url, most) = endless().await;
         let session = session(&url).await;
-        let key = crate::config::KeyReference::parse("alias/x").expect("parses");
+        let key = crate::keys::aws::KeyReference::parse("alias/x").expect("parses");
         let error = session.describe(&key).await.expect_err("no answer");
         is_cut_short(&error, &most);
     }

@@ -11,9 +11,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use landfast_base::Secret;
 
 use super::answer::LimitAnswer;
+use super::config::AssumeRole;
 use super::endpoint::EndpointKind;
 use super::failure;
-use crate::config::AssumeRole;
 use crate::error::{Class, Error, ServiceError};
 
 /// Where and how to call the service.

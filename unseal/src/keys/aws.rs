@@ -5,30 +5,41 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{DataKeySpec, KeySpec, KeyState, KeyUsageType};
+use aws_sdk_kms::types::DataKeySpec;
 use landfast_base::Secret;
 
-use crate::config::{AwsConfig, KeyReference};
+use crate::config::Limits;
 use crate::envelope::Envelope;
 use crate::error::{Class, Error};
+use crate::keys::key::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 use crate::recent::Recent;
-use crate::wrapper::{Context, DataKey, KeyEncryptionKey, WrappedKey};
 
 mod answer;
+mod check;
+mod config;
 mod credentials;
 mod endpoint;
+mod facts;
 mod failure;
 mod region;
+mod service;
 mod session;
 mod signer;
 mod sts;
 mod transport;
 
-pub use session::{Limits, Session};
+pub(crate) use check::check;
+pub use config::{
+    AssumeRole, AwsConfig, CONFIDENTIAL, CredentialPlan, DEFAULT_REGION, Fallback, KeyReference,
+    Network, OF_TENANTS, RegionChoice, SECRETS, SecretText, Source, StaticKeys,
+};
+pub use facts::KeyFacts;
+pub use service::AwsService;
+pub use session::Session;
 pub use signer::AwsSigner;
 
 /// The seal type that servers persist for this wrapper.
@@ -48,28 +59,6 @@ pub struct AwsKms {
     key: Option<KeyReference>,
     key_id: RwLock<Option<String>>,
     recent: Option<Recent>,
-}
-
-/// What AWS KMS says of a key.
-#[derive(Debug, Clone)]
-pub struct KeyFacts {
-    /// The key's ARN, with aliases resolved.
-    pub arn: String,
-    /// `Enabled`, `Disabled`, `PendingDeletion` and so on.
-    pub state: String,
-    /// When its deletion is due.
-    pub deletion: Option<SystemTime>,
-    /// Whether it has replicas in other Regions.
-    pub multi_region: bool,
-    symmetric: bool,
-    signs: bool,
-}
-
-impl KeyFacts {
-    /// Whether this is a key that signs.
-    pub fn signs(&self) -> bool {
-        self.signs
-    }
 }
 
 impl AwsKms {
@@ -350,14 +339,4 @@ fn sdk_context(context: &Context) -> Option<std::collections::HashMap<String, St
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect()
     })
-}
-
-fn is_symmetric(usage: Option<&KeyUsageType>, spec: Option<&KeySpec>) -> bool {
-    // A stand-in may leave them out; AWS never does.
-    usage.is_none_or(|usage| *usage == KeyUsageType::EncryptDecrypt)
-        && spec.is_none_or(|spec| *spec == KeySpec::SymmetricDefault)
-}
-
-fn state_name(state: Option<&KeyState>) -> String {
-    state.map_or("Enabled", KeyState::as_str).to_owned()
 }

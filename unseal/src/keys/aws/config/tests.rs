@@ -3,7 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::credentials::{CredentialSource, TemporaryCredentials};
+use crate::credentials::{CredentialSource, RolesAnywhere, TemporaryCredentials};
 
 const ARN: &str = "arn:aws:kms:eu-central-1:123456789012:key/56a8845f-5459-443d-a710-41dc72237c19";
 const ROLE: &str = "arn:aws:iam::123456789012:role/unseal";

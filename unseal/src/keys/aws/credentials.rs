@@ -17,10 +17,10 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::config::{AssumeRole, CredentialPlan, SecretText, Source, StaticKeys, can_sign};
 use super::failure;
 use super::sts::Sts;
 use super::transport::Transport;
-use crate::config::{AssumeRole, CredentialPlan, SecretText, Source, StaticKeys, can_sign};
 use crate::error::{Class, Error, ServiceError};
 
 /// Instance metadata answers in milliseconds or not at all.
@@ -419,8 +419,8 @@ fn no_credentials(code: &str, message: String) -> ServiceError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::endpoint::EndpointKind;
-    use crate::config::Network;
+    use crate::keys::aws::Network;
+    use crate::keys::aws::endpoint::EndpointKind;
     use landfast_base::Secret;
 
     async fn taken(keys: StaticKeys) -> Result<Credentials, Error> {

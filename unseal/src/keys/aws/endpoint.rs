@@ -3,7 +3,7 @@
 use aws_sdk_kms::config::endpoint as kms_rules;
 use aws_sdk_sts::config::endpoint as sts_rules;
 
-use crate::config::Network;
+use super::config::Network;
 use crate::error::Error;
 
 /// Where the Security Token Service has FIPS endpoints.

@@ -7,9 +7,9 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeyUsageType, MessageType, SigningAlgorithmSpec};
 
 use super::Session;
-use crate::config::KeyReference;
+use super::config::KeyReference;
 use crate::error::Error;
-use crate::wrapper::{Digest, KmsSigner, SigningScheme};
+use crate::keys::key::{Digest, KmsSigner, SigningScheme};
 
 /// A signing key with its public half at hand: that never changes for a key, so it is asked for once.
 #[derive(Debug)]

@@ -5,9 +5,9 @@ use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
 use tokio::time::timeout;
 
+use super::config::{AwsConfig, DEFAULT_REGION, RegionChoice, Source};
 use super::credentials::{METADATA_BUDGET, metadata_client, profile_files};
 use super::transport::Transport;
-use crate::config::{AwsConfig, DEFAULT_REGION, RegionChoice, Source};
 
 /// What [`Settled::source`] says when nothing named a Region.
 pub(super) const NOBODY: &str = "nothing that names one";

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use hyper_util::client::proxy::matcher::Matcher;
 use landfast_base::Secret;
 
-use super::Environment;
+use crate::config::Environment;
 
 /// What the environment says of the way to AWS.
 #[derive(Default, Clone)]

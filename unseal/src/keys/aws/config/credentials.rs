@@ -6,7 +6,8 @@ use std::sync::Arc;
 use landfast_base::Secret;
 use landfast_base::arn::{Arn, ArnKind};
 
-use super::{Author, Environment, Reader};
+use super::Reader;
+use crate::config::{Author, Environment};
 use crate::credentials::CredentialSource;
 use crate::error::Error;
 

@@ -15,17 +15,25 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use landfast_base::Secret;
 
+use crate::check::Report;
 use crate::crypto;
 use crate::envelope::Envelope;
 use crate::error::{Class, Error, ServiceError};
+use crate::keys::key::{Context, KeyEncryptionKey, WrappedKey};
 use crate::stanza::is_of_the_server;
-use crate::wrapper::{Context, KeyEncryptionKey, WrappedKey};
 
 /// Stanza key of the local wrapper.
 pub(crate) const STANZA_KEY: &str = "local_key_file";
 
 /// The seal type of the local wrapper.
 pub const KIND: &str = "landfast-local";
+
+/// What starts a local key's lasting name.
+pub(crate) const ID: &str = "local:";
+
+/// What whoever seals by a key file is told.
+pub(crate) const WARNING: &str = "the seal's key lies in a file on this machine: that protects against nothing but a lost copy of the storage, and is \
+     meant for tests";
 
 /// What starts a key file, so that another file is not taken for one.
 const HEADER: &str = "landfast-local-key-v1:";
@@ -126,7 +134,7 @@ impl LocalKey {
 
     fn new(material: Secret<Vec<u8>>) -> Self {
         let id = format!(
-            "local:{}",
+            "{ID}{}",
             crypto::fingerprint(&material, "landfast local key id")
         );
         Self { material, id }
@@ -185,6 +193,16 @@ impl KeyEncryptionKey for LocalKey {
                 "wrapped by another key or for another context, or damaged",
             )
         })
+    }
+}
+
+/// Tries the key file of a stanza.
+pub(crate) async fn check(report: &mut Report, path: &Path) {
+    let load = async { Ok(LocalKey::load(path)?.into_seal()) };
+    let say = |seal: &Envelope<LocalKey>| format!("{} holds {}", path.display(), seal.key_id());
+    if let Some(seal) = report.run("key file", load, say).await {
+        report.warnings.push(WARNING.to_owned());
+        report.round_trip(&seal).await;
     }
 }
 
