@@ -33,10 +33,24 @@ impl RevokedEntries {
 
     /// Adds a certificate, revoked at this second, without a reason.
     pub fn push(&mut self, serial: &SerialNumber, revoked_at: Timestamp) {
+        self.push_with(serial, revoked_at, &[]);
+    }
+
+    /// As [`push`](Self::push), with extensions of the entry (RFC 5280 section 5.3).
+    pub fn push_with(
+        &mut self,
+        serial: &SerialNumber,
+        revoked_at: Timestamp,
+        extensions: &[Extension],
+    ) {
         let mut w = Writer::default();
         w.sequence(|w| {
             w.unsigned(serial.as_bytes());
             w.time(revoked_at);
+            // RFC 5280 section 5.1: where there is no extension there is no list of them.
+            if !extensions.is_empty() {
+                Extension::write_list(w, extensions);
+            }
         });
         self.der.extend_from_slice(&w.finish());
         self.count += 1;
@@ -82,6 +96,8 @@ pub struct CrlTemplate {
     pub delta_base: Option<u64>,
     /// Where delta lists are; not written into a delta list.
     pub freshest: Vec<String>,
+    /// More extensions, none of those above.
+    pub more: Vec<Extension>,
 }
 
 impl CrlTemplate {
@@ -91,6 +107,7 @@ impl CrlTemplate {
             Extension::authority_key_id(&self.authority_key_id),
             number_extension(ext::id::CRL_NUMBER, false, self.number),
         ];
+        extensions.extend_from_slice(&self.more);
         match self.delta_base {
             Some(base) => {
                 extensions.push(number_extension(ext::id::DELTA_CRL_INDICATOR, true, base))

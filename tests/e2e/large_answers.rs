@@ -96,6 +96,7 @@ pub(crate) fn large_crl(root: &str) -> Vec<u8> {
         next_update: now + SignedDuration::from_hours(72),
         delta_base: None,
         freshest: Vec::new(),
+        more: Vec::new(),
     };
     let algorithm = SignatureAlgorithm::choose(key.public_key(), 0, false).expect("one fits");
     let signed = template.prepare(&entries, algorithm.algorithm).sign(&key);

@@ -12,6 +12,7 @@ fn template(issuer: &Authority) -> CrlTemplate {
         next_update: testing::now().checked_add(72.hours()).unwrap(),
         delta_base: None,
         freshest: Vec::new(),
+        more: Vec::new(),
     }
 }
 

@@ -24,6 +24,7 @@ fn samples() -> &'static [Vec<u8>] {
             next_update: now(),
             delta_base: Some(6),
             freshest: Vec::new(),
+            more: Vec::new(),
         };
         let crl = template
             .prepare(&entries, algorithm(&root.key))

@@ -450,6 +450,7 @@ fn revocation_lists_complete_empty_and_delta() {
             } else {
                 Vec::new()
             },
+            more: Vec::new(),
         };
         let prepared = template.prepare(&entries, crl.signature_algorithm().unwrap());
         assert!(

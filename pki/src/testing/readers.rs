@@ -48,6 +48,7 @@ fn crl(issuer: &Authority, entries: &RevokedEntries, delta_base: Option<u64>) ->
         next_update: now().checked_add(72.hours()).unwrap(),
         delta_base,
         freshest: vec!["http://crl.example/delta".to_owned()],
+        more: Vec::new(),
     };
     template
         .prepare(entries, algorithm(&issuer.key))

@@ -205,6 +205,7 @@ impl Build<'_> {
             next_update: later(self.now, length(&self.config.expiry)),
             delta_base: None,
             freshest: freshest(self.mount, signer).await,
+            more: Vec::new(),
         };
         let mut complete = None;
         let listed = if self.scope == Scope::Delta {
