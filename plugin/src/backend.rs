@@ -7,7 +7,7 @@ use landfast_sdk::logical::{Backend, Cx, Error, LeaseContext, Response, Setup, T
 use crate::fault::internal;
 use crate::mount::Mount;
 use crate::paths::{keeping, revoke};
-use crate::{crl, seal, table};
+use crate::{crl, pool, seal, table, tidy};
 
 impl Backend for Mount {
     async fn new(setup: Setup) -> Result<Self, Error> {
@@ -20,11 +20,15 @@ impl Backend for Mount {
 
     /// Goes on with what a crash left, where this node may write. It must not hold up an unseal.
     async fn initialize(self: Arc<Self>) -> Result<(), Error> {
+        pool::fill(&self);
         tokio::spawn(async move {
             match self.system().replication_state().await {
                 Ok(state) if !state.is_read_only() => {
                     if let Err(error) = seal::periodic(&self).await {
                         tracing::warn!(%error, "a migration of CA keys could not go on");
+                    }
+                    if let Err(error) = tidy::resume(&self).await {
+                        tracing::warn!(%error, "tidying could not go on");
                     }
                 }
                 _ => {}
@@ -51,7 +55,10 @@ impl Backend for Mount {
             return Ok(());
         }
         seal::periodic(&self).await?;
-        crl::periodic(&self).await
+        // Tidying goes on although a CRL cannot be built, and the other way round.
+        let crls = crl::periodic(&self).await;
+        tidy::periodic(&self).await?;
+        crls
     }
 
     fn invalidate(&self, key: &str) {

@@ -24,12 +24,14 @@ mod mount;
 mod names;
 mod ocsp;
 mod paths;
+mod pool;
 mod revocations;
 mod role;
 mod seal;
 mod signing;
 mod store;
 mod table;
+mod tidy;
 mod url;
 
 pub use clock::{Clock, FixedClock, SystemClock};

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use landfast_pki::chain::Signatures;
 use landfast_pki::validity::MountTtl;
-use landfast_pki::{KeySpec, KeyType, PrivateKey};
+use landfast_pki::{KeySpec, KeyType, PrivateKey, SerialNumber};
 use landfast_sdk::logical::{
     Error, Product, Setup, Storage, StorageError, SystemView, Write, carry, detach,
 };
@@ -19,8 +19,10 @@ use crate::fault::{self, internal};
 use crate::heavy::Heavy;
 use crate::kms::{KeyService, Kms};
 use crate::ocsp::Answers;
+use crate::pool::Pool;
 use crate::seal::Seal;
 use crate::store::{Cache, Entry, Ticket};
+use crate::tidy::Tidy;
 
 /// One mounted PKI engine.
 pub struct Mount {
@@ -36,8 +38,8 @@ pub struct Mount {
     pub(crate) key_service: OnceLock<Arc<dyn KeyService>>,
     /// Held while issuers or keys change, see [`crate::authority`].
     pub(crate) authority: Mutex<()>,
-    /// Held while a revocation is put on record.
-    pub(crate) revoking: Mutex<()>,
+    /// See [`Self::revoking`].
+    revoking: [Mutex<()>; REVOKED_AT_A_TIME],
     /// Turns for work that takes long.
     pub(crate) heavy: Heavy,
     /// Who signed which issuer.
@@ -50,10 +52,19 @@ pub struct Mount {
     pub(crate) ocsp: Arc<Answers>,
     /// Opened sealed keys, and how far their migration is.
     pub(crate) seal: Seal,
+    /// RSA keys made ahead.
+    pub(crate) pool: Pool,
+    /// The run of tidying that is under way, or the last one.
+    pub(crate) tidy: Tidy,
+    /// See [`Self::since`].
+    since: OnceLock<Timestamp>,
 }
 
 /// The mount option that lets the mount use the AWS identity of the server's process.
 pub(crate) const LENDS_IDENTITY: &str = "use_server_identity";
+
+/// Revocations that can be put on record at a time.
+const REVOKED_AT_A_TIME: usize = 32;
 
 /// The text by which a host knows that the active node must answer.
 const READ_ONLY: &str = "cannot write to readonly storage";
@@ -77,7 +88,7 @@ impl Mount {
                 .is_some_and(|value| value == "true"),
             uuid: setup.uuid,
             authority: Mutex::new(()),
-            revoking: Mutex::new(()),
+            revoking: std::array::from_fn(|_| Mutex::new(())),
             heavy: Heavy::default(),
             signatures: Arc::default(),
             crl: CrlState::default(),
@@ -85,6 +96,9 @@ impl Mount {
             kms: Kms::default(),
             ocsp: Arc::default(),
             key_service: OnceLock::new(),
+            pool: Pool::default(),
+            tidy: Tidy::default(),
+            since: OnceLock::new(),
         }
     }
 
@@ -103,6 +117,11 @@ impl Mount {
         self.clock
             .get()
             .map_or_else(|| SystemClock.now(), |clock| clock.now())
+    }
+
+    /// When this was first asked for: about the time at which the mount began to live in this process.
+    pub(crate) fn since(&self) -> Timestamp {
+        *self.since.get_or_init(|| self.now())
     }
 
     /// The mount's id, as the host told it.
@@ -140,6 +159,25 @@ impl Mount {
             }
             _ => error,
         }
+    }
+
+    /// Refuses what only the node that may write can do or tell, by the answer at which the host asks that one.
+    ///
+    /// # Errors
+    /// This node may not write, or the host does not answer.
+    pub(crate) async fn only_where_written(&self) -> Result<(), Error> {
+        if self.system.replication_state().await?.is_read_only() {
+            return Err(Error::Storage(StorageError::ReadOnly(READ_ONLY.to_owned())));
+        }
+        Ok(())
+    }
+
+    /// Held while the revocation of a certificate is put on record: requests for one certificate must agree on its time. Those for others wait for it
+    /// now and then only.
+    pub(crate) fn revoking(&self, serial: &SerialNumber) -> &Mutex<()> {
+        // Serial numbers are random.
+        let last = serial.as_bytes().last().copied().unwrap_or_default();
+        &self.revoking[usize::from(last) % REVOKED_AT_A_TIME]
     }
 
     /// The storage behind the cache. Entries that are kept decoded are written with [`Self::save`] instead.
@@ -322,6 +360,8 @@ impl Mount {
 
     /// Drops everything that is kept in memory.
     pub(crate) fn close(&self) {
+        self.tidy.close();
+        self.pool.close();
         self.seal.close();
         self.cache.clear();
         self.ocsp.clear();

@@ -7,9 +7,10 @@ mod ids;
 use landfast_sdk::logical::{Path, Table, path, rule};
 
 use crate::entry::revoked;
+use crate::entry::tidy::TidyEntry;
 use crate::paths::{
-    absent, acme, cluster, crl, defaults, fetch, import, intermediate, issue, issuers, keys, kms,
-    ocsp, revoke, roles, root, seal, sign, tidy, trust_anchor, urls,
+    absent, acme, auto_tidy, cluster, crl, defaults, fetch, import, intermediate, issue, issuers,
+    key_pool, keys, kms, lists, ocsp, revoke, roles, root, seal, sign, tidy, trust_anchor, urls,
 };
 use crate::{Mount, certificates};
 
@@ -53,6 +54,7 @@ pub(crate) fn table() -> Table<Mount> {
             certificates::PREFIX,
             "config/cluster",
             "acme/",
+            TidyEntry::KEY,
         ])
         .resolve(resolve)
 }
@@ -174,12 +176,27 @@ fn setting_rows() -> Vec<Path<Mount>> {
         .update(acme::write),
         path(
             "config/auto-tidy",
-            "Read and keep the settings of periodic tidying, which is off.",
+            "Read and set what is tidied periodically.",
         )
-        .describe("This engine does not tidy yet, so enabled stays false. The settings are kept for the way back to the built-in engine.")
-        .read(tidy::read_config)
-        .update(tidy::write_config),
-        path("tidy-status", "Read the state of tidying.").read(tidy::status),
+        .describe("Fields that are not sent stay as they are. The interval counts from the end of the last run, also of one by \"tidy\".")
+        .read(auto_tidy::read)
+        .update(auto_tidy::write),
+        path("config/key-pool", "Read and set how many RSA keys are made ahead.")
+            .describe(
+                "Off unless a number is set. Each process that serves the mount keeps so many keys in its memory, for \"issue\" only; they are \
+                 made while it has nothing else to do, and each is handed out once.",
+            )
+            .read(key_pool::read)
+            .update(key_pool::write),
+        path("tidy", "Delete what is long past its end.")
+            .describe(
+                "Begins a run, which goes on after the answer; \"tidy-status\" tells how it is. Without a field that says what to tidy \
+                 nothing is done. A certificate goes when its end is safety_buffer ago, a revocation when the certificate's end is \
+                 revoked_safety_buffer ago. A run that a crash interrupts goes on after the restart.",
+            )
+            .update(tidy::start),
+        path("tidy-cancel", "End the run of tidying that is under way.").update(tidy::cancel),
+        path("tidy-status", "Read how the present or last run of tidying is.").read(tidy::status),
     ]
 }
 
@@ -209,10 +226,6 @@ fn absent_rows() -> Vec<Path<Mount>> {
         path("cel/sign/{role}", WHAT).update(absent::cel),
         path("eab", WHAT).list(absent::external_accounts),
         path("eab/{key_id}", WHAT).delete(absent::external_accounts),
-        path("issuer/{issuer_ref}/resign-crls", WHAT).update(absent::resign_crls),
-        path("issuer/{issuer_ref}/sign-revocation-list", WHAT).update(absent::sign_revocation_list),
-        path("tidy", WHAT).update(absent::tidying),
-        path("tidy-cancel", WHAT).update(absent::cancelling),
     ];
     rows.into_iter().map(Path::hidden).collect()
 }
@@ -305,6 +318,15 @@ fn issuer_rows() -> Vec<Path<Mount>> {
             .read(issuers::pem)
             .unauthenticated()
             .display("issuer-pem"),
+        path("issuer/{issuer_ref}/resign-crls", "Make one CRL of several that the issuer's key signed.")
+            .describe("The CRLs of an issuer that several clusters have, say. The mount's own CRLs and their numbers stay as they are.")
+            .update(lists::resign),
+        path("issuer/{issuer_ref}/sign-revocation-list", "Make a CRL of what the caller says.")
+            .describe(
+                "No record is asked and none is made: whoever may write here decides what the issuer's CRL says, so this path belongs to \
+                 operators of the CA only.",
+            )
+            .update(lists::sign_list),
         path("issuer/{issuer_ref}/revoke", "Revoke an issuer: it signs no more certificates.")
             .describe("The CRL of its parent lists the issuer, if the parent is an issuer of this mount. There is no way back.")
             .update(issuers::revoke),

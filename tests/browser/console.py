@@ -224,7 +224,9 @@ class Steps:
         self.page("tidy/manual")
         browser.tick('[data-test-input="tidyCertStore"]')
         browser.click("[data-test-pki-tidy-button]")
-        browser.wait_text("this engine does not tidy yet")
+        browser.wait_url(f"/{MOUNT}/pki/tidy")
+        browser.wait_text("Tidy operation finished")
+        same(self.api("tidy-status")["state"], "Finished")
 
     def step_keys(self):
         browser = self.browser

@@ -111,6 +111,11 @@ fn the_health_check_finds_the_same_as_for_the_built_in() {
     for mount in ["builtin", "landfst"] {
         client.read(&format!("{mount}/crl/rotate")).ok();
     }
+    on_both(
+        &client,
+        "config/auto-tidy",
+        &json!({"enabled": true, "tidy_cert_store": true, "interval_duration": "1h"}),
+    );
     let [theirs, ours] = both(&server);
     assert_eq!(statuses(&theirs), statuses(&ours), "{theirs:#}\n{ours:#}");
 }

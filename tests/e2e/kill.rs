@@ -125,6 +125,14 @@ fn progress(count: &dyn Fn() -> usize, more: usize) {
     });
 }
 
+fn kill_plugins(server: &Server) {
+    for pid in server.plugins() {
+        let pid = Pid::from_raw(i32::try_from(pid).expect("a process id")).expect("not zero");
+        // It may have ended since it was listed.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
 #[test]
 fn a_killed_plugin_loses_no_certificate() {
     let server = prepared();
@@ -132,12 +140,7 @@ fn a_killed_plugin_loses_no_certificate() {
     let given = under_load(&client, |count| {
         for _ in 0..4 {
             progress(count, 40);
-            for pid in server.plugins() {
-                let pid =
-                    Pid::from_raw(i32::try_from(pid).expect("a process id")).expect("not zero");
-                // It may have ended since it was listed.
-                let _ = kill_process(pid, Signal::KILL);
-            }
+            kill_plugins(&server);
         }
         progress(count, 40);
     });
@@ -194,5 +197,56 @@ fn a_killed_server_loses_no_certificate() {
                 })
                 .then_some(())
         },
+    );
+}
+
+#[test]
+fn tidying_goes_on_after_a_kill() {
+    let server = prepared();
+    let client = server.client();
+    let issue = |ttl: &str| {
+        let body = json!({"common_name": "a.example.com", "ttl": ttl});
+        client
+            .write("pki/issue/one", body)
+            .ok()
+            .text("serial_number")
+    };
+    let keep: Vec<_> = (0..5).map(|_| issue("1h")).collect();
+    for _ in 0..30 {
+        issue("1s");
+    }
+    let revoked = json!({"serial_number": keep[0]});
+    client.write("pki/revoke", revoked).ok();
+    let body = json!({"tidy_cert_store": true, "tidy_revoked_certs": true, "safety_buffer": "1s", "pause_duration": "150ms"});
+    std::thread::sleep(Duration::from_secs(3));
+    client.write("pki/tidy", body).ok();
+    let deleted = || {
+        let status = client.read("pki/tidy-status").ok();
+        status.data()["cert_store_deleted_count"].as_u64()
+    };
+    let half = until("some to be deleted", Duration::from_secs(30), || {
+        deleted().filter(|count| *count >= 5)
+    });
+    kill_plugins(&server);
+    // The next request starts the plugin, which goes on by itself, within the minute at the latest.
+    let status = until("the run to end", Duration::from_secs(120), || {
+        let status = client.try_call("GET", "pki/tidy-status", None).ok()?;
+        (status.status == 200 && status.text("state") == "Finished").then_some(status)
+    });
+    assert!(half < 30, "it was killed midway");
+    assert!(
+        status.data()["cert_store_deleted_count"].as_u64() >= Some(29),
+        "{status:?}"
+    );
+    let mut stored = client.list("pki/certs").ok().texts("keys");
+    stored.sort_unstable();
+    assert_eq!(stored.len(), keep.len() + 1, "the root too");
+    assert!(
+        keep.iter()
+            .all(|serial| stored.binary_search(serial).is_ok())
+    );
+    assert_eq!(
+        client.list("pki/certs/revoked").ok().texts("keys"),
+        keep[..1]
     );
 }

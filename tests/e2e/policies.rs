@@ -12,6 +12,8 @@ const OURS_ONLY: &[(&str, &str)] = &[
     // As the settings beside them; neither lends the server's identity, see below.
     ("/config/kms", "config/*"),
     ("/config/seal", "config/*"),
+    // How many keys of leaves are made ahead.
+    ("/config/key-pool", "config/*"),
     // Does what `config/seal` says, nothing of the caller's own; the other one reads counts.
     ("/seal/migrate", "*"),
     ("/seal/status", "*"),

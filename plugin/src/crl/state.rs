@@ -34,6 +34,13 @@ impl CrlState {
         self.index.note(serial, entry);
     }
 
+    /// Notes that revocations were deleted, or may have been.
+    pub(crate) fn tidied(&self, gone: &[SerialNumber]) {
+        if !gone.is_empty() {
+            self.index.remove(gone);
+        }
+    }
+
     /// Forgets what was read, after a change that did not go through [`Self::note`].
     pub(crate) fn forget(&self) {
         self.index.forget();
@@ -85,6 +92,19 @@ impl Index {
                 serial.as_bytes().to_vec(),
                 Revoked::new(entry.clone(), known),
             );
+        }
+    }
+
+    /// Takes out revocations that were deleted. Should one still be stored after all, its certificate is past its end, and no CRL need list it.
+    pub(super) fn remove(&self, gone: &[SerialNumber]) {
+        self.covered.store(false, Ordering::Release);
+        let mut kept = self.lock();
+        kept.generation += 1;
+        if let Some(revoked) = &mut kept.revoked {
+            let revoked = Arc::make_mut(revoked);
+            for serial in gone {
+                revoked.remove(serial.as_bytes());
+            }
         }
     }
 

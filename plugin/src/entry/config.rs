@@ -40,6 +40,40 @@ impl KeysConfig {
     pub const KEY: &str = "config/keys";
 }
 
+/// `landfast/config/key-pool`: how many RSA keys each process keeps ready. The built-in engine has no such entry.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyPoolConfig {
+    /// Keys of 2048 bits.
+    pub rsa_2048: u32,
+    /// Keys of 3072 bits.
+    pub rsa_3072: u32,
+    /// Keys of 4096 bits.
+    pub rsa_4096: u32,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl KeyPoolConfig {
+    /// Storage key.
+    pub const KEY: &str = "landfast/config/key-pool";
+
+    /// The sizes in bits of keys that are kept.
+    pub const SIZES: [u32; 3] = [2048, 3072, 4096];
+
+    /// How many keys of this size are kept.
+    pub fn wanted(&self, bits: u32) -> usize {
+        let wanted = match bits {
+            2048 => self.rsa_2048,
+            3072 => self.rsa_3072,
+            4096 => self.rsa_4096,
+            _ => 0,
+        };
+        wanted as usize
+    }
+}
+
 /// `config/crl`. Durations stay the text the operator wrote, as the API shows them. [`Default`] is what holds while nothing is stored; a field
 /// that is missing in a stored entry is empty, unless the entry is older than the field.
 #[derive(Clone, Debug, Serialize, Deserialize)]

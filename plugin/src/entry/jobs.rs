@@ -1,4 +1,4 @@
-//! Settings of jobs that the built-in engine does and this one does not: they are kept as they are, so that they hold again on the way back.
+//! Settings of jobs: of periodic tidying, and of the ACME server, which is not here yet: its settings are kept, so that they hold again on the way back.
 //!
 //! `Default` is what holds without an entry. A field that an entry lacks is zero or empty, as OpenBao 2.7.2 reads it.
 
@@ -63,7 +63,7 @@ impl Default for AcmeConfig {
     reason = "the entry has them, each on its own"
 )]
 pub struct AutoTidyConfig {
-    /// Whether the built-in engine tidies by itself.
+    /// Whether the engine tidies by itself.
     #[serde(default)]
     pub enabled: bool,
     /// From the end of one run to the start of the next.
@@ -122,6 +122,22 @@ pub struct AutoTidyConfig {
 impl AutoTidyConfig {
     /// Storage key.
     pub const KEY: &str = "config/auto-tidy";
+
+    /// Whether there is anything to do.
+    pub fn does_something(&self) -> bool {
+        self.tidy_cert_store
+            || self.tidy_revoked_certs
+            || self.tidy_invalid_certs
+            || self.tidy_revoked_cert_issuer_associations
+            || self.tidy_expired_issuers
+            || self.tidy_move_legacy_ca_bundle
+            || self.tidy_acme
+    }
+
+    /// How long after its end a revocation stays, in nanoseconds.
+    pub fn revoked_buffer(&self) -> i64 {
+        self.revoked_safety_buffer.unwrap_or(self.safety_buffer)
+    }
 }
 
 impl JsonEntry for AutoTidyConfig {

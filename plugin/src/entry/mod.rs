@@ -11,6 +11,7 @@ pub mod other;
 pub mod revoked;
 pub mod role;
 pub mod seal;
+pub mod tidy;
 pub mod time;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub(crate) use json::{JsonEntry, decode, encode};
 
 impl JsonEntry for config::ClusterConfig {}
 impl JsonEntry for config::IssuersConfig {}
+impl JsonEntry for config::KeyPoolConfig {}
 impl JsonEntry for config::KeysConfig {}
 impl JsonEntry for crl::CrlBook {}
 impl JsonEntry for issuer::AiaEntry {}
@@ -27,3 +29,4 @@ impl JsonEntry for jobs::AcmeConfig {}
 impl JsonEntry for kms::KmsConfig {}
 impl JsonEntry for revoked::RevokedEntry {}
 impl JsonEntry for seal::SealConfig {}
+impl JsonEntry for tidy::TidyEntry {}

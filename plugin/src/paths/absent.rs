@@ -3,19 +3,6 @@
 use landfast_sdk::logical::{Cx, Error, NoFields, Response};
 
 use crate::mount::Shared;
-use crate::paths::tidy;
-
-/// `tidy`.
-pub(crate) async fn tidying(_mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    Err(Error::bad_request(tidy::NOT_YET))
-}
-
-/// `tidy-cancel`.
-pub(crate) async fn cancelling(_mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    Err(Error::bad_request(
-        "there is no run to cancel: this engine does not tidy yet",
-    ))
-}
 
 /// `eab`.
 pub(crate) async fn external_accounts(
@@ -32,24 +19,6 @@ pub(crate) async fn external_accounts(
 pub(crate) async fn cel(_mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
     Err(missing(
         "this engine has no CEL roles yet. Write a role below `roles/`: its name rules, templates and bounds cover most of what CEL is used for",
-    ))
-}
-
-/// `issuer/REF/resign-crls`.
-pub(crate) async fn resign_crls(_mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    Err(missing(
-        "this engine does not sign the CRLs of other clusters yet. `crl/rotate` builds the mount's own; `issuer/REF/crl` has them",
-    ))
-}
-
-/// `issuer/REF/sign-revocation-list`.
-pub(crate) async fn sign_revocation_list(
-    _mount: Shared,
-    _cx: Cx,
-    _: NoFields,
-) -> Result<Response, Error> {
-    Err(missing(
-        "this engine signs no list that the caller makes. `revoke` puts a certificate on the mount's own CRL, `crl/rotate` builds it anew",
     ))
 }
 

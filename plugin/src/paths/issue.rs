@@ -13,7 +13,7 @@ use crate::paths::fields::{FormFields, IssuerField, IssuerRef, LeafFields, RoleR
 use crate::paths::keeping::Keeping;
 use crate::role::{self, Role};
 use crate::signing::Authority;
-use crate::{Mount, certificates, fault, identity};
+use crate::{certificates, fault, identity, pool};
 
 /// The key to make, where the role leaves it open.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -48,7 +48,7 @@ pub(crate) async fn issue_with(
 }
 
 async fn make(
-    mount: &Mount,
+    mount: &Shared,
     cx: &Cx,
     role: &Role,
     issuer: &str,
@@ -77,7 +77,7 @@ async fn make(
         // What the rules refuse must not cost a second of key generation: another key stands in to find out.
         prepare(Holder::Key(issuer.certificate().public_key()))?;
     }
-    let key = mount.generate_key(spec).await?;
+    let key = pool::leaf_key(mount, spec).await?;
     let (prepared, mut warnings) = prepare(Holder::Key(key.public_key()))?;
     let certificate = authority.sign(mount, prepared).await?;
     let response = Keeping::by(&role.entry)

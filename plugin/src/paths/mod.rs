@@ -3,6 +3,7 @@
 pub(crate) mod absent;
 pub(crate) mod acme;
 pub(crate) mod answer;
+pub(crate) mod auto_tidy;
 pub(crate) mod ca;
 pub(crate) mod cluster;
 pub(crate) mod crl;
@@ -14,8 +15,10 @@ pub(crate) mod intermediate;
 pub(crate) mod issue;
 pub(crate) mod issuers;
 pub(crate) mod keeping;
+pub(crate) mod key_pool;
 pub(crate) mod keys;
 pub(crate) mod kms;
+pub(crate) mod lists;
 pub(crate) mod modified;
 pub(crate) mod ocsp;
 pub(crate) mod revoke;

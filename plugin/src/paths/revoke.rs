@@ -206,8 +206,7 @@ async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> 
         store,
         serial,
     } = found;
-    // Two requests for one certificate must agree on its time.
-    let alone = mount.revoking.lock().await;
+    let alone = mount.revoking(certificate.serial()).lock().await;
     let issuers = issuers::all(mount).await?;
     if let Some(own) = issuers.holding(&certificate) {
         return Err(Error::bad_request(format!(

@@ -9,11 +9,11 @@ use members::{
     ANCHOR, CERTIFICATE, CHAIN_AS_TEXT, CRL_TEXT, DEFAULT_ISSUER, IMPORTED, ISSUER_INFO,
     ISSUER_SET, ISSUER_SHOWN, ISSUER_TEXTS, KEY, KEY_IDENTIFIER, KEY_INFO, KEY_NAMES, KEY_PLACE,
     KEY_SHOWN, LEAF, REQUEST, REVOCATION, REVOKED_BY, ROOT, SEAL_STATUS, SELF_ISSUED, SIGNED,
-    STORED, SUCCESS, TIDY_STATUS,
+    SIGNED_CRL, STORED, SUCCESS, TIDY_STATUS,
 };
 
-use Answer::{Body, Data, Done, Keys, Nothing, Settings};
-use Shape::{Flag, Text, Texts};
+use Answer::{Accepted, Body, Data, Done, Keys, Nothing, Settings};
+use Shape::{Flag, Integer, Text, Texts};
 
 /// Pattern, operation, answer: every operation has one.
 pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
@@ -43,6 +43,8 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
     ("config/crl", Update, CRL_SETTINGS),
     ("config/issuers", Read, WHOLE),
     ("config/issuers", Update, WHOLE),
+    ("config/key-pool", Read, KEY_POOL),
+    ("config/key-pool", Update, KEY_POOL),
     ("config/keys", Read, WHOLE),
     ("config/keys", Update, WHOLE),
     ("config/kms", Read, KMS),
@@ -86,6 +88,11 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
     ("issuer/{issuer_ref}/json", Read, Data(&[ISSUER_TEXTS])),
     ("issuer/{issuer_ref}/pem", Read, Body(PEM)),
     (
+        "issuer/{issuer_ref}/resign-crls",
+        Update,
+        Data(&[SIGNED_CRL]),
+    ),
+    (
         "issuer/{issuer_ref}/revoke",
         Update,
         Data(&[ISSUER_SHOWN, ISSUER_SET]),
@@ -94,6 +101,11 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
         "issuer/{issuer_ref}/sign-intermediate",
         Update,
         Data(&[SIGNED]),
+    ),
+    (
+        "issuer/{issuer_ref}/sign-revocation-list",
+        Update,
+        Data(&[SIGNED_CRL]),
     ),
     (
         "issuer/{issuer_ref}/sign-self-issued",
@@ -170,6 +182,8 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
     ("sign-verbatim", Update, Data(&[SIGNED, LEAF])),
     ("sign-verbatim/{role}", Update, Data(&[SIGNED, LEAF])),
     ("sign/{role}", Update, Data(&[SIGNED, LEAF])),
+    ("tidy", Update, Accepted),
+    ("tidy-cancel", Update, Data(&[TIDY_STATUS])),
     ("tidy-status", Read, Data(&[TIDY_STATUS])),
     ("trust-anchor", Read, Data(&[ANCHOR])),
     ("trust-anchor/raw", Read, Body(JSON)),
@@ -204,6 +218,19 @@ const CRL_SETTINGS: Answer = Settings {
             Flag,
             "Always false; on Vault only.",
         ),
+    ],
+};
+
+const KEY_POOL: Answer = Settings {
+    without: &[],
+    more: &[
+        Member::new(
+            "rsa_2048_ready",
+            Integer,
+            "Keys of 2048 bits that are ready in the process that answers.",
+        ),
+        Member::new("rsa_3072_ready", Integer, "The same for 3072 bits."),
+        Member::new("rsa_4096_ready", Integer, "The same for 4096 bits."),
     ],
 };
 

@@ -9,3 +9,4 @@ mod jobs;
 mod limits;
 mod replay;
 mod support;
+mod tidy;

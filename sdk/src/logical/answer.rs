@@ -20,6 +20,8 @@ pub enum Answer {
     Body(&'static str),
     /// 200 with `data` null.
     Done,
+    /// 202 with `data` null: what was asked for goes on after the answer.
+    Accepted,
     /// 204.
     Nothing,
 }
@@ -102,6 +104,7 @@ impl Answer {
         match self {
             Self::Nothing => json!({ "204": { "description": "empty body" } }),
             Self::Done => json!({ "200": { "description": "OK" } }),
+            Self::Accepted => json!({ "202": { "description": "Accepted" } }),
             Self::Body(kind) => {
                 let body = json!({ "schema": { "type": "string", "format": "binary" } });
                 json!({ "200": { "description": "OK", "content": { *kind: body } } })
@@ -146,7 +149,7 @@ impl Answer {
                     );
                 }
             }
-            Self::Body(_) | Self::Done | Self::Nothing => {}
+            Self::Body(_) | Self::Done | Self::Accepted | Self::Nothing => {}
         }
         let mut schema = json!({ "type": "object", "properties": properties });
         if !required.is_empty() {

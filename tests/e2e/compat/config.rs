@@ -165,6 +165,12 @@ fn settings_of_tidying_are_kept_and_refused_alike() {
         json!({"publish_stored_certificate_count_metrics": true}),
         json!({"maintain_stored_certificate_counts": true, "publish_stored_certificate_count_metrics": true}),
         json!({"maintain_stored_certificate_counts": false}),
+        json!({"enabled": true}),
+        json!({"enabled": false, "tidy_revoked_certs": false, "tidy_invalid_certs": false, "tidy_expired_issuers": false,
+            "tidy_revoked_cert_issuer_associations": false, "tidy_move_legacy_ca_bundle": false,
+            "tidy_cert_store": false, "tidy_acme": false}),
+        json!({"enabled": true}),
+        json!({"enabled": true, "tidy_acme": true}),
         json!({"enabled": "zz"}),
         json!({"zz": 1}),
     ] {

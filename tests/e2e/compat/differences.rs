@@ -504,36 +504,23 @@ fn a_certificate_that_stops_a_mount_is_refused() {
 fn paths_of_later_releases_say_what_to_do() {
     let pair = with_root(json!({}));
     for (method, path, status, hint) in [
-        ("POST", "tidy", 400, "no_store=true"),
-        ("POST", "tidy-cancel", 400, "no run to cancel"),
         ("POST", "cel/roles/one", 404, "a role below `roles/`"),
         ("LIST", "cel/roles", 404, "a role below `roles/`"),
         ("POST", "cel/issue/one", 404, "a role below `roles/`"),
         ("LIST", "eab", 404, "no ACME server"),
         ("DELETE", "eab/one", 404, "no ACME server"),
         ("POST", "acme/new-eab", 404, "no ACME server"),
-        ("POST", "issuer/default/resign-crls", 404, "crl/rotate"),
-        (
-            "POST",
-            "issuer/default/sign-revocation-list",
-            404,
-            "crl/rotate",
-        ),
     ] {
         let body = (method == "POST").then(|| json!({}));
         pair.both(method, path, body.as_ref())
             .ours
             .refused(status, hint);
     }
-    for (path, field, hint) in [
-        ("config/acme", "enabled", "no ACME server yet"),
-        ("config/auto-tidy", "enabled", "no_store=true"),
-    ] {
-        let body = json!({field: true, "tidy_cert_store": true});
-        pair.both("POST", path, Some(&body)).ours.refused(400, hint);
-        let read = pair.both("GET", path, None).ours.ok();
-        assert_eq!(read.data()["enabled"], json!(false), "{path}");
-    }
+    let body = json!({"enabled": true});
+    let both = pair.both("POST", "config/acme", Some(&body));
+    both.ours.refused(400, "no ACME server yet");
+    let read = pair.both("GET", "config/acme", None).ours.ok();
+    assert_eq!(read.data()["enabled"], json!(false));
 }
 
 #[test]

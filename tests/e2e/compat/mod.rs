@@ -11,11 +11,13 @@ mod fetch;
 mod generated;
 mod issuers;
 mod leaves;
+mod lists;
 mod ocsp;
 mod order;
 mod random;
 mod revocation;
 mod roles;
+mod tidy;
 
 use serde_json::{Value, json};
 

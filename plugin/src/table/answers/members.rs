@@ -160,9 +160,24 @@ pub(super) const REVOCATION: &[Member] = &[
     Member::new("state", Text, "`revoked`."),
 ];
 
+pub(super) const SIGNED_CRL: &[Member] = &[Member::new(
+    "crl",
+    Text,
+    "The CRL in PEM, or its DER in base64.",
+)];
+
 pub(super) const TIDY_STATUS: &[Member] = &[
-    Member::new("state", Text, "State of tidying."),
+    Member::new(
+        "state",
+        Text,
+        "`Inactive`, `Running`, `Finished`, `Error`, `Cancelling` or `Cancelled`.",
+    ),
     Member::new("internal_backend_uuid", Text, "Id of the mount."),
+    Member::maybe(
+        "last_auto_tidy_finished",
+        Text,
+        "When a run last began or was done; periodic runs count from it.",
+    ),
     Member::new(
         "acme_account_deleted_count",
         Integer,

@@ -1,0 +1,146 @@
+//! RSA keys made ahead: `issue` takes one instead of making it, which takes a tenth of a second of a processor and often more.
+//!
+//! Off unless the operator says how many. The keys live in this process only, each is handed out once, and CA keys never come from here. They are made
+//! one at a time while the process has nothing else to do, so that a busy one answers as if there were no pool.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use landfast_pki::{KeySpec, KeyType, PrivateKey};
+use landfast_sdk::logical::Error;
+
+use crate::entry::config::KeyPoolConfig;
+use crate::mount::{Mount, Shared};
+
+/// The keys of one mount, by bits.
+#[derive(Default)]
+pub(crate) struct Pool {
+    keys: Mutex<BTreeMap<u32, Vec<PrivateKey>>>,
+    filling: AtomicBool,
+    closed: AtomicBool,
+}
+
+impl Pool {
+    /// A key, which nobody else gets.
+    fn take(&self, bits: u32) -> Option<PrivateKey> {
+        self.lock().get_mut(&bits)?.pop()
+    }
+
+    /// How many keys of a size are ready.
+    pub(crate) fn ready(&self, bits: u32) -> usize {
+        self.lock().get(&bits).map_or(0, Vec::len)
+    }
+
+    /// Drops all keys, which wipes them, and makes no more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.lock().clear();
+    }
+
+    /// Adds a key, unless the pool was closed meanwhile.
+    fn add(&self, bits: u32, key: PrivateKey) {
+        let mut keys = self.lock();
+        if !self.closed.load(Ordering::Acquire) {
+            keys.entry(bits).or_default().push(key);
+        }
+    }
+
+    /// Drops keys beyond what is wanted.
+    fn trim(&self, config: &KeyPoolConfig) {
+        for (&bits, keys) in &mut *self.lock() {
+            keys.truncate(config.wanted(bits));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<PrivateKey>>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The settings.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn config(mount: &Mount) -> Result<Arc<KeyPoolConfig>, Error> {
+    mount.load_or_default(KeyPoolConfig::KEY).await
+}
+
+/// A key for a leaf: from the pool if there is one, else made now.
+///
+/// # Errors
+/// When storage fails, or the library cannot make the key.
+pub(crate) async fn leaf_key(mount: &Shared, spec: KeySpec) -> Result<PrivateKey, Error> {
+    if spec.kind != KeyType::Rsa || config(mount).await?.wanted(spec.bits) == 0 {
+        return mount.generate_key(spec).await;
+    }
+    let found = mount.pool.take(spec.bits);
+    fill(mount);
+    match found {
+        Some(key) => Ok(key),
+        None => mount.generate_key(spec).await,
+    }
+}
+
+/// Makes what is missing, in a task of its own of which there is one at a time.
+pub(crate) fn fill(mount: &Shared) {
+    if mount.pool.filling.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    // The task ends with the mount: it holds it only while a key is made.
+    let mount = Arc::downgrade(mount);
+    tokio::spawn(async move {
+        loop {
+            let before = busy();
+            tokio::time::sleep(LOOK).await;
+            let Some(mount) = mount.upgrade() else { return };
+            let idle = busy().saturating_sub(before) < LOOK / 10;
+            match one_more(&mount, idle).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    mount.pool.filling.store(false, Ordering::Release);
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a key could not be made ahead");
+                    mount.pool.filling.store(false, Ordering::Release);
+                    return;
+                }
+            }
+        }
+    });
+}
+
+/// Makes a key if one is missing and the process is `idle`; false when none is missing.
+async fn one_more(mount: &Shared, idle: bool) -> Result<bool, Error> {
+    let config = config(mount).await?;
+    mount.pool.trim(&config);
+    let missing = KeyPoolConfig::SIZES
+        .into_iter()
+        .find(|&bits| mount.pool.ready(bits) < config.wanted(bits));
+    let Some(bits) = missing else {
+        return Ok(false);
+    };
+    if mount.pool.closed.load(Ordering::Acquire) {
+        return Ok(false);
+    }
+    if idle {
+        let kind = KeyType::Rsa;
+        let key = mount.generate_key(KeySpec { kind, bits }).await?;
+        mount.pool.add(bits, key);
+    }
+    Ok(true)
+}
+
+/// Processor time that this process has used.
+fn busy() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        used.tv_sec.unsigned_abs(),
+        u32::try_from(used.tv_nsec).unwrap_or_default(),
+    )
+}
+
+/// For how long the process is watched before a key is made.
+const LOOK: Duration = Duration::from_millis(200);

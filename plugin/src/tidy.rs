@@ -1,0 +1,145 @@
+//! Tidying: what is long past its end leaves storage.
+//!
+//! A run is a task of its own beside the requests of the mount. It holds none of the mount's locks while it reads or pauses, and writes in small batches;
+//! each batch says in the same write how far the run is, so that whichever node may write goes on from there after a crash. Nothing is deleted
+//! before its end and the safety buffer are over: a certificate that somebody may still trust keeps its revocation.
+
+mod run;
+mod state;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use landfast_sdk::logical::{Error, StorageError};
+
+use crate::entry::jobs::AutoTidyConfig;
+use crate::entry::tidy::{TidyEntry, TidyRun};
+use crate::entry::time::StoredTime;
+use crate::mount::{Mount, Shared};
+use crate::{certificates, entry};
+
+use state::Stop;
+pub(crate) use state::{Phase, Progress, Report, Tidy};
+
+/// The settings of periodic runs.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn config(mount: &Mount) -> Result<Arc<AutoTidyConfig>, Error> {
+    mount.load_or_default(AutoTidyConfig::KEY).await
+}
+
+/// Begins a run by `plan`; false when one is under way.
+///
+/// # Errors
+/// When the run cannot be put on record, for instance because this node may not write.
+pub(crate) async fn start(mount: &Shared, plan: AutoTidyConfig) -> Result<bool, Error> {
+    let now = mount.now();
+    begin(mount, TidyRun::new(plan, StoredTime(now)), now).await
+}
+
+/// Goes on with a run that a crash interrupted. To be called only where storage may be written.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn resume(mount: &Shared) -> Result<(), Error> {
+    let record = record(mount).await?;
+    if let Some(run) = record.run.clone().filter(|_| !mount.tidy.is_running()) {
+        begin(mount, run, mount.now()).await?;
+    }
+    Ok(())
+}
+
+/// The minute's work: [`resume`], or begins a run at its time. To be called only where storage may be written.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn periodic(mount: &Shared) -> Result<(), Error> {
+    resume(mount).await?;
+    if mount.tidy.is_running() {
+        return Ok(());
+    }
+    let (now, record, config) = (mount.now(), record(mount).await?, config(mount).await?);
+    let interval = SignedDuration::from_nanos(config.interval_duration);
+    if config.enabled
+        && interval.is_positive()
+        && now.duration_since(since(mount, &record)) >= interval
+    {
+        start(mount, AutoTidyConfig::clone(&config)).await?;
+    }
+    Ok(())
+}
+
+async fn record(mount: &Mount) -> Result<Arc<TidyEntry>, Error> {
+    mount.load_or_default(TidyEntry::KEY).await
+}
+
+/// What the interval of periodic runs counts from. A mount that was never tidied is not, as soon as its process starts.
+fn since(mount: &Mount, record: &TidyEntry) -> Timestamp {
+    if record.last.is_never() {
+        mount.since()
+    } else {
+        record.last.0
+    }
+}
+
+async fn begin(mount: &Shared, mut run: TidyRun, now: Timestamp) -> Result<bool, Error> {
+    if !mount.tidy.begin(&run, now) {
+        return Ok(false);
+    }
+    let record = TidyEntry {
+        last: StoredTime(now),
+        run: Some(run.clone()),
+        ..TidyEntry::default()
+    };
+    if let Err(error) = mount.put(TidyEntry::KEY, entry::encode(&record)).await {
+        mount.tidy.end(Err(Stop::Failed(error.to_string())), now);
+        return Err(error);
+    }
+    let mount = Arc::clone(mount);
+    tokio::spawn(async move {
+        let doing = Arc::clone(&mount);
+        // On a task of its own, so that a panic in it is seen here and does not look like work for ever.
+        let work = tokio::spawn(async move { run::carry_out(&doing, &mut run).await });
+        let outcome = work.await.unwrap_or_else(|stopped| {
+            tracing::error!(error = %stopped, "tidying ended by a fault of the program");
+            Err(Stop::Failed(
+                "tidying ended by a fault of the program".to_owned(),
+            ))
+        });
+        end(&mount, outcome).await;
+    });
+    Ok(true)
+}
+
+/// Takes the run off the record, unless it goes on elsewhere.
+async fn end(mount: &Shared, outcome: Result<(), Stop>) {
+    let now = mount.now();
+    match &outcome {
+        Ok(()) => tracing::info!("tidying is done"),
+        Err(Stop::Cancelled) => tracing::info!("tidying was cancelled"),
+        Err(Stop::Closed) => return mount.tidy.end(outcome, now),
+        Err(Stop::Failed(error)) => tracing::error!(error, "error running tidy"),
+    }
+    let record = TidyEntry {
+        last: StoredTime(now),
+        ..TidyEntry::default()
+    };
+    // A run that stays on record is done again, which finds nothing left to do.
+    match mount.put(TidyEntry::KEY, entry::encode(&record)).await {
+        Ok(()) | Err(Error::Storage(StorageError::ReadOnly(_))) => {}
+        Err(error) => tracing::warn!(%error, "the end of tidying could not be put on record"),
+    }
+    mount.tidy.end(outcome, now);
+}
+
+/// How many certificates and revocations the mount stores.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn count(mount: &Mount) -> Result<(usize, usize), Error> {
+    let storage = mount.storage();
+    let certificates = storage.list(certificates::PREFIX).await?.len();
+    let revocations = storage.list(entry::revoked::PREFIX).await?.len();
+    Ok((certificates, revocations))
+}
