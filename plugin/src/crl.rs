@@ -11,13 +11,13 @@ use std::sync::atomic::Ordering;
 use jiff::SignedDuration;
 use landfast_pki::SerialNumber;
 use landfast_pki::crl::Crl;
-use landfast_sdk::logical::{Error, RawBody, detach, parse_duration_nanos};
+use landfast_sdk::logical::{Error, RawBody, parse_duration_nanos};
 
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
 use crate::entry::time::StoredTime;
 use crate::fault::internal;
-use crate::mount::{Mount, Shared};
+use crate::mount::Mount;
 use crate::store::Entry;
 use crate::{issuers, keys};
 
@@ -155,49 +155,44 @@ pub(crate) async fn lists(mount: &Mount, serial: &SerialNumber) -> Result<bool, 
 ///
 /// # Errors
 /// When storage or a key fails. CRLs then are as they were, or some of them new. AWS KMS fails only those that it signs.
-pub(crate) async fn rebuild(mount: &Shared, scope: Scope) -> Result<Vec<String>, Error> {
+pub(crate) async fn rebuild(mount: &Mount, scope: Scope) -> Result<Vec<String>, Error> {
     let ticket = mount.crl.wanted.fetch_add(1, Ordering::AcqRel) + 1;
-    let mount = Arc::clone(mount);
-    // On a task of its own: the host cancels a request by dropping it, and others may wait for this build.
-    let task = detach(async move {
-        let mut served = mount.crl.served.lock().await;
-        if served.ticket >= ticket {
-            return match &served.failure {
-                Some((code, message)) => Err(Error::Status {
-                    code: *code,
-                    message: message.clone(),
-                }),
-                None => Ok(Vec::new()),
-            };
-        }
-        let upto = mount.crl.wanted.load(Ordering::Acquire);
-        let config = config(&mount).await?;
-        if config.disable && scope != Scope::Forced {
-            return Ok(Vec::new());
-        }
-        let built = build::build(&mount, &config, scope).await?;
-        let failure = match &built.failure {
-            Some(Error::Status { code, message }) => Some((*code, message.clone())),
-            _ => None,
+    let mut served = mount.crl.served.lock().await;
+    if served.ticket >= ticket {
+        return match &served.failure {
+            Some((code, message)) => Err(Error::Status {
+                code: *code,
+                message: message.clone(),
+            }),
+            None => Ok(Vec::new()),
         };
-        // A build of some CRLs does not serve those who wait for all.
-        if scope.is_complete() && (built.failure.is_none() || failure.is_some()) {
-            *served = Served {
-                ticket: upto,
-                failure,
-            };
-        }
-        match built.failure {
-            Some(failure) => Err(failure),
-            None => Ok(built.warnings),
-        }
-    });
-    task.await
-        .map_err(|stopped| internal("the CRL build did not finish", stopped))?
+    }
+    let upto = mount.crl.wanted.load(Ordering::Acquire);
+    let config = config(mount).await?;
+    if config.disable && scope != Scope::Forced {
+        return Ok(Vec::new());
+    }
+    // Apart, so that the many who change something do not carry the room for it.
+    let built = Box::pin(build::build(mount, &config, scope)).await?;
+    let failure = match &built.failure {
+        Some(Error::Status { code, message }) => Some((*code, message.clone())),
+        _ => None,
+    };
+    // A build of some CRLs does not serve those who wait for all.
+    if scope.is_complete() && (built.failure.is_none() || failure.is_some()) {
+        *served = Served {
+            ticket: upto,
+            failure,
+        };
+    }
+    match built.failure {
+        Some(failure) => Err(failure),
+        None => Ok(built.warnings),
+    }
 }
 
 /// After the revocation of a certificate: at once, or left to the periodic call, as configured. Returns warnings.
-pub(crate) async fn after_revocation(mount: &Shared) -> Result<Vec<String>, Error> {
+pub(crate) async fn after_revocation(mount: &Mount) -> Result<Vec<String>, Error> {
     if config(mount).await?.auto_rebuild {
         return Ok(Vec::new());
     }
@@ -205,7 +200,7 @@ pub(crate) async fn after_revocation(mount: &Shared) -> Result<Vec<String>, Erro
 }
 
 /// The minute's work: rebuilds what is about to run out or was left behind by a crash, and delta CRLs at their interval.
-pub(crate) async fn periodic(mount: &Shared) -> Result<(), Error> {
+pub(crate) async fn periodic(mount: &Mount) -> Result<(), Error> {
     let config = config(mount).await?;
     if config.disable {
         return Ok(());

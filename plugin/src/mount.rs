@@ -10,7 +10,7 @@ use landfast_pki::chain::Signatures;
 use landfast_pki::validity::MountTtl;
 use landfast_pki::{KeySpec, KeyType, PrivateKey, SerialNumber};
 use landfast_sdk::logical::{
-    Error, Product, Setup, Storage, StorageError, SystemView, Write, carry, detach,
+    Error, Product, Setup, Storage, StorageError, SystemView, Write, carry,
 };
 
 use crate::clock::{Clock, SystemClock};
@@ -255,27 +255,16 @@ impl Mount {
 
     /// Writes entries, together where the host offers transactions, and drops what the cache held of them.
     ///
-    /// Runs on a task of its own, because the host cancels a request by dropping it: a write that lands after its request is gone
-    /// must still reach the cache.
-    ///
     /// # Errors
     /// When storage fails; the writes may then have taken effect or not.
     pub(crate) async fn save(&self, writes: Vec<Write>) -> Result<(), Error> {
-        let (storage, cache) = (Arc::clone(&self.storage), Arc::clone(&self.cache));
-        let answers = Arc::clone(&self.ocsp);
-        let saved = tokio::spawn(async move {
-            let keys: Vec<_> = writes.iter().map(key_of).collect();
-            let saved = storage.apply(writes).await;
-            for key in &keys {
-                cache.invalidate(key);
-                answers.invalidate(key);
-            }
-            saved
-        });
-        match saved.await {
-            Ok(saved) => Ok(saved?),
-            Err(stopped) => Err(internal("a storage write did not finish", stopped)),
+        let keys: Vec<_> = writes.iter().map(key_of).collect();
+        let saved = self.storage.apply(writes).await;
+        for key in &keys {
+            self.cache.invalidate(key);
+            self.ocsp.invalidate(key);
         }
+        Ok(saved?)
     }
 
     /// [`Self::save`] of one entry.
@@ -374,16 +363,6 @@ pub(crate) async fn take_up(size: usize) {
     const LITTLE: usize = 4 << 10;
     if size > LITTLE {
         carry(size).await;
-    }
-}
-
-/// Runs a handler that changes something to its end, even when its request is dropped meanwhile: the host cancels that way.
-pub(crate) async fn finish<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    match detach(work).await {
-        Ok(done) => done,
-        Err(stopped) => Err(internal("the request did not finish", stopped)),
     }
 }
 

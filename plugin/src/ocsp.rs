@@ -20,7 +20,7 @@ use crate::entry::revoked::RevokedEntry;
 use crate::fault::unavailable;
 use crate::issuers::{self, Issuers, LoadedIssuer};
 use crate::kms;
-use crate::mount::{Mount, Shared, finish};
+use crate::mount::Mount;
 use crate::names::DEFAULT;
 use crate::{certificates, crl, keys, revocations};
 
@@ -55,7 +55,7 @@ impl From<OcspFailure> for Refusal {
 ///
 /// # Errors
 /// The responder is off, the request cannot be read, no issuer may sign the answer, or its key cannot be used now.
-pub(crate) async fn answer(mount: &Shared, request: &[u8]) -> Result<Arc<[u8]>, Refusal> {
+pub(crate) async fn answer(mount: &Mount, request: &[u8]) -> Result<Arc<[u8]>, Refusal> {
     let ticket = mount.ocsp.ticket();
     let config = crl::config(mount).await?;
     if config.ocsp_disable {
@@ -87,26 +87,21 @@ pub(crate) async fn answer(mount: &Shared, request: &[u8]) -> Result<Arc<[u8]>, 
     let prepared = template.prepare(algorithm);
     let asker = asker(mount, &request, status).await?;
     let until = now.checked_add(life(validity)).unwrap_or(now);
-    let mount = Arc::clone(mount);
-    // To its end, even when the client goes away: who hangs up at once shall not get more signatures than who waits.
-    let signed = finish(async move {
-        let work = async {
-            // Another client may have asked the same meanwhile.
-            if let Some(kept) = mount.ocsp.find(&request, now) {
-                return Ok(kept);
-            }
-            let signed: Arc<[u8]> = key.sign(&mount, prepared).await?.into();
-            mount.ocsp.keep(ticket, asker, request, until, &signed);
-            Ok(signed)
-        };
-        match timeout(PATIENCE, kms::in_turn(&mount, asker, work)).await {
-            Ok(signed) => signed,
-            Err(_) => Err(unavailable(format!(
-                "{SERVICE} did not sign an OCSP answer within {PATIENCE:?}"
-            ))),
+    let work = async {
+        // Another client may have asked the same meanwhile.
+        if let Some(kept) = mount.ocsp.find(&request, now) {
+            return Ok(kept);
         }
-    });
-    Ok(signed.await?)
+        let signed: Arc<[u8]> = key.sign(mount, prepared).await?.into();
+        mount.ocsp.keep(ticket, asker, request, until, &signed);
+        Ok(signed)
+    };
+    match timeout(PATIENCE, kms::in_turn(mount, asker, work)).await {
+        Ok(signed) => Ok(signed?),
+        Err(_) => Err(Refusal::Error(unavailable(format!(
+            "{SERVICE} did not sign an OCSP answer within {PATIENCE:?}"
+        )))),
+    }
 }
 
 /// Who signs the answer, and what it says.

@@ -59,11 +59,9 @@ pub(crate) async fn open(
         return known;
     }
     let ring = ring(mount, record).await?;
-    let (binding, record) = (binding(mount, id)?, record.clone());
-    // On a task of its own: the host cancels a request by dropping it, and others wait for the same key.
-    tokio::spawn(async move { slot.open(&binding, &record, &ring).await })
-        .await
-        .map_err(|stopped| internal("opening a sealed key did not finish", stopped))?
+    let binding = binding(mount, id)?;
+    // Apart, so that those whose key is open do not carry the room for it.
+    Box::pin(slot.open(&binding, record, &ring)).await
 }
 
 /// Opens what is not opened yet, so that an outage of the key service finds the keys in memory. During one, the first failure stands for all.

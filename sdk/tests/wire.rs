@@ -337,6 +337,37 @@ async fn a_request_that_the_host_gives_up_is_still_completed() {
 }
 
 #[tokio::test]
+async fn whatever_the_host_gives_up_is_still_completed() {
+    for call in ["initialize", "rollback", "renew", "revoke"] {
+        let pair = Pair::start();
+        let connection = pair.host.connect(&pair.plugin).await;
+        let store = Store::openbao();
+        let served = pair.host.serve(&pair.plugin, 1, &store);
+        connection.broker.send(served).unwrap();
+        let mut mount = Mount::new(&connection, "slow000001");
+        assert_eq!(mount.set_up(1, &[("slow", "yes")]).await, "");
+        let mut client = mount.client.clone();
+        let message = mount.message(pb::InitializeArgs {});
+        let given_up = async {
+            if call == "initialize" {
+                client.initialize(message).await.map(drop)
+            } else {
+                mount.request(call, "items/s", "null").await.map(drop)
+            }
+        };
+        tokio::select! {
+            _ = given_up => panic!("nobody has opened the gate"),
+            () = store.at_gate(1) => {}
+        }
+        // The host has dropped the call; another shows that the plugin has read so.
+        mount.data("read", "self").await;
+        store.open_gate();
+        let done = format!("items/{call}");
+        store.until(|store| store.get(&done).is_some()).await;
+    }
+}
+
+#[tokio::test]
 async fn mounts_of_one_process_do_not_share_anything() {
     let (one, two) = (Store::openbao(), Store::openbao());
     let (pair, connection, mut first) = Pair::mounted(&one).await;

@@ -467,6 +467,23 @@ async fn a_root_that_was_answered_is_there_wherever_storage_fails() {
 }
 
 #[tokio::test]
+async fn a_key_is_taken_although_the_caller_is_gone() {
+    let service = service("ec", 256);
+    let request = json!({ "kms_key_id": "alias/ca", "key_name": "hsm" });
+    for path in ["keys/generate/kms", "intermediate/generate/kms"] {
+        let mount = mount(&service).await;
+        mount.storage().hold_at(1);
+        tokio::select! {
+            reply = mount.update(path, request.clone()) => panic!("{path}: {reply:?}"),
+            () = mount.storage().held() => {}
+        }
+        mount.storage().release();
+        mount.idle().await;
+        assert_eq!(mount.read("key/hsm").await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_is_taken_once_renamed_and_deleted() {
     let service = service("ec", 256);
     let mount = mount(&service).await;

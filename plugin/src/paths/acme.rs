@@ -13,7 +13,7 @@ use crate::entry::jobs::AcmeConfig;
 use crate::entry::role::RoleEntry;
 use crate::entry::{self};
 use crate::issuers;
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::paths::absent;
 use crate::role::Role;
 
@@ -49,15 +49,12 @@ pub(crate) async fn read(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response
 
 /// `POST config/acme`: keeps the settings for the day when there is a server, here or after the way back.
 pub(crate) async fn write(mount: Shared, _cx: Cx, request: AcmeRequest) -> Result<Response, Error> {
-    finish(async move {
-        let before = mount.load_or_default::<AcmeConfig>(AcmeConfig::KEY).await?;
-        let mut config = AcmeConfig::clone(&before);
-        request.apply(&mut config)?;
-        check(&mount, &config).await?;
-        mount.put(AcmeConfig::KEY, entry::encode(&config)).await?;
-        show(&config)
-    })
-    .await
+    let before = mount.load_or_default::<AcmeConfig>(AcmeConfig::KEY).await?;
+    let mut config = AcmeConfig::clone(&before);
+    request.apply(&mut config)?;
+    check(&mount, &config).await?;
+    mount.put(AcmeConfig::KEY, entry::encode(&config)).await?;
+    show(&config)
 }
 
 /// Every path of the ACME server, for anybody: there is no such path while it is off.

@@ -10,7 +10,7 @@ use landfast_sdk::logical::{
 
 use crate::entry;
 use crate::entry::jobs::AutoTidyConfig;
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::paths::tidy::SET_ONE;
 use crate::tidy;
 
@@ -81,15 +81,12 @@ pub(crate) async fn write(
     _cx: Cx,
     (request, fields): (AutoTidyRequest, TidyFields),
 ) -> Result<Response, Error> {
-    finish(async move {
-        let mut config = AutoTidyConfig::clone(&*tidy::config(&mount).await?);
-        apply(request, fields, &mut config)?;
-        mount
-            .put(AutoTidyConfig::KEY, entry::encode(&config))
-            .await?;
-        show(&config)
-    })
-    .await
+    let mut config = AutoTidyConfig::clone(&*tidy::config(&mount).await?);
+    apply(request, fields, &mut config)?;
+    mount
+        .put(AutoTidyConfig::KEY, entry::encode(&config))
+        .await?;
+    show(&config)
 }
 
 fn apply(

@@ -11,7 +11,7 @@ use crate::Mount;
 use crate::crl::{self, Form, Kind, Scope};
 use crate::entry::{self, config::CrlConfig, issuer::AiaEntry};
 use crate::issuers;
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::names;
 use crate::paths::issuers::IssuerRef;
 use crate::paths::modified;
@@ -61,28 +61,24 @@ pub(crate) async fn write_config(
     _cx: Cx,
     request: CrlRequest,
 ) -> Result<Response, Error> {
-    finish(async move {
-        if mount.is_on_vault() {
-            request.refuse_clusters()?;
-        }
-        let before = crl::config(&mount).await?;
-        let mut config = CrlConfig::clone(&before);
-        request.apply(&mut config)?;
-        check(&config)?;
-        config.version = 2;
-        mount.put(CrlConfig::KEY, entry::encode(&config)).await?;
-        let mut warnings = Vec::new();
-        let shown =
-            |config: &CrlConfig| (config.disable, config.auto_rebuild && config.enable_delta);
-        if shown(&before) != shown(&config) || before.auto_rebuild && !config.auto_rebuild {
-            warnings = crl::rebuild(&mount, Scope::Forced).await?;
-        }
-        if shown(&config).1 && !shown(&before).1 && !delta_is_pointed_to(&mount).await? {
-            warnings.push(UNFOUND_DELTA.to_owned());
-        }
-        Ok(describe(&mount, &config)?.warn_all(warnings))
-    })
-    .await
+    if mount.is_on_vault() {
+        request.refuse_clusters()?;
+    }
+    let before = crl::config(&mount).await?;
+    let mut config = CrlConfig::clone(&before);
+    request.apply(&mut config)?;
+    check(&config)?;
+    config.version = 2;
+    mount.put(CrlConfig::KEY, entry::encode(&config)).await?;
+    let mut warnings = Vec::new();
+    let shown = |config: &CrlConfig| (config.disable, config.auto_rebuild && config.enable_delta);
+    if shown(&before) != shown(&config) || before.auto_rebuild && !config.auto_rebuild {
+        warnings = crl::rebuild(&mount, Scope::Forced).await?;
+    }
+    if shown(&config).1 && !shown(&before).1 && !delta_is_pointed_to(&mount).await? {
+        warnings.push(UNFOUND_DELTA.to_owned());
+    }
+    Ok(describe(&mount, &config)?.warn_all(warnings))
 }
 
 /// What whoever turns delta CRLs on should know while nothing leads to them.

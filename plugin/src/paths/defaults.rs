@@ -7,7 +7,7 @@ use serde_json::json;
 use landfast_sdk::logical::{Cx, Error, NoFields, Response};
 
 use crate::authority::Change;
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::names;
 use crate::{issuers, keys};
 
@@ -37,14 +37,11 @@ pub(crate) async fn write_issuer(
     _cx: Cx,
     request: IssuerRequest,
 ) -> Result<Response, Error> {
-    finish(async move {
-        set_default(
-            &mount,
-            &request.default,
-            request.default_follows_latest_issuer,
-        )
-        .await
-    })
+    set_default(
+        &mount,
+        &request.default,
+        request.default_follows_latest_issuer,
+    )
     .await
 }
 
@@ -62,7 +59,7 @@ pub(crate) async fn replace(
     _cx: Cx,
     request: ReplaceRequest,
 ) -> Result<Response, Error> {
-    finish(async move { set_default(&mount, &request.default, None).await }).await
+    set_default(&mount, &request.default, None).await
 }
 
 /// `GET config/keys`.
@@ -84,29 +81,26 @@ pub(crate) async fn write_key(
     _cx: Cx,
     request: KeyRequest,
 ) -> Result<Response, Error> {
-    finish(async move {
-        let reference = request.default.as_str();
-        if reference.is_empty() || reference == names::DEFAULT {
-            return Err(Error::bad_request(
-                "Invalid key specification; must be non-empty and can't be 'default'.",
-            ));
+    let reference = request.default.as_str();
+    if reference.is_empty() || reference == names::DEFAULT {
+        return Err(Error::bad_request(
+            "Invalid key specification; must be non-empty and can't be 'default'.",
+        ));
+    }
+    let mut change = Change::begin(&mount).await?;
+    let key = match keys::load(&mount, reference).await {
+        Ok(key) => key,
+        // The built-in engine says "issuer" here too.
+        Err(Error::Failed(text)) => {
+            return Err(Error::bad_request(format!(
+                "Error resolving issuer reference: {text}"
+            )));
         }
-        let mut change = Change::begin(&mount).await?;
-        let key = match keys::load(&mount, reference).await {
-            Ok(key) => key,
-            // The built-in engine says "issuer" here too.
-            Err(Error::Failed(text)) => {
-                return Err(Error::bad_request(format!(
-                    "Error resolving issuer reference: {text}"
-                )));
-            }
-            Err(other) => return Err(other),
-        };
-        change.set_default_key(&key.id);
-        change.commit(&[], &[]).await?;
-        Response::data(&json!({ "default": key.id }))
-    })
-    .await
+        Err(other) => return Err(other),
+    };
+    change.set_default_key(&key.id);
+    change.commit(&[], &[]).await?;
+    Response::data(&json!({ "default": key.id }))
 }
 
 async fn set_default(

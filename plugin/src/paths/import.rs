@@ -11,7 +11,7 @@ use landfast_sdk::logical::{Cx, Error, Response};
 use crate::authority::{Adopted, Change, missing_aia};
 use crate::ca_key::CaKey;
 use crate::crl::{self, Scope};
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::paths::keys::{TOO_SHORT, Zeroizing};
 
 /// CA certificates, and keys where the path takes them.
@@ -36,7 +36,7 @@ pub(crate) async fn certificates(
     _cx: Cx,
     request: BundleRequest,
 ) -> Result<Response, Error> {
-    finish(async move { import(&mount, request.pem_bundle.expose(), false).await }).await
+    import(&mount, request.pem_bundle.expose(), false).await
 }
 
 /// `POST issuers/import/bundle` and `config/ca`: certificates and keys.
@@ -45,7 +45,7 @@ pub(crate) async fn bundle(
     _cx: Cx,
     request: BundleRequest,
 ) -> Result<Response, Error> {
-    finish(async move { import(&mount, request.pem_bundle.expose(), true).await }).await
+    import(&mount, request.pem_bundle.expose(), true).await
 }
 
 /// `POST intermediate/set-signed`.
@@ -54,7 +54,7 @@ pub(crate) async fn set_signed(
     _cx: Cx,
     request: SignedRequest,
 ) -> Result<Response, Error> {
-    finish(async move { import(&mount, request.certificate.expose(), false).await }).await
+    import(&mount, request.certificate.expose(), false).await
 }
 
 /// What an import did. Lists that nothing fell in are null, as clients know them.

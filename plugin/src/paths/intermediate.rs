@@ -10,7 +10,7 @@ use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::authority::{Change, missing_aia};
 use crate::crl::{self, Scope};
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::paths::ca::{
     self, Exported, Form, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
@@ -85,7 +85,7 @@ pub(crate) async fn generate(
     _cx: Cx,
     (exported, fields): (Exported, RequestFields),
 ) -> Result<Response, Error> {
-    finish(async move { request(&mount, &exported.exported, fields).await }).await
+    request(&mount, &exported.exported, fields).await
 }
 
 /// What other paths have in themselves.
@@ -102,7 +102,7 @@ pub(crate) async fn cross_sign(
     _cx: Cx,
     (_, fields): (UnusedExported, RequestFields),
 ) -> Result<Response, Error> {
-    finish(async move { request(&mount, "existing", fields).await }).await
+    request(&mount, "existing", fields).await
 }
 
 /// `POST root/sign-intermediate`.
@@ -114,7 +114,7 @@ pub(crate) async fn sign(
     if issuer.issuer_ref.is_empty() {
         return Err(Error::bad_request(MISSING_ISSUER));
     }
-    finish(async move { issue_ca(&mount, &issuer.issuer_ref, fields).await }).await
+    issue_ca(&mount, &issuer.issuer_ref, fields).await
 }
 
 /// `POST issuer/REF/sign-intermediate`.
@@ -123,7 +123,7 @@ pub(crate) async fn sign_with(
     _cx: Cx,
     (issuer, fields): (IssuerRef, SigningFields),
 ) -> Result<Response, Error> {
-    finish(async move { issue_ca(&mount, &issuer.issuer_ref, fields).await }).await
+    issue_ca(&mount, &issuer.issuer_ref, fields).await
 }
 
 /// `POST root/sign-self-issued`.

@@ -15,7 +15,7 @@ use crate::entry::issuer::{AiaEntry, IssuerEntry, NotAfterBehavior, Usage};
 use crate::entry::role::{self, RoleEntry};
 use crate::entry::time::StoredTime;
 use crate::issuers::{self, LoadedIssuer};
-use crate::mount::{Shared, finish, take_up};
+use crate::mount::{Shared, take_up};
 use crate::names;
 use crate::paths::{modified, urls};
 use crate::role::Role;
@@ -138,7 +138,7 @@ pub(crate) async fn write(
     _cx: Cx,
     request: IssuerRequest,
 ) -> Result<Response, Error> {
-    finish(async move { store(&mount, request, false).await }).await
+    store(&mount, request, false).await
 }
 
 /// `PATCH issuer/REF`.
@@ -147,91 +147,102 @@ pub(crate) async fn patch(
     _cx: Cx,
     request: IssuerRequest,
 ) -> Result<Response, Error> {
-    finish(async move { store(&mount, request, true).await }).await
+    store(&mount, request, true).await
 }
 
 /// `DELETE issuer/REF`: the issuer need not exist. Its key stays.
 pub(crate) async fn delete(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<Response, Error> {
-    finish(async move {
-        let reference = request.issuer_ref;
-        let mut change = Change::begin(&mount).await?;
-        let Some(issuer) = issuers::find(&mount, &reference).await? else {
-            if change.issuers.unreadable().any(|(id, _)| id == reference) {
-                change.commit(&[reference], &[]).await?;
-            }
-            return Ok(Response::null());
-        };
-        let mut warnings = Vec::new();
-        let names = [issuer.id(), issuer.entry.name.as_str()];
-        for name in names.into_iter().filter(|name| !name.is_empty()) {
-            warnings.extend(roles_using(&mount, name).await?);
+    let reference = request.issuer_ref;
+    let mut change = Change::begin(&mount).await?;
+    let Some(issuer) = issuers::find(&mount, &reference).await? else {
+        if change.issuers.unreadable().any(|(id, _)| id == reference) {
+            change.commit(&[reference], &[]).await?;
         }
-        if change.issuers_config.default == issuer.id() {
-            change.set_default_issuer("");
-            warnings.push(format!(
-                "Deleted issuer {} (via issuer_ref {reference}); this was configured as the default issuer. Operations without an explicit issuer will not work until a new default is configured.",
-                issuer.id()
-            ));
-            warnings.extend(roles_using(&mount, names::DEFAULT).await?);
-        }
-        change.commit(std::slice::from_ref(&issuer.entry.id), &[]).await?;
-        mount.crl.forget();
-        warnings.extend(crl::rebuild(&mount, Scope::Forced).await?);
-        Ok(Response::null().warn_all(warnings))
-    })
-    .await
+        return Ok(Response::null());
+    };
+    let mut warnings = Vec::new();
+    let names = [issuer.id(), issuer.entry.name.as_str()];
+    for name in names.into_iter().filter(|name| !name.is_empty()) {
+        warnings.extend(roles_using(&mount, name).await?);
+    }
+    if change.issuers_config.default == issuer.id() {
+        change.set_default_issuer("");
+        warnings.push(format!(
+            "Deleted issuer {} (via issuer_ref {reference}); this was configured as the \
+             default issuer. Operations without an explicit issuer will not work until a \
+             new default is configured.",
+            issuer.id()
+        ));
+        warnings.extend(roles_using(&mount, names::DEFAULT).await?);
+    }
+    change
+        .commit(std::slice::from_ref(&issuer.entry.id), &[])
+        .await?;
+    mount.crl.forget();
+    warnings.extend(crl::rebuild(&mount, Scope::Forced).await?);
+    Ok(Response::null().warn_all(warnings))
 }
 
 /// `POST issuer/REF/revoke`: the issuer signs no more certificates, and its parent's CRL lists it if the parent is here.
 pub(crate) async fn revoke(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<Response, Error> {
-    finish(async move {
-        let issuer = issuers::load(&mount, &request.issuer_ref).await?;
-        if issuer.entry.revoked {
-            // The answer to an earlier call may have been lost before the CRL was built.
-            let parent = issuers::all(&mount).await?.parent_of(&issuer.certificate).is_some();
-            if parent && !crl::lists(&mount, issuer.certificate.serial()).await? {
-                crl::rebuild(&mount, Scope::All).await?;
-            }
-            return Ok(Response::map(describe(&issuer.entry)));
+    let issuer = issuers::load(&mount, &request.issuer_ref).await?;
+    if issuer.entry.revoked {
+        // The answer to an earlier call may have been lost before the CRL was built.
+        let parent = issuers::all(&mount)
+            .await?
+            .parent_of(&issuer.certificate)
+            .is_some();
+        if parent && !crl::lists(&mount, issuer.certificate.serial()).await? {
+            crl::rebuild(&mount, Scope::All).await?;
         }
-        let now = mount.now();
-        let mut change = Change::begin(&mount).await?;
-        let Some(present) = change.issuer(issuer.id()) else { return Err(issuers::unknown(&request.issuer_ref)) };
-        let entry = IssuerEntry {
-            revoked: true,
-            revocation_time: now.as_second(),
-            revocation_time_utc: StoredTime(now),
-            usage: present.usage.without(Usage::ISSUING),
-            ..present.clone()
-        };
-        change.set_issuer(entry.clone());
-        change.revoke(&issuer.certificate, now).await?;
-        let parent = change.issuers.parent_of(&issuer.certificate).is_some();
-        let default = change.issuers_config.default == issuer.id();
-        change.commit(&[], &[]).await?;
-        mount.crl.forget();
-        // At once, whatever is set for certificates: this one stands for all that the issuer signed.
-        let built = crl::rebuild(&mount, Scope::All).await?;
+        return Ok(Response::map(describe(&issuer.entry)));
+    }
+    let now = mount.now();
+    let mut change = Change::begin(&mount).await?;
+    let Some(present) = change.issuer(issuer.id()) else {
+        return Err(issuers::unknown(&request.issuer_ref));
+    };
+    let entry = IssuerEntry {
+        revoked: true,
+        revocation_time: now.as_second(),
+        revocation_time_utc: StoredTime(now),
+        usage: present.usage.without(Usage::ISSUING),
+        ..present.clone()
+    };
+    change.set_issuer(entry.clone());
+    change.revoke(&issuer.certificate, now).await?;
+    let parent = change.issuers.parent_of(&issuer.certificate).is_some();
+    let default = change.issuers_config.default == issuer.id();
+    change.commit(&[], &[]).await?;
+    mount.crl.forget();
+    // At once, whatever is set for certificates: this one stands for all that the issuer signed.
+    let built = crl::rebuild(&mount, Scope::All).await?;
 
-        let mut response = Response::map(describe(&entry)).warn_all(built);
-        if issuer.is_self_signed() {
-            response = response.warn(
-                "This issuer is a self-signed (potentially root) certificate. This means it may not be considered revoked if there is not an external, cross-signed variant of this certificate. This issuer's serial number will not appear on its own CRL.",
-            );
-        }
-        if !parent {
-            response = response.warn(
-                "This issuer lacks another parent issuer within the mount. This means it will not appear on any other CRLs and may not be considered revoked by clients. Consider adding this issuer to its issuer's CRL as well if it is not self-signed.",
-            );
-        }
-        if default {
-            response = response.warn(
-                "This issuer is currently configured as the default issuer for this mount; operations such as certificate issuance may not work until a new default issuer is selected.",
-            );
-        }
-        Ok(response)
-    })
-    .await
+    let mut response = Response::map(describe(&entry)).warn_all(built);
+    if issuer.is_self_signed() {
+        response = response.warn(
+            "This issuer is a self-signed (potentially root) certificate. This means it \
+             may not be considered revoked if there is not an external, cross-signed \
+             variant of this certificate. This issuer's serial number will not appear on \
+             its own CRL.",
+        );
+    }
+    if !parent {
+        response = response.warn(
+            "This issuer lacks another parent issuer within the mount. This means it will \
+             not appear on any other CRLs and may not be considered revoked by clients. \
+             Consider adding this issuer to its issuer's CRL as well if it is not \
+             self-signed.",
+        );
+    }
+    if default {
+        response = response.warn(
+            "This issuer is currently configured as the default issuer for this mount; \
+             operations such as certificate issuance may not work until a new default \
+             issuer is selected.",
+        );
+    }
+    Ok(response)
 }
 
 /// An issuer as the API shows it.

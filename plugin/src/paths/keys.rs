@@ -16,7 +16,7 @@ use crate::entry::key::{KeyEntry, KmsPlace};
 use crate::fault;
 use crate::fault::internal;
 use crate::keys::{self, LoadedKey};
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::names;
 use crate::paths::ca::{ANY_IS_NO_TYPE, KmsFields};
 
@@ -132,63 +132,66 @@ pub(crate) async fn write(
     _cx: Cx,
     request: RenameRequest,
 ) -> Result<Response, Error> {
-    finish(async move {
-        let change = Change::begin(&mount).await?;
-        let key = keys::load(&mount, &request.key_ref).await?;
-        let name = request.key_name.as_deref().unwrap_or_default();
-        if !name.is_empty() {
-            if !names::is_name(name) {
-                return Err(Error::bad_request(
-                    "new key name outside of valid character limits",
-                ));
-            }
-            // The built-in engine would take a name that is reserved or another key's.
-            keys::check_name(&change.keys, name, &key.id)?;
+    let change = Change::begin(&mount).await?;
+    let key = keys::load(&mount, &request.key_ref).await?;
+    let name = request.key_name.as_deref().unwrap_or_default();
+    if !name.is_empty() {
+        if !names::is_name(name) {
+            return Err(Error::bad_request(
+                "new key name outside of valid character limits",
+            ));
         }
-        if name != key.name {
-            rename(&mount, &key, name).await?;
-        }
-        let response = Response::map(describe(&key.id, name, &key.kind));
-        Ok(if name.is_empty() && !key.name.is_empty() {
-            response.warn(format!(
-                "Name successfully deleted, you will now need to reference this key by it's Id: {}",
-                key.id
-            ))
-        } else {
-            response
-        })
+        // The built-in engine would take a name that is reserved or another key's.
+        keys::check_name(&change.keys, name, &key.id)?;
+    }
+    if name != key.name {
+        rename(&mount, &key, name).await?;
+    }
+    let response = Response::map(describe(&key.id, name, &key.kind));
+    Ok(if name.is_empty() && !key.name.is_empty() {
+        response.warn(format!(
+            "Name successfully deleted, you will now need to reference this key by it's Id: {}",
+            key.id
+        ))
+    } else {
+        response
     })
-    .await
 }
 
 /// `DELETE key/REF`: the key need not exist, but no issuer may use it.
 pub(crate) async fn delete(mount: Shared, _cx: Cx, request: KeyRef) -> Result<Response, Error> {
-    finish(async move {
-        let mut change = Change::begin(&mount).await?;
-        let reference = request.key_ref;
-        let key = match keys::load(&mount, &reference).await {
-            Ok(key) => key,
-            Err(Error::Failed(_)) => return Ok(Response::none()),
-            Err(other) => return Err(other),
-        };
-        if let Some(issuer) = change.issuers.iter().find(|issuer| issuer.entry.key_id == key.id) {
-            return Err(Error::bad_request(format!("Failed to Delete Key.  Key in Use by Issuer: {}", issuer.id())));
-        }
-        let default = change.default_key() == key.id;
-        if default {
-            change.set_default_key("");
-        }
-        change.commit(&[], std::slice::from_ref(&key.id)).await?;
-        Ok(if default {
-            Response::null().warn(format!(
-                "Deleted key {} (via key_ref {reference}); this was configured as the default key. Operations without an explicit key will not work until a new default is configured.",
-                key.id
-            ))
-        } else {
-            Response::none()
-        })
+    let mut change = Change::begin(&mount).await?;
+    let reference = request.key_ref;
+    let key = match keys::load(&mount, &reference).await {
+        Ok(key) => key,
+        Err(Error::Failed(_)) => return Ok(Response::none()),
+        Err(other) => return Err(other),
+    };
+    if let Some(issuer) = change
+        .issuers
+        .iter()
+        .find(|issuer| issuer.entry.key_id == key.id)
+    {
+        return Err(Error::bad_request(format!(
+            "Failed to Delete Key.  Key in Use by Issuer: {}",
+            issuer.id()
+        )));
+    }
+    let default = change.default_key() == key.id;
+    if default {
+        change.set_default_key("");
+    }
+    change.commit(&[], std::slice::from_ref(&key.id)).await?;
+    Ok(if default {
+        Response::null().warn(format!(
+            "Deleted key {} (via key_ref {reference}); this was configured as the default \
+             key. Operations without an explicit key will not work until a new default is \
+             configured.",
+            key.id
+        ))
+    } else {
+        Response::none()
     })
-    .await
 }
 
 /// `POST keys/generate/internal`: the private half stays here.
@@ -197,7 +200,7 @@ pub(crate) async fn generate_internal(
     _cx: Cx,
     request: GenerateRequest,
 ) -> Result<Response, Error> {
-    finish(async move { generate(&mount, request, false).await }).await
+    generate(&mount, request, false).await
 }
 
 /// `POST keys/generate/exported`: the answer holds the private half, this once.
@@ -206,7 +209,7 @@ pub(crate) async fn generate_exported(
     _cx: Cx,
     request: GenerateRequest,
 ) -> Result<Response, Error> {
-    finish(async move { generate(&mount, request, true).await }).await
+    generate(&mount, request, true).await
 }
 
 /// `POST keys/generate/kms`: takes a key that AWS KMS keeps. Keys of the server's own store are out of a plugin's reach.
@@ -215,28 +218,25 @@ pub(crate) async fn generate_kms(
     _cx: Cx,
     (request, kms): (AdoptRequest, KmsFields),
 ) -> Result<Response, Error> {
-    finish(async move {
-        let external = request
-            .external_key_ref
-            .as_deref()
-            .filter(|reference| !reference.is_empty());
-        let name = request.key_name.as_deref().map(str::trim);
-        if let Some(name) = name {
-            keys::check_name(&*keys::all(&mount).await?, name, "")?;
-        }
-        if request.key_type.is_some() || request.key_bits.is_some_and(|bits| bits != 0) {
-            return Err(Error::bad_request(
-                "key_type and key_bits cannot be set here: they are those of the key in AWS KMS",
-            ));
-        }
-        let key = kms.adopt(&mount, external).await?;
-        let change = Change::begin(&mount).await?;
-        if let Some(name) = name {
-            keys::check_name(&change.keys, name, "")?;
-        }
-        take(&mount, change, &key, name.unwrap_or_default()).await
-    })
-    .await
+    let external = request
+        .external_key_ref
+        .as_deref()
+        .filter(|reference| !reference.is_empty());
+    let name = request.key_name.as_deref().map(str::trim);
+    if let Some(name) = name {
+        keys::check_name(&*keys::all(&mount).await?, name, "")?;
+    }
+    if request.key_type.is_some() || request.key_bits.is_some_and(|bits| bits != 0) {
+        return Err(Error::bad_request(
+            "key_type and key_bits cannot be set here: they are those of the key in AWS KMS",
+        ));
+    }
+    let key = kms.adopt(&mount, external).await?;
+    let change = Change::begin(&mount).await?;
+    if let Some(name) = name {
+        keys::check_name(&change.keys, name, "")?;
+    }
+    take(&mount, change, &key, name.unwrap_or_default()).await
 }
 
 /// `POST keys/import`.
@@ -245,21 +245,18 @@ pub(crate) async fn import(
     _cx: Cx,
     request: ImportRequest,
 ) -> Result<Response, Error> {
-    finish(async move {
-        let change = Change::begin(&mount).await?;
-        let name = request.key_name.as_deref().map(str::trim);
-        if let Some(name) = name {
-            keys::check_name(&change.keys, name, "")?;
-        }
-        let text = request.pem_bundle.expose();
-        if text.len() < 64 {
-            return Err(Error::bad_request(TOO_SHORT));
-        }
-        let name = name.unwrap_or_default();
-        let key = CaKey::from(only_key(text)?);
-        take(&mount, change, &key, name).await
-    })
-    .await
+    let change = Change::begin(&mount).await?;
+    let name = request.key_name.as_deref().map(str::trim);
+    if let Some(name) = name {
+        keys::check_name(&change.keys, name, "")?;
+    }
+    let text = request.pem_bundle.expose();
+    if text.len() < 64 {
+        return Err(Error::bad_request(TOO_SHORT));
+    }
+    let name = name.unwrap_or_default();
+    let key = CaKey::from(only_key(text)?);
+    take(&mount, change, &key, name).await
 }
 
 /// Takes a key in that was made elsewhere.

@@ -10,7 +10,7 @@ use landfast_unseal::keys::SECRETS;
 use crate::entry;
 use crate::entry::kms::KmsConfig;
 use crate::kms;
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::paths::keys::Zeroizing;
 
 /// The connection to set. What is not sent stays as it is; an empty text takes a setting away.
@@ -60,29 +60,23 @@ pub(crate) async fn read(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response
 
 /// `POST config/kms`. Nothing is called: a wrong key or secret shows at first use.
 pub(crate) async fn write(mount: Shared, _cx: Cx, request: KmsRequest) -> Result<Response, Error> {
-    finish(async move {
-        let before = mount.load_or_default::<KmsConfig>(KmsConfig::KEY).await?;
-        let mut config = before.copy();
-        request.apply(&mut config)?;
-        let settings =
-            kms::parse(&config, None).map_err(|fault| Error::BadRequest(fault.to_string()))?;
-        let mut warnings = settings.warnings().to_vec();
-        if !config.has_credentials() && !mount.lends_identity() {
-            warnings.push(kms::NOT_LENT.to_owned());
-        }
-        mount.put(KmsConfig::KEY, entry::encode(&config)).await?;
-        Ok(Response::map(describe(&config)).warn_all(warnings))
-    })
-    .await
+    let before = mount.load_or_default::<KmsConfig>(KmsConfig::KEY).await?;
+    let mut config = before.copy();
+    request.apply(&mut config)?;
+    let settings =
+        kms::parse(&config, None).map_err(|fault| Error::BadRequest(fault.to_string()))?;
+    let mut warnings = settings.warnings().to_vec();
+    if !config.has_credentials() && !mount.lends_identity() {
+        warnings.push(kms::NOT_LENT.to_owned());
+    }
+    mount.put(KmsConfig::KEY, entry::encode(&config)).await?;
+    Ok(Response::map(describe(&config)).warn_all(warnings))
 }
 
 /// `DELETE config/kms`: back to a mount that reaches AWS KMS by the server's own identity, or not at all.
 pub(crate) async fn delete(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    finish(async move {
-        mount.delete(KmsConfig::KEY).await?;
-        Ok(Response::none())
-    })
-    .await
+    mount.delete(KmsConfig::KEY).await?;
+    Ok(Response::none())
 }
 
 impl KmsRequest {

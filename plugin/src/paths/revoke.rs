@@ -10,7 +10,7 @@ use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::entry::revoked::RevokedEntry;
 use crate::entry::time::StoredTime;
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::paths::keys::Zeroizing;
 use crate::{certificates, crl, issuers, revocations};
 
@@ -41,12 +41,9 @@ pub(crate) async fn revoke(
     _cx: Cx,
     request: RevokeRequest,
 ) -> Result<Response, Error> {
-    finish(async move {
-        let target = target(request.serial_number, request.certificate)?;
-        let found = find(&mount, target).await?;
-        put_on_record(&mount, found).await
-    })
-    .await
+    let target = target(request.serial_number, request.certificate)?;
+    let found = find(&mount, target).await?;
+    put_on_record(&mount, found).await
 }
 
 /// `POST revoke-with-key`.
@@ -55,22 +52,22 @@ pub(crate) async fn revoke_with_key(
     _cx: Cx,
     request: RevokeWithKeyRequest,
 ) -> Result<Response, Error> {
-    finish(async move {
-        let target = target(request.serial_number, request.certificate)?;
-        let key = request.private_key.expose();
-        if key.is_empty() {
-            return Err(Error::bad_request("Must have private key to revoke via the /revoke-with-key path."));
-        }
-        if key.len() < 64 {
-            return Err(Error::bad_request(
-                "Provided data for private_key was too short; perhaps a path was passed to the API rather than the contents of a PEM file?",
-            ));
-        }
-        let found = find(&mount, target).await?;
-        prove(key, &found.certificate)?;
-        put_on_record(&mount, found).await
-    })
-    .await
+    let target = target(request.serial_number, request.certificate)?;
+    let key = request.private_key.expose();
+    if key.is_empty() {
+        return Err(Error::bad_request(
+            "Must have private key to revoke via the /revoke-with-key path.",
+        ));
+    }
+    if key.len() < 64 {
+        return Err(Error::bad_request(
+            "Provided data for private_key was too short; perhaps a path was passed to the API \
+             rather than the contents of a PEM file?",
+        ));
+    }
+    let found = find(&mount, target).await?;
+    prove(key, &found.certificate)?;
+    put_on_record(&mount, found).await
 }
 
 /// Revokes the certificate of a lease that ended. One that is no longer stored needs no revoking: it was tidied away after its end.
@@ -78,14 +75,11 @@ pub(crate) async fn revoke_with_key(
 /// # Errors
 /// When storage fails; the host then tries again.
 pub(crate) async fn by_lease(mount: Shared, serial: String) -> Result<Response, Error> {
-    finish(async move {
-        match by_serial(&mount, &serial).await {
-            Ok(found) => put_on_record(&mount, found).await.map(|_| Response::none()),
-            Err(Error::BadRequest(_)) => Ok(Response::none()),
-            Err(error) => Err(error),
-        }
-    })
-    .await
+    match by_serial(&mount, &serial).await {
+        Ok(found) => put_on_record(&mount, found).await.map(|_| Response::none()),
+        Err(Error::BadRequest(_)) => Ok(Response::none()),
+        Err(error) => Err(error),
+    }
 }
 
 enum Target {

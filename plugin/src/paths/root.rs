@@ -12,7 +12,7 @@ use crate::Mount;
 use crate::authority::Change;
 use crate::crl::{self, Scope};
 use crate::entry::issuer::{AiaEntry, IssuerEntry};
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::paths::ca::{
     self, Exported, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
@@ -42,7 +42,7 @@ pub(crate) async fn generate(
     _cx: Cx,
     (exported, fields): (Exported, RootFields),
 ) -> Result<Response, Error> {
-    finish(async move { make(&mount, &exported.exported, fields, false).await }).await
+    make(&mount, &exported.exported, fields, false).await
 }
 
 /// `POST root/rotate/EXPORTED`: as generating, with the issuer named `next` when no name is given and that one is free.
@@ -51,25 +51,32 @@ pub(crate) async fn rotate(
     _cx: Cx,
     (exported, fields): (Exported, RootFields),
 ) -> Result<Response, Error> {
-    finish(async move { make(&mount, &exported.exported, fields, true).await }).await
+    make(&mount, &exported.exported, fields, true).await
 }
 
 /// `DELETE root`: deletes all issuers and keys.
 pub(crate) async fn delete(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    finish(async move {
-        let mut change = Change::begin(&mount).await?;
-        let issuers: Vec<_> = change.issuers.iter().map(|issuer| issuer.entry.id.clone()).collect();
-        let keys: Vec<_> = change.keys.iter().map(|key| key.id.clone()).collect();
-        change.set_default_issuer("");
-        change.set_default_key("");
-        change.commit(&issuers, &keys).await?;
-        mount.crl.forget();
-        let warnings = crl::rebuild(&mount, Scope::Forced).await.unwrap_or_else(crl::not_built);
-        Ok(Response::null()
-            .warn("DELETE /root deletes all keys and issuers; prefer the new DELETE /key/:key_ref and DELETE /issuer/:issuer_ref for finer granularity, unless removal of all keys and issuers is desired.")
-            .warn_all(warnings))
-    })
-    .await
+    let mut change = Change::begin(&mount).await?;
+    let issuers: Vec<_> = change
+        .issuers
+        .iter()
+        .map(|issuer| issuer.entry.id.clone())
+        .collect();
+    let keys: Vec<_> = change.keys.iter().map(|key| key.id.clone()).collect();
+    change.set_default_issuer("");
+    change.set_default_key("");
+    change.commit(&issuers, &keys).await?;
+    mount.crl.forget();
+    let warnings = crl::rebuild(&mount, Scope::Forced)
+        .await
+        .unwrap_or_else(crl::not_built);
+    Ok(Response::null()
+        .warn(
+            "DELETE /root deletes all keys and issuers; prefer the new DELETE \
+             /key/:key_ref and DELETE /issuer/:issuer_ref for finer granularity, unless \
+             removal of all keys and issuers is desired.",
+        )
+        .warn_all(warnings))
 }
 
 async fn make(

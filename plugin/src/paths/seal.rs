@@ -13,7 +13,7 @@ use crate::entry;
 use crate::entry::other::Other;
 use crate::entry::seal::{SealConfig, SealWrapper};
 use crate::keys::{self, Custody};
-use crate::mount::{Shared, finish};
+use crate::mount::Shared;
 use crate::seal::{self, try_out};
 
 /// What is to seal. The request replaces the settings as a whole.
@@ -47,24 +47,21 @@ pub(crate) async fn read(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response
 
 /// `POST config/seal`: tries the wrappers out, and stores them if all of them work.
 pub(crate) async fn write(mount: Shared, _cx: Cx, request: SealRequest) -> Result<Response, Error> {
-    finish(async move {
-        let mut wrappers = request.wrappers()?;
-        let keys = seal::wrapping_keys(&mount, &wrappers).await?;
-        for (wrapper, key) in wrappers.iter_mut().zip(&keys) {
-            wrapper.key_id = try_out(&mount, &**key)
-                .await
-                .map_err(|error| not_stored(&error))?;
-        }
-        seal::are_distinct(&wrappers)
-            .map_err(|error| Error::bad_request(format!("nothing was stored: {error}")))?;
-        store(&mount, wrappers).await
-    })
-    .await
+    let mut wrappers = request.wrappers()?;
+    let keys = seal::wrapping_keys(&mount, &wrappers).await?;
+    for (wrapper, key) in wrappers.iter_mut().zip(&keys) {
+        wrapper.key_id = try_out(&mount, &**key)
+            .await
+            .map_err(|error| not_stored(&error))?;
+    }
+    seal::are_distinct(&wrappers)
+        .map_err(|error| Error::bad_request(format!("nothing was stored: {error}")))?;
+    store(&mount, wrappers).await
 }
 
 /// `DELETE config/seal`: as a write of `none`.
 pub(crate) async fn delete(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
-    finish(async move { store(&mount, Vec::new()).await }).await
+    store(&mount, Vec::new()).await
 }
 
 /// `GET seal/status`.
@@ -79,12 +76,9 @@ pub(crate) async fn migrate(
     _cx: Cx,
     request: MigrateRequest,
 ) -> Result<Response, Error> {
-    finish(async move {
-        seal::start(&mount, request.rewrap).await?;
-        let (shown, warnings) = describe(&mount).await?;
-        Ok(Response::map(shown).warn_all(warnings))
-    })
-    .await
+    seal::start(&mount, request.rewrap).await?;
+    let (shown, warnings) = describe(&mount).await?;
+    Ok(Response::map(shown).warn_all(warnings))
 }
 
 impl SealRequest {

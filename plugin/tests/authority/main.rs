@@ -5,6 +5,7 @@ mod bounded;
 mod delta;
 mod entries;
 mod faults;
+mod given_up;
 mod handed_over;
 mod issuers;
 mod rebuild;

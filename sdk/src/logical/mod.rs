@@ -125,13 +125,15 @@
 //! through [`Storage::apply`]: in a transaction where the host has them, in order elsewhere, so put first what may be left
 //! over by a crash. What is cached must be dropped in [`Backend::invalidate`]: another node may have written it.
 //!
-//! A host cancels a request by dropping it. The transport lets started handlers finish nevertheless; still, order your writes
-//! so that a crash between two of them does no harm, and try it: `testing::FaultyStorage` fails at any write.
+//! A host cancels a request by dropping it. A handler that has begun is run to its end nevertheless, and so are
+//! [`Backend::initialize`], [`Backend::periodic`], [`Backend::renew`] and [`Backend::revoke`]: none of them needs a task of its
+//! own for that. A crash still ends them half way, so order your writes that one between two of them does no harm. Try both:
+//! `testing::FaultyStorage` fails at any write, or holds it until the caller is gone.
 //!
 //! # What takes long
 //!
 //! A few threads answer for all mounts. A handler that computes for more than some milliseconds does so in [`apart`], and bounds how many do at
-//! a time; one whose work must not stop half way when its caller leaves starts it with [`detach`]. The transport runs a large request apart as a
+//! a time; one that answers before its work is done starts what is left with [`detach`]. The transport runs a large request apart as a
 //! whole, and another one from when it has read more than 32 KiB from storage; a handler that answers with what it has kept in memory says how much
 //! by [`carry`]. What keeps a thread for more than 100 ms is told in the log.
 //!
@@ -143,6 +145,7 @@
 mod answer;
 mod backend;
 mod bounds;
+mod complete;
 mod cx;
 mod duration;
 mod engine;
@@ -167,6 +170,7 @@ mod wire;
 
 pub use answer::{Answer, Member, Shape, fits};
 pub use backend::{Backend, Setup};
+pub(crate) use complete::complete;
 pub use cx::{Cx, LeaseContext, Operation};
 pub use duration::{
     DurationError, format_duration, format_nanos, parse_duration, parse_duration_nanos,
@@ -181,7 +185,7 @@ pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Product, ReplicationState, SystemView};
 pub use table::Table;
-pub(crate) use watch::{Asked, LARGE, Turns, Watched};
+pub(crate) use watch::{Asked, LARGE, Turns};
 pub use watch::{apart, carry, detach};
 pub use wire::{
     ExistsReply, RawLease, RawReply, RawRequest, RawResponse, ReplyError, SpecialPaths,

@@ -5,7 +5,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, OnceLock, PoisonError, RwLock},
-    task::Poll,
     time::Duration,
 };
 
@@ -35,7 +34,7 @@ use super::{
 };
 use crate::{
     host::{HostChannel, HostStorage, HostSystemView, LARGEST_MESSAGE},
-    logical::{Asked, Backend, Engine, Setup, Table, Turns, Watched},
+    logical::{Asked, Backend, Engine, Setup, Table, Turns, complete},
 };
 
 /// The number of a secrets engine among the kinds of backends.
@@ -186,39 +185,20 @@ impl<B: Backend> Secret<B> {
         }
     }
 
-    /// Runs a call of a mount to its end, whatever becomes of the caller: the host gives a request up by dropping it, and a handler that
-    /// is dropped half way has written one thing and not the other. `None` when the call panicked, which ends only itself.
-    ///
-    /// Many calls never wait, as what they need is cached. So the first turn is taken here, and only what is left gets its own task.
+    /// Runs a call of a mount to its end, as [`complete`] says. Until then it holds the end of the mount and of the process back, both
+    /// for a bounded time.
     async fn complete<F>(
         &self,
         mount: Arc<Mount<B>>,
         asked: Arc<Asked>,
-        call: impl FnOnce(Arc<Mount<B>>) -> F + Send + 'static,
+        call: impl FnOnce(Arc<Mount<B>>) -> F,
     ) -> Option<F::Output>
     where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
+        F: Future<Output: Send + 'static> + Send + 'static,
     {
-        let mut future = Watched::new(Some(asked), call(Arc::clone(&mount)));
-        let first = std::future::poll_fn(|cx| {
-            let turn = AssertUnwindSafe(|| Pin::new(&mut future).poll(cx));
-            // The hook has logged a panic.
-            Poll::Ready(catch_unwind(turn).map_err(drop))
-        });
-        match first.await {
-            Ok(Poll::Ready(output)) => Some(output),
-            Err(()) => None,
-            Ok(Poll::Pending) => {
-                let work = (self.life.work(), mount.work.subscribe());
-                let task = tokio::spawn(async move {
-                    let output = future.await;
-                    drop(work);
-                    output
-                });
-                task.await.ok()
-            }
-        }
+        let call = call(Arc::clone(&mount));
+        let work = || (self.life.work(), mount.work.subscribe());
+        complete(Some(asked), work, call).await
     }
 }
 

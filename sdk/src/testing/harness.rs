@@ -4,19 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::{FaultyStorage, FixedSystem, HttpReply};
 use crate::logical::{
     Backend, Engine, Error, ExistsReply, LeaseContext, Operation, RawReply, RawRequest, Setup,
-    SpecialPaths, SystemView, fits,
+    SpecialPaths, SystemView, complete, fits,
 };
 
 /// A mounted plugin without a server.
 ///
 /// Requests take the way that they take in a server: resolve-path, existence check for writes, handler; the reply is turned
-/// into what a client would see.
+/// into what a client would see. Who drops a request, or another call, leaves its handler to be run to its end by the function
+/// that does so in a server; [`Harness::idle`] waits for that.
 pub struct Harness<B> {
-    engine: Engine<B>,
+    engine: Arc<Engine<B>>,
+    /// Every unfinished call holds a receiver.
+    work: watch::Sender<()>,
     storage: FaultyStorage,
     system: Arc<dyn SystemView>,
     config: HashMap<String, String>,
@@ -71,7 +75,7 @@ impl HarnessBuilder {
             config: self.config.clone(),
             uuid: "00000000-0000-4000-8000-000000000000".to_owned(),
         };
-        let engine = Engine::new(setup).await?;
+        let engine = Arc::new(Engine::new(setup).await?);
         engine.initialize().await?;
         let template = RawRequest {
             id: "00000000-0000-4000-8000-000000000001".to_owned(),
@@ -84,6 +88,7 @@ impl HarnessBuilder {
         };
         Ok(Harness {
             engine,
+            work: watch::Sender::new(()),
             storage: self.storage,
             system: self.system,
             config: self.config,
@@ -221,7 +226,7 @@ impl<B: Backend> Harness<B> {
             }
         }
         request.operation = name(operation);
-        let reply = HttpReply::of(operation, self.engine.handle(request).await);
+        let reply = HttpReply::of(operation, self.handle(request).await);
         // Only what is there to decode costs a look: tests measure what refusals cost.
         if reply.status < 300
             && reply.status != 204
@@ -239,7 +244,7 @@ impl<B: Backend> Harness<B> {
             data: "null".to_owned(),
             ..self.template.clone()
         };
-        HttpReply::of(Operation::Rollback, self.engine.handle(request).await)
+        HttpReply::of(Operation::Rollback, self.handle(request).await)
     }
 
     /// Renews a lease.
@@ -266,6 +271,11 @@ impl<B: Backend> Harness<B> {
             .headers
             .push((name.into(), vec![value.into()]));
         self
+    }
+
+    /// Waits until every call has come to its end, also those whose callers have gone.
+    pub async fn idle(&self) {
+        self.work.closed().await;
     }
 
     /// Makes a new backend on the same storage: what a restart does.
@@ -342,7 +352,16 @@ impl<B: Backend> Harness<B> {
             lease: Some(lease),
             ..self.template.clone()
         };
-        HttpReply::of(operation, self.engine.handle(request).await)
+        HttpReply::of(operation, self.handle(request).await)
+    }
+
+    /// # Panics
+    /// When the handler did.
+    async fn handle(&self, request: RawRequest) -> RawReply {
+        let engine = Arc::clone(&self.engine);
+        let call = async move { engine.handle(request).await };
+        let reply = complete(None, || self.work.subscribe(), call).await;
+        reply.expect("a handler does not panic")
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::logical::{Storage, StorageError, Transaction};
 
@@ -175,13 +176,23 @@ impl Transaction for MemoryTransaction {
     async fn rollback(self: Box<Self>) {}
 }
 
-/// Memory storage that counts calls and fails at a chosen write. Clones share everything.
+/// Memory storage that counts calls, and fails or waits at a chosen write. Clones share everything.
 ///
 /// A write is a put, a delete, or the commit of a transaction: the steps at which a crash can leave something behind.
 #[derive(Debug, Clone, Default)]
 pub struct FaultyStorage {
     memory: MemoryStorage,
     state: Arc<Mutex<State>>,
+    gate: watch::Sender<Gate>,
+}
+
+/// Where a write waits.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Writes until the one that waits, itself included; 0 for none.
+    writes: usize,
+    /// Whether it has come.
+    reached: bool,
 }
 
 /// When a write fails.
@@ -261,6 +272,37 @@ impl FaultyStorage {
         let mut state = self.lock();
         state.plan = Some((state.calls.writes() + at, fault));
         state.dead = false;
+    }
+
+    /// Has the write number `at`, counted from 1 and from now, wait for [`Self::release`].
+    pub fn hold_at(&self, at: usize) {
+        let gate = Gate {
+            writes: at,
+            reached: false,
+        };
+        self.gate.send_replace(gate);
+    }
+
+    /// Waits until a write waits.
+    pub async fn held(&self) {
+        let _ = self.gate.subscribe().wait_for(|gate| gate.reached).await;
+    }
+
+    /// Lets the write that waits go on, and forgets one that never came.
+    pub fn release(&self) {
+        self.gate.send_replace(Gate::default());
+    }
+
+    /// Comes before each write.
+    async fn pass(&self) {
+        let mut gate = self.gate.subscribe();
+        self.gate.send_if_modified(|gate| {
+            let counts = gate.writes > 0;
+            gate.reached |= gate.writes == 1;
+            gate.writes = gate.writes.saturating_sub(1);
+            counts
+        });
+        let _ = gate.wait_for(|gate| !gate.reached).await;
     }
 
     /// Refuses writes with the text of a standby node.
@@ -348,12 +390,14 @@ impl Storage for FaultyStorage {
     }
 
     async fn put(&self, key: &str, value: Vec<u8>) -> Result<(), StorageError> {
+        self.pass().await;
         let fault = self.write(|calls| calls.puts += 1)?;
         self.memory.put(key, value).await?;
         after(fault)
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.pass().await;
         let fault = self.write(|calls| calls.deletes += 1)?;
         self.memory.delete(key).await?;
         after(fault)
@@ -426,6 +470,7 @@ impl Storage for FaultyTransaction {
 impl Transaction for FaultyTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StorageError> {
         let Self { inner, storage } = *self;
+        storage.pass().await;
         let fault = storage.write(|calls| calls.commits += 1)?;
         inner.commit().await?;
         after(fault)

@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use landfast_sdk::logical::{
-    Backend, Cx, Error, NoFields, Response, Result, Setup, Storage, SystemView, Table, Write, path,
+    Backend, Cx, Error, LeaseContext, NoFields, Response, Result, Setup, Storage, SystemView,
+    Table, Write, path,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,6 +17,8 @@ pub(crate) struct Probe {
     storage: Arc<dyn Storage>,
     system: Arc<dyn SystemView>,
     uuid: String,
+    /// Whether all that is no request waits at the gate too, and writes what it is after that.
+    slow: bool,
     invalidated: AtomicUsize,
 }
 
@@ -39,6 +42,7 @@ impl Backend for Probe {
             storage: setup.storage,
             system: setup.system,
             uuid: setup.uuid,
+            slow: setup.config.contains_key("slow"),
             invalidated: AtomicUsize::new(0),
         })
     }
@@ -64,12 +68,39 @@ impl Backend for Probe {
     }
 
     async fn initialize(self: Arc<Self>) -> Result<()> {
+        self.after_the_gate("initialize").await?;
         Ok(self.storage.put("initialized", b"yes".to_vec()).await?)
+    }
+
+    async fn periodic(self: Arc<Self>) -> Result<()> {
+        self.after_the_gate("rollback").await
+    }
+
+    async fn renew(self: Arc<Self>, _: Cx, _: LeaseContext) -> Result<Response> {
+        self.after_the_gate("renew")
+            .await
+            .map(|()| Response::none())
+    }
+
+    async fn revoke(self: Arc<Self>, _: Cx, _: LeaseContext) -> Result<Response> {
+        self.after_the_gate("revoke")
+            .await
+            .map(|()| Response::none())
     }
 
     fn invalidate(&self, key: &str) {
         assert_ne!(key, "panic", "told to panic");
         self.invalidated.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Probe {
+    async fn after_the_gate(&self, what: &str) -> Result<()> {
+        if self.slow {
+            self.storage.get("gate").await?;
+            self.storage.put(&key(what), b"done".to_vec()).await?;
+        }
+        Ok(())
     }
 }
 

@@ -239,3 +239,21 @@ async fn clients_that_ask_the_same_at_once_share_a_signature() {
     let signatures = service.take_calls().len();
     assert!((1..=4).contains(&signatures), "{signatures}");
 }
+
+#[tokio::test]
+async fn who_hangs_up_gets_no_more_signatures_than_who_waits() {
+    let service = service("ec", 256);
+    let mount = mount(&service).await;
+    let ca = root(&mount).await;
+    let question = question(&ca, &issued(&mount).await);
+    service.take_calls();
+    service.be(Mood::Slow);
+    for _ in 0..3 {
+        tokio::select! {
+            reply = ask(&mount, &question) => assert_eq!(reply.status, 200),
+            () = tokio::task::yield_now() => {}
+        }
+        mount.idle().await;
+    }
+    assert_eq!(service.take_calls(), ["Sign"]);
+}

@@ -207,3 +207,21 @@ async fn writes_are_tried_again_when_another_was_quicker() {
         assert_eq!(inner.snapshot().len(), if outcome.is_ok() { 2 } else { 0 });
     }
 }
+
+#[tokio::test]
+async fn a_write_that_is_held_waits_and_takes_effect_later() {
+    let storage = FaultyStorage::new();
+    storage.hold_at(2);
+    storage.put("a", Vec::new()).await.unwrap();
+    tokio::select! {
+        done = storage.delete("a") => panic!("{done:?}"),
+        () = storage.held() => {}
+    }
+    assert!(storage.memory().snapshot().contains_key("a"));
+    let (deleted, ()) = tokio::join!(storage.delete("a"), async {
+        storage.held().await;
+        storage.release();
+    });
+    deleted.unwrap();
+    assert!(storage.memory().snapshot().is_empty());
+}
