@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::csr::{CsrTemplate, PreparedCsr};
+use crate::csr::CsrTemplate;
 use crate::ext::{Extension, KeyUsage, NameConstraints, Subtrees, id};
 use crate::issue::{self, Access, AiaUrls, Decided, Holder, Issuer, LeafRequest};
 use crate::lint;
@@ -19,7 +19,8 @@ use crate::usage;
 use crate::validity::{LeafNotAfter, MountTtl, parse_rfc3339, past, rfc3339};
 use crate::verbatim::with_csr_values;
 use crate::{
-    Certificate, Csr, KeyType, Oid, Prepared, PublicKey, SerialNumber, SignatureAlgorithm, Template,
+    Certificate, Csr, KeyType, Oid, PublicKey, SerialNumber, SignatureAlgorithm, Tbs, Template,
+    Unsigned,
 };
 
 /// A request for a CA certificate, or for a CSR that asks for one; fields as the API has them.
@@ -74,7 +75,7 @@ pub fn root(
     mount: MountTtl,
     now: Timestamp,
     serial: SerialNumber,
-) -> Result<(Prepared, Vec<String>), Refusal> {
+) -> Result<(Unsigned<Certificate>, Vec<String>), Refusal> {
     let algorithm = own_algorithm(request, key)?;
     let profile = Profile::new(request.settings(KeyUse::Own))?;
     let decided = request.decide(&profile, Holder::Key(key), mount, now)?;
@@ -132,7 +133,7 @@ pub fn intermediate_csr(
     add_basic_constraints: bool,
     mount: MountTtl,
     now: Timestamp,
-) -> Result<(PreparedCsr, Vec<String>), Refusal> {
+) -> Result<(Unsigned<Tbs<Csr>>, Vec<String>), Refusal> {
     let algorithm = own_algorithm(request, key)?;
     let profile = Profile::new(request.settings(KeyUse::Own))?;
     let timeless = CaRequest {
@@ -193,7 +194,7 @@ pub fn sign_intermediate(
     mount: MountTtl,
     now: Timestamp,
     serial: SerialNumber,
-) -> Result<(Prepared, Vec<String>), Refusal> {
+) -> Result<(Unsigned<Certificate>, Vec<String>), Refusal> {
     let holder = Holder::Csr(csr);
     // It is not used, but what cannot be meant is a mistake all the same.
     let start = request.not_before.as_deref();
@@ -303,7 +304,7 @@ pub fn self_issued(
     issuer: &Issuer,
     require_matching_algorithms: bool,
     now: Timestamp,
-) -> Result<(Prepared, Vec<String>), Refusal> {
+) -> Result<(Unsigned<Certificate>, Vec<String>), Refusal> {
     if !certificate.is_ca() {
         return Err(Refusal::NotCa);
     }

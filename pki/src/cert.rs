@@ -14,7 +14,8 @@ use crate::asn1::{self, Writer};
 use crate::ext::{self, BasicConstraints, Extension, GeneralNames, KeyUsage, NameConstraints};
 use crate::key::PublicKey;
 use crate::name::Name;
-use crate::sign::{SignatureAlgorithm, Signer};
+use crate::sign::SignatureAlgorithm;
+use crate::unsigned::{ToBeSigned, Unsigned, sign_and_wrap};
 use crate::{Error, Oid, SerialNumber, pem};
 
 use self::parsed::Parsed;
@@ -41,7 +42,11 @@ impl Template {
     ///
     /// # Errors
     /// The parts do not make a certificate that can be read back, for instance by one extension given twice.
-    pub fn prepare(self, issuer: &Name, algorithm: SignatureAlgorithm) -> Result<Prepared, Error> {
+    pub fn prepare(
+        self,
+        issuer: &Name,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<Unsigned<Certificate>, Error> {
         let tbs = TbsCertificate {
             template: &self,
             issuer,
@@ -51,55 +56,7 @@ impl Template {
         let parsed = Parsed::read(&tbs, Some(self.public_key))?;
         // Without its signature it can already be looked at like any other certificate.
         let unsigned = Certificate::assemble(&tbs, algorithm, &[], Arc::new(parsed));
-        Ok(Prepared {
-            unsigned,
-            algorithm,
-        })
-    }
-}
-
-/// A certificate that lacks nothing but its signature.
-///
-/// Consumed by [`finish`](Self::finish): one preparation gives one certificate.
-#[derive(Debug)]
-pub struct Prepared {
-    unsigned: Certificate,
-    algorithm: SignatureAlgorithm,
-}
-
-impl Prepared {
-    /// The bytes to sign, a DER TBSCertificate.
-    pub fn tbs(&self) -> &[u8] {
-        self.unsigned.tbs()
-    }
-
-    /// How to sign them.
-    pub const fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm
-    }
-
-    /// The certificate as it will be, with an empty signature: for checks before signing.
-    pub const fn unsigned(&self) -> &Certificate {
-        &self.unsigned
-    }
-
-    /// Joins the signature. It is not verified here; a remote signer's answer should be.
-    pub fn finish(self, signature: &[u8]) -> Certificate {
-        Certificate::assemble(
-            self.unsigned.tbs(),
-            self.algorithm,
-            signature,
-            self.unsigned.parsed.clone(),
-        )
-    }
-
-    /// Signs with a key at hand.
-    ///
-    /// # Errors
-    /// The key cannot sign by the algorithm prepared for.
-    pub fn sign(self, signer: &dyn Signer) -> Result<Certificate, Error> {
-        let signature = signer.sign(self.algorithm, self.tbs())?;
-        Ok(self.finish(&signature))
+        Ok(Unsigned::new(unsigned, algorithm))
     }
 }
 
@@ -408,6 +365,19 @@ impl Certificate {
     }
 }
 
+impl ToBeSigned for Certificate {
+    type Signed = Self;
+
+    fn tbs(&self) -> &[u8] {
+        self.tbs()
+    }
+
+    fn join(self, algorithm: SignatureAlgorithm, signature: &[u8]) -> Result<Self, Error> {
+        let parsed = Arc::clone(&self.parsed);
+        Ok(Self::assemble(self.tbs(), algorithm, signature, parsed))
+    }
+}
+
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
         self.der == other.der
@@ -420,25 +390,6 @@ impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({} {})", self.serial(), self.subject())
     }
-}
-
-/// The SEQUENCE of signed part, algorithm and signature, and where the signed part starts in it.
-pub(crate) fn sign_and_wrap(
-    tbs: &[u8],
-    algorithm: SignatureAlgorithm,
-    signature: &[u8],
-) -> (Vec<u8>, usize) {
-    let identifier = algorithm.identifier();
-    let mut w = Writer::with_capacity(tbs.len() + identifier.len() + signature.len() + 16);
-    w.sequence(|w| {
-        w.raw(tbs);
-        w.raw(identifier);
-        w.bit_string(signature);
-    });
-    let der = w.finish();
-    let tail = identifier.len() + asn1::tlv_len(signature.len() + 1);
-    let start = der.len() - tail - tbs.len();
-    (der, start)
 }
 
 /// The signed part as it is written.

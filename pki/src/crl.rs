@@ -8,11 +8,12 @@ use der::{Reader, SliceReader};
 use jiff::Timestamp;
 
 use crate::asn1::{self, Writer};
-use crate::cert::{Certificate, range_in, sign_and_wrap};
+use crate::cert::{Certificate, range_in};
 use crate::ext::{self, Extension, KeyUsage};
 use crate::key::PublicKey;
 use crate::name::Name;
-use crate::sign::{SignatureAlgorithm, Signer};
+use crate::sign::SignatureAlgorithm;
+use crate::unsigned::{Tbs, Unsigned};
 use crate::{Error, Oid, SerialNumber, pem};
 
 /// Revoked certificates, kept encoded: a list of a hundred thousand is rebuilt by copying, not by encoding.
@@ -102,7 +103,11 @@ pub struct CrlTemplate {
 
 impl CrlTemplate {
     /// Builds the bytes to sign.
-    pub fn prepare(&self, entries: &RevokedEntries, algorithm: SignatureAlgorithm) -> PreparedCrl {
+    pub fn prepare(
+        &self,
+        entries: &RevokedEntries,
+        algorithm: SignatureAlgorithm,
+    ) -> Unsigned<Tbs<Crl>> {
         let mut extensions = vec![
             Extension::authority_key_id(&self.authority_key_id),
             number_extension(ext::id::CRL_NUMBER, false, self.number),
@@ -131,46 +136,7 @@ impl CrlTemplate {
                 Extension::write_list(w, &extensions)
             });
         });
-        PreparedCrl {
-            tbs: w.finish(),
-            algorithm,
-        }
-    }
-}
-
-/// A list that lacks nothing but its signature.
-#[derive(Debug)]
-pub struct PreparedCrl {
-    tbs: Vec<u8>,
-    algorithm: SignatureAlgorithm,
-}
-
-impl PreparedCrl {
-    /// The bytes to sign, a DER TBSCertList.
-    pub fn tbs(&self) -> &[u8] {
-        &self.tbs
-    }
-
-    /// How to sign them.
-    pub const fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm
-    }
-
-    /// Joins the signature.
-    ///
-    /// # Errors
-    /// The parts do not make a list that can be read back.
-    pub fn finish(self, signature: &[u8]) -> Result<Crl, Error> {
-        Crl::from_der(&sign_and_wrap(&self.tbs, self.algorithm, signature).0)
-    }
-
-    /// Signs with a key at hand.
-    ///
-    /// # Errors
-    /// The key cannot sign by the algorithm prepared for.
-    pub fn sign(self, signer: &dyn Signer) -> Result<Crl, Error> {
-        let signature = signer.sign(self.algorithm, &self.tbs)?;
-        self.finish(&signature)
+        Unsigned::encoded(w.finish(), algorithm, Crl::from_der)
     }
 }
 

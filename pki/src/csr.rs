@@ -7,11 +7,12 @@ use std::sync::Arc;
 use der::{Reader, SliceReader};
 
 use crate::asn1::{self, Writer};
-use crate::cert::{range_in, sign_and_wrap};
+use crate::cert::range_in;
 use crate::ext::{self, BasicConstraints, Extension, GeneralNames};
 use crate::key::{KeyType, PublicKey};
 use crate::name::Name;
 use crate::sign::{SignatureAlgorithm, Signer};
+use crate::unsigned::{Tbs, Unsigned};
 use crate::{Error, Oid, crypto, pem};
 
 /// What goes into a request.
@@ -30,7 +31,7 @@ impl CsrTemplate {
     ///
     /// # Errors
     /// The parts do not make a request that can be read back.
-    pub fn prepare(self, algorithm: SignatureAlgorithm) -> Result<PreparedCsr, Error> {
+    pub fn prepare(self, algorithm: SignatureAlgorithm) -> Result<Unsigned<Tbs<Csr>>, Error> {
         let mut w = Writer::with_capacity(256);
         w.sequence(|w| {
             w.number(0);
@@ -47,45 +48,11 @@ impl CsrTemplate {
         });
         let info = w.finish();
         Parsed::read(&info)?;
-        Ok(PreparedCsr { info, algorithm })
-    }
-}
-
-/// A request that lacks nothing but its signature.
-#[derive(Debug)]
-pub struct PreparedCsr {
-    info: Vec<u8>,
-    algorithm: SignatureAlgorithm,
-}
-
-impl PreparedCsr {
-    /// The bytes to sign, a DER CertificationRequestInfo.
-    pub fn tbs(&self) -> &[u8] {
-        &self.info
-    }
-
-    /// How to sign them.
-    pub const fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm
-    }
-
-    /// Joins the signature and checks it, since a request is worth nothing without its proof of possession.
-    ///
-    /// # Errors
-    /// The signature is not that of the key in the request.
-    pub fn finish(self, signature: &[u8]) -> Result<Csr, Error> {
-        let csr = Csr::from_der(&sign_and_wrap(&self.info, self.algorithm, signature).0)?;
-        csr.verify()?;
-        Ok(csr)
-    }
-
-    /// Signs with a key at hand.
-    ///
-    /// # Errors
-    /// The key cannot sign by the algorithm prepared for, or is not the one in the request.
-    pub fn sign(self, signer: &dyn Signer) -> Result<Csr, Error> {
-        let signature = signer.sign(self.algorithm, &self.info)?;
-        self.finish(&signature)
+        Ok(Unsigned::encoded(info, algorithm, |der| {
+            let csr = Csr::from_der(der)?;
+            csr.verify()?;
+            Ok(csr)
+        }))
     }
 }
 

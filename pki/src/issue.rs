@@ -21,7 +21,10 @@ use crate::policy::Names;
 use crate::profile::{Placement, Profile};
 use crate::refusal::Refusal;
 use crate::validity::{self, IssuerEnd, Validity};
-use crate::{Csr, Error, Prepared, PublicKey, SerialNumber, SignatureAlgorithm, Subject, Template};
+use crate::{
+    Certificate, Csr, Error, PublicKey, SerialNumber, SignatureAlgorithm, Subject, Template,
+    Unsigned,
+};
 
 pub use crate::refusal::MAX_NAMES;
 pub(crate) use issuer::Access;
@@ -59,7 +62,7 @@ pub fn prepare(
     request: &LeafRequest<'_>,
     now: Timestamp,
     serial: SerialNumber,
-) -> Result<(Prepared, Vec<String>), Refusal> {
+) -> Result<(Unsigned<Certificate>, Vec<String>), Refusal> {
     if let Holder::Csr(csr) = request.holder {
         check_csr_key(profile, csr.public_key())?;
     }

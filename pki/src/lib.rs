@@ -3,7 +3,7 @@
 //!
 //! The crate is pure. It reads no clock, socket, environment or storage: the time, the serial and every other input
 //! are arguments, and the result is a value. Signing is split in two so that a key may live elsewhere:
-//! [`Template::prepare`] gives the bytes to sign, [`Prepared::finish`] takes the signature.
+//! [`Template::prepare`] gives the bytes to sign, [`Unsigned::finish`] takes the signature.
 //!
 //! Whatever reads bytes from outside (`from_der`, `from_pem`, [`pem::blocks`]) is free of panics on any input.
 
@@ -23,6 +23,7 @@ pub mod ocsp;
 pub mod pem;
 pub mod serial;
 pub mod sign;
+mod unsigned;
 
 // Rules.
 pub mod anchor;
@@ -52,10 +53,10 @@ pub use const_oid::ObjectIdentifier as Oid;
 pub use landfast_base::Secret;
 
 pub use crate::asn1::FOREVER;
-pub use crate::cert::{Certificate, ExtensionRef, Prepared, Template};
-pub use crate::crl::{Crl, CrlTemplate, PreparedCrl, RevokedEntries, RevokedEntry};
+pub use crate::cert::{Certificate, ExtensionRef, Template};
+pub use crate::crl::{Crl, CrlTemplate, RevokedEntries, RevokedEntry};
 pub use crate::crypto::digest_for;
-pub use crate::csr::{Csr, CsrTemplate, PreparedCsr};
+pub use crate::csr::{Csr, CsrTemplate};
 pub use crate::error::Error;
 pub use crate::ext::{
     ExtKeyUsage, Extension, GeneralNames, KeyUsage, NameConstraints, OtherName, Policy,
@@ -63,9 +64,10 @@ pub use crate::ext::{
 pub use crate::identity::Identity;
 pub use crate::key::{Curve, KeyEncoding, KeySpec, KeyType, PrivateKey, PublicKey};
 pub use crate::name::{Name, Subject};
-pub use crate::ocsp::{CertStatus, OcspFailure, OcspRequest, OcspTemplate, PreparedOcsp};
+pub use crate::ocsp::{CertStatus, OcspFailure, OcspRequest, OcspTemplate};
 pub use crate::profile::Profile;
 pub use crate::refusal::Refusal;
 pub use crate::serial::SerialNumber;
 pub use crate::settings::Settings;
 pub use crate::sign::{Chosen, Hash, SignatureAlgorithm, Signer};
+pub use crate::unsigned::{Tbs, ToBeSigned, Unsigned};

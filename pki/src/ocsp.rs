@@ -7,10 +7,11 @@ use der::{Reader, SliceReader};
 use jiff::Timestamp;
 
 use crate::asn1::{self, Writer};
-use crate::cert::{Certificate, sign_and_wrap};
+use crate::cert::Certificate;
 use crate::crypto;
 use crate::name::Name;
-use crate::sign::{Hash as Digest, SignatureAlgorithm, Signer};
+use crate::sign::{Hash as Digest, SignatureAlgorithm};
+use crate::unsigned::{Tbs, Unsigned};
 use crate::{Error, Oid, SerialNumber};
 
 /// Octets of a request beyond which it is not read.
@@ -131,7 +132,7 @@ pub struct OcspTemplate<'a> {
 
 impl OcspTemplate<'_> {
     /// Builds the bytes to sign.
-    pub fn prepare(&self, algorithm: SignatureAlgorithm) -> PreparedOcsp {
+    pub fn prepare(&self, algorithm: SignatureAlgorithm) -> Unsigned<Tbs<Vec<u8>>> {
         let (name_hash, key_hash) = hashes(self.request.hash, self.responder);
         let tbs = asn1::encode(|w| {
             w.sequence(|w| {
@@ -159,7 +160,7 @@ impl OcspTemplate<'_> {
                 });
             });
         });
-        PreparedOcsp { tbs, algorithm }
+        Unsigned::encoded(tbs, algorithm, |basic| Ok(response(basic)))
     }
 
     fn write_status(&self, w: &mut Writer) {
@@ -173,48 +174,19 @@ impl OcspTemplate<'_> {
     }
 }
 
-/// An answer that lacks nothing but its signature.
-#[derive(Debug)]
-pub struct PreparedOcsp {
-    tbs: Vec<u8>,
-    algorithm: SignatureAlgorithm,
-}
-
-impl PreparedOcsp {
-    /// The bytes to sign, a DER ResponseData.
-    pub fn tbs(&self) -> &[u8] {
-        &self.tbs
-    }
-
-    /// How to sign them.
-    pub const fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm
-    }
-
-    /// Joins the signature: a DER OCSPResponse.
-    pub fn finish(self, signature: &[u8]) -> Vec<u8> {
-        let (basic, _) = sign_and_wrap(&self.tbs, self.algorithm, signature);
-        let mut w = Writer::with_capacity(basic.len() + 32);
-        w.sequence(|w| {
-            w.tlv(asn1::ENUMERATED, &[SUCCESSFUL]);
-            w.nested(asn1::context_constructed(0), |w| {
-                w.sequence(|w| {
-                    w.oid(&BASIC);
-                    w.octet_string(&basic);
-                });
+/// A DER OCSPResponse around a signed answer.
+fn response(basic: &[u8]) -> Vec<u8> {
+    let mut w = Writer::with_capacity(basic.len() + 32);
+    w.sequence(|w| {
+        w.tlv(asn1::ENUMERATED, &[SUCCESSFUL]);
+        w.nested(asn1::context_constructed(0), |w| {
+            w.sequence(|w| {
+                w.oid(&BASIC);
+                w.octet_string(basic);
             });
         });
-        w.finish()
-    }
-
-    /// Signs with a key at hand.
-    ///
-    /// # Errors
-    /// The key cannot sign by the algorithm prepared for.
-    pub fn sign(self, signer: &dyn Signer) -> Result<Vec<u8>, Error> {
-        let signature = signer.sign(self.algorithm, &self.tbs)?;
-        Ok(self.finish(&signature))
-    }
+    });
+    w.finish()
 }
 
 /// Why there is no answer; not signed (RFC 6960 section 2.3).

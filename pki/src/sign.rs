@@ -65,7 +65,7 @@ pub struct Chosen {
 /// Makes signatures with a key that is at hand.
 ///
 /// A key in a remote service does not implement this: its signature is awaited between
-/// [`Template::prepare`](crate::Template::prepare) and [`Prepared::finish`](crate::Prepared::finish).
+/// [`Template::prepare`](crate::Template::prepare) and [`Unsigned::finish`](crate::Unsigned::finish).
 pub trait Signer: Send + Sync {
     /// The public half.
     fn public_key(&self) -> &PublicKey;

@@ -14,7 +14,7 @@ use crate::lint;
 use crate::profile::Profile;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
-use crate::{Csr, Prepared, SerialNumber, Template};
+use crate::{Certificate, Csr, SerialNumber, Template, Unsigned};
 
 /// A request for `sign-verbatim`.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub fn prepare(
     issuer: &Issuer,
     now: Timestamp,
     serial: SerialNumber,
-) -> Result<(Prepared, Vec<String>), Refusal> {
+) -> Result<(Unsigned<Certificate>, Vec<String>), Refusal> {
     let csr = request.csr;
     let profile = Profile::new(settings(request))?;
     let fields = LeafRequest {

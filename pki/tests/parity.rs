@@ -124,7 +124,7 @@ fn unconstrained() -> Issuer {
     let prepared = template
         .prepare(root.issuer(), root.signature_algorithm().unwrap())
         .unwrap();
-    Issuer::new(prepared.finish(&[]), &urls(), LeafNotAfter::Err)
+    Issuer::new(prepared.finish(&[]).unwrap(), &urls(), LeafNotAfter::Err)
 }
 
 /// Compared as text, so that a difference can be read.

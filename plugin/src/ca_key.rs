@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use landfast_pki::{
-    Certificate, Crl, Csr, KeyType, Prepared, PreparedCrl, PreparedCsr, PreparedOcsp,
-};
-use landfast_pki::{Error as PkiError, PrivateKey, PublicKey, SignatureAlgorithm, Signer};
+use landfast_pki::{KeyType, PrivateKey, PublicKey, Signer, ToBeSigned, Unsigned};
 use landfast_sdk::logical::Error;
 
 use crate::kms::{self, KmsKey};
@@ -18,21 +15,6 @@ pub(crate) enum CaKey {
     Local(Arc<PrivateKey>),
     /// AWS KMS keeps it.
     Kms(Arc<KmsKey>),
-}
-
-/// What lacks nothing but its signature.
-pub(crate) trait Unsigned: Send + Sync {
-    /// What it becomes.
-    type Signed;
-
-    /// The bytes to sign.
-    fn tbs(&self) -> &[u8];
-
-    /// How to sign them.
-    fn algorithm(&self) -> SignatureAlgorithm;
-
-    /// Joins the signature.
-    fn finish(self, signature: &[u8]) -> Result<Self::Signed, PkiError>;
 }
 
 impl CaKey {
@@ -49,10 +31,10 @@ impl CaKey {
     ///
     /// # Errors
     /// When the key cannot sign so, or AWS KMS cannot be used.
-    pub(crate) async fn sign<T: Unsigned>(
+    pub(crate) async fn sign<T: ToBeSigned>(
         &self,
         mount: &Mount,
-        prepared: T,
+        prepared: Unsigned<T>,
     ) -> Result<T::Signed, Error> {
         let (algorithm, tbs) = (prepared.algorithm(), prepared.tbs());
         let signature = match self {
@@ -72,10 +54,10 @@ impl CaKey {
     ///
     /// # Errors
     /// As [`Self::sign`], and 503 when too many wait.
-    pub(crate) async fn sign_for_stranger<T: Unsigned>(
+    pub(crate) async fn sign_for_stranger<T: ToBeSigned>(
         &self,
         mount: &Mount,
-        prepared: T,
+        prepared: Unsigned<T>,
     ) -> Result<T::Signed, Error> {
         let key = match self {
             Self::Local(key) if key.public_key().key_type() == KeyType::Rsa => key,
@@ -108,69 +90,5 @@ impl From<KmsKey> for CaKey {
 impl std::fmt::Debug for CaKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "CaKey({:?})", self.public_key())
-    }
-}
-
-impl Unsigned for Prepared {
-    type Signed = Certificate;
-
-    fn tbs(&self) -> &[u8] {
-        self.tbs()
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm()
-    }
-
-    fn finish(self, signature: &[u8]) -> Result<Certificate, PkiError> {
-        Ok(self.finish(signature))
-    }
-}
-
-impl Unsigned for PreparedCrl {
-    type Signed = Crl;
-
-    fn tbs(&self) -> &[u8] {
-        self.tbs()
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm()
-    }
-
-    fn finish(self, signature: &[u8]) -> Result<Crl, PkiError> {
-        self.finish(signature)
-    }
-}
-
-impl Unsigned for PreparedCsr {
-    type Signed = Csr;
-
-    fn tbs(&self) -> &[u8] {
-        self.tbs()
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm()
-    }
-
-    fn finish(self, signature: &[u8]) -> Result<Csr, PkiError> {
-        self.finish(signature)
-    }
-}
-
-impl Unsigned for PreparedOcsp {
-    type Signed = Vec<u8>;
-
-    fn tbs(&self) -> &[u8] {
-        self.tbs()
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        self.algorithm()
-    }
-
-    fn finish(self, signature: &[u8]) -> Result<Vec<u8>, PkiError> {
-        Ok(self.finish(signature))
     }
 }

@@ -290,7 +290,7 @@ pub(crate) fn entry(id: String, name: String, key: &CaKey) -> Result<KeyEntry, E
     Ok(KeyEntry::new(
         id,
         name,
-        kind(key.public_key()),
+        key.public_key().key_type().as_str(),
         pem.expose(),
     ))
 }
@@ -321,7 +321,7 @@ fn loaded(id: &str, bytes: &[u8]) -> LoadedKey {
         _ => stored_public(&entry),
     };
     let kind = match (&entry.kms, &public) {
-        (Some(_), Some(public)) => kind(public).to_owned(),
+        (Some(_), Some(public)) => public.key_type().as_str().to_owned(),
         _ => entry.private_key_type.clone(),
     };
     let mut obstacle = match &custody {

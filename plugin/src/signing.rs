@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use landfast_pki::{Certificate, Prepared};
+use landfast_pki::{Certificate, Unsigned};
 use landfast_sdk::logical::Error;
 
 use crate::aia::{self, Signing};
@@ -40,7 +40,7 @@ impl Authority {
     pub(crate) async fn sign(
         &self,
         mount: &Mount,
-        prepared: Prepared,
+        prepared: Unsigned<Certificate>,
     ) -> Result<Certificate, Error> {
         self.key.sign(mount, prepared).await
     }

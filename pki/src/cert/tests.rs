@@ -42,7 +42,7 @@ fn the_unsigned_certificate_shows_what_will_be_signed() {
     assert_eq!(prepared.unsigned().issuer().to_string(), "CN=i");
     assert!(prepared.unsigned().signature().is_empty());
     let tbs = prepared.tbs().to_vec();
-    let finished = prepared.finish(&[7; 300]);
+    let finished = prepared.finish(&[7; 300]).unwrap();
     assert_eq!(finished.tbs(), tbs);
     assert_eq!(finished.signature(), [7; 300]);
     assert_eq!(

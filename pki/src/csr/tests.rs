@@ -2,6 +2,7 @@ use super::*;
 use crate::key::{KeySpec, PrivateKey};
 use crate::name::Subject;
 use crate::testing;
+use crate::unsigned::sign_and_wrap;
 
 fn key() -> PrivateKey {
     PrivateKey::generate(KeySpec::parse("ec", 256).unwrap()).unwrap()
