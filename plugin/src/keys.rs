@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use landfast_pki::{KeyEncoding, KeyType, PrivateKey, PublicKey, Secret, pem};
+use landfast_pki::{KeyEncoding, PrivateKey, PublicKey, Secret, pem};
 use landfast_sdk::logical::Error;
 use landfast_unseal::sealed::SealedKey;
 use tokio::sync::OnceCell;
@@ -293,16 +293,6 @@ pub(crate) fn entry(id: String, name: String, key: &CaKey) -> Result<KeyEntry, E
         key.public_key().key_type().as_str(),
         pem.expose(),
     ))
-}
-
-/// The API's word for a key's type.
-pub(crate) fn kind(key: &PublicKey) -> &'static str {
-    match key.key_type() {
-        KeyType::Rsa => "rsa",
-        KeyType::Ec => "ec",
-        KeyType::Ed25519 => "ed25519",
-        KeyType::Other => "unknown",
-    }
 }
 
 /// What the entry at `id` shows. One that cannot be used, or not even be read, is a key all the same: it keeps its place and its name, and nobody

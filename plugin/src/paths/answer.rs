@@ -1,4 +1,6 @@
-//! The answer to a request for a certificate, in the encodings that a request may ask for.
+//! Answers that hold certificates, requests and private keys, in the encodings that a request may ask for.
+//!
+//! A private key stays in a type that is wiped until it is written into the answer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -25,6 +27,44 @@ enum Format {
     Pem,
     Der,
     Bundle,
+}
+
+/// A text that is shown although it is, or has in front, a private key.
+#[derive(Debug)]
+pub(crate) struct Shown(Secret<String>);
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+/// What an answer says of the private key that it shows.
+#[derive(Debug, Serialize)]
+pub(crate) struct ShownKey {
+    private_key: Shown,
+    private_key_type: &'static str,
+}
+
+/// What every answer with a new certificate says.
+#[derive(Debug, Serialize)]
+pub(crate) struct Issued {
+    certificate: Shown,
+    issuing_ca: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ca_chain: Vec<String>,
+    serial_number: String,
+    expiration: i64,
+    #[serde(flatten)]
+    key: Option<ShownKey>,
+}
+
+/// What an answer with a new leaf says.
+#[derive(Serialize)]
+struct Leaf {
+    #[serde(flatten)]
+    issued: Issued,
+    not_before: i64,
 }
 
 impl Encoding {
@@ -55,46 +95,104 @@ impl Encoding {
         })
     }
 
-    /// Answers with a certificate that `issuer` made, and with its private key when that was made here too.
+    /// Answers with a leaf that `issuer` made, and with its private key when that was made here too.
     ///
     /// # Errors
     /// When the key or the issuer's chain cannot be encoded.
-    pub(crate) fn answer(
+    pub(crate) fn leaf(
         self,
         certificate: &Certificate,
         issuer: &LoadedIssuer,
         key: Option<&PrivateKey>,
     ) -> Result<Response, Error> {
         let chain = &issuer.entry.ca_chain;
-        let shown = self.chain(chain)?;
-        let answer = Answer {
-            certificate: match self.format {
-                Format::Pem => Secret::new(trimmed(&certificate.pem())),
-                Format::Der => Secret::new(BASE64.encode(certificate.der())),
-                Format::Bundle => bundle(certificate, chain, key)?,
-            },
-            issuing_ca: match self.format {
-                Format::Der => BASE64.encode(issuer.certificate.der()),
-                Format::Pem | Format::Bundle => trimmed(&issuer.entry.certificate),
-            },
-            ca_chain: shown,
-            private_key: key.map(|key| self.private_key(key)).transpose()?,
-            private_key_type: key.map(|key| key.public_key().key_type().as_str()),
-            serial_number: certificate.serial().colon(),
-            expiration: unix(certificate.not_after()),
-            not_before: unix(certificate.not_before()),
+        let issuing_ca = match self.format {
+            Format::Der => BASE64.encode(issuer.certificate.der()),
+            Format::Pem | Format::Bundle => trimmed(&issuer.entry.certificate),
         };
-        Response::data(&answer)
+        let mut issued = self.issued(certificate, issuing_ca, key, chain)?;
+        issued.ca_chain = self.chain(chain)?;
+        Response::data(&Leaf {
+            issued,
+            not_before: unix(certificate.not_before()),
+        })
     }
 
-    fn private_key(self, key: &PrivateKey) -> Result<Secret<String>, Error> {
-        Ok(match self.format {
+    /// What is said of a new certificate, without its chain; `above` follows it in a bundle.
+    ///
+    /// # Errors
+    /// When the key cannot be encoded.
+    pub(crate) fn issued(
+        self,
+        certificate: &Certificate,
+        issuing_ca: String,
+        key: Option<&PrivateKey>,
+        above: &[String],
+    ) -> Result<Issued, Error> {
+        let own = self.text("CERTIFICATE", certificate.der());
+        Ok(Issued {
+            certificate: self.first(own, key, above)?,
+            issuing_ca,
+            ca_chain: Vec::new(),
+            serial_number: certificate.serial().colon(),
+            expiration: unix(certificate.not_after()),
+            key: key.map(|key| self.key(key)).transpose()?,
+        })
+    }
+
+    /// `der` in base64, or in PEM without its final newline.
+    pub(crate) fn text(self, label: &str, der: &[u8]) -> String {
+        match self.format {
+            Format::Der => BASE64.encode(der),
+            Format::Pem | Format::Bundle => trimmed(&pem::encode(label, der)),
+        }
+    }
+
+    /// The text that a bundle has everything in: key, `own`, what is `above`. The key keeps its usual form whatever the request says of
+    /// `private_key`, and the chain its roots. Elsewhere it is `own`.
+    ///
+    /// # Errors
+    /// When the key cannot be encoded.
+    pub(crate) fn first(
+        self,
+        own: String,
+        key: Option<&PrivateKey>,
+        above: &[String],
+    ) -> Result<Shown, Error> {
+        if self.format != Format::Bundle {
+            return Ok(Shown(Secret::new(own)));
+        }
+        let key = key.map(usual).transpose()?;
+        let size = key.as_ref().map_or(0, |key| key.0.expose().len())
+            + own.len()
+            + above.iter().map(String::len).sum::<usize>();
+        // Enough room from the start, so that growing leaves no copy of the key behind.
+        let mut text = String::with_capacity(size + above.len() + 2);
+        let key = key.iter().map(|key| key.0.expose());
+        for part in key.chain([&own]).chain(above) {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(part.trim_end());
+        }
+        Ok(Shown(Secret::new(text)))
+    }
+
+    /// The private key in the form asked for.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub(crate) fn key(self, key: &PrivateKey) -> Result<ShownKey, Error> {
+        let text = match self.format {
             Format::Der => {
-                Secret::new(BASE64.encode(key.to_der(self.key).map_err(fault::failed)?.expose()))
+                let der = key.to_der(self.key).map_err(fault::failed)?;
+                Shown(Secret::new(BASE64.encode(der.expose())))
             }
-            Format::Pem | Format::Bundle => {
-                trimmed_secret(&key.to_pem(self.key).map_err(fault::failed)?)
-            }
+            Format::Pem | Format::Bundle => in_pem(key, self.key)?,
+        };
+        Ok(ShownKey {
+            private_key: text,
+            private_key_type: key.public_key().key_type().as_str(),
         })
     }
 
@@ -117,6 +215,19 @@ impl Encoding {
     }
 }
 
+/// A private key in PEM, in the usual form of its type.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub(crate) fn usual(key: &PrivateKey) -> Result<Shown, Error> {
+    in_pem(key, KeyEncoding::Traditional)
+}
+
+fn in_pem(key: &PrivateKey, encoding: KeyEncoding) -> Result<Shown, Error> {
+    let pem = key.to_pem(encoding).map_err(fault::failed)?;
+    Ok(Shown(Secret::new(trimmed(pem.expose()))))
+}
+
 /// Seconds since 1970. A certificate without end counts to the last second of 9999, as its encoding says.
 pub(crate) fn unix(time: Timestamp) -> i64 {
     if time >= FOREVER {
@@ -129,72 +240,4 @@ pub(crate) fn unix(time: Timestamp) -> i64 {
 /// PEM without its final newline, which is how these paths show it.
 pub(crate) fn trimmed(pem: &str) -> String {
     pem.trim_end().to_owned()
-}
-
-#[derive(Serialize)]
-struct Answer {
-    /// Secret because a bundle starts with the private key.
-    #[serde(serialize_with = "expose")]
-    certificate: Secret<String>,
-    issuing_ca: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ca_chain: Vec<String>,
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "expose_some"
-    )]
-    private_key: Option<Secret<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    private_key_type: Option<&'static str>,
-    serial_number: String,
-    expiration: i64,
-    not_before: i64,
-}
-
-/// Key, certificate, chain. The key keeps its usual form whatever the request says of `private_key`, and the chain its roots.
-fn bundle(
-    certificate: &Certificate,
-    chain: &[String],
-    key: Option<&PrivateKey>,
-) -> Result<Secret<String>, Error> {
-    let key = key
-        .map(|key| key.to_pem(KeyEncoding::Traditional))
-        .transpose()
-        .map_err(fault::failed)?;
-    let own = certificate.pem();
-    let size = key.as_ref().map_or(0, |key| key.expose().len())
-        + own.len()
-        + chain.iter().map(String::len).sum::<usize>();
-    // Enough room from the start, so that growing leaves no copy of the key behind.
-    let mut text = String::with_capacity(size + chain.len() + 2);
-    let parts = key
-        .iter()
-        .map(|key| key.expose().as_str())
-        .chain([own.as_str()])
-        .chain(chain.iter().map(String::as_str));
-    for part in parts {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(part.trim_end());
-    }
-    Ok(Secret::new(text))
-}
-
-fn trimmed_secret(pem: &Secret<String>) -> Secret<String> {
-    Secret::new(trimmed(pem.expose()))
-}
-
-fn expose<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(secret.expose())
-}
-
-fn expose_some<S: Serializer>(
-    secret: &Option<Secret<String>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match secret {
-        Some(secret) => expose(secret, serializer),
-        None => serializer.serialize_none(),
-    }
 }

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use landfast_pki::authority::CaRequest;
-use landfast_pki::{KeyEncoding, KeySpec, PrivateKey, pem};
+use landfast_pki::{KeySpec, PrivateKey};
 use landfast_sdk::logical::{CommaList, Error, Ttl};
 
 use crate::ca_key::CaKey;
 use crate::keys;
 use crate::mount::Shared;
+use crate::paths::answer::Encoding;
 use crate::{Mount, fault, kms};
 
 /// What becomes of the key.
@@ -145,17 +143,6 @@ pub(crate) struct PowerFields {
     ext_key_usage_oids: CommaList,
 }
 
-/// How the texts of an answer are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// PEM without final newlines.
-    Pem,
-    /// Base64 of DER.
-    Der,
-    /// PEM of everything in the first field.
-    Bundle,
-}
-
 /// Which key a request means: its fields fit together.
 pub(crate) enum Choice {
     /// A new one, which the answer shows or not.
@@ -216,22 +203,12 @@ impl Default for KeyFields {
 }
 
 impl FormFields {
-    /// The encoding asked for; `None` for one that does not exist.
-    pub(crate) fn form(&self) -> Option<Form> {
-        match self.format.as_str() {
-            "pem" => Some(Form::Pem),
-            "der" => Some(Form::Der),
-            "pem_bundle" => Some(Form::Bundle),
-            _ => None,
-        }
-    }
-
-    fn key_encoding(&self) -> KeyEncoding {
-        if self.private_key_format == "pkcs8" {
-            KeyEncoding::Pkcs8
-        } else {
-            KeyEncoding::Traditional
-        }
+    /// The encoding asked for.
+    ///
+    /// # Errors
+    /// For an unknown `format`.
+    pub(crate) fn encoding(&self) -> Result<Encoding, Error> {
+        Encoding::parse(&self.format, &self.private_key_format, false)
     }
 }
 
@@ -290,7 +267,7 @@ impl KeyFields {
         mount: &Mount,
         exported: &str,
         form: &FormFields,
-    ) -> Result<(Choice, Form), Error> {
+    ) -> Result<(Choice, Encoding), Error> {
         if !matches!(exported, "internal" | "exported" | "existing" | "kms") {
             return Err(Error::bad_request(BAD_EXPORTED));
         }
@@ -302,7 +279,7 @@ impl KeyFields {
             }
             self.kms.refuse(exported)?;
         }
-        let form = form.form().ok_or_else(|| Error::bad_request(BAD_FORMAT))?;
+        let encoding = form.encoding()?;
         let new = matches!(exported, "internal" | "exported");
         if !new && (self.key_type.is_some() || self.key_bits.is_some()) {
             return Err(Error::bad_request(
@@ -318,7 +295,7 @@ impl KeyFields {
                 shown: exported == "exported",
             },
         };
-        Ok((choice, form))
+        Ok((choice, encoding))
     }
 
     /// Makes or fetches the key.
@@ -426,56 +403,9 @@ pub(crate) fn request(
     }
 }
 
-/// PEM or base64 of `der`, as `form` wants it.
-pub(crate) fn encoded(form: Form, label: &str, der: &[u8]) -> String {
-    match form {
-        Form::Der => BASE64.encode(der),
-        Form::Pem | Form::Bundle => pem::encode(label, der).trim_end().to_owned(),
-    }
-}
-
-/// Puts the private key into an answer, and in front of the text in `first` where the answer is a bundle.
-///
-/// # Errors
-/// When the key cannot be encoded.
-pub(crate) fn show_key(
-    shown: &mut Map<String, Value>,
-    key: &PrivateKey,
-    form: Form,
-    fields: &FormFields,
-    first: &str,
-) -> Result<(), Error> {
-    let usual = key
-        .to_pem(KeyEncoding::Traditional)
-        .map_err(fault::failed)?;
-    if let (Form::Bundle, Some(Value::String(text))) = (form, shown.get_mut(first)) {
-        text.insert_str(0, usual.expose());
-    }
-    let encoding = fields.key_encoding();
-    let text = match form {
-        Form::Der => BASE64.encode(key.to_der(encoding).map_err(fault::failed)?.expose()),
-        Form::Pem | Form::Bundle => key
-            .to_pem(encoding)
-            .map_err(fault::failed)?
-            .expose()
-            .trim_end()
-            .to_owned(),
-    };
-    shown.insert("private_key".to_owned(), text.into());
-    shown.insert(
-        "private_key_type".to_owned(),
-        keys::kind(key.public_key()).into(),
-    );
-    Ok(())
-}
-
 /// What is said to a word in the path that is none. The missing quote is the built-in engine's.
 const BAD_EXPORTED: &str =
     "the \"exported\" path parameter must be \"internal\", \"existing\", exported\" or \"kms\"";
 
 /// What is said where a key must be made and the request says `any`.
 pub(crate) const ANY_IS_NO_TYPE: &str = "unknown key type: any";
-
-/// What is said to an unknown `format`.
-const BAD_FORMAT: &str =
-    "the \"format\" path parameter must be \"pem\", \"der\", or \"pem_bundle\"";

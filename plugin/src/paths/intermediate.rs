@@ -1,8 +1,8 @@
 //! Intermediates: asking for one, and signing one.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use landfast_pki::authority::{self, IntermediateOptions};
 use landfast_pki::{Certificate, issue, pem};
@@ -11,8 +11,9 @@ use landfast_sdk::logical::{Cx, Error, Response};
 use crate::authority::{Change, missing_aia};
 use crate::crl::{self, Scope};
 use crate::mount::Shared;
+use crate::paths::answer::{Encoding, Issued, Shown, ShownKey, trimmed};
 use crate::paths::ca::{
-    self, Exported, Form, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
+    self, Exported, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
 use crate::paths::fields::{IssuerField, MISSING_ISSUER};
 use crate::paths::issuers::IssuerRef;
@@ -78,6 +79,15 @@ type SigningFields = (
     PowerFields,
     SignFields,
 );
+
+/// What is said of a new request.
+#[derive(Serialize)]
+struct Asked {
+    csr: Shown,
+    key_id: String,
+    #[serde(flatten)]
+    key: Option<ShownKey>,
+}
 
 /// `POST intermediate/generate/EXPORTED` and `issuers/generate/intermediate/EXPORTED`.
 pub(crate) async fn generate(
@@ -149,7 +159,7 @@ pub(crate) async fn sign_self_issued_with(
 
 async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Result<Response, Error> {
     let (subject, times, key_fields, form_fields, csr_fields) = fields;
-    let (choice, form) = key_fields.choose(mount, exported, &form_fields).await?;
+    let (choice, encoding) = key_fields.choose(mount, exported, &form_fields).await?;
     let key_name = key_fields.name();
     if let Some(name) = key_name {
         keys::check_name(&*keys::all(mount).await?, name, "")?;
@@ -191,15 +201,13 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
             .unwrap_or_else(crl::not_built)
     };
 
-    let mut shown = Map::new();
-    shown.insert(
-        "csr".to_owned(),
-        ca::encoded(form, "CERTIFICATE REQUEST", csr.der()).into(),
-    );
-    shown.insert("key_id".to_owned(), key.id.into());
-    if let Some(key) = &source.shown {
-        ca::show_key(&mut shown, key, form, &form_fields, "csr")?;
-    }
+    let own = encoding.text("CERTIFICATE REQUEST", csr.der());
+    let shown = source.shown.as_deref();
+    let asked = Asked {
+        csr: encoding.first(own, shown, &[])?,
+        key_id: key.id,
+        key: shown.map(|key| encoding.key(key)).transpose()?,
+    };
     let mut warnings = Vec::new();
     if let Some(missing) = missing_aia(mount).await? {
         warnings.push(format!(
@@ -208,12 +216,12 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
     }
     warnings.extend(said);
     warnings.extend(built);
-    Ok(Response::map(shown).warn_all(warnings))
+    Ok(Response::data(&asked)?.warn_all(warnings))
 }
 
 async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result<Response, Error> {
     let (subject, validity, form_fields, power, sign) = fields;
-    let form = form_fields.form().ok_or_else(|| {
+    let encoding = form_fields.encoding().map_err(|_| {
         Error::bad_request("The \"format\" path parameter must be \"pem\" or \"der\"")
     })?;
     let signer = Authority::load(mount, issuer).await?;
@@ -240,35 +248,26 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
     .map_err(fault::refusal)?;
     let certificate = signer.sign(mount, prepared).await?;
     mount.save(vec![certificates::write(&certificate)]).await?;
-    Ok(Response::map(chained(&certificate, &signer, form)?).warn_all(warnings))
+    let issued = chained(&certificate, &signer, encoding)?;
+    Ok(Response::data(&issued)?.warn_all(warnings))
 }
 
 /// The certificate with its whole chain: here `ca_chain` starts with the new certificate itself.
 fn chained(
     certificate: &Certificate,
     signer: &Authority,
-    form: Form,
-) -> Result<Map<String, Value>, Error> {
-    let above = &signer.signing.loaded.entry.ca_chain;
-    let own = ca::encoded(form, "CERTIFICATE", certificate.der());
-    let mut chain = vec![own.clone()];
-    for text in above {
+    encoding: Encoding,
+) -> Result<Issued, Error> {
+    let mut above = Vec::new();
+    for text in &signer.signing.loaded.entry.ca_chain {
         let der = pem::one(text.as_bytes(), &["CERTIFICATE"]).map_err(fault::failed)?;
-        chain.push(ca::encoded(form, "CERTIFICATE", &der));
+        above.push(encoding.text("CERTIFICATE", &der));
     }
-    let shown = if form == Form::Bundle {
-        chain.join("\n")
-    } else {
-        own
-    };
-    let issuing = signer.signing.loaded.certificate.der();
-    Ok(object(json!({
-        "certificate": shown,
-        "issuing_ca": ca::encoded(form, "CERTIFICATE", issuing),
-        "ca_chain": chain,
-        "serial_number": certificate.serial().colon(),
-        "expiration": certificate.not_after().as_second(),
-    })))
+    let issuing = encoding.text("CERTIFICATE", signer.signing.loaded.certificate.der());
+    let mut issued = encoding.issued(certificate, issuing, None, &above)?;
+    issued.ca_chain = vec![encoding.text("CERTIFICATE", certificate.der())];
+    issued.ca_chain.append(&mut above);
+    Ok(issued)
 }
 
 async fn self_issued(
@@ -288,17 +287,9 @@ async fn self_issued(
         authority::self_issued(&certificate, &signer.signing.rules, matching, mount.now())
             .map_err(fault::refusal)?;
     let signed = signer.sign(mount, prepared).await?;
-    let text = |der: &[u8]| ca::encoded(Form::Pem, "CERTIFICATE", der);
     let shown = json!({
-        "certificate": text(signed.der()),
-        "issuing_ca": text(signer.signing.loaded.certificate.der()),
+        "certificate": trimmed(&signed.pem()),
+        "issuing_ca": trimmed(&signer.signing.loaded.certificate.pem()),
     });
     Ok(Response::data(&shown)?.warn_all(warnings))
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

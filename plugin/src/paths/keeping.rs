@@ -42,7 +42,7 @@ impl Keeping {
         if !self.no_store {
             certificates::store(mount, certificate).await?;
         }
-        let response = encoding.answer(certificate, &issuer.loaded, key)?;
+        let response = encoding.leaf(certificate, &issuer.loaded, key)?;
         Ok(if self.lease {
             response.lease(lease(certificate, mount.now().as_second()))
         } else {

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-use landfast_pki::{KeyEncoding, KeySpec, PrivateKey, pem};
+use landfast_pki::{KeySpec, PrivateKey, pem};
 use landfast_sdk::logical::{Cx, Error, Page, Response, Write};
 
 use crate::authority::{Adopted, Change};
 use crate::ca_key::CaKey;
 use crate::crl::{self, Scope};
 use crate::entry::key::{KeyEntry, KmsPlace};
-use crate::fault;
 use crate::fault::internal;
 use crate::keys::{self, LoadedKey};
 use crate::mount::Shared;
 use crate::names;
+use crate::paths::answer::{self, Shown};
 use crate::paths::ca::{ANY_IS_NO_TYPE, KmsFields};
 
 /// Which key.
@@ -77,6 +77,15 @@ pub(crate) struct ImportRequest {
     /// One private key in PEM, not encrypted.
     #[serde(default)]
     pem_bundle: Zeroizing,
+}
+
+/// What is said of a new key.
+#[derive(Serialize)]
+struct Made {
+    #[serde(flatten)]
+    described: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key: Option<Shown>,
 }
 
 /// Text that is wiped when the request is done.
@@ -267,7 +276,7 @@ async fn take(
     name: &str,
 ) -> Result<Response, Error> {
     let Adopted { id, existing } = change.add_key(key, name).await?;
-    let kind = keys::kind(key.public_key());
+    let kind = key.public_key().key_type().as_str();
     if existing {
         let present = change.keys.find(&id);
         let mut shown = describe(
@@ -330,14 +339,10 @@ async fn generate(
         .add_key(&CaKey::Local(Arc::clone(&key)), name)
         .await?;
     change.commit(&[], &[]).await?;
-    let mut shown = describe(&id, name, keys::kind(key.public_key()));
-    if exported {
-        let text = key
-            .to_pem(KeyEncoding::Traditional)
-            .map_err(fault::failed)?;
-        shown.insert("private_key".into(), text.expose().trim_end().into());
-    }
-    Ok(Response::map(shown))
+    Response::data(&Made {
+        described: describe(&id, name, key.public_key().key_type().as_str()),
+        private_key: exported.then(|| answer::usual(&key)).transpose()?,
+    })
 }
 
 async fn rename(mount: &Shared, key: &LoadedKey, name: &str) -> Result<(), Error> {
@@ -376,7 +381,7 @@ fn only_key(text: &str) -> Result<PrivateKey, Error> {
     key.map_err(|cause| Error::bad_request(format!("failed to parse PEM block: {cause}")))
 }
 
-fn describe(id: &str, name: &str, kind: &str) -> Map<String, serde_json::Value> {
+fn describe(id: &str, name: &str, kind: &str) -> Map<String, Value> {
     [("key_id", id), ("key_name", name), ("key_type", kind)]
         .into_iter()
         .map(|(field, value)| (field.to_owned(), value.into()))
@@ -384,7 +389,7 @@ fn describe(id: &str, name: &str, kind: &str) -> Map<String, serde_json::Value> 
 }
 
 /// Where AWS KMS keeps the key, if it does.
-fn place(kms: Option<&KmsPlace>) -> Map<String, serde_json::Value> {
+fn place(kms: Option<&KmsPlace>) -> Map<String, Value> {
     let facts = kms.map(|place| [("kms_key_id", &place.key_id), ("kms_region", &place.region)]);
     facts
         .into_iter()

@@ -1,8 +1,7 @@
 //! Making a root: a key, a certificate that it signs for itself, and an issuer of the two.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 
 use landfast_pki::authority;
 use landfast_pki::issue::AiaUrls;
@@ -13,6 +12,7 @@ use crate::authority::Change;
 use crate::crl::{self, Scope};
 use crate::entry::issuer::{AiaEntry, IssuerEntry};
 use crate::mount::Shared;
+use crate::paths::answer::Issued;
 use crate::paths::ca::{
     self, Exported, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
@@ -35,6 +35,17 @@ type RootFields = (
     PowerFields,
     NameField,
 );
+
+/// What is said of a new root.
+#[derive(Serialize)]
+struct Made {
+    #[serde(flatten)]
+    issued: Issued,
+    issuer_id: String,
+    issuer_name: String,
+    key_id: String,
+    key_name: String,
+}
 
 /// `POST root/generate/EXPORTED` and `issuers/generate/root/EXPORTED`.
 pub(crate) async fn generate(
@@ -86,7 +97,7 @@ async fn make(
     rotate: bool,
 ) -> Result<Response, Error> {
     let (subject, validity, key_fields, form_fields, power, name) = fields;
-    let (choice, form) = key_fields.choose(mount, exported, &form_fields).await?;
+    let (choice, encoding) = key_fields.choose(mount, exported, &form_fields).await?;
     let key_name = key_fields.name();
     let issuer_name = name.issuer_name.as_deref().map(str::trim);
     if issuer_name == Some("") {
@@ -150,23 +161,17 @@ async fn make(
         .await
         .unwrap_or_else(crl::not_built);
 
-    let text = ca::encoded(form, "CERTIFICATE", certificate.der());
-    let mut shown = object(json!({
-        "certificate": text,
-        "issuing_ca": text,
-        "serial_number": certificate.serial().colon(),
-        "expiration": certificate.not_after().as_second(),
-        "issuer_id": issuer.id,
-        "issuer_name": issuer_name,
-        "key_id": key.id,
-        "key_name": key_name,
-    }));
-    if let Some(key) = &source.shown {
-        ca::show_key(&mut shown, key, form, &form_fields, "certificate")?;
-    }
+    let own = encoding.text("CERTIFICATE", certificate.der());
+    let made = Made {
+        issued: encoding.issued(&certificate, own, source.shown.as_deref(), &[])?,
+        issuer_id: issuer.id,
+        issuer_name: issuer_name.to_owned(),
+        key_id: key.id,
+        key_name,
+    };
     warnings.extend(said);
     warnings.extend(built);
-    Ok(Response::map(shown).warn_all(warnings))
+    Ok(Response::data(&made)?.warn_all(warnings))
 }
 
 /// The mount's URLs. A root has no id yet, so URLs with its id in them are left out.
@@ -209,11 +214,4 @@ async fn check_names(mount: &Mount, issuer: Option<&str>, key: Option<&str>) -> 
         keys::check_name(&*keys::all(mount).await?, key, "")?;
     }
     Ok(())
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

@@ -592,3 +592,21 @@ async fn a_cross_signed_root_chains_to_both() {
         mount.read("key/default").await.data["key_id"]
     );
 }
+
+#[tokio::test]
+async fn a_ca_without_end_is_said_to_end_with_the_last_second_of_9999() {
+    let mount = mount().await;
+    let endless =
+        json!({ "common_name": "Endless", "key_type": "ec", "not_after": "9999-12-31T23:59:59Z" });
+    let root = make_root(&mount, endless.clone()).await;
+    let mut below = endless;
+    let asked = ok(mount
+        .update("intermediate/generate/internal", below.clone())
+        .await)
+    .data;
+    below["csr"] = asked["csr"].clone();
+    let below = ok(mount.update("root/sign-intermediate", below).await).data;
+    for made in [root, below] {
+        assert_eq!(made["expiration"], 253_402_300_799_i64, "{made}");
+    }
+}
