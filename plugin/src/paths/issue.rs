@@ -3,17 +3,18 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use landfast_pki::issue::{self, Holder, LeafRequest};
+use landfast_pki::issue::Holder;
 use landfast_pki::{KeySpec, KeyType, profile};
 use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::mount::Shared;
+use crate::paths::by_role::ByRole;
 use crate::paths::ca::ANY_IS_NO_TYPE;
 use crate::paths::fields::{FormFields, IssuerField, IssuerRef, LeafFields, RoleRef};
 use crate::paths::keeping::Keeping;
 use crate::role::{self, Role};
 use crate::signing::Authority;
-use crate::{certificates, fault, identity, pool};
+use crate::{fault, pool};
 
 /// The key to make, where the role leaves it open.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -59,37 +60,19 @@ async fn make(
     let (spec, key_ignored) = key_spec(role, key)?;
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
-    let profile = role.profile()?;
-    let identity = identity::of(mount, cx, &role.entry).await?;
-    let ttl = role.lifetimes(mount, fields.ttl.0).await?;
-    let issuer = &authority.signing.rules;
-    let now = mount.now();
-    let prepare = |holder| {
-        let request = LeafRequest {
-            identity: identity.as_ref(),
-            display_name: &cx.display_name,
-            ..fields.fill(mount, LeafRequest::new(holder, ttl))
-        };
-        issue::prepare(profile, issuer, &request, now, certificates::new_serial()?)
-            .map_err(|refusal| identity::explain(&role.entry, identity.as_ref(), refusal))
-    };
+    let request = ByRole::load(mount, cx, role, fields, &authority).await?;
     if spec.kind == KeyType::Rsa {
         // What the rules refuse must not cost a second of key generation: another key stands in to find out.
-        prepare(Holder::Key(issuer.certificate().public_key()))?;
+        request.prepare(Holder::Key(
+            authority.signing.rules.certificate().public_key(),
+        ))?;
     }
     let key = pool::leaf_key(mount, spec).await?;
-    let (prepared, mut warnings) = prepare(Holder::Key(key.public_key()))?;
-    let certificate = authority.sign(mount, prepared).await?;
-    let response = Keeping::by(&role.entry)
-        .answer(
-            mount,
-            encoding,
-            &certificate,
-            &authority.signing,
-            Some(&key),
-        )
-        .await?;
+    let (prepared, mut warnings) = request.prepare(Holder::Key(key.public_key()))?;
     warnings.extend(key_ignored);
+    let response = Keeping::by(&role.entry)
+        .answer(mount, encoding, &authority, prepared, Some(&key))
+        .await?;
     Ok(response.warn_all(warnings))
 }
 

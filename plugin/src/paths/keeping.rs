@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use landfast_pki::{Certificate, PrivateKey};
+use landfast_pki::{Certificate, PrivateKey, Unsigned};
 use landfast_sdk::logical::{Error, Lease, LeaseContext, Response};
 use serde_json::{Map, Value};
 
-use crate::aia::Signing;
 use crate::entry::role::RoleEntry;
 use crate::paths::answer::{Encoding, unix};
+use crate::signing::Authority;
 use crate::{Mount, certificates};
 
 /// Whether a certificate is put on record, and whether it comes with a lease.
@@ -27,22 +27,23 @@ impl Keeping {
         }
     }
 
-    /// Stores the certificate before anybody learns of it, and answers.
+    /// Signs what the rules prepared, stores the certificate before anybody learns of it, and answers.
     ///
     /// # Errors
-    /// When storage fails; the caller then has no certificate that could not be revoked.
+    /// When the key cannot sign. When storage fails; the caller then has no certificate that could not be revoked.
     pub(crate) async fn answer(
         self,
         mount: &Mount,
         encoding: Encoding,
-        certificate: &Certificate,
-        issuer: &Signing,
+        authority: &Authority,
+        prepared: Unsigned<Certificate>,
         key: Option<&PrivateKey>,
     ) -> Result<Response, Error> {
+        let certificate = &authority.sign(mount, prepared).await?;
         if !self.no_store {
             certificates::store(mount, certificate).await?;
         }
-        let response = encoding.leaf(certificate, &issuer.loaded, key)?;
+        let response = encoding.leaf(certificate, &authority.signing.loaded, key)?;
         Ok(if self.lease {
             response.lease(lease(certificate, mount.now().as_second()))
         } else {

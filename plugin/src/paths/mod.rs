@@ -4,6 +4,7 @@ pub(crate) mod absent;
 pub(crate) mod acme;
 pub(crate) mod answer;
 pub(crate) mod auto_tidy;
+pub(crate) mod by_role;
 pub(crate) mod ca;
 pub(crate) mod cluster;
 pub(crate) mod crl;

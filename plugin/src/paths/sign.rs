@@ -8,13 +8,14 @@ use landfast_pki::verbatim::{self, VerbatimRequest};
 use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
 use crate::mount::Shared;
+use crate::paths::by_role::ByRole;
 use crate::paths::fields::{
     CsrField, FormFields, IssuerField, IssuerRef, LeafFields, MISSING_ISSUER, RoleRef,
 };
 use crate::paths::keeping::Keeping;
 use crate::role::{self, Role};
 use crate::signing::Authority;
-use crate::{Mount, certificates, fault, identity};
+use crate::{Mount, certificates, fault};
 
 /// `POST sign/ROLE`: the role decides on the issuer, whatever the request says.
 pub(crate) async fn sign(
@@ -48,25 +49,10 @@ async fn make(
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
     let csr = issue::read_csr(&csr.csr).map_err(fault::refusal)?;
-    let profile = role.profile()?;
-    let identity = identity::of(mount, cx, &role.entry).await?;
-    let ttl = role.lifetimes(mount, fields.ttl.0).await?;
-    let request = LeafRequest {
-        identity: identity.as_ref(),
-        display_name: &cx.display_name,
-        ..fields.fill(mount, LeafRequest::new(Holder::Csr(&csr), ttl))
-    };
-    let (prepared, warnings) = issue::prepare(
-        profile,
-        &authority.signing.rules,
-        &request,
-        mount.now(),
-        certificates::new_serial()?,
-    )
-    .map_err(|refusal| identity::explain(&role.entry, identity.as_ref(), refusal))?;
-    let certificate = authority.sign(mount, prepared).await?;
+    let request = ByRole::load(mount, cx, role, fields, &authority).await?;
+    let (prepared, warnings) = request.prepare(Holder::Csr(&csr))?;
     let response = Keeping::by(&role.entry)
-        .answer(mount, encoding, &certificate, &authority.signing, None)
+        .answer(mount, encoding, &authority, prepared, None)
         .await?;
     Ok(response.warn_all(warnings))
 }
@@ -208,12 +194,10 @@ async fn make_verbatim(
         certificates::new_serial()?,
     )
     .map_err(fault::refusal)?;
-    let certificate = authority.sign(mount, prepared).await?;
-    let keeping = role
+    let response = role
         .map(|role| Keeping::by(&role.entry))
-        .unwrap_or_default();
-    let response = keeping
-        .answer(mount, encoding, &certificate, &authority.signing, None)
+        .unwrap_or_default()
+        .answer(mount, encoding, &authority, prepared, None)
         .await?;
     Ok(response.warn_all(warnings))
 }
