@@ -105,6 +105,28 @@ async fn paths_of_the_built_in_engine_take_its_fields() {
     assert!(compared > 400, "{compared}");
 }
 
+/// Roles have the most fields by far, so that all that is told of each stands here: types, sentences, defaults.
+#[tokio::test]
+async fn the_document_of_roles_is_told_in_full() {
+    let document = mount().await.help("").await["openapi"].clone();
+    let path = &document["paths"]["/roles/{name}"];
+    let (written, patched) = (
+        fields(&document, &path["post"]),
+        fields(&document, &path["patch"]),
+    );
+    assert_eq!(written, patched);
+    let content = "/responses/200/content/application~1json/schema/properties";
+    let shown = path["get"].pointer(content).unwrap();
+    let mut digest = String::new();
+    for (name, field) in written {
+        writeln!(digest, "{name} {field}").unwrap();
+    }
+    for (name, field) in shown.as_object().unwrap() {
+        writeln!(digest, "shown {name} {field}").unwrap();
+    }
+    insta::assert_snapshot!("roles_openapi", digest);
+}
+
 fn fields(document: &Value, operation: &Value) -> BTreeMap<String, Value> {
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
     let schema = match schema["$ref"].as_str() {

@@ -95,6 +95,30 @@ async fn a_new_role_is_stored_as_the_built_in_engine_stores_it() {
     );
 }
 
+/// Every member with its default: as bytes, as it is shown, and after nothing but a lifetime changed.
+#[tokio::test]
+async fn a_role_of_which_nothing_was_said() {
+    let mount = Harness::<Mount>::new().await;
+    let written = mount.update("roles/r", json!({})).await;
+    let stored = |mount: &Harness<Mount>| {
+        let bytes = mount.storage().memory().snapshot().remove("role/r");
+        String::from_utf8(bytes.unwrap()).unwrap()
+    };
+    let before = stored(&mount);
+    insta::assert_snapshot!("role_stored", before);
+    let shown = serde_json::to_string_pretty(&written.data).unwrap();
+    insta::assert_snapshot!("role_shown", shown);
+    assert_eq!(mount.read("roles/r").await.data, written.data);
+
+    mount
+        .request(Operation::Patch, "roles/r", json!({"ttl": "90s"}))
+        .await;
+    assert_eq!(
+        stored(&mount),
+        before.replace("\"ttl_duration\":0", "\"ttl_duration\":90000000000")
+    );
+}
+
 #[tokio::test]
 async fn a_role_of_the_built_in_engine_reads_back() {
     let mount = Harness::<Mount>::new().await;
