@@ -11,6 +11,7 @@ use crate::csr::CsrTemplate;
 use crate::ext::{Extension, KeyUsage, NameConstraints, Subtrees, id};
 use crate::issue::{self, Access, AiaUrls, Decided, Holder, Issuer, LeafRequest};
 use crate::lint;
+use crate::name::{Attributes, distinct};
 use crate::profile::Profile;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
@@ -38,13 +39,7 @@ pub struct CaRequest {
     pub other_sans: Vec<String>,
     pub serial_number: String,
     pub exclude_cn_from_sans: bool,
-    pub ou: Vec<String>,
-    pub organization: Vec<String>,
-    pub country: Vec<String>,
-    pub locality: Vec<String>,
-    pub province: Vec<String>,
-    pub street_address: Vec<String>,
-    pub postal_code: Vec<String>,
+    pub attributes: Attributes,
     /// Zero: not sent, which means the mount's default.
     pub ttl: Duration,
     /// Not used: CA certificates start `not_before_duration` ago.
@@ -388,30 +383,14 @@ enum KeyUse {
 impl CaRequest {
     /// The role that the built-in engine uses for its own CAs: everything goes.
     fn settings(&self, key: KeyUse) -> Settings {
-        let any = || vec!["*".to_owned()];
         Settings {
-            allow_any_name: true,
-            enforce_hostnames: false,
-            require_cn: false,
-            cn_validations: vec!["disabled".into()],
-            allowed_other_sans: any(),
-            allowed_serial_numbers: any(),
-            allowed_uri_sans: any(),
             use_csr_common_name: key == KeyUse::Csr && self.common_name.is_empty(),
             use_csr_sans: false,
-            key_type: "any".into(),
-            key_bits: 0,
-            signature_bits: self.signature_bits,
+            signature_bits: self.signature_bits.into(),
             use_pss: self.use_pss,
             not_before_duration: self.not_before_duration,
-            ou: self.ou.clone(),
-            organization: self.organization.clone(),
-            country: self.country.clone(),
-            locality: self.locality.clone(),
-            province: self.province.clone(),
-            street_address: self.street_address.clone(),
-            postal_code: self.postal_code.clone(),
-            ..Settings::default()
+            attributes: self.attributes.clone(),
+            ..Settings::open()
         }
     }
 
@@ -475,7 +454,7 @@ impl CaRequest {
     }
 
     fn name_constraints(&self) -> Result<Option<Extension>, Refusal> {
-        let dns = issue::distinct(&self.permitted_dns_domains);
+        let dns = distinct(&self.permitted_dns_domains);
         if let Some(bad) = dns.iter().find(|domain| !lint::is_domain(domain)) {
             return Err(Refusal::PermittedDomain(bad.clone()));
         }

@@ -342,7 +342,10 @@ mod tests {
     fn directories_are_compared_part_by_part() {
         let name = |organization: &str, common: &str| {
             let subject = crate::Subject {
-                organization: vec![organization.to_owned()],
+                attributes: crate::Attributes {
+                    organization: vec![organization.to_owned()],
+                    ..crate::Attributes::default()
+                },
                 common_name: common.to_owned(),
                 ..crate::Subject::default()
             };

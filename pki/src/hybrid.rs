@@ -81,7 +81,7 @@ impl Login {
 ///
 /// P-256 keys, client authentication only, digitalSignature only, the node's own name and nothing
 /// else in it, a short life, and five minutes of backdating for drifting clocks. The end cannot be
-/// chosen by the node. Compile it with [`Profile::for_node_names`] to insist on the spelling too.
+/// chosen by the node, nor the spelling of its name.
 pub fn node_role(login: &Login, ttl: Duration, max_ttl: Duration) -> Settings {
     Settings {
         key_type: "ec".into(),
@@ -99,6 +99,7 @@ pub fn node_role(login: &Login, ttl: Duration, max_ttl: Duration) -> Settings {
         not_after_bound: "forbid".into(),
         not_before_bound: "forbid".into(),
         not_before_duration: Duration::from_secs(300),
+        node_names: true,
         ttl,
         max_ttl,
         ..Settings::default()

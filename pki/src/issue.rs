@@ -11,8 +11,6 @@ mod request;
 mod tests;
 mod uri;
 
-use std::collections::HashSet;
-
 use jiff::Timestamp;
 
 use crate::ext::{Extension, GeneralNames};
@@ -136,18 +134,11 @@ pub(crate) fn decide(
         now,
     )?;
     warnings.append(&mut validity.warnings);
-    let settings = profile.settings();
     let subject = Subject {
         common_name,
         serial_number: subject_serial,
         user_ids: Vec::new(),
-        ou: distinct(&settings.ou),
-        organization: distinct(&settings.organization),
-        country: distinct(&settings.country),
-        locality: distinct(&settings.locality),
-        province: distinct(&settings.province),
-        street_address: distinct(&settings.street_address),
-        postal_code: distinct(&settings.postal_code),
+        attributes: profile.settings().attributes.distinct(),
     };
     Ok(Decided {
         subject,
@@ -213,10 +204,10 @@ pub(crate) fn algorithm(
     let key = issuer.certificate.public_key();
     // On an EC issuer, `issue` ignores `signature_bits` without a word.
     let is_ec = key.key_type() == crate::KeyType::Ec;
-    let bits = match (holder, settings.signature_bits) {
+    let bits = match (holder, u32::try_from(settings.signature_bits)) {
         (Holder::Key(_), _) if is_ec => 0,
         // A role may hold any number; what names no hash means the default.
-        (_, bits @ (256 | 384 | 512)) => bits,
+        (_, Ok(bits @ (256 | 384 | 512))) => bits,
         _ => 0,
     };
     let chosen = SignatureAlgorithm::choose(key, bits, settings.use_pss)?;
@@ -235,7 +226,7 @@ pub(crate) fn check_csr_key(profile: &Profile, key: &PublicKey) -> Result<(), Re
     let minimum = match (settings.key_type.as_str(), key.key_type()) {
         ("any", KeyType::Rsa) if actual < MIN_RSA => return Err(Refusal::WeakRsa),
         ("any", KeyType::Rsa | KeyType::Ec | KeyType::Ed25519) => 0,
-        ("rsa", KeyType::Rsa) | ("ec", KeyType::Ec) => settings.key_bits,
+        ("rsa", KeyType::Rsa) | ("ec", KeyType::Ec) => settings.key_bits(),
         ("ed25519", KeyType::Ed25519) => 0,
         ("any", KeyType::Other) => {
             return Err(Refusal::CsrSyntax(
@@ -278,16 +269,6 @@ pub(crate) fn has_basic_constraints(csr: &Csr) -> bool {
     csr.extensions()
         .iter()
         .any(|one| one.oid == crate::ext::id::BASIC_CONSTRAINTS)
-}
-
-/// The first of each value, in order.
-pub(crate) fn distinct(values: &[String]) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let values = values.iter().filter(|value| !value.is_empty());
-    values
-        .filter(|value| seen.insert(*value))
-        .cloned()
-        .collect()
 }
 
 const MIN_RSA: u32 = 2048;

@@ -37,6 +37,7 @@ pub mod hybrid;
 pub mod identity;
 pub mod issue;
 pub mod lint;
+mod network;
 mod node_name;
 pub mod policy;
 pub mod profile;
@@ -63,7 +64,8 @@ pub use crate::ext::{
 };
 pub use crate::identity::Identity;
 pub use crate::key::{Curve, KeyEncoding, KeySpec, KeyType, PrivateKey, PublicKey};
-pub use crate::name::{Name, Subject};
+pub use crate::name::{Attributes, Name, Subject};
+pub use crate::network::Network;
 pub use crate::ocsp::{CertStatus, OcspFailure, OcspRequest, OcspTemplate};
 pub use crate::profile::Profile;
 pub use crate::refusal::Refusal;

@@ -77,7 +77,9 @@ fn names_of_role(certificate: &Certificate, profile: &Profile, names: &Names<'_>
         refuse("role-common-name", "the role wants one common name".into());
     }
     for name in &common_names {
-        if !names.allow_common_name(name) || profile.node_names && node_name(name).is_err() {
+        if !names.allow_common_name(name)
+            || profile.settings().node_names && node_name(name).is_err()
+        {
             refuse(
                 "role-common-name",
                 "the role does not allow the common name".into(),

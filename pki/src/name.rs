@@ -1,5 +1,6 @@
 //! Distinguished names (RFC 5280 section 4.1.2.4).
 
+use std::collections::HashSet;
 use std::fmt;
 
 use der::{Reader, SliceReader};
@@ -163,13 +164,9 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The parts of a subject that can be asked for.
-///
-/// Several values of one attribute share one SET, in the order DER demands.
+/// The parts of a subject that may have several values each, as roles and requests for CAs have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Subject {
-    /// commonName; empty for none.
-    pub common_name: String,
+pub struct Attributes {
     /// organizationalUnitName.
     pub ou: Vec<String>,
     /// organizationName.
@@ -184,6 +181,40 @@ pub struct Subject {
     pub street_address: Vec<String>,
     /// postalCode.
     pub postal_code: Vec<String>,
+}
+
+impl Attributes {
+    /// Without what is empty or repeated; the first of each value counts.
+    pub(crate) fn distinct(&self) -> Self {
+        let mut first = self.clone();
+        for (_, values) in first.each_mut() {
+            *values = self::distinct(values);
+        }
+        first
+    }
+
+    fn each_mut(&mut self) -> [(Oid, &mut Vec<String>); 7] {
+        [
+            (attribute::COUNTRY, &mut self.country),
+            (attribute::PROVINCE, &mut self.province),
+            (attribute::LOCALITY, &mut self.locality),
+            (attribute::STREET_ADDRESS, &mut self.street_address),
+            (attribute::POSTAL_CODE, &mut self.postal_code),
+            (attribute::ORGANIZATION, &mut self.organization),
+            (attribute::ORGANIZATIONAL_UNIT, &mut self.ou),
+        ]
+    }
+}
+
+/// The parts of a subject that can be asked for.
+///
+/// Several values of one attribute share one SET, in the order DER demands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// commonName; empty for none.
+    pub common_name: String,
+    /// What may have several values.
+    pub attributes: Attributes,
     /// serialNumber attribute; empty for none.
     pub serial_number: String,
     /// userId, one RDN each.
@@ -206,15 +237,13 @@ impl Subject {
             match oid {
                 attribute::COMMON_NAME => subject.common_name = value,
                 attribute::SERIAL_NUMBER => subject.serial_number = value,
-                attribute::COUNTRY => subject.country.push(value),
-                attribute::LOCALITY => subject.locality.push(value),
-                attribute::PROVINCE => subject.province.push(value),
-                attribute::STREET_ADDRESS => subject.street_address.push(value),
-                attribute::ORGANIZATION => subject.organization.push(value),
-                attribute::ORGANIZATIONAL_UNIT => subject.ou.push(value),
-                attribute::POSTAL_CODE => subject.postal_code.push(value),
                 attribute::USER_ID => subject.user_ids.push(value),
-                _ => {}
+                other => {
+                    let mut lists = subject.attributes.each_mut().into_iter();
+                    if let Some((_, values)) = lists.find(|(oid, _)| *oid == other) {
+                        values.push(value);
+                    }
+                }
             }
         }
         subject
@@ -222,15 +251,16 @@ impl Subject {
 
     /// The encoded name, its RDNs in the order of the built-in engine.
     pub fn to_name(&self) -> Name {
+        let attributes = &self.attributes;
         let mut w = Writer::with_capacity(64);
         w.sequence(|w| {
-            rdn(w, &attribute::COUNTRY, &self.country);
-            rdn(w, &attribute::PROVINCE, &self.province);
-            rdn(w, &attribute::LOCALITY, &self.locality);
-            rdn(w, &attribute::STREET_ADDRESS, &self.street_address);
-            rdn(w, &attribute::POSTAL_CODE, &self.postal_code);
-            rdn(w, &attribute::ORGANIZATION, &self.organization);
-            rdn(w, &attribute::ORGANIZATIONAL_UNIT, &self.ou);
+            rdn(w, &attribute::COUNTRY, &attributes.country);
+            rdn(w, &attribute::PROVINCE, &attributes.province);
+            rdn(w, &attribute::LOCALITY, &attributes.locality);
+            rdn(w, &attribute::STREET_ADDRESS, &attributes.street_address);
+            rdn(w, &attribute::POSTAL_CODE, &attributes.postal_code);
+            rdn(w, &attribute::ORGANIZATION, &attributes.organization);
+            rdn(w, &attribute::ORGANIZATIONAL_UNIT, &attributes.ou);
             for (oid, value) in [
                 (&attribute::COMMON_NAME, &self.common_name),
                 (&attribute::SERIAL_NUMBER, &self.serial_number),
@@ -245,6 +275,16 @@ impl Subject {
         });
         Name(w.finish())
     }
+}
+
+/// The first of each value, in order.
+pub(crate) fn distinct(values: &[String]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let values = values.iter().filter(|value| !value.is_empty());
+    values
+        .filter(|value| seen.insert(*value))
+        .cloned()
+        .collect()
 }
 
 /// One RDN of all the values.

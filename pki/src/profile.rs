@@ -1,6 +1,5 @@
 //! A role, validated once, in the form that issuing works from.
 
-mod cidr;
 mod other_names;
 mod policies;
 #[cfg(test)]
@@ -12,13 +11,13 @@ use std::net::IpAddr;
 use crate::ext::{Extension, KeyUsage};
 use crate::glob::Glob;
 use crate::identity::{Identity, Template};
+use crate::network::Network;
 use crate::policy::{NameRules, Names};
 use crate::refusal::Refusal;
 use crate::settings::{Settings, allows_any};
 use crate::validity::{NotAfterBound, NotBeforeBound, Rules};
 use crate::{KeySpec, Oid, usage};
 
-pub(crate) use cidr::Cidr;
 pub(crate) use other_names::OtherName;
 pub(crate) use policies::{Placement, parse as parse_policies};
 pub(crate) use uris::Uris;
@@ -30,7 +29,7 @@ pub struct Profile {
     settings: Settings,
     pub(crate) names: NameRules,
     pub(crate) validity: Rules,
-    pub(crate) ranges: Vec<Cidr>,
+    pub(crate) ranges: Vec<Network>,
     pub(crate) uris: Vec<Glob>,
     pub(crate) uri_templates: Vec<Template>,
     pub(crate) other_names: OtherNames,
@@ -41,8 +40,6 @@ pub struct Profile {
     /// Key usage, extended key usage, basic constraints: the head of a leaf's extensions.
     pub(crate) head: Vec<Extension>,
     pub(crate) policies: Option<(Extension, Placement)>,
-    /// Whether a common name must be a node name of EKS.
-    pub(crate) node_names: bool,
 }
 
 impl Profile {
@@ -88,7 +85,7 @@ impl Profile {
             ranges: settings
                 .allowed_ip_sans_cidr
                 .iter()
-                .map(|text| Cidr::parse(text))
+                .map(|text| Network::parse(text))
                 .collect::<Result<_, _>>()?,
             uris,
             uri_templates,
@@ -111,21 +108,9 @@ impl Profile {
             key_usage,
             purposes,
             head,
-            node_names: false,
             policies: policies::extension(&settings.policy_identifiers)?,
             settings,
         })
-    }
-
-    /// The same, for nodes of EKS only: a common name must be a node name (see
-    /// [`crate::hybrid::node_name`]). Among others this keeps `NODE-1` from standing in for
-    /// `node-1`, which a bare domain would let it.
-    #[must_use]
-    pub fn for_node_names(self) -> Self {
-        Self {
-            node_names: true,
-            ..self
-        }
     }
 
     /// The fields this was made from.

@@ -2,133 +2,124 @@
 
 use std::time::Duration;
 
-use crate::profile::{Cidr, OtherName, parse_policies};
+use crate::name::Attributes;
+use crate::network::Network;
+use crate::profile::{OtherName, parse_policies};
 use crate::refusal::Refusal;
 use crate::validity::{NotAfterBound, NotBeforeBound};
 use crate::{KeySpec, usage};
 
-/// A role's fields as the API has them; `Default` is a role with nothing set.
-///
-/// What only concerns a mount (issuer reference, storing, leases) is not here.
+/// Declares a struct whose fields stand beside their defaults.
+macro_rules! with_defaults {
+    (
+        $(#[$outer:meta])*
+        pub struct $name:ident { $($(#[$inner:meta])* pub $field:ident: $kind:ty = $default:expr,)* }
+    ) => {
+        $(#[$outer])*
+        pub struct $name { $($(#[$inner])* pub $field: $kind,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+with_defaults! {
+/// A role: what the API takes, and what a mount stores. `Default` is a role of which nothing was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(
     missing_docs,
-    reason = "field names and meaning are those of the role API"
+    reason = "names and meaning are those of the role API, where each has its sentence"
 )]
 pub struct Settings {
-    pub ttl: Duration,
-    pub max_ttl: Duration,
-    pub not_before_duration: Duration,
-    pub not_before: String,
-    pub not_before_bound: String,
-    pub not_after: String,
-    pub not_after_bound: String,
+    pub ttl: Duration = Duration::ZERO,
+    pub max_ttl: Duration = Duration::ZERO,
+    pub not_before_duration: Duration = Duration::from_secs(30),
+    pub not_before: String = String::new(),
+    pub not_before_bound: String = "permit".into(),
+    pub not_after: String = String::new(),
+    pub not_after_bound: String = "permit".into(),
 
-    pub allow_any_name: bool,
-    pub allow_bare_domains: bool,
-    pub allow_glob_domains: bool,
-    pub allow_globs_in_identity_templates: bool,
-    pub allow_ip_sans: bool,
-    pub allow_localhost: bool,
-    pub allow_subdomains: bool,
-    pub allow_token_displayname: bool,
-    pub allow_wildcard_certificates: bool,
-    pub allowed_domains: Vec<String>,
-    pub allowed_domains_template: bool,
-    pub allowed_ip_sans_cidr: Vec<String>,
-    pub allowed_other_sans: Vec<String>,
-    pub allowed_serial_numbers: Vec<String>,
-    pub allowed_uri_sans: Vec<String>,
-    pub allowed_uri_sans_template: bool,
-    pub allowed_user_ids: Vec<String>,
-    pub enforce_hostnames: bool,
-    pub cn_validations: Vec<String>,
-    pub require_cn: bool,
-    pub use_csr_common_name: bool,
-    pub use_csr_sans: bool,
+    pub allow_any_name: bool = false,
+    pub allow_bare_domains: bool = false,
+    pub allow_glob_domains: bool = false,
+    pub allow_globs_in_identity_templates: bool = false,
+    pub allow_ip_sans: bool = true,
+    pub allow_localhost: bool = true,
+    pub allow_subdomains: bool = false,
+    pub allow_token_displayname: bool = false,
+    pub allow_wildcard_certificates: bool = true,
+    pub allowed_domains: Vec<String> = Vec::new(),
+    pub allowed_domains_template: bool = false,
+    /// As [`Network`] shows them.
+    pub allowed_ip_sans_cidr: Vec<String> = Vec::new(),
+    pub allowed_other_sans: Vec<String> = Vec::new(),
+    pub allowed_serial_numbers: Vec<String> = Vec::new(),
+    pub allowed_uri_sans: Vec<String> = Vec::new(),
+    pub allowed_uri_sans_template: bool = false,
+    pub allowed_user_ids: Vec<String> = Vec::new(),
+    pub enforce_hostnames: bool = true,
+    pub cn_validations: Vec<String> = list(&["email", "hostname"]),
+    pub require_cn: bool = true,
+    pub use_csr_common_name: bool = true,
+    pub use_csr_sans: bool = true,
 
-    pub key_type: String,
-    pub key_bits: u32,
-    pub signature_bits: u32,
-    pub use_pss: bool,
+    pub key_type: String = "rsa".into(),
+    /// Any number; 0: the usual size of the type.
+    pub key_bits: i64 = 0,
+    /// Any number; what names no hash means the one that fits the issuer's key.
+    pub signature_bits: i64 = 0,
+    pub use_pss: bool = false,
 
-    pub key_usage: Vec<String>,
-    pub ext_key_usage: Vec<String>,
-    pub ext_key_usage_oids: Vec<String>,
-    pub server_flag: bool,
-    pub client_flag: bool,
-    pub code_signing_flag: bool,
-    pub email_protection_flag: bool,
-    pub basic_constraints_valid_for_non_ca: bool,
-    pub policy_identifiers: Vec<String>,
+    pub key_usage: Vec<String> = list(&["DigitalSignature", "KeyAgreement", "KeyEncipherment"]),
+    pub ext_key_usage: Vec<String> = Vec::new(),
+    pub ext_key_usage_oids: Vec<String> = Vec::new(),
+    pub server_flag: bool = true,
+    pub client_flag: bool = true,
+    pub code_signing_flag: bool = false,
+    pub email_protection_flag: bool = false,
+    pub basic_constraints_valid_for_non_ca: bool = false,
+    pub policy_identifiers: Vec<String> = Vec::new(),
+    pub attributes: Attributes = Attributes::default(),
 
-    pub ou: Vec<String>,
-    pub organization: Vec<String>,
-    pub country: Vec<String>,
-    pub locality: Vec<String>,
-    pub province: Vec<String>,
-    pub street_address: Vec<String>,
-    pub postal_code: Vec<String>,
+    /// Whether a common name must be a node name of EKS (see [`crate::hybrid::node_name`]). Among
+    /// others this keeps `NODE-1` from standing in for `node-1`, which a bare domain would let it.
+    /// Ours: the built-in engine drops it when it writes the role.
+    pub node_names: bool = false,
+
+    // What only concerns a mount, and no rule looks at.
+    /// Reference of the issuer that signs: a name, an id or `default`.
+    pub issuer: String = "default".into(),
+    pub generate_lease: bool = false,
+    pub no_store: bool = false,
+}
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        let list = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-        Self {
-            ttl: Duration::ZERO,
-            max_ttl: Duration::ZERO,
-            not_before_duration: Duration::from_secs(30),
-            not_before: String::new(),
-            not_before_bound: "permit".into(),
-            not_after: String::new(),
-            not_after_bound: "permit".into(),
-            allow_any_name: false,
-            allow_bare_domains: false,
-            allow_glob_domains: false,
-            allow_globs_in_identity_templates: false,
-            allow_ip_sans: true,
-            allow_localhost: true,
-            allow_subdomains: false,
-            allow_token_displayname: false,
-            allow_wildcard_certificates: true,
-            allowed_domains: Vec::new(),
-            allowed_domains_template: false,
-            allowed_ip_sans_cidr: Vec::new(),
-            allowed_other_sans: Vec::new(),
-            allowed_serial_numbers: Vec::new(),
-            allowed_uri_sans: Vec::new(),
-            allowed_uri_sans_template: false,
-            allowed_user_ids: Vec::new(),
-            enforce_hostnames: true,
-            cn_validations: list(&["email", "hostname"]),
-            require_cn: true,
-            use_csr_common_name: true,
-            use_csr_sans: true,
-            key_type: "rsa".into(),
-            key_bits: 2048,
-            signature_bits: 0,
-            use_pss: false,
-            key_usage: list(&["DigitalSignature", "KeyAgreement", "KeyEncipherment"]),
-            ext_key_usage: Vec::new(),
-            ext_key_usage_oids: Vec::new(),
-            server_flag: true,
-            client_flag: true,
-            code_signing_flag: false,
-            email_protection_flag: false,
-            basic_constraints_valid_for_non_ca: false,
-            policy_identifiers: Vec::new(),
-            ou: Vec::new(),
-            organization: Vec::new(),
-            country: Vec::new(),
-            locality: Vec::new(),
-            province: Vec::new(),
-            street_address: Vec::new(),
-            postal_code: Vec::new(),
-        }
-    }
+fn list(words: &[&str]) -> Vec<String> {
+    words.iter().map(ToString::to_string).collect()
 }
 
 impl Settings {
+    /// A role by which every name and every key goes, as the built-in engine uses it where no role
+    /// rules.
+    pub(crate) fn open() -> Self {
+        let any = || list(&["*"]);
+        Self {
+            allow_any_name: true,
+            enforce_hostnames: false,
+            require_cn: false,
+            cn_validations: list(&["disabled"]),
+            allowed_other_sans: any(),
+            allowed_serial_numbers: any(),
+            allowed_uri_sans: any(),
+            allowed_user_ids: any(),
+            key_type: "any".into(),
+            ..Self::default()
+        }
+    }
+
     /// Checks a role being written and fills in what follows from the rest: default `key_bits`,
     /// network addresses of ranges, lower case in `cn_validations`.
     ///
@@ -142,9 +133,7 @@ impl Settings {
                 OtherName::parse(element).map_err(Refusal::AllowedOtherSans)?;
             }
         }
-        for text in &mut self.allowed_ip_sans_cidr {
-            *text = Cidr::parse(text)?.to_string();
-        }
+        self.normalise_networks()?;
         NotAfterBound::parse(&self.not_after_bound)?;
         NotBeforeBound::parse(&self.not_before_bound)?;
         if !self.max_ttl.is_zero() && self.ttl > self.max_ttl {
@@ -161,11 +150,27 @@ impl Settings {
         Ok(())
     }
 
+    /// Network addresses of `allowed_ip_sans_cidr`; part of [`Self::normalise`].
+    ///
+    /// # Errors
+    /// An element is no network.
+    pub fn normalise_networks(&mut self) -> Result<(), Refusal> {
+        for text in &mut self.allowed_ip_sans_cidr {
+            *text = Network::parse(text)?.to_string();
+        }
+        Ok(())
+    }
+
     /// Elements of `ext_key_usage_oids` that have the form of an object identifier and cannot be encoded as one, such as
     /// `4.3.2.1`. A role may hold them, and then issues nothing.
     pub fn unusable_purposes(&self) -> Vec<&str> {
         let oids = self.ext_key_usage_oids.iter().map(String::as_str);
         oids.filter(|oid| usage::oid(oid).is_none()).collect()
+    }
+
+    /// The least size of a key in bits. What cannot be a size is one that no key has.
+    pub(crate) fn key_bits(&self) -> u32 {
+        u32::try_from(self.key_bits).unwrap_or(u32::MAX)
     }
 
     fn normalise_key(&mut self) -> Result<(), Refusal> {
@@ -180,7 +185,7 @@ impl Settings {
         };
         let spec = KeySpec::parse(&self.key_type, bits).map_err(|e| Refusal::Key(e.to_string()))?;
         if self.key_bits == 0 {
-            self.key_bits = spec.bits;
+            self.key_bits = spec.bits.into();
         }
         Ok(())
     }
@@ -193,7 +198,7 @@ pub(crate) fn allows_any(allowed_other_sans: &[String]) -> bool {
 
 fn cn_validations(words: &[String]) -> Result<Vec<String>, Refusal> {
     if words.is_empty() {
-        return Ok(vec!["email".into(), "hostname".into()]);
+        return Ok(list(&["email", "hostname"]));
     }
     let mut seen: Vec<String> = Vec::new();
     for word in words {

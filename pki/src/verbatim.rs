@@ -93,19 +93,8 @@ pub fn prepare(
 
 fn settings(request: &VerbatimRequest<'_>) -> Settings {
     let role = request.role.map(Profile::settings);
-    let any = || vec!["*".to_owned()];
     Settings {
-        allow_any_name: true,
-        enforce_hostnames: false,
-        require_cn: false,
-        cn_validations: vec!["disabled".into()],
-        allowed_other_sans: any(),
-        allowed_serial_numbers: any(),
-        allowed_uri_sans: any(),
-        allowed_user_ids: any(),
-        key_type: "any".into(),
-        key_bits: 0,
-        signature_bits: request.signature_bits,
+        signature_bits: request.signature_bits.into(),
         use_pss: request.use_pss,
         key_usage: request.key_usage.clone(),
         ext_key_usage: request.ext_key_usage.clone(),
@@ -127,7 +116,7 @@ fn settings(request: &VerbatimRequest<'_>) -> Settings {
         not_before_duration: role
             .map(|role| role.not_before_duration)
             .unwrap_or_default(),
-        ..Settings::default()
+        ..Settings::open()
     }
 }
 

@@ -12,8 +12,8 @@ use landfast_pki::ext::{Extension, NameConstraints, Subtrees};
 use landfast_pki::issue::{self, AiaUrls, Holder, Issuer, LeafRequest};
 use landfast_pki::validity::{LeafNotAfter, MountTtl};
 use landfast_pki::{
-    Certificate, Csr, GeneralNames, KeySpec, KeyUsage, Oid, OtherName, PrivateKey, Profile,
-    SerialNumber, Settings, SignatureAlgorithm, Subject, Template,
+    Attributes, Certificate, Csr, GeneralNames, KeySpec, KeyUsage, Oid, OtherName, PrivateKey,
+    Profile, SerialNumber, Settings, SignatureAlgorithm, Subject, Template,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
@@ -458,11 +458,14 @@ fn role(dice: &mut Dice) -> Settings {
         },
         use_pss: dice.chance(30),
         signature_bits: *dice.of(&[0, 256, 384, 512, 7]),
-        ou: texts(dice),
-        organization: texts(dice),
-        country: texts(dice),
-        locality: texts(dice),
-        postal_code: texts(dice),
+        attributes: Attributes {
+            ou: texts(dice),
+            organization: texts(dice),
+            country: texts(dice),
+            locality: texts(dice),
+            postal_code: texts(dice),
+            ..Attributes::default()
+        },
         ..Settings::default()
     }
 }

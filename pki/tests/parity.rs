@@ -11,7 +11,7 @@ use landfast_pki::authority::{self, CaRequest, IntermediateOptions};
 use landfast_pki::issue::{self, AiaUrls, Holder, Issuer, LeafRequest};
 use landfast_pki::validity::{LeafNotAfter, MountTtl};
 use landfast_pki::verbatim::{self, VerbatimRequest};
-use landfast_pki::{Certificate, Csr, Profile, Settings, Template};
+use landfast_pki::{Attributes, Certificate, Csr, Profile, Settings, Template};
 
 const MOUNT: MountTtl = MountTtl {
     default: Duration::from_secs(768 * 3600),
@@ -70,13 +70,15 @@ fn full() -> Settings {
         allowed_other_sans: any(),
         allowed_user_ids: any(),
         allowed_serial_numbers: any(),
-        ou: list(&["b", "a"]),
-        organization: list(&["O1"]),
-        country: list(&["DE"]),
-        locality: list(&["L"]),
-        province: list(&["P"]),
-        street_address: list(&["S"]),
-        postal_code: list(&["1"]),
+        attributes: Attributes {
+            ou: list(&["b", "a"]),
+            organization: list(&["O1"]),
+            country: list(&["DE"]),
+            locality: list(&["L"]),
+            province: list(&["P"]),
+            street_address: list(&["S"]),
+            postal_code: list(&["1"]),
+        },
         key_usage: list(&["DigitalSignature", "KeyAgreement", "EncipherOnly"]),
         ext_key_usage: list(&["TimeStamping", "Any"]),
         ext_key_usage_oids: list(&["1.2.3.4"]),
@@ -240,13 +242,15 @@ fn a_root() {
         ip_sans: list(&["10.0.0.1", "fd00::1"]),
         uri_sans: list(&["urn:x"]),
         serial_number: "9".into(),
-        organization: list(&["Org"]),
-        ou: list(&["b", "a"]),
-        country: list(&["DE"]),
-        locality: list(&["L"]),
-        province: list(&["P"]),
-        street_address: list(&["S 1"]),
-        postal_code: list(&["12345"]),
+        attributes: Attributes {
+            organization: list(&["Org"]),
+            ou: list(&["b", "a"]),
+            country: list(&["DE"]),
+            locality: list(&["L"]),
+            province: list(&["P"]),
+            street_address: list(&["S 1"]),
+            postal_code: list(&["12345"]),
+        },
         ttl: hours(80_000),
         max_path_length: Some(3),
         permitted_dns_domains: list(&["example.com", ".example.org"]),

@@ -88,9 +88,10 @@ fn has_star(identity: &Identity) -> bool {
 }
 
 fn mentions(role: &RoleEntry, text: &str) -> bool {
+    let role = &role.settings;
     let domains = role
         .allowed_domains_template
-        .then_some(&role.allowed_domains_list);
+        .then_some(&role.allowed_domains);
     let uris = role
         .allowed_uri_sans_template
         .then_some(&role.allowed_uri_sans);

@@ -3,7 +3,7 @@
 //! Paths, fields, answers and the storage layout are those of the built-in `pki` engine of OpenBao 2.7.2, so that clients and
 //! existing mounts need not change. [`Mount`] is the engine; hand it to `landfast_sdk::serve`.
 
-// The description of a role is one literal with more members than the usual limit lets a macro see.
+// The futures of handlers lie in each other deeper than the usual limit lets the compiler look.
 #![recursion_limit = "256"]
 
 mod aia;

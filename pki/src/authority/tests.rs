@@ -97,9 +97,12 @@ fn a_root_with_everything() {
         uri_sans: list(&["http://u"]),
         other_sans: list(&["1.2.3;utf8:x"]),
         serial_number: "7".into(),
-        ou: list(&["a"]),
-        organization: list(&["b"]),
-        country: list(&["DE"]),
+        attributes: Attributes {
+            ou: list(&["a"]),
+            organization: list(&["b"]),
+            country: list(&["DE"]),
+            ..Attributes::default()
+        },
         max_path_length: Some(0),
         permitted_dns_domains: list(&["a.com", ".b.com"]),
         key_usage: list(&["DigitalSignature", "KeyAgreement"]),
@@ -258,10 +261,12 @@ impl Chain {
         let key = key("ec", 256);
         let subject = Subject {
             common_name: "Int CSR".into(),
-            organization: list(&["Org"]),
+            attributes: Attributes {
+                organization: list(&["Org"]),
+                ..Attributes::default()
+            },
             serial_number: "99".into(),
             user_ids: list(&["bob"]),
-            ..Subject::default()
         };
         let names = GeneralNames {
             dns: list(&["z.example.com"]),
@@ -354,7 +359,10 @@ fn an_intermediate() {
         ]
     );
     let full = CaRequest {
-        organization: list(&["O2"]),
+        attributes: Attributes {
+            organization: list(&["O2"]),
+            ..Attributes::default()
+        },
         alt_names: "q.com,u@v.w".into(),
         serial_number: "5".into(),
         permitted_dns_domains: list(&["a.b"]),

@@ -73,7 +73,7 @@ fn role(method: &str) -> Profile {
     let hours = |h: u64| Duration::from_secs(h * 3600);
     let mut settings = node_role(&login, hours(24), hours(72));
     settings.normalise().unwrap();
-    Profile::new(settings).unwrap().for_node_names()
+    Profile::new(settings).unwrap()
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(crate) fn collect(
         if !rules.allow_common_name(&common_name) {
             return Err(Refusal::CommonName(common_name));
         }
-        if profile.node_names
+        if profile.settings().node_names
             && let Err(why) = node_name(&common_name)
         {
             return Err(Refusal::NodeName {

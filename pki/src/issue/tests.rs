@@ -7,7 +7,7 @@ use crate::ext::{ExtKeyUsage, KeyUsage, OtherName, id};
 use crate::settings::Settings;
 use crate::testing::{self, Authority};
 use crate::validity::{LeafNotAfter, MountTtl};
-use crate::{Certificate, KeySpec, Oid, PrivateKey, lint};
+use crate::{Attributes, Certificate, KeySpec, Oid, PrivateKey, lint};
 
 mod csr;
 mod request;
@@ -170,13 +170,15 @@ fn usages_and_subject_of_a_role() {
         ext_key_usage: list(&["OCSPSigning", "any"]),
         ext_key_usage_oids: list(&["1.2.3", "1.3.6.1.5.5.7.3.1", "1.2.3"]),
         client_flag: false,
-        ou: list(&["b", "a", "b"]),
-        organization: list(&["o2", "o1"]),
-        country: list(&["DE"]),
-        province: list(&["p"]),
-        locality: list(&["l"]),
-        street_address: list(&["s"]),
-        postal_code: list(&["1"]),
+        attributes: Attributes {
+            ou: list(&["b", "a", "b"]),
+            organization: list(&["o2", "o1"]),
+            country: list(&["DE"]),
+            province: list(&["p"]),
+            locality: list(&["l"]),
+            street_address: list(&["s"]),
+            postal_code: list(&["1"]),
+        },
         ..open()
     };
     let request = LeafRequest {
@@ -223,7 +225,11 @@ fn a_leaf_does_not_sign_certificates() {
 #[test]
 fn node_names() {
     let bench = Bench::new();
-    let profile = Profile::new(open()).unwrap().for_node_names();
+    let nodes = Settings {
+        node_names: true,
+        ..open()
+    };
+    let profile = Profile::new(nodes).unwrap();
     for (name, want) in [
         ("node-1", None),
         (

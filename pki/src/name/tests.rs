@@ -5,13 +5,15 @@ fn attributes_come_in_the_order_of_the_built_in_engine() {
     let one = |text: &str| vec![text.to_owned()];
     let subject = Subject {
         common_name: "cn".to_owned(),
-        ou: one("ou"),
-        organization: one("o"),
-        country: one("DE"),
-        locality: one("l"),
-        province: one("st"),
-        street_address: one("street"),
-        postal_code: one("1"),
+        attributes: Attributes {
+            ou: one("ou"),
+            organization: one("o"),
+            country: one("DE"),
+            locality: one("l"),
+            province: one("st"),
+            street_address: one("street"),
+            postal_code: one("1"),
+        },
         serial_number: "sn".to_owned(),
         user_ids: vec!["a".to_owned(), "b".to_owned()],
     };
@@ -45,7 +47,10 @@ fn attributes_come_in_the_order_of_the_built_in_engine() {
 fn several_values_share_one_set_in_the_order_of_their_encoding() {
     let values = ["bb", "a", "ä", "c"].map(str::to_owned).to_vec();
     let name = Subject {
-        ou: values,
+        attributes: Attributes {
+            ou: values,
+            ..Attributes::default()
+        },
         ..Subject::default()
     }
     .to_name();
@@ -73,7 +78,10 @@ fn text_is_printable_only_where_the_standard_allows_it() {
 fn names_print_last_part_first_and_escaped() {
     let subject = Subject {
         common_name: " a, b+c ".to_owned(),
-        organization: vec!["#x".to_owned(), "y;z".to_owned()],
+        attributes: Attributes {
+            organization: vec!["#x".to_owned(), "y;z".to_owned()],
+            ..Attributes::default()
+        },
         ..Subject::default()
     };
     assert_eq!(

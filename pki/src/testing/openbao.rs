@@ -6,7 +6,7 @@ use crate::ext::{
     self, BasicConstraints, Extension, GeneralNames, KeyUsage, NameConstraints, Policy, Subtrees,
 };
 use crate::key::{KeyEncoding, PrivateKey};
-use crate::name::Subject;
+use crate::name::{Attributes, Subject};
 use crate::sign::{SignatureAlgorithm, Signer};
 use crate::{
     Certificate, Crl, CrlTemplate, Csr, CsrTemplate, ExtKeyUsage, Hash, Oid, OtherName,
@@ -77,13 +77,15 @@ fn subject(common_name: &str) -> Subject {
     let one = |text: &str| vec![text.to_owned()];
     Subject {
         common_name: common_name.to_owned(),
-        ou: vec!["two".to_owned(), "one".to_owned()],
-        organization: vec!["Z Org".to_owned(), "A & B".to_owned()],
-        country: vec!["DE".to_owned(), "AT".to_owned()],
-        locality: one("Mitte*Ost"),
-        province: one("Berlin"),
-        street_address: one("Straße 1"),
-        postal_code: one("10115"),
+        attributes: Attributes {
+            ou: vec!["two".to_owned(), "one".to_owned()],
+            organization: vec!["Z Org".to_owned(), "A & B".to_owned()],
+            country: vec!["DE".to_owned(), "AT".to_owned()],
+            locality: one("Mitte*Ost"),
+            province: one("Berlin"),
+            street_address: one("Straße 1"),
+            postal_code: one("10115"),
+        },
         serial_number: "S-77".to_owned(),
         user_ids: Vec::new(),
     }

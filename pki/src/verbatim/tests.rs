@@ -5,7 +5,7 @@ use crate::ext::KeyUsage;
 use crate::issue::AiaUrls;
 use crate::testing::{self, Authority};
 use crate::validity::{LeafNotAfter, MountTtl};
-use crate::{Certificate, KeySpec, Name, Oid, PrivateKey, Subject};
+use crate::{Attributes, Certificate, KeySpec, Name, Oid, PrivateKey, Subject};
 
 const MOUNT: MountTtl = MountTtl {
     default: Duration::from_secs(3600),
@@ -128,7 +128,10 @@ fn the_csrs_values_win() {
     ];
     let subject = Subject {
         common_name: "Any Name".into(),
-        ou: vec!["x".into()],
+        attributes: Attributes {
+            ou: vec!["x".into()],
+            ..Attributes::default()
+        },
         ..Subject::default()
     }
     .to_name();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
@@ -18,6 +19,31 @@ impl Other {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Takes the member `name` out; missing or null is the default, as Go programs read JSON.
+    ///
+    /// # Errors
+    /// The member is of another type. The text may quote its value.
+    pub(super) fn take<T: DeserializeOwned + Default>(
+        &mut self,
+        name: &str,
+    ) -> serde_json::Result<T> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(T::default()),
+            Some(value) => serde_json::from_value(value)
+                .map_err(|cause| de::Error::custom(format_args!("{name}: {cause}"))),
+        }
+    }
+
+    /// Whether there is a member `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// The members, in the order in which they are written.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
     }
 
     /// Takes over what `before` has and this lacks: for an entry that is written anew in the place of another.

@@ -185,7 +185,7 @@ async fn check(mount: &Mount, config: &AcmeConfig) -> Result<(), Error> {
 async fn usable(mount: &Mount, name: &str) -> Result<Result<(), &'static str>, Error> {
     Ok(match mount.load::<Role>(&RoleEntry::key(name)).await? {
         None => Err("the request message was malformed: role does not exist"),
-        Some(role) if role.entry.no_store => Err(
+        Some(role) if role.entry.settings.no_store => Err(
             "the server experienced an internal error: role can not be used as NoStore is set to true",
         ),
         Some(_) => Ok(()),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use landfast_pki::authority::CaRequest;
-use landfast_pki::{KeySpec, PrivateKey};
+use landfast_pki::{Attributes, KeySpec, PrivateKey};
 use landfast_sdk::logical::{CommaList, Error, Ttl};
 
 use crate::ca_key::CaKey;
@@ -378,13 +378,15 @@ pub(crate) fn request(
         other_sans: subject.other_sans.0,
         serial_number: subject.serial_number,
         exclude_cn_from_sans: subject.exclude_cn_from_sans,
-        ou: subject.ou.0,
-        organization: subject.organization.0,
-        country: subject.country.0,
-        locality: subject.locality.0,
-        province: subject.province.0,
-        street_address: subject.street_address.0,
-        postal_code: subject.postal_code.0,
+        attributes: Attributes {
+            ou: subject.ou.0,
+            organization: subject.organization.0,
+            country: subject.country.0,
+            locality: subject.locality.0,
+            province: subject.province.0,
+            street_address: subject.street_address.0,
+            postal_code: subject.postal_code.0,
+        },
         ttl: validity.ttl.0,
         not_before: mount
             .named_time(validity.not_before.as_deref())

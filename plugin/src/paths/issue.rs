@@ -35,7 +35,8 @@ pub(crate) async fn issue(
     (role, _, fields, form, key): (RoleRef, IssuerField, LeafFields, FormFields, KeyFields),
 ) -> Result<Response, Error> {
     let role = role::load(&mount, &role.role).await?;
-    make(&mount, &cx, &role, &role.entry.issuer, &fields, &form, &key).await
+    let issuer = &role.entry.settings.issuer;
+    make(&mount, &cx, &role, issuer, &fields, &form, &key).await
 }
 
 /// `POST issuer/REF/issue/ROLE`.
@@ -78,9 +79,10 @@ async fn make(
 
 /// The key to make, and a warning when the request named one although the role decides.
 fn key_spec(role: &Role, key: &KeyFields) -> Result<(KeySpec, Option<String>), Error> {
+    let role = &role.entry.settings;
     // Whatever was sent, nothing included.
     let named = key.key_type.is_some() || key.key_bits.is_some();
-    if role.entry.key_type == "any" {
+    if role.key_type == "any" {
         let kind = key.key_type.as_deref().unwrap_or_default();
         if kind == "any" {
             return Err(Error::bad_request(ANY_IS_NO_TYPE));
@@ -90,12 +92,12 @@ fn key_spec(role: &Role, key: &KeyFields) -> Result<(KeySpec, Option<String>), E
         return Ok((spec, None));
     }
     // Ed25519 has one size, whatever number the role has.
-    let bits = if role.entry.key_type == "ed25519" {
+    let bits = if role.key_type == "ed25519" {
         0
     } else {
-        role.entry.key_bits
+        role.key_bits
     };
-    let spec = KeySpec::parse(&role.entry.key_type, bits).map_err(fault::refused)?;
+    let spec = KeySpec::parse(&role.key_type, bits).map_err(fault::refused)?;
     let ignored = "parameters key_type and key_bits ignored as role had specific values";
     Ok((spec, named.then(|| ignored.to_owned())))
 }

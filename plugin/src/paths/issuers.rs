@@ -504,7 +504,7 @@ async fn roles_using(mount: &Mount, issuer: &str) -> Result<Option<String>, Erro
     let mut count = 0;
     for name in mount.storage().list(role::PREFIX).await? {
         let role = mount.load::<Role>(&RoleEntry::key(&name)).await?;
-        count += u32::from(role.is_some_and(|role| role.entry.issuer == issuer));
+        count += u32::from(role.is_some_and(|role| role.entry.settings.issuer == issuer));
     }
     Ok((count > 0).then(|| format!("{count} roles reference {issuer}")))
 }

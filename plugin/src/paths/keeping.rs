@@ -22,8 +22,8 @@ impl Keeping {
     /// What a role says.
     pub(crate) fn by(role: &RoleEntry) -> Self {
         Self {
-            no_store: role.no_store,
-            lease: role.generate_lease && !role.no_store,
+            no_store: role.settings.no_store,
+            lease: role.settings.generate_lease && !role.settings.no_store,
         }
     }
 

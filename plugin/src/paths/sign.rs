@@ -24,7 +24,8 @@ pub(crate) async fn sign(
     (role, _, fields, form, csr): (RoleRef, IssuerField, LeafFields, FormFields, CsrField),
 ) -> Result<Response, Error> {
     let role = role::load(&mount, &role.role).await?;
-    make(&mount, &cx, &role, &role.entry.issuer, &fields, &form, &csr).await
+    let issuer = &role.entry.settings.issuer;
+    make(&mount, &cx, &role, issuer, &fields, &form, &csr).await
 }
 
 /// `POST issuer/REF/sign/ROLE`.
@@ -139,7 +140,7 @@ pub(crate) async fn verbatim_by_role(
     (role, _, fields): (RoleRef, IssuerField, Verbatim),
 ) -> Result<Response, Error> {
     let role = role::load(&mount, &role.role).await?;
-    make_verbatim(&mount, Some(&role), &role.entry.issuer, &fields).await
+    make_verbatim(&mount, Some(&role), &role.entry.settings.issuer, &fields).await
 }
 
 /// `POST issuer/REF/sign-verbatim`.

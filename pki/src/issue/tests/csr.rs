@@ -3,11 +3,13 @@ use super::*;
 fn csr_subject() -> Subject {
     Subject {
         common_name: "csr.example.com".into(),
-        organization: list(&["Evil"]),
-        ou: list(&["x"]),
+        attributes: Attributes {
+            organization: list(&["Evil"]),
+            ou: list(&["x"]),
+            ..Attributes::default()
+        },
         serial_number: "99".into(),
         user_ids: list(&["bob"]),
-        ..Subject::default()
     }
 }
 

@@ -10,11 +10,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use landfast_pki::Settings;
 use landfast_pki::hybrid::{self, Login};
 use landfast_pki::lint::{Finding, Severity};
 use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
-use super::{RoleName, RoleRequest, describe, put};
+use super::{RoleName, Sent, describe, put};
 use crate::entry::role::RoleEntry;
 use crate::mount::Shared;
 use crate::role::Role;
@@ -74,20 +75,30 @@ impl PresetRequest {
 /// `POST roles/NAME preset=hybrid-node`: makes the role or replaces it as a whole, and shows it.
 pub(super) async fn write(
     mount: &Shared,
-    role: RoleRequest,
+    name: &str,
+    sent: &Sent,
     preset: &PresetRequest,
 ) -> Result<Response, Error> {
-    let name = role.name.clone();
-    let ttl = role.ttl.map_or(ONE_DAY, |ttl| ttl.0);
-    let max_ttl = role.max_ttl.map_or(LONG, |ttl| ttl.0);
+    let mut asked = Settings {
+        ttl: ONE_DAY,
+        max_ttl: LONG,
+        ..Settings::default()
+    };
+    // A fault in the rest is told after those in what makes a role one for nodes.
+    let _ = sent.apply(&mut asked);
+    let (ttl, max_ttl) = (asked.ttl, asked.max_ttl);
     if ttl.is_zero() || max_ttl.is_zero() {
         return Err(Error::bad_request(
             "ttl and max_ttl of nodes must be greater than zero",
         ));
     }
     let allowed = allowed(preset)?;
-    let made = entry(preset, allowed, ttl, max_ttl);
-    let entry = with_sent(made, role)?;
+    let made = role(preset, allowed, ttl, max_ttl);
+    let settings = with_sent(made, sent)?;
+    let entry = RoleEntry {
+        settings,
+        ..RoleEntry::default()
+    };
     let mut warnings = check(&entry, preset)?;
     if max_ttl > LONG {
         warnings.push(format!(
@@ -95,7 +106,7 @@ pub(super) async fn write(
             LONG.as_secs() / 3600
         ));
     }
-    put(mount, &name, entry)
+    put(mount, name, entry)
         .await
         .map(|response| response.warn_all(warnings))
 }
@@ -161,17 +172,17 @@ fn is_accessor(text: &str, login: &str) -> bool {
 ///
 /// # Errors
 /// When something was sent that the preset gives otherwise: a role for nodes is not made wider in passing.
-fn with_sent(made: RoleEntry, sent: RoleRequest) -> Result<RoleEntry, Error> {
-    let mut entry = made.clone();
-    sent.apply(&mut entry)?;
-    let (before, after) = (describe(&made), describe(&entry));
+fn with_sent(made: Settings, sent: &Sent) -> Result<Settings, Error> {
+    let mut role = made.clone();
+    sent.apply(&mut role)?;
+    let (before, after) = (describe(&made), describe(&role));
     let foreign: Vec<_> = after
         .iter()
         .filter(|(name, value)| !OPEN.contains(&name.as_str()) && before.get(*name) != Some(*value))
         .map(|(name, _)| name.as_str())
         .collect();
     if foreign.is_empty() {
-        return Ok(entry);
+        return Ok(role);
     }
     Err(Error::bad_request(format!(
         "preset=hybrid-node gives {} itself: leave it out, or write the role without a preset",
@@ -179,32 +190,16 @@ fn with_sent(made: RoleEntry, sent: RoleRequest) -> Result<RoleEntry, Error> {
     )))
 }
 
-fn entry(preset: &PresetRequest, allowed: String, ttl: Duration, max_ttl: Duration) -> RoleEntry {
-    // The fields come from the recommended role; only whose names it admits is different for a fixed name.
+fn role(preset: &PresetRequest, allowed: String, ttl: Duration, max_ttl: Duration) -> Settings {
+    // The recommended role; only whose names it admits is different for a fixed name.
     let login = Login::AliasName {
         accessor: preset.accessor().unwrap_or_default().to_owned(),
     };
-    let recommended = hybrid::node_role(&login, ttl, max_ttl);
-    let mut role = RoleEntry::fresh();
-    role.ttl_duration = ttl;
-    role.max_ttl_duration = max_ttl;
-    role.allow_localhost = recommended.allow_localhost;
-    role.allowed_domains_template = preset.accessor().is_some();
-    role.allowed_domains_list = vec![allowed];
-    role.allow_bare_domains = recommended.allow_bare_domains;
-    role.allow_wildcard_certificates = recommended.allow_wildcard_certificates;
-    role.allow_ip_sans = recommended.allow_ip_sans;
-    role.server_flag = recommended.server_flag;
-    role.client_flag = recommended.client_flag;
-    role.cn_validations = recommended.cn_validations;
-    role.key_type = recommended.key_type;
-    role.key_bits = recommended.key_bits.into();
-    role.key_usage_list = recommended.key_usage;
-    role.not_before_duration = recommended.not_before_duration;
-    role.not_before_bound = recommended.not_before_bound;
-    role.not_after_bound = recommended.not_after_bound;
-    role.node_names = true;
-    role
+    Settings {
+        allowed_domains: vec![allowed],
+        allowed_domains_template: preset.accessor().is_some(),
+        ..hybrid::node_role(&login, ttl, max_ttl)
+    }
 }
 
 /// Holds the role against the rules for nodes before it is stored.
