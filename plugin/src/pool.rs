@@ -3,9 +3,10 @@
 //! Off unless the operator says how many. The keys live in this process only, each is handed out once, and CA keys never come from here. They are made
 //! one at a time while the process has nothing else to do, so that a busy one answers as if there were no pool.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod state;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
@@ -14,50 +15,7 @@ use landfast_sdk::logical::Error;
 use crate::entry::config::KeyPoolConfig;
 use crate::mount::{Mount, Shared};
 
-/// The keys of one mount, by bits.
-#[derive(Default)]
-pub(crate) struct Pool {
-    keys: Mutex<BTreeMap<u32, Vec<PrivateKey>>>,
-    filling: AtomicBool,
-    closed: AtomicBool,
-}
-
-impl Pool {
-    /// A key, which nobody else gets.
-    fn take(&self, bits: u32) -> Option<PrivateKey> {
-        self.lock().get_mut(&bits)?.pop()
-    }
-
-    /// How many keys of a size are ready.
-    pub(crate) fn ready(&self, bits: u32) -> usize {
-        self.lock().get(&bits).map_or(0, Vec::len)
-    }
-
-    /// Drops all keys, which wipes them, and makes no more.
-    pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.lock().clear();
-    }
-
-    /// Adds a key, unless the pool was closed meanwhile.
-    fn add(&self, bits: u32, key: PrivateKey) {
-        let mut keys = self.lock();
-        if !self.closed.load(Ordering::Acquire) {
-            keys.entry(bits).or_default().push(key);
-        }
-    }
-
-    /// Drops keys beyond what is wanted.
-    fn trim(&self, config: &KeyPoolConfig) {
-        for (&bits, keys) in &mut *self.lock() {
-            keys.truncate(config.wanted(bits));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<PrivateKey>>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(crate) use state::Pool;
 
 /// The settings.
 ///
@@ -122,7 +80,7 @@ async fn one_more(mount: &Shared, idle: bool) -> Result<bool, Error> {
     let Some(bits) = missing else {
         return Ok(false);
     };
-    if mount.pool.closed.load(Ordering::Acquire) {
+    if mount.pool.is_closed() {
         return Ok(false);
     }
     if idle {
