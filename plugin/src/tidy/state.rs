@@ -20,6 +20,7 @@ pub(crate) struct Tidy {
 #[derive(Debug, Default)]
 struct State {
     running: bool,
+    closed: bool,
     stop: Option<Stop>,
     report: Option<Report>,
     last: Option<Timestamp>,
@@ -82,14 +83,15 @@ pub(crate) struct Progress {
 }
 
 impl Tidy {
-    /// Makes a run the one that is under way, unless there is one.
+    /// Makes a run the one that is under way, unless there is one, or the mount is closed here and somebody else may be at it.
     pub(super) fn begin(&self, run: &TidyRun, now: Timestamp) -> bool {
         let mut state = self.lock();
-        if state.running {
+        if state.running || state.closed {
             return false;
         }
         *state = State {
             running: true,
+            closed: false,
             stop: None,
             last: Some(now),
             report: Some(Report {
@@ -139,6 +141,7 @@ impl Tidy {
     /// Stops the run, which is still on record and goes on elsewhere or later.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
+        state.closed = true;
         if state.running {
             state.stop = Some(Stop::Closed);
         }
