@@ -22,7 +22,7 @@ def fill(server, count):
     """Half of `count` certificates for each mount live on, half end at once."""
     for role in ("short", "stored"):
         pkiload(server, MOUNTS, role, requests=count // 2, rounds=1, checked=0)
-    time.sleep(4)
+    time.sleep(5)
 
 
 def tidied(server, mount):
@@ -61,11 +61,12 @@ def main():
         print(f"{'ok   ' if value <= may else 'OVER '} {figure}: {value:.2f} (budget {may})", flush=True)
 
     with Server(arguments.bao, arguments.landfast, storage="raft") as server:
+        server.initialise()
         server.register()
         server.mount("theirs", "pki", "ec")
         server.mount("ours", "landfast", "ec")
         for mount in MOUNTS:
-            server.call("POST", f"{mount}/roles/short", {"allow_any_name": True, "key_type": "ec", "ttl": "1s"})
+            server.call("POST", f"{mount}/roles/short", {"allow_any_name": True, "key_type": "ec", "ttl": "2s", "max_ttl": "2s"})
         fill(server, arguments.certificates)
         used = {}
         for mount in MOUNTS:
