@@ -20,8 +20,10 @@ impl Backend for Mount {
 
     /// Goes on with what a crash left, where this node may write. It must not hold up an unseal.
     async fn initialize(self: Arc<Self>) -> Result<(), Error> {
-        pool::fill(&self);
         tokio::spawn(async move {
+            if let Err(error) = pool::begin(&self).await {
+                tracing::warn!(%error, "no keys are made ahead until one is asked for");
+            }
             match self.system().replication_state().await {
                 Ok(state) if !state.is_read_only() => {
                     if let Err(error) = seal::periodic(&self).await {

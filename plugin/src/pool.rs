@@ -6,7 +6,6 @@
 mod state;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use landfast_pki::{KeySpec, KeyType, PrivateKey};
@@ -41,9 +40,20 @@ pub(crate) async fn leaf_key(mount: &Shared, spec: KeySpec) -> Result<PrivateKey
     }
 }
 
+/// [`fill`] where the mount has a pool, for a process that begins.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn begin(mount: &Shared) -> Result<(), Error> {
+    if config(mount).await?.is_on() {
+        fill(mount);
+    }
+    Ok(())
+}
+
 /// Makes what is missing, in a task of its own of which there is one at a time.
 pub(crate) fn fill(mount: &Shared) {
-    if mount.pool.filling.swap(true, Ordering::AcqRel) {
+    if !mount.pool.ask() {
         return;
     }
     // The task ends with the mount: it holds it only while a key is made.
@@ -54,16 +64,17 @@ pub(crate) fn fill(mount: &Shared) {
             tokio::time::sleep(LOOK).await;
             let Some(mount) = mount.upgrade() else { return };
             let idle = busy().saturating_sub(before) < LOOK / 10;
+            let often = mount.pool.asked();
             match one_more(&mount, idle).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    mount.pool.filling.store(false, Ordering::Release);
-                    return;
+                    if mount.pool.rest(often) {
+                        return;
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a key could not be made ahead");
-                    mount.pool.filling.store(false, Ordering::Release);
-                    return;
+                    return mount.pool.give_up();
                 }
             }
         }

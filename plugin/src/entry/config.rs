@@ -62,6 +62,11 @@ impl KeyPoolConfig {
     /// The sizes in bits of keys that are kept.
     pub const SIZES: [u32; 3] = [2048, 3072, 4096];
 
+    /// Whether keys of any size are kept.
+    pub fn is_on(&self) -> bool {
+        Self::SIZES.into_iter().any(|bits| self.wanted(bits) > 0)
+    }
+
     /// How many keys of this size are kept.
     pub fn wanted(&self, bits: u32) -> usize {
         let wanted = match bits {

@@ -1,7 +1,7 @@
 //! The keys that are ready.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use landfast_pki::PrivateKey;
@@ -12,12 +12,35 @@ use crate::entry::config::KeyPoolConfig;
 #[derive(Default)]
 pub(crate) struct Pool {
     keys: Mutex<BTreeMap<u32, Vec<PrivateKey>>>,
-    /// Whether keys are being made.
-    pub(super) filling: AtomicBool,
+    /// How often keys were asked for since the task that makes them last rested; zero while there is none.
+    asked: AtomicUsize,
     closed: AtomicBool,
 }
 
 impl Pool {
+    /// Asks for what is missing; true for whoever has to start the task that makes it.
+    pub(super) fn ask(&self) -> bool {
+        self.asked.fetch_add(1, Ordering::AcqRel) == 0
+    }
+
+    /// How often it was asked, to be read before looking for what is missing.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Acquire)
+    }
+
+    /// Ends the task that found nothing missing after it was asked so `often`; false when somebody asked since, who relies on it to look again.
+    pub(super) fn rest(&self, often: usize) -> bool {
+        let rested = self
+            .asked
+            .compare_exchange(often, 0, Ordering::AcqRel, Ordering::Acquire);
+        rested.is_ok()
+    }
+
+    /// Ends the task although keys may be missing: the next who asks starts another.
+    pub(super) fn give_up(&self) {
+        self.asked.store(0, Ordering::Release);
+    }
+
     /// A key, which nobody else gets.
     pub(super) fn take(&self, bits: u32) -> Option<PrivateKey> {
         self.lock().get_mut(&bits)?.pop()
@@ -56,5 +79,25 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<PrivateKey>>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_while_the_task_comes_to_its_end_is_heard() {
+        let pool = Pool::default();
+        assert!(pool.ask(), "nobody is at it");
+        assert!(!pool.ask(), "one at a time");
+        let often = pool.asked();
+        // The task looked, and nothing was missing. Then a key is taken.
+        assert!(!pool.ask());
+        assert!(!pool.rest(often), "it looks again");
+        assert!(pool.rest(pool.asked()));
+        assert!(pool.ask(), "the next starts a task");
+        pool.give_up();
+        assert!(pool.ask());
     }
 }
