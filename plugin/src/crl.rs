@@ -22,13 +22,14 @@ use crate::store::Entry;
 use crate::{issuers, keys};
 
 pub(crate) use bodies::{Form, body};
-pub(crate) use build::algorithm;
+pub(crate) use signer::{algorithm, template};
 pub(crate) use state::CrlState;
 pub(crate) use wal::noted;
 
 mod bodies;
 mod build;
 mod index;
+mod signer;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::crl::{CrlTemplate, RevokedEntries};
-use landfast_pki::{Certificate, PublicKey, SerialNumber, SignatureAlgorithm};
+use landfast_pki::{Certificate, SerialNumber, SignatureAlgorithm};
 use landfast_sdk::logical::{Error, Write};
 
+use super::signer::{algorithm, template, told};
 use super::state::Revocations;
 use super::{CrlBytes, Scope, index, length, serials, wal};
 use crate::authority::new_id;
@@ -194,18 +195,10 @@ impl Build<'_> {
         let Some((key, algorithm)) = self.key(signer).await else {
             return Ok(());
         };
+        let next_update = later(self.now, length(&self.config.expiry));
         let mut template = CrlTemplate {
-            issuer: signer.certificate.subject().clone(),
-            authority_key_id: signer
-                .certificate
-                .ski()
-                .map_or_else(|| key.public_key().ski().to_vec(), <[u8]>::to_vec),
-            number: 0,
-            this_update: self.now,
-            next_update: later(self.now, length(&self.config.expiry)),
-            delta_base: None,
             freshest: freshest(self.mount, signer).await,
-            more: Vec::new(),
+            ..template(signer, key.public_key(), self.now, next_update)
         };
         let mut complete = None;
         let listed = if self.scope == Scope::Delta {
@@ -475,25 +468,6 @@ fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revo
             group.revoked.push((serial.to_vec(), time));
         }
     }
-}
-
-/// The algorithm that the issuer is told to sign CRLs with, else the natural one of its key.
-pub(crate) fn algorithm(
-    issuer: &LoadedIssuer,
-    key: &PublicKey,
-) -> Result<SignatureAlgorithm, Error> {
-    match told(issuer).filter(|algorithm| algorithm.fits(key).is_ok()) {
-        Some(algorithm) => Ok(algorithm),
-        None => Ok(SignatureAlgorithm::choose(key, 0, false)
-            .map_err(fault::failed)?
-            .algorithm),
-    }
-}
-
-/// What the issuer is told to sign CRLs with, if it is told.
-fn told(issuer: &LoadedIssuer) -> Option<SignatureAlgorithm> {
-    let stored = u32::try_from(issuer.entry.revocation_signature_algorithm).unwrap_or(0);
-    SignatureAlgorithm::from_storage_number(stored)
 }
 
 fn encoded<'a>(revoked: impl Iterator<Item = &'a (Vec<u8>, Timestamp)>) -> RevokedEntries {

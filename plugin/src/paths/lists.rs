@@ -181,16 +181,11 @@ async fn sign(
     let next_update = now
         .checked_add(wanted.lasts)
         .map_err(|_| Error::bad_request("next_update parameter is beyond what a CRL can say"))?;
-    let certificate = &issuer.certificate;
     let template = CrlTemplate {
-        issuer: certificate.subject().clone(),
-        authority_key_id: certificate.ski().unwrap_or_default().to_vec(),
         number: wanted.number,
-        this_update: now,
-        next_update,
         delta_base: wanted.base,
-        freshest: Vec::new(),
         more,
+        ..crl::template(issuer, key.public_key(), now, next_update)
     };
     let signed = key
         .sign(mount, template.prepare(entries, algorithm))

@@ -1,6 +1,8 @@
 //! When CRLs are built anew, by which settings, and which issuers get one.
 
 use jiff::{SignedDuration, Timestamp};
+use landfast_pki::crl::Crl;
+use landfast_pki::pem;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -244,4 +246,31 @@ async fn an_algorithm_that_the_key_cannot_use_is_told() {
     );
     assert_eq!(reply.warnings, [told]);
     crl(&mount, "crl").await.verify(&root.certificate).unwrap();
+}
+
+/// RFC 5280 section 5.2.1 wants an authority key identifier on every CRL.
+#[tokio::test]
+async fn every_crl_of_a_ca_without_a_key_identifier_has_one() {
+    let mount = mount().await;
+    let root = root_without_key_id("Root");
+    assert_eq!(root.certificate.ski(), None);
+    adopt(&mount, &root).await;
+    let ski = root.key.public_key().ski();
+    let own = crl(&mount, "crl").await;
+    assert_eq!(own.aki(), Some(&ski[..]));
+    let text = mount.read("cert/crl").await.data["certificate"].clone();
+    for (path, body) in [
+        ("resign-crls", json!({ "crls": [text], "crl_number": 9 })),
+        ("sign-revocation-list", json!({ "crl_number": 9 })),
+    ] {
+        let path = format!("issuer/default/{path}");
+        let made = ok(mount.update(&path, body).await).data["crl"].clone();
+        let blocks = pem::blocks(made.as_str().unwrap().as_bytes());
+        let made = Crl::from_der(&blocks[0].contents).unwrap();
+        assert_eq!(
+            (made.number(), made.aki()),
+            (Some(9), Some(&ski[..])),
+            "{path}"
+        );
+    }
 }

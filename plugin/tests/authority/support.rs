@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::crl::Crl;
-use landfast_pki::ext::{Extension, GeneralNames, KeyUsage};
+use landfast_pki::ext::{self, Extension, GeneralNames, KeyUsage};
 use landfast_pki::name::Subject;
 use landfast_pki::{
     Certificate, KeyEncoding, KeySpec, PrivateKey, SerialNumber, SignatureAlgorithm, Template,
@@ -73,6 +73,23 @@ pub(crate) fn root_with(name: &str, key: PrivateKey) -> Pair {
         true,
         SignedDuration::from_hours(24 * 365),
     );
+    let subject = template.subject.clone();
+    let certificate = template
+        .prepare(&subject, algorithm(&key))
+        .unwrap()
+        .sign(&key)
+        .unwrap();
+    Pair { certificate, key }
+}
+
+/// As [`root`], with a certificate that does not say by which identifier its key is known.
+pub(crate) fn root_without_key_id(name: &str) -> Pair {
+    let key = key("ec");
+    let life = SignedDuration::from_hours(24 * 365);
+    let mut template = template(name, &key, &key, ca_usage(), true, life);
+    template
+        .extensions
+        .retain(|one| ![ext::id::SUBJECT_KEY_ID, ext::id::AUTHORITY_KEY_ID].contains(&one.oid));
     let subject = template.subject.clone();
     let certificate = template
         .prepare(&subject, algorithm(&key))
