@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     host::LARGEST_MESSAGE,
+    logical::complete,
     server::{Life, Product, Reply, service_name},
 };
 
@@ -133,18 +134,13 @@ impl Product for Services {
 }
 
 impl Instances {
-    /// Runs a call to its end on a task of its own, so that neither a caller who leaves nor a panic does harm elsewhere.
+    /// Runs a call to its end, as [`complete`] says, so that neither a caller who leaves nor a panic does harm elsewhere.
     async fn complete<T: Send + 'static>(
         &self,
         call: impl Future<Output = Result<T, Status>> + Send + 'static,
     ) -> Result<Response<T>, Status> {
-        let work = self.0.life.work();
-        let task = tokio::spawn(async move {
-            let output = call.await;
-            drop(work);
-            output
-        });
-        let output = task.await.map_err(|_| Status::unknown("internal error"))?;
+        let output = complete(None, || self.0.life.work(), call).await;
+        let output = output.ok_or_else(|| Status::unknown("internal error"))?;
         output.map(Response::new)
     }
 }

@@ -133,7 +133,7 @@
 //! # What takes long
 //!
 //! A few threads answer for all mounts. A handler that computes for more than some milliseconds does so in [`apart`], and bounds how many do at
-//! a time; one that answers before its work is done starts what is left with [`detach`]. The transport runs a large request apart as a
+//! a time. The transport runs a large request apart as a
 //! whole, and another one from when it has read more than 32 KiB from storage; a handler that answers with what it has kept in memory says how much
 //! by [`carry`]. What keeps a thread for more than 100 ms is told in the log.
 //!
@@ -186,7 +186,8 @@ pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Product, ReplicationState, SystemView};
 pub use table::Table;
 pub(crate) use watch::{Asked, LARGE, Turns};
-pub use watch::{apart, carry, detach};
+pub use watch::{apart, carry};
+pub use weak::parse_bool;
 pub use wire::{
     ExistsReply, RawLease, RawReply, RawRequest, RawResponse, ReplyError, SpecialPaths,
 };

@@ -13,7 +13,6 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::JoinHandle;
 
 pub(crate) use self::turns::Turns;
 use self::turns::Waiting;
@@ -194,16 +193,6 @@ pub fn apart<T>(work: impl FnOnce() -> T) -> T {
     };
     APART.set(APART.get() + begun.elapsed());
     done
-}
-
-/// Starts work that goes on to its end even if the request that started it is dropped. It is measured as a part of that request.
-pub fn detach<F>(work: F) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let asked = PRESENT.with_borrow(Clone::clone);
-    tokio::spawn(Watched::new(asked, work))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
+pub use self::scalar::parse_bool;
+
 use self::refusal::Refusal;
 use self::value::Weak;
 use super::json::{Json, Object};

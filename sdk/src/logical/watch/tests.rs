@@ -162,15 +162,3 @@ fn small_numbers_add_up_and_are_counted_anew_after_a_turn_apart() {
     // Nobody watches: nothing to count.
     assert!(!is_much(usize::MAX));
 }
-
-#[tokio::test]
-async fn what_a_request_starts_is_measured_with_it() {
-    let asked = asked("crl/rotate", 0, 1);
-    let path = || PRESENT.with_borrow(|asked| asked.as_ref().map(|one| one.path.clone()));
-    let started = Watched::new(
-        Some(asked),
-        async move { detach(async move { path() }).await },
-    );
-    assert_eq!(started.await.unwrap().as_deref(), Some("crl/rotate"));
-    assert!(PRESENT.with_borrow(Option::is_none));
-}

@@ -54,14 +54,16 @@ fn leading_zero(text: &str) -> bool {
     digits.len() > 1 && digits.starts_with('0')
 }
 
-/// Go's `strconv.ParseBool`; nothing is false.
-pub(super) fn boolean(text: &str) -> Result<bool, Refusal> {
+/// A truth value written as text, by the rules of Go's `strconv.ParseBool`; nothing is false. `None` for what is neither true nor false.
+pub fn parse_bool(text: &str) -> Option<bool> {
     match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(Refusal::unparsable(
-            "bool",
-            "strconv.ParseBool: invalid syntax",
-        )),
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
     }
+}
+
+/// As [`parse_bool`], for a field of a request.
+pub(super) fn boolean(text: &str) -> Result<bool, Refusal> {
+    parse_bool(text).ok_or_else(|| Refusal::unparsable("bool", "strconv.ParseBool: invalid syntax"))
 }
