@@ -275,29 +275,33 @@ pub(crate) async fn for_issuing(
     };
     let issuer = load(mount, reference).await.map_err(fetch)?;
     if issuer.entry.key_id.is_empty() {
-        return Err(fetch(Error::failed(
-            "unable to fetch corresponding key for issuer ID; unable to use this issuer for signing",
-        )));
+        return Err(fetch(Error::failed(NO_KEY)));
     }
-    ensure_usage(&issuer, Usage::ISSUING)?;
+    ensure_usage(&issuer, Usage::ISSUING)
+        .map_err(|why| Error::failed(format!("error fetching CA certificate: {why}")))?;
     let key = keys::signer(mount, &issuer.entry.key_id)
         .await
         .map_err(fetch)?;
     Ok((issuer, key))
 }
 
-/// Refuses an issuer that lacks `wanted`, as the signing paths word it.
-fn ensure_usage(issuer: &LoadedIssuer, wanted: Usage) -> Result<(), Error> {
+/// Refuses an issuer that may not be used as `wanted`, with the reason.
+pub(crate) fn ensure_usage(issuer: &LoadedIssuer, wanted: Usage) -> Result<(), String> {
     if issuer.entry.usage.allows(wanted) {
         return Ok(());
     }
-    Err(Error::failed(format!(
-        "error fetching CA certificate: error while attempting to use issuer {}: requested usage issuing-certificates for issuer [{}] but only had usage {}",
+    Err(format!(
+        "error while attempting to use issuer {}: requested usage {} for issuer [{}] but only had usage {}",
         issuer.entry.id,
+        wanted.name(),
         issuer.label(),
         issuer.entry.usage,
-    )))
+    ))
 }
+
+/// Why an issuer without a key signs nothing.
+pub(crate) const NO_KEY: &str =
+    "unable to fetch corresponding key for issuer ID; unable to use this issuer for signing";
 
 /// The certificate of an entry.
 pub(crate) fn parse(entry: &IssuerEntry) -> Result<Certificate, Error> {

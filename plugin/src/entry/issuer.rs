@@ -233,6 +233,12 @@ impl Usage {
         })
     }
 
+    /// The API's name of a single usage.
+    pub fn name(self) -> &'static str {
+        let known = Self::NAMES.iter().find(|(bit, _)| *bit == self);
+        known.map_or("read-only", |(_, name)| name)
+    }
+
     /// Whether every usage of `wanted` is in the set.
     pub fn allows(self, wanted: Self) -> bool {
         self.0 & wanted.0 == wanted.0

@@ -13,7 +13,7 @@ use landfast_pki::crl::{Crl, CrlTemplate, RevokedEntries};
 use landfast_pki::ext::{self, Extension};
 use landfast_pki::usage::oid;
 use landfast_pki::{SerialNumber, pem};
-use landfast_sdk::logical::{CommaList, Cx, Error, Response, parse_duration_nanos};
+use landfast_sdk::logical::{CommaList, Cx, Error, Response, parse_bool, parse_duration_nanos};
 
 use crate::entry::issuer::Usage;
 use crate::issuers::{self, LoadedIssuer};
@@ -152,15 +152,8 @@ async fn signer(mount: &Shared, reference: &str) -> Result<Arc<LoadedIssuer>, Er
         }
         other => other?,
     };
-    if issuer.entry.usage.allows(Usage::CRL_SIGNING) {
-        return Ok(issuer);
-    }
-    Err(Error::bad_request(format!(
-        "error while attempting to use issuer {}: requested usage crl-signing for issuer [{}] but only had usage {}",
-        issuer.entry.id,
-        issuer.label(),
-        issuer.entry.usage,
-    )))
+    issuers::ensure_usage(&issuer, Usage::CRL_SIGNING).map_err(Error::bad_request)?;
+    Ok(issuer)
 }
 
 async fn sign(
@@ -171,9 +164,7 @@ async fn sign(
     more: Vec<Extension>,
 ) -> Result<Response, Error> {
     if issuer.entry.key_id.is_empty() {
-        return Err(Error::bad_request(
-            "unable to fetch corresponding key for issuer ID; unable to use this issuer for signing",
-        ));
+        return Err(Error::bad_request(issuers::NO_KEY));
     }
     let key = keys::signer(mount, &issuer.entry.key_id).await?;
     let algorithm = crl::algorithm(issuer, key.public_key())?;
@@ -353,16 +344,8 @@ fn extension(entry: &Map<String, Value>) -> Result<Extension, String> {
     let critical = match entry.get("critical") {
         None | Some(Value::Null) => false,
         Some(Value::Bool(critical)) => *critical,
-        Some(value) => match text_of(value).unwrap_or_default().as_str() {
-            "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
-            _ => {
-                return Err(
-                    "critical field value failed to be parsed: it is neither true nor false"
-                        .to_owned(),
-                );
-            }
-        },
+        Some(value) => parse_bool(&text_of(value).unwrap_or_default())
+            .ok_or("critical field value failed to be parsed: it is neither true nor false")?,
     };
     let value = entry.get("value").ok_or("missing 'value' field")?;
     let value = text_of(value).ok_or("'value' field value was not a string")?;
