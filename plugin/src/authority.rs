@@ -18,7 +18,7 @@ use crate::entry::config::{IssuersConfig, KeysConfig};
 use crate::entry::issuer::{AiaEntry, IssuerEntry, NotAfterBehavior, Usage};
 use crate::entry::key::KeyEntry;
 use crate::entry::other::Other;
-use crate::entry::revoked::{self, RevokedEntry};
+use crate::entry::revoked::RevokedEntry;
 use crate::entry::time::StoredTime;
 use crate::issuers::{self, Issuers};
 use crate::keys::{self, Keys};
@@ -253,8 +253,8 @@ impl<'a> Change<'a> {
         if certificates::der(self.mount, serial).await?.is_none() {
             self.store_certificate(certificate);
         }
-        let key = revoked::key(serial);
-        if self.mount.storage().get(&key).await?.is_none() {
+        let stored = revocations::stored(self.mount, &serial.dash()).await?;
+        if stored.is_none() {
             let entry = RevokedEntry::new(certificate.der().to_vec(), now, String::new());
             self.certificates.push(revocations::write(serial, &entry));
             self.revoked.push((serial.clone(), entry));

@@ -13,6 +13,7 @@ use landfast_pki::SerialNumber;
 use landfast_pki::crl::Crl;
 use landfast_sdk::logical::{Error, RawBody, parse_duration_nanos};
 
+use crate::authority::Change;
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
 use crate::entry::time::StoredTime;
@@ -190,6 +191,20 @@ pub(crate) async fn rebuild(mount: &Mount, scope: Scope) -> Result<Vec<String>, 
         Some(failure) => Err(failure),
         None => Ok(built.warnings),
     }
+}
+
+/// Takes issuers away, and builds the CRLs of those that stay anew. Returns warnings.
+///
+/// # Errors
+/// When storage or a key fails. The issuers may be gone then all the same; the periodic call builds what is missing.
+pub(crate) async fn remove_issuers(
+    mount: &Mount,
+    change: Change<'_>,
+    ids: &[String],
+) -> Result<Vec<String>, Error> {
+    change.commit(ids, &[]).await?;
+    mount.crl.forget();
+    rebuild(mount, Scope::Forced).await
 }
 
 /// After the revocation of a certificate: at once, or left to the periodic call, as configured. Returns warnings.

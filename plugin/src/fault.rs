@@ -3,6 +3,7 @@
 use landfast_pki::refusal::Channel;
 use landfast_pki::{Error as PkiError, Refusal};
 use landfast_sdk::logical::Error;
+use tokio::task::JoinError;
 
 /// A fault in what the caller sent: 400 with its text. What is not the caller's doing becomes a 500.
 pub(crate) fn refused(error: PkiError) -> Error {
@@ -41,4 +42,28 @@ pub(crate) fn passes(error: &Error) -> bool {
 /// 503: the same request may succeed a little later.
 pub(crate) fn unavailable(message: String) -> Error {
     Error::Status { code: 503, message }
+}
+
+/// Runs work to its end on a task of its own, so that a panic in it is seen here and does not look like work for ever.
+///
+/// # Errors
+/// The work panicked, or the process is about to end. The text says what was the matter.
+pub(crate) async fn caught<F>(work: F) -> Result<F::Output, String>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    tokio::spawn(work).await.map_err(reason)
+}
+
+/// Why a task did not come to its end.
+fn reason(stopped: JoinError) -> String {
+    let Ok(panic) = stopped.try_into_panic() else {
+        return "it was stopped from outside".to_owned();
+    };
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    let text = text.as_deref().unwrap_or("no reason was given");
+    format!("a fault of the program: {text}")
 }

@@ -29,14 +29,21 @@ pub(crate) async fn load(
 /// # Errors
 /// As [`load`].
 pub(crate) async fn named(mount: &Mount, name: &str) -> Result<Option<RevokedEntry>, Error> {
-    let key = format!("{PREFIX}{name}");
-    let Some(bytes) = mount.storage().get(&key).await? else {
+    let Some(bytes) = stored(mount, name).await? else {
         return Ok(None);
     };
     entry::decode(&bytes).map(Some).map_err(|cause| {
         internal(
             "a stored revocation could not be read",
-            format_args!("{key}: {cause}"),
+            format_args!("{PREFIX}{name}: {cause}"),
         )
     })
+}
+
+/// The record as it is stored, for a name that a listing gave.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn stored(mount: &Mount, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    Ok(mount.storage().get(&format!("{PREFIX}{name}")).await?)
 }

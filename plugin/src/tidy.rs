@@ -4,6 +4,7 @@
 //! each batch says in the same write how far the run is, so that whichever node may write goes on from there after a crash. Nothing is deleted
 //! before its end and the safety buffer are over: a certificate that somebody may still trust keeps its revocation.
 
+mod batch;
 mod run;
 mod state;
 
@@ -16,7 +17,7 @@ use crate::entry::jobs::AutoTidyConfig;
 use crate::entry::tidy::{TidyEntry, TidyRun};
 use crate::entry::time::StoredTime;
 use crate::mount::{Mount, Shared};
-use crate::{certificates, entry};
+use crate::{certificates, crl, entry, fault};
 
 use state::Stop;
 pub(crate) use state::{Phase, Progress, Report, Tidy};
@@ -50,16 +51,25 @@ pub(crate) async fn resume(mount: &Shared) -> Result<(), Error> {
     Ok(())
 }
 
-/// The minute's work: [`resume`], or begins a run at its time. To be called only where storage may be written.
+/// The minute's work: [`resume`], what a run that failed left to be done, or a run at its time. To be called only where storage may be written.
 ///
 /// # Errors
-/// When storage fails.
+/// When storage or the building of a CRL fails.
 pub(crate) async fn periodic(mount: &Shared) -> Result<(), Error> {
     resume(mount).await?;
     if mount.tidy.is_running() {
         return Ok(());
     }
-    let (now, record, config) = (mount.now(), record(mount).await?, config(mount).await?);
+    let mut record = record(mount).await?;
+    if record.rebuild {
+        run::warn(crl::after_revocation(mount).await?);
+        record = Arc::new(TidyEntry {
+            rebuild: false,
+            ..TidyEntry::clone(&record)
+        });
+        mount.put(TidyEntry::KEY, entry::encode(&*record)).await?;
+    }
+    let (now, config) = (mount.now(), config(mount).await?);
     let interval = SignedDuration::from_nanos(config.interval_duration);
     if config.enabled
         && interval.is_positive()
@@ -87,33 +97,40 @@ async fn begin(mount: &Shared, mut run: TidyRun, now: Timestamp) -> Result<bool,
     if !mount.tidy.begin(&run, now) {
         return Ok(false);
     }
-    let record = TidyEntry {
-        last: StoredTime(now),
-        run: Some(run.clone()),
-        ..TidyEntry::default()
-    };
-    if let Err(error) = mount.put(TidyEntry::KEY, entry::encode(&record)).await {
+    if let Err(error) = put_on_record(mount, &mut run, now).await {
         mount.tidy.end(Err(Stop::Failed(error.to_string())), now);
         return Err(error);
     }
     let mount = Arc::clone(mount);
     tokio::spawn(async move {
         let doing = Arc::clone(&mount);
-        // On a task of its own, so that a panic in it is seen here and does not look like work for ever.
-        let work = tokio::spawn(async move { run::carry_out(&doing, &mut run).await });
-        let outcome = work.await.unwrap_or_else(|stopped| {
-            tracing::error!(error = %stopped, "tidying ended by a fault of the program");
-            Err(Stop::Failed(
-                "tidying ended by a fault of the program".to_owned(),
-            ))
+        let work = async move {
+            let outcome = run::carry_out(&doing, &mut run).await;
+            (outcome, run.rebuild)
+        };
+        let (outcome, rebuild) = fault::caught(work).await.unwrap_or_else(|stopped| {
+            let why = format!("tidying ended early: {stopped}");
+            // How far it came is not known.
+            (Err(Stop::Failed(why)), true)
         });
-        end(&mount, outcome).await;
+        end(&mount, outcome, rebuild).await;
     });
     Ok(true)
 }
 
-/// Takes the run off the record, unless it goes on elsewhere.
-async fn end(mount: &Shared, outcome: Result<(), Stop>) {
+/// Stores that `run` is under way. It takes over what one before it left to be done.
+async fn put_on_record(mount: &Mount, run: &mut TidyRun, now: Timestamp) -> Result<(), Error> {
+    run.rebuild |= record(mount).await?.rebuild;
+    let record = TidyEntry {
+        last: StoredTime(now),
+        run: Some(run.clone()),
+        ..TidyEntry::default()
+    };
+    mount.put(TidyEntry::KEY, entry::encode(&record)).await
+}
+
+/// Takes the run off the record, unless it goes on elsewhere. What stays there is that CRLs have to be built, if the run did not come to that.
+async fn end(mount: &Shared, outcome: Result<(), Stop>, rebuild: bool) {
     let now = mount.now();
     match &outcome {
         Ok(()) => tracing::info!("tidying is done"),
@@ -123,6 +140,7 @@ async fn end(mount: &Shared, outcome: Result<(), Stop>) {
     }
     let record = TidyEntry {
         last: StoredTime(now),
+        rebuild,
         ..TidyEntry::default()
     };
     // A run that stays on record is done again, which finds nothing left to do.

@@ -15,6 +15,9 @@ pub struct TidyEntry {
     /// The run that is under way, or that a crash interrupted.
     #[serde(default)]
     pub run: Option<TidyRun>,
+    /// Whether CRLs list what a run that came to no good end deleted: whoever tidies next builds them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rebuild: bool,
     /// Fields of other versions.
     #[serde(flatten)]
     pub other: Other,

@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use jiff::Timestamp;
 
@@ -240,4 +241,12 @@ pub(crate) fn unix(time: Timestamp) -> i64 {
 /// PEM without its final newline, which is how these paths show it.
 pub(crate) fn trimmed(pem: &str) -> String {
     pem.trim_end().to_owned()
+}
+
+/// The members of what `json!` made of members.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use landfast_sdk::logical::{
     Cx, Error, NoFields, Response, Ttl, format_nanos, parse_duration_nanos,
@@ -11,6 +11,7 @@ use landfast_sdk::logical::{
 use crate::entry;
 use crate::entry::jobs::AutoTidyConfig;
 use crate::mount::Shared;
+use crate::paths::answer::object;
 use crate::paths::tidy::SET_ONE;
 use crate::tidy;
 
@@ -196,10 +197,20 @@ pub(crate) fn pause_of(text: &str, what: &str) -> Result<i64, Error> {
 }
 
 fn show(config: &AutoTidyConfig) -> Result<Response, Error> {
-    const SECOND: i64 = 1_000_000_000;
-    Response::data(&json!({
+    let mut shown = plan(config);
+    let own = json!({
         "enabled": config.enabled,
         "interval_duration": config.interval_duration / SECOND,
+        "maintain_stored_certificate_counts": config.maintain_stored_certificate_counts,
+        "publish_stored_certificate_count_metrics": config.publish_stored_certificate_count_metrics,
+    });
+    shown.extend(object(own));
+    Ok(Response::map(shown))
+}
+
+/// What a run does, as it is shown in the settings and in the status of a run.
+pub(crate) fn plan(config: &AutoTidyConfig) -> Map<String, Value> {
+    object(json!({
         "tidy_cert_store": config.tidy_cert_store,
         "tidy_revoked_certs": config.tidy_revoked_certs,
         "tidy_invalid_certs": config.tidy_invalid_certs,
@@ -213,7 +224,8 @@ fn show(config: &AutoTidyConfig) -> Result<Response, Error> {
         "acme_account_safety_buffer": config.acme_account_safety_buffer / SECOND,
         "pause_duration": format_nanos(config.pause_duration),
         "page_size": config.page_size,
-        "maintain_stored_certificate_counts": config.maintain_stored_certificate_counts,
-        "publish_stored_certificate_count_metrics": config.publish_stored_certificate_count_metrics,
     }))
 }
+
+/// In nanoseconds.
+const SECOND: i64 = 1_000_000_000;

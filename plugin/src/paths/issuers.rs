@@ -17,6 +17,7 @@ use crate::entry::time::StoredTime;
 use crate::issuers::{self, LoadedIssuer};
 use crate::mount::{Shared, take_up};
 use crate::names;
+use crate::paths::answer::object;
 use crate::paths::{modified, urls};
 use crate::role::Role;
 
@@ -175,11 +176,8 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
         ));
         warnings.extend(roles_using(&mount, names::DEFAULT).await?);
     }
-    change
-        .commit(std::slice::from_ref(&issuer.entry.id), &[])
-        .await?;
-    mount.crl.forget();
-    warnings.extend(crl::rebuild(&mount, Scope::Forced).await?);
+    let gone = std::slice::from_ref(&issuer.entry.id);
+    warnings.extend(crl::remove_issuers(&mount, change, gone).await?);
     Ok(Response::null().warn_all(warnings))
 }
 
@@ -507,11 +505,4 @@ async fn roles_using(mount: &Mount, issuer: &str) -> Result<Option<String>, Erro
         count += u32::from(role.is_some_and(|role| role.entry.settings.issuer == issuer));
     }
     Ok((count > 0).then(|| format!("{count} roles reference {issuer}")))
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

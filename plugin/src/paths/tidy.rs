@@ -1,16 +1,18 @@
 //! `tidy`, `tidy-cancel` and `tidy-status`.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use landfast_sdk::logical::{Cx, Error, NoFields, Response, Ttl, format_nanos};
+use landfast_sdk::logical::{Cx, Error, NoFields, Response, Ttl};
 
 use crate::entry::jobs::AutoTidyConfig;
 use crate::entry::tidy::Stage;
 use crate::entry::time::StoredTime;
 use crate::mount::{Mount, Shared};
-use crate::paths::auto_tidy::{TidyFields, nanos, pause_of};
+use crate::paths::answer::object;
+use crate::paths::auto_tidy::{self, TidyFields, nanos, pause_of};
 use crate::tidy::{self, Phase, Progress, Report};
 
 /// What is in a request to tidy besides the fields that the settings have too.
@@ -71,73 +73,64 @@ pub(crate) async fn status(mount: Shared, _cx: Cx, _: NoFields) -> Result<Respon
 
 async fn told(mount: &Mount) -> Result<Response, Error> {
     let (report, last) = mount.tidy.report();
-    let mut data = json!({
-        "state": "Inactive",
-        "internal_backend_uuid": mount.uuid(),
-    });
-    let members = data.as_object_mut().expect("an object was just made");
-    for name in NULL_BEFORE_A_RUN {
-        members.insert(name.to_owned(), Value::Null);
-    }
-    if tidy::config(mount)
-        .await?
-        .maintain_stored_certificate_counts
+    let mut told = of(report.as_ref());
+    told.insert("internal_backend_uuid".to_owned(), mount.uuid().into());
+    if report.is_some()
+        && let Some(last) = last
     {
-        let (certificates, revocations) = tidy::count(mount).await?;
-        members.insert("current_cert_store_count".to_owned(), certificates.into());
-        members.insert("current_revoked_cert_count".to_owned(), revocations.into());
+        let last = StoredTime(last).to_string();
+        told.insert("last_auto_tidy_finished".to_owned(), last.into());
     }
-    if let Some(report) = report {
-        let Value::Object(of_the_run) = of(&report) else {
-            unreachable!("a report is an object")
-        };
-        members.extend(of_the_run);
-        if let Some(last) = last {
-            let last = StoredTime(last).to_string();
-            members.insert("last_auto_tidy_finished".to_owned(), last.into());
-        }
-    }
-    Response::data(&data)
+    let config = tidy::config(mount).await?;
+    let (certificates, revocations) = if config.maintain_stored_certificate_counts {
+        tidy::count(mount)
+            .await
+            .map(|counts| (Some(counts.0), Some(counts.1)))?
+    } else {
+        (None, None)
+    };
+    told.insert("current_cert_store_count".to_owned(), certificates.into());
+    told.insert("current_revoked_cert_count".to_owned(), revocations.into());
+    Ok(Response::map(told))
 }
 
-fn of(report: &Report) -> Value {
-    const SECOND: i64 = 1_000_000_000;
-    let (plan, counts) = (&report.plan, &report.counts);
-    let (state, error) = match &report.phase {
-        Phase::Running => ("Running", None),
-        Phase::Cancelling => ("Cancelling", None),
-        Phase::Cancelled => ("Cancelled", None),
-        Phase::Finished => ("Finished", None),
-        Phase::Failed(error) => ("Error", Some(error)),
+/// What is told of a run; before the first one all of it is null.
+fn of(report: Option<&Report>) -> Map<String, Value> {
+    let (state, error) = match report.map(|report| &report.phase) {
+        None => ("Inactive", None),
+        Some(Phase::Running) => ("Running", None),
+        Some(Phase::Cancelling) => ("Cancelling", None),
+        Some(Phase::Cancelled) => ("Cancelled", None),
+        Some(Phase::Finished) => ("Finished", None),
+        Some(Phase::Failed(error)) => ("Error", Some(error)),
     };
-    let message = report.progress.filter(|_| report.phase != Phase::Finished);
-    json!({
+    let message = report.filter(|report| report.phase != Phase::Finished);
+    let message = message.and_then(|report| report.progress);
+    let time = |time: Timestamp| StoredTime(time).to_string();
+    // There is no ACME server here.
+    let none = report.map(|_| 0);
+    let mut told = object(json!({
         "state": state,
         "error": error,
         "message": message.and_then(message_of),
-        "time_started": StoredTime(report.started).to_string(),
-        "time_finished": report.finished.map(|time| StoredTime(time).to_string()),
-        "cert_store_deleted_count": counts.certificates,
-        "revoked_cert_deleted_count": counts.revocations,
-        "missing_issuer_cert_count": counts.without_issuer,
-        "acme_account_deleted_count": 0,
-        "acme_account_revoked_count": 0,
-        "acme_orders_deleted_count": 0,
-        "total_acme_account_count": 0,
-        "tidy_cert_store": plan.tidy_cert_store,
-        "tidy_revoked_certs": plan.tidy_revoked_certs,
-        "tidy_invalid_certs": plan.tidy_invalid_certs,
-        "tidy_revoked_cert_issuer_associations": plan.tidy_revoked_cert_issuer_associations,
-        "tidy_expired_issuers": plan.tidy_expired_issuers,
-        "tidy_move_legacy_ca_bundle": plan.tidy_move_legacy_ca_bundle,
-        "tidy_acme": plan.tidy_acme,
-        "safety_buffer": plan.safety_buffer / SECOND,
-        "revoked_safety_buffer": plan.revoked_buffer() / SECOND,
-        "issuer_safety_buffer": plan.issuer_safety_buffer / SECOND,
-        "acme_account_safety_buffer": plan.acme_account_safety_buffer / SECOND,
-        "pause_duration": format_nanos(plan.pause_duration),
-        "page_size": plan.page_size,
-    })
+        "time_started": report.map(|report| time(report.started)),
+        "time_finished": report.and_then(|report| report.finished).map(time),
+        "cert_store_deleted_count": report.map(|report| report.counts.certificates),
+        "revoked_cert_deleted_count": report.map(|report| report.counts.revocations),
+        "missing_issuer_cert_count": report.map(|report| report.counts.without_issuer),
+        "acme_account_deleted_count": none,
+        "acme_account_revoked_count": none,
+        "acme_orders_deleted_count": none,
+        "total_acme_account_count": none,
+    }));
+    match report {
+        Some(report) => told.extend(auto_tidy::plan(&report.plan)),
+        None => {
+            let plan = auto_tidy::plan(&AutoTidyConfig::default());
+            told.extend(plan.into_iter().map(|(name, _)| (name, Value::Null)));
+        }
+    }
+    told
 }
 
 fn message_of(progress: Progress) -> Option<String> {
@@ -214,32 +207,3 @@ fn plan(fields: TidyFields, old: OldNames) -> Result<AutoTidyConfig, Error> {
 /// What to do about a request that asks for nothing.
 pub(crate) const SET_ONE: &str = "Enable at least one tidy operation to be run (tidy_cert_store / tidy_revoked_certs / tidy_invalid_certs / \
      tidy_revoked_cert_issuer_associations / tidy_expired_issuers / tidy_move_legacy_ca_bundle / tidy_acme).";
-
-const NULL_BEFORE_A_RUN: [&str; 26] = [
-    "acme_account_deleted_count",
-    "acme_account_revoked_count",
-    "acme_account_safety_buffer",
-    "acme_orders_deleted_count",
-    "cert_store_deleted_count",
-    "current_cert_store_count",
-    "current_revoked_cert_count",
-    "error",
-    "issuer_safety_buffer",
-    "message",
-    "missing_issuer_cert_count",
-    "page_size",
-    "pause_duration",
-    "revoked_cert_deleted_count",
-    "revoked_safety_buffer",
-    "safety_buffer",
-    "tidy_acme",
-    "tidy_cert_store",
-    "tidy_expired_issuers",
-    "tidy_invalid_certs",
-    "tidy_move_legacy_ca_bundle",
-    "tidy_revoked_cert_issuer_associations",
-    "tidy_revoked_certs",
-    "time_finished",
-    "time_started",
-    "total_acme_account_count",
-];

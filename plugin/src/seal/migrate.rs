@@ -10,7 +10,7 @@ use std::time::Duration;
 use landfast_sdk::logical::{Error, StorageError, Write};
 use landfast_unseal::KeyEncryptionKey;
 use landfast_unseal::sealed::{self, SealedKey};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::opened::{parse, status};
@@ -19,7 +19,7 @@ use super::{binding, config, remember, ring, sealed as seal_entry, stored_text, 
 use crate::entry;
 use crate::entry::key::{self, KeyEntry};
 use crate::entry::seal::SealConfig;
-use crate::fault::internal;
+use crate::fault::{self, internal};
 use crate::mount::{Mount, Shared};
 
 /// How long a request waits for the work that it began, before it answers that it goes on.
@@ -56,13 +56,13 @@ fn spawn(mount: &Shared) -> JoinHandle<()> {
         let running = Arc::clone(&mount.seal.job.running);
         // Whoever comes while another is at work waits for its end, and then finds nothing left to do.
         let _alone = running.lock_owned().await;
-        // On a task of its own, so that a panic in it is seen here and does not look like work for ever.
-        let work = tokio::spawn(rounds(Arc::clone(&mount)));
-        if let Err(stopped) = work.await {
-            let why = reason(stopped);
+        if let Err(stopped) = fault::caught(rounds(Arc::clone(&mount))).await {
+            let why = format!(
+                "the migration ended early, tries again within minutes, and each key is as it was or as it shall be: {stopped}"
+            );
             tracing::error!(
                 error = why,
-                "bringing CA keys to what config/seal says ended by a fault of the program"
+                "bringing CA keys to what config/seal says ended early"
             );
             mount.seal.job.update(|progress| {
                 progress.state = State::Failed;
@@ -71,21 +71,6 @@ fn spawn(mount: &Shared) -> JoinHandle<()> {
             });
         }
     })
-}
-
-/// Why a task did not come to its end.
-fn reason(stopped: JoinError) -> String {
-    let Ok(panic) = stopped.try_into_panic() else {
-        return "the migration was stopped from outside".to_owned();
-    };
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    format!(
-        "the migration ended by a fault of the program, tries again within minutes, and each key is as it was or as it shall be: {}",
-        text.as_deref().unwrap_or("no reason was given")
-    )
 }
 
 async fn rounds(mount: Shared) {

@@ -7,11 +7,11 @@ use landfast_pki::{Certificate, SerialNumber};
 use landfast_sdk::logical::{Error, Write};
 use serde::Deserialize;
 
+use super::batch::Batch;
 use super::state::{Progress, Stop};
 use crate::authority::Change;
-use crate::crl::Scope;
 use crate::entry::revoked::{self, RevokedEntry};
-use crate::entry::tidy::{Stage, TidyEntry, TidyRun};
+use crate::entry::tidy::{Stage, TidyRun};
 use crate::entry::time::StoredTime;
 use crate::mount::Shared;
 use crate::{certificates, crl, entry, issuers, revocations};
@@ -41,6 +41,7 @@ pub(super) async fn carry_out(mount: &Shared, run: &mut TidyRun) -> Result<(), S
                 if run.rebuild {
                     let built = crl::after_revocation(mount).await;
                     warn(built.map_err(failed("error building CRLs"))?);
+                    run.rebuild = false;
                 }
                 Stage::Issuers
             }
@@ -98,47 +99,12 @@ async fn walk(mount: &Shared, run: &mut TidyRun) -> Result<(), Stop> {
             if let Some(last) = names.last() {
                 run.after.clone_from(last);
             }
-            batch.carry_out(mount, run).await?;
+            let written = batch.carry_out(mount, run).await;
+            written.map_err(failed("error deleting what is over"))?;
         }
         if limit.is_none_or(|limit| page.len() < limit) {
             return mount.tidy.step(None, run.counts);
         }
-    }
-}
-
-/// What is to be written for some entries.
-#[derive(Default)]
-struct Batch {
-    writes: Vec<Write>,
-    /// Revocations that go.
-    gone: Vec<SerialNumber>,
-    /// Revocations that name another issuer now.
-    changed: Vec<(SerialNumber, RevokedEntry)>,
-}
-
-impl Batch {
-    fn delete(&mut self, prefix: &str, name: &str) {
-        self.writes.push(Write::delete(format!("{prefix}{name}")));
-    }
-
-    /// Writes, together with how far the run is.
-    async fn carry_out(mut self, mount: &Shared, run: &TidyRun) -> Result<(), Stop> {
-        if self.writes.is_empty() {
-            return Ok(());
-        }
-        let record = TidyEntry {
-            last: StoredTime(mount.now()),
-            run: Some(run.clone()),
-            ..TidyEntry::default()
-        };
-        self.writes
-            .push(Write::put(TidyEntry::KEY, entry::encode(&record)));
-        let saved = mount.save(self.writes).await;
-        mount.crl.tidied(&self.gone);
-        for (serial, entry) in &self.changed {
-            mount.crl.note(serial, entry);
-        }
-        saved.map_err(failed("error deleting what is over"))
     }
 }
 
@@ -149,7 +115,6 @@ async fn certificate(
     name: &str,
     batch: &mut Batch,
 ) -> Result<(), Stop> {
-    let (plan, counts) = (&run.plan, &mut run.counts);
     let der = certificates::named(mount, name).await;
     let der = der.map_err(failed(format!("error fetching certificate {name:?}")))?;
     let Some(der) = der.filter(|der| !der.is_empty()) else {
@@ -157,16 +122,14 @@ async fn certificate(
             serial = name,
             "a certificate's entry is empty; tidying it up"
         );
-        counts.certificates += 1;
-        batch.delete(certificates::PREFIX, name);
+        batch.certificate_goes(name, run);
         return Ok(());
     };
     let end = match Certificate::from_der(&der) {
         Ok(certificate) => certificate.not_after(),
-        Err(error) if plan.tidy_invalid_certs => {
+        Err(error) if run.plan.tidy_invalid_certs => {
             tracing::warn!(serial = name, %error, "a stored certificate cannot be read; tidying it up");
-            counts.certificates += 1;
-            batch.delete(certificates::PREFIX, name);
+            batch.certificate_goes(name, run);
             return Ok(());
         }
         Err(error) => {
@@ -174,37 +137,27 @@ async fn certificate(
             return Ok(());
         }
     };
-    let now = mount.now();
+    let (plan, now) = (&run.plan, mount.now());
     if !plan.tidy_cert_store || !is_over(end, plan.safety_buffer.min(plan.revoked_buffer()), now) {
         return Ok(());
     }
     // What is about to go is asked for its revocation; what stays need not be.
-    let revoked = mount
-        .storage()
-        .get(&format!("{}{name}", revoked::PREFIX))
-        .await;
+    let revoked = revocations::stored(mount, name).await;
     let revoked = revoked
-        .map_err(|error| {
-            failed(format!(
-                "error fetching revocation status of serial {name:?}"
-            ))(error.into())
-        })?
+        .map_err(failed(format!(
+            "error fetching revocation status of serial {name:?}"
+        )))?
         .is_some();
     let buffer = if revoked {
         plan.revoked_buffer()
     } else {
         plan.safety_buffer
     };
-    if !is_over(end, buffer, now) {
-        return Ok(());
-    }
-    batch.delete(certificates::PREFIX, name);
-    counts.certificates += 1;
-    if revoked && plan.tidy_revoked_certs {
-        batch.delete(revoked::PREFIX, name);
-        batch.gone.extend(SerialNumber::parse(name));
-        counts.revocations += 1;
-        run.rebuild = true;
+    if is_over(end, buffer, now) {
+        batch.certificate_goes(name, run);
+        if revoked && run.plan.tidy_revoked_certs {
+            batch.revocation_goes(name, run);
+        }
     }
     Ok(())
 }
@@ -216,20 +169,16 @@ async fn revocation(
     name: &str,
     batch: &mut Batch,
 ) -> Result<(), Stop> {
-    let (plan, counts) = (&run.plan, &mut run.counts);
-    let key = format!("{}{name}", revoked::PREFIX);
-    let bytes = mount.storage().get(&key).await.map_err(|error| {
-        failed(format!("unable to fetch revoked cert with serial {name:?}"))(error.into())
-    })?;
-    let serial = SerialNumber::parse(name).ok();
-    let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
+    let stored = revocations::stored(mount, name).await;
+    let stored = stored.map_err(failed(format!(
+        "unable to fetch revoked cert with serial {name:?}"
+    )))?;
+    let Some(bytes) = stored.filter(|bytes| !bytes.is_empty()) else {
         tracing::warn!(
             serial = name,
             "a revocation's entry is empty; tidying it up"
         );
-        counts.revocations += 1;
-        batch.delete(revoked::PREFIX, name);
-        batch.gone.extend(serial);
+        batch.revocation_goes(name, run);
         return Ok(());
     };
     let mut record: RevokedEntry = entry::decode(&bytes).map_err(|error| {
@@ -239,11 +188,9 @@ async fn revocation(
     })?;
     let certificate = match Certificate::from_der(&record.certificate_bytes) {
         Ok(certificate) => certificate,
-        Err(error) if plan.tidy_invalid_certs => {
+        Err(error) if run.plan.tidy_invalid_certs => {
             tracing::warn!(serial = name, %error, "a revoked certificate cannot be read; tidying it up");
-            counts.revocations += 1;
-            batch.delete(revoked::PREFIX, name);
-            batch.gone.extend(serial);
+            batch.revocation_goes(name, run);
             return Ok(());
         }
         Err(error) => {
@@ -251,6 +198,7 @@ async fn revocation(
             return Ok(());
         }
     };
+    let plan = &run.plan;
     let over = is_over(certificate.not_after(), plan.revoked_buffer(), mount.now());
     let mut renamed = false;
     if plan.tidy_revoked_cert_issuer_associations {
@@ -258,22 +206,18 @@ async fn revocation(
             .await
             .map_err(failed("error reading issuers"))?;
         if issuers.by_id(&record.issuer_id).is_none() {
-            counts.without_issuer += 1;
+            run.counts.without_issuer += 1;
             let parent = issuers.parent_of(&certificate);
             record.issuer_id = parent.map_or_else(String::new, |parent| parent.entry.id.clone());
             renamed = true;
         }
     }
-    if plan.tidy_revoked_certs && over {
+    if run.plan.tidy_revoked_certs && over {
         // In this order where the host has no transactions: what is left after a crash is a certificate past its end, not a revocation of nothing.
-        batch.delete(revoked::PREFIX, name);
-        batch.delete(certificates::PREFIX, name);
-        batch.gone.extend(serial);
-        counts.revocations += 1;
-        run.rebuild = true;
-    } else if renamed && let Some(serial) = serial {
-        batch.writes.push(revocations::write(&serial, &record));
-        batch.changed.push((serial, record));
+        batch.revocation_goes(name, run);
+        batch.its_certificate_goes(name);
+    } else if renamed && let Ok(serial) = SerialNumber::parse(name) {
+        batch.revocation_changes(serial, record);
     }
     Ok(())
 }
@@ -314,9 +258,8 @@ async fn expired_issuers(mount: &Shared, run: &TidyRun) -> Result<(), Stop> {
     if gone.is_empty() {
         return Ok(());
     }
-    change.commit(&gone, &[]).await.map_err(wrong())?;
-    mount.crl.forget();
-    warn(crl::rebuild(mount, Scope::Forced).await.map_err(wrong())?);
+    let built = crl::remove_issuers(mount, change, &gone).await;
+    warn(built.map_err(wrong())?);
     Ok(())
 }
 
@@ -360,7 +303,7 @@ fn is_over(end: Timestamp, buffer: i64, now: Timestamp) -> bool {
     now.duration_since(end) > SignedDuration::from_nanos(buffer)
 }
 
-fn warn(warnings: Vec<String>) {
+pub(super) fn warn(warnings: Vec<String>) {
     for warning in warnings {
         tracing::warn!(warning, "while CRLs were built for tidying");
     }

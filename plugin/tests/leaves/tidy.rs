@@ -236,6 +236,43 @@ async fn what_cannot_be_read_is_left_unless_it_is_asked_for() {
     assert_eq!(stored(&mount, "revoked/").await, ["aa-ff"]);
 }
 
+/// The next run builds the CRLs that the failed one did not come to, or the minute's work does.
+#[tokio::test]
+async fn a_run_that_fails_after_it_deleted_revocations_leaves_the_crls_to_be_built() {
+    for by_hand in [true, false] {
+        let (mount, clock) = with_clock().await;
+        let (gone, kept) = (leaf(&mount, "1h").await, leaf(&mount, "900h").await);
+        for one in [&gone, &kept] {
+            revoke(&mount, one).await;
+        }
+        clock.pass(80);
+        // Behind every serial number, and no record.
+        let wrong = "revoked/ff-ff-ff";
+        let put = mount.storage().put(wrong, b"no record".to_vec());
+        put.await.unwrap();
+        let body = json!({"tidy_revoked_certs": true, "pause_duration": "1ns"});
+        let status = tidy(&mount, body).await;
+        assert_eq!(status["state"], "Error", "{status}");
+        assert_eq!(status["revoked_cert_deleted_count"], 1);
+        mount.storage().delete(wrong).await.unwrap();
+        assert!(listed(&mount, &gone).await, "nobody has built one");
+
+        let mount = mount.reload().await;
+        mount.backend().use_clock(Arc::clone(&clock) as _);
+        if by_hand {
+            let status = tidy(&mount, json!({"tidy_cert_store": true})).await;
+            assert_eq!(status["state"], "Finished", "{status}");
+        } else {
+            assert_eq!(mount.periodic().await.status, 204);
+        }
+        let on_the_crl = (listed(&mount, &gone).await, listed(&mount, &kept).await);
+        assert_eq!(on_the_crl, (false, true), "by hand: {by_hand}");
+        let record = mount.storage().get("landfast/tidy").await.unwrap().unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        assert_eq!(record.get("rebuild"), None, "once is enough");
+    }
+}
+
 #[tokio::test]
 async fn a_run_can_be_cancelled_and_there_is_one_at_a_time() {
     let (mount, clock) = with_clock().await;
