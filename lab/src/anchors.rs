@@ -3,6 +3,7 @@
 //! Source: the Roles Anywhere API model of 2018-05-10.
 
 use jiff::Timestamp;
+use landfast_base::arn::Arn;
 use landfast_base::limits::ANCHOR_NOTIFICATIONS;
 use landfast_pki::Certificate;
 use landfast_rolesanywhere::policy::PRINCIPAL;
@@ -11,16 +12,18 @@ use serde_json::{Map, Value, json};
 
 use crate::operation::{Answer, find, input, invalid, page, refuse_extras, time};
 use crate::request::Request;
-use crate::state::{Anchor, ControlError, State, check_name};
+use crate::sourced::{Sourced, one};
+use crate::state::{Anchor, ControlError, State, Times};
 
 /// What an anchor can tell of.
 pub(crate) const EVENTS: [&str; 2] = ["CA_CERTIFICATE_EXPIRY", "END_ENTITY_CERTIFICATE_EXPIRY"];
 /// So many days ahead does AWS tell when nobody says otherwise.
 const THRESHOLD: u64 = 45;
 
+/// What CreateTrustAnchor and UpdateTrustAnchor say.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+pub(crate) struct Input {
     name: Option<String>,
     enabled: Option<bool>,
     source: Option<Source>,
@@ -79,45 +82,52 @@ pub(crate) fn call(
         ("PATCH", ["reset-notifications-settings"]) => {
             reset_notifications(state, &input(request)?, now)
         }
-        (_, ["trustanchor", id, rest @ ..]) => one(state, request, id, rest, now),
+        (_, ["trustanchor", id, rest @ ..]) => one::<Anchor>(state, request, (id, rest), now),
         _ => Err(ControlError::Operation),
     }
 }
 
-/// A call on the anchor `id`.
-fn one(state: &mut State, request: &Request, id: &str, rest: &[&str], now: Timestamp) -> Answer {
-    let method = request.method.as_str();
-    let index = find(&state.anchors, |one| &one.arn, id, "the trust anchor")?;
-    match (method, rest) {
-        ("GET", []) => {}
-        ("PATCH", []) => {
-            let given: Input = input(request)?;
-            refuse_extras(&given.rest)?;
-            if let Some(name) = &given.name {
-                check_name(name)?;
-            }
-            if let Some(source) = &given.source {
-                let id = state.anchors[index].arn.name().to_owned();
-                state.update_anchor(&id, source.pem()?, now)?;
-            }
-            if let Some(name) = given.name {
-                state.anchors[index].name = name;
-            }
-        }
-        ("POST", [switch @ ("enable" | "disable")]) => {
-            state.anchors[index].enabled = *switch == "enable";
-        }
-        ("DELETE", []) => {
-            let gone = state.anchors.remove(index);
-            state.crls.retain(|crl| crl.anchor != gone.arn);
-            return Ok((200, json!({ "trustAnchor": body(&gone) })));
-        }
-        _ => return Err(ControlError::Operation),
+impl Sourced for Anchor {
+    const WHAT: &'static str = "the trust anchor";
+    const MEMBER: &'static str = "trustAnchor";
+    type Input = Input;
+
+    fn all(state: &mut State) -> &mut Vec<Self> {
+        &mut state.anchors
     }
-    if method != "GET" {
-        state.anchors[index].times.updated = now;
+
+    fn arn(&self) -> &Arn {
+        &self.arn
     }
-    Ok((200, json!({ "trustAnchor": body(&state.anchors[index]) })))
+
+    fn general(&mut self) -> (&mut String, &mut bool, &mut Times) {
+        (&mut self.name, &mut self.enabled, &mut self.times)
+    }
+
+    fn body(&self) -> Value {
+        body(self)
+    }
+
+    fn name_and_rest(given: &Input) -> (Option<&String>, &Map<String, Value>) {
+        (given.name.as_ref(), &given.rest)
+    }
+
+    fn replace(
+        state: &mut State,
+        id: &str,
+        given: &Input,
+        now: Timestamp,
+    ) -> Result<(), ControlError> {
+        if let Some(source) = &given.source {
+            state.update_anchor(id, source.pem()?, now)?;
+        }
+        Ok(())
+    }
+
+    /// Its revocation lists go with it.
+    fn follow(self, state: &mut State) {
+        state.crls.retain(|crl| crl.anchor != self.arn);
+    }
 }
 
 fn create(state: &mut State, given: &Input, now: Timestamp) -> Answer {

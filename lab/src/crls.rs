@@ -9,13 +9,15 @@ use landfast_base::arn::{Arn, ArnKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::operation::{Answer, find, input, invalid, page, refuse_extras, time};
+use crate::operation::{Answer, input, invalid, page, refuse_extras, time};
 use crate::request::Request;
-use crate::state::{ControlError, Crl, State, check_name};
+use crate::sourced::{Sourced, one};
+use crate::state::{ControlError, Crl, State, Times};
 
+/// What ImportCrl and UpdateCrl say.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+pub(crate) struct Input {
     name: Option<String>,
     enabled: Option<bool>,
     crl_data: Option<String>,
@@ -34,7 +36,7 @@ pub(crate) fn call(
     match (request.method.as_str(), segments) {
         ("POST", ["crls"]) => import(state, &input(request)?, now),
         ("GET", ["crls"]) => page(request, "crls", state.crls.iter().map(body).collect()),
-        (_, ["crl", id, rest @ ..]) => one(state, request, id, rest, now),
+        (_, ["crl", id, rest @ ..]) => one::<Crl>(state, request, (id, rest), now),
         _ => Err(ControlError::Operation),
     }
 }
@@ -53,39 +55,42 @@ fn import(state: &mut State, given: &Input, now: Timestamp) -> Answer {
     Ok((201, json!({ "crl": body(made) })))
 }
 
-/// A call on the list `id`.
-fn one(state: &mut State, request: &Request, id: &str, rest: &[&str], now: Timestamp) -> Answer {
-    let method = request.method.as_str();
-    let index = find(&state.crls, |one| &one.arn, id, "the CRL")?;
-    match (method, rest) {
-        ("GET", []) => {}
-        ("PATCH", []) => {
-            let given: Input = input(request)?;
-            refuse_extras(&given.rest)?;
-            if let Some(name) = &given.name {
-                check_name(name)?;
-            }
-            if let Some(data) = &given.crl_data {
-                let id = state.crls[index].arn.name().to_owned();
-                state.update_crl(&id, &blob(data)?)?;
-            }
-            if let Some(name) = given.name {
-                state.crls[index].name = name;
-            }
-        }
-        ("POST", [switch @ ("enable" | "disable")]) => {
-            state.crls[index].enabled = *switch == "enable";
-        }
-        ("DELETE", []) => {
-            let gone = state.crls.remove(index);
-            return Ok((200, json!({ "crl": body(&gone) })));
-        }
-        _ => return Err(ControlError::Operation),
+impl Sourced for Crl {
+    const WHAT: &'static str = "the CRL";
+    const MEMBER: &'static str = "crl";
+    type Input = Input;
+
+    fn all(state: &mut State) -> &mut Vec<Self> {
+        &mut state.crls
     }
-    if method != "GET" {
-        state.crls[index].times.updated = now;
+
+    fn arn(&self) -> &Arn {
+        &self.arn
     }
-    Ok((200, json!({ "crl": body(&state.crls[index]) })))
+
+    fn general(&mut self) -> (&mut String, &mut bool, &mut Times) {
+        (&mut self.name, &mut self.enabled, &mut self.times)
+    }
+
+    fn body(&self) -> Value {
+        body(self)
+    }
+
+    fn name_and_rest(given: &Input) -> (Option<&String>, &Map<String, Value>) {
+        (given.name.as_ref(), &given.rest)
+    }
+
+    fn replace(
+        state: &mut State,
+        id: &str,
+        given: &Input,
+        _now: Timestamp,
+    ) -> Result<(), ControlError> {
+        if let Some(data) = &given.crl_data {
+            state.update_crl(id, &blob(data)?)?;
+        }
+        Ok(())
+    }
 }
 
 fn blob(text: &str) -> Result<Vec<u8>, ControlError> {

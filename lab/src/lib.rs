@@ -19,6 +19,7 @@ pub mod refusal;
 pub mod request;
 pub mod server;
 pub mod signer;
+mod sourced;
 pub mod state;
 pub mod tls;
 pub mod verify;
