@@ -1,5 +1,6 @@
 //! Key pairs, public keys and their encodings.
 
+mod parts;
 mod shown;
 
 use std::fmt;
@@ -10,6 +11,8 @@ use crate::asn1::{self, Writer};
 use crate::crypto::{self, KeyPair};
 use crate::sign::{SignatureAlgorithm, Signer};
 use crate::{Error, Oid, Secret, pem};
+
+pub use parts::Parts;
 
 /// The kinds of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,7 +104,7 @@ impl Curve {
     }
 
     /// The length of a scalar or coordinate in octets.
-    const fn octets(self) -> usize {
+    pub const fn octets(self) -> usize {
         self.bits().div_ceil(8) as usize
     }
 
