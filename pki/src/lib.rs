@@ -68,7 +68,7 @@ pub use crate::name::{Attributes, Name, Subject};
 pub use crate::network::Network;
 pub use crate::ocsp::{CertStatus, OcspFailure, OcspRequest, OcspTemplate};
 pub use crate::profile::Profile;
-pub use crate::refusal::Refusal;
+pub use crate::refusal::{Refusal, Rule};
 pub use crate::serial::SerialNumber;
 pub use crate::settings::Settings;
 pub use crate::sign::{Chosen, Hash, SignatureAlgorithm, Signer};

@@ -6,6 +6,10 @@ use thiserror::Error;
 
 use crate::node_name::NotANodeName;
 
+mod rule;
+
+pub use rule::Rule;
+
 /// Most names in one certificate, user ids included. Readers have their own limits: webpki takes no certificate above 64 KiB.
 pub const MAX_NAMES: usize = 1000;
 
