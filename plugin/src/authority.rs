@@ -81,9 +81,11 @@ impl<'a> Change<'a> {
     pub(crate) async fn add_key(&mut self, key: &CaKey, name: &str) -> Result<Adopted, Error> {
         let public = key.public_key();
         if let Some(id) = self.key_for(public.spki_der()).await? {
+            self.mount.metrics.signatures.adopt(&id, key.tally());
             return Ok(Adopted { id, existing: true });
         }
         let id = new_id()?;
+        self.mount.metrics.signatures.adopt(&id, key.tally());
         self.new_keys.push((
             keys::entry(id.clone(), name.to_owned(), key)?,
             public.spki_der().to_vec(),

@@ -6,23 +6,39 @@ use landfast_pki::{KeyType, PrivateKey, PublicKey, Signer, ToBeSigned, Unsigned}
 use landfast_sdk::logical::Error;
 
 use crate::kms::{self, KmsKey};
+use crate::metrics::Tally;
 use crate::{Mount, fault};
 
 /// A key of the mount, ready to sign.
 #[derive(Clone)]
 pub(crate) enum CaKey {
     /// The private half is in this process.
-    Local(Arc<PrivateKey>),
+    Local(Arc<PrivateKey>, Tally),
     /// AWS KMS keeps it.
-    Kms(Arc<KmsKey>),
+    Kms(Arc<KmsKey>, Tally),
 }
 
 impl CaKey {
     /// The public half.
     pub(crate) fn public_key(&self) -> &PublicKey {
         match self {
-            Self::Local(key) => key.public_key(),
-            Self::Kms(key) => &key.public,
+            Self::Local(key, _) => key.public_key(),
+            Self::Kms(key, _) => &key.public,
+        }
+    }
+
+    /// Where its signatures are counted.
+    pub(crate) fn tally(&self) -> &Tally {
+        match self {
+            Self::Local(_, tally) | Self::Kms(_, tally) => tally,
+        }
+    }
+
+    /// The same key, with its signatures counted there from now on.
+    pub(crate) fn counted_by(self, tally: Tally) -> Self {
+        match self {
+            Self::Local(key, _) => Self::Local(key, tally),
+            Self::Kms(key, _) => Self::Kms(key, tally),
         }
     }
 
@@ -38,15 +54,16 @@ impl CaKey {
     ) -> Result<T::Signed, Error> {
         let (algorithm, tbs) = (prepared.algorithm(), prepared.tbs());
         let signature = match self {
-            Self::Local(key) if is_slow(key.public_key()) => {
+            Self::Local(key, _) if is_slow(key.public_key()) => {
                 let sign = || Signer::sign(&**key, algorithm, tbs);
                 let signed = Box::pin(mount.heavy.run(sign)).await;
                 signed.map_err(fault::failed)?
             }
-            Self::Local(key) => Signer::sign(&**key, algorithm, tbs).map_err(fault::failed)?,
+            Self::Local(key, _) => Signer::sign(&**key, algorithm, tbs).map_err(fault::failed)?,
             // Apart, so that those who sign here do not carry the room for it.
-            Self::Kms(key) => Box::pin(kms::sign(mount, key, algorithm, tbs)).await?,
+            Self::Kms(key, _) => Box::pin(kms::sign(mount, key, algorithm, tbs)).await?,
         };
+        self.tally().count();
         prepared.finish(&signature).map_err(fault::failed)
     }
 
@@ -60,12 +77,13 @@ impl CaKey {
         prepared: Unsigned<T>,
     ) -> Result<T::Signed, Error> {
         let key = match self {
-            Self::Local(key) if key.public_key().key_type() == KeyType::Rsa => key,
+            Self::Local(key, _) if key.public_key().key_type() == KeyType::Rsa => key,
             _ => return self.sign(mount, prepared).await,
         };
         let sign = || Signer::sign(&**key, prepared.algorithm(), prepared.tbs());
         let signed = Box::pin(mount.heavy.for_stranger(sign)).await?;
         let signature = signed.map_err(fault::failed)?;
+        self.tally().count();
         prepared.finish(&signature).map_err(fault::failed)
     }
 }
@@ -77,13 +95,19 @@ fn is_slow(key: &PublicKey) -> bool {
 
 impl From<PrivateKey> for CaKey {
     fn from(key: PrivateKey) -> Self {
-        Self::Local(Arc::new(key))
+        Self::from(Arc::new(key))
+    }
+}
+
+impl From<Arc<PrivateKey>> for CaKey {
+    fn from(key: Arc<PrivateKey>) -> Self {
+        Self::Local(key, Tally::default())
     }
 }
 
 impl From<KmsKey> for CaKey {
     fn from(key: KmsKey) -> Self {
-        Self::Kms(Arc::new(key))
+        Self::Kms(Arc::new(key), Tally::default())
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) use wal::noted;
 
 mod bodies;
 mod build;
+mod figures;
 mod index;
 mod signer;
 mod state;
@@ -36,6 +37,7 @@ mod state;
 mod tests;
 mod wal;
 
+use figures::Figures;
 use state::Served;
 
 /// DER of a CRL, as it lies in storage.
@@ -49,6 +51,16 @@ pub(crate) enum Kind {
     Complete,
     /// What was revoked since the last complete CRL.
     Delta,
+}
+
+impl Kind {
+    /// Where the CRL with this id is stored.
+    fn key(self, id: &str) -> String {
+        match self {
+            Self::Complete => CrlBook::complete_key(id),
+            Self::Delta => CrlBook::delta_key(id),
+        }
+    }
 }
 
 /// How much a rebuild does.
@@ -92,12 +104,43 @@ pub(crate) async fn current(
     let Some(id) = book.issuer_id_crl_map.get(issuer_id) else {
         return Ok(None);
     };
-    mount
-        .load(&match kind {
-            Kind::Complete => CrlBook::complete_key(id),
-            Kind::Delta => CrlBook::delta_key(id),
-        })
-        .await
+    mount.load(&kind.key(id)).await
+}
+
+/// Each issuer that has CRLs, with the id under which they are stored.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn ids(mount: &Mount) -> Result<Vec<(String, String)>, Error> {
+    let book: Arc<CrlBook> = mount.load_or_default(CrlBook::KEY).await?;
+    let ids = book.issuer_id_crl_map.iter();
+    Ok(ids.map(|(of, id)| (of.clone(), id.clone())).collect())
+}
+
+/// A CRL in numbers, by its id; `None` when it is not there. They are known from its building, else storage is read the first time only.
+///
+/// # Errors
+/// When storage fails, or what it has is no CRL.
+pub(crate) async fn figures(
+    mount: &Mount,
+    crl_id: &str,
+    kind: Kind,
+) -> Result<Option<Figures>, Error> {
+    /// A CRL of more bytes than this takes milliseconds to read.
+    const LARGE: usize = 256 << 10;
+    let key = kind.key(crl_id);
+    let ticket = match mount.crl.figures.find(&key) {
+        Ok(known) => return Ok(Some(known)),
+        Err(ticket) => ticket,
+    };
+    // Not by the cache: nobody may ever want the whole of it.
+    let Some(bytes) = mount.storage().get(&key).await?.map(CrlBytes) else {
+        return Ok(None);
+    };
+    let count = || read(&bytes).map(|crl| Figures::of(&crl, crl.entries().count(), None));
+    let figures = mount.heavy.run_if(bytes.0.len() > LARGE, count).await?;
+    mount.crl.figures.keep(ticket, key, figures);
+    Ok(Some(figures))
 }
 
 /// When the CRLs of this kind were last built.

@@ -4,8 +4,8 @@ use landfast_pki::identity::{Alias, Group};
 use landfast_pki::{Identity, Refusal};
 use landfast_sdk::logical::{Cx, Error};
 
+use crate::Mount;
 use crate::entry::role::RoleEntry;
-use crate::{Mount, fault};
 
 /// What the host knows of the caller, as far as the templates of `role` need it: nothing for a role without templates, so that a
 /// warm request asks the host nothing.
@@ -58,8 +58,13 @@ pub(crate) async fn of(
 }
 
 /// A refusal as an answer. It says so when the role was made where a `*` in a value of the caller's identity was a pattern.
-pub(crate) fn explain(role: &RoleEntry, identity: Option<&Identity>, refusal: Refusal) -> Error {
-    match fault::refusal(refusal) {
+pub(crate) fn explain(
+    mount: &Mount,
+    role: &RoleEntry,
+    identity: Option<&Identity>,
+    refusal: Refusal,
+) -> Error {
+    match mount.refuse(refusal) {
         Error::BadRequest(text) if role.globs_unsaid && identity.is_some_and(has_star) => {
             Error::BadRequest(format!(
                 "{text}; a value of the caller's identity holds `*`, and this role, which another server stored, does not say that it is a pattern: set allow_globs_in_identity_templates where it is to be one"

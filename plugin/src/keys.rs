@@ -154,42 +154,48 @@ impl LoadedKey {
     /// # Errors
     /// The key is kept elsewhere, of a kind this version cannot use, or unreadable.
     pub(crate) async fn signer(&self, mount: &Mount) -> Result<CaKey, Error> {
+        let read = self.read(mount);
         let signer = self.signer.get_or_try_init(|| async {
-            if let Some(why) = self.obstacle() {
-                return Err(self.refused(why));
-            }
-            if let (Some(place), Some(public)) = (&self.kms, &self.public) {
-                return Ok(CaKey::from(KmsKey {
-                    place: place.clone(),
-                    public: public.clone(),
-                }));
-            }
-            match &self.custody {
-                Custody::Sealed(record) => {
-                    return seal::open(mount, &self.id, record).await.map(CaKey::Local);
-                }
-                Custody::Unreadable(why) => return Err(self.refused(why)),
-                Custody::Clear | Custody::Elsewhere => {}
-            }
-            let key = KeyEntry::key(&self.id);
-            let bytes = mount
-                .storage()
-                .get(&key)
-                .await?
-                .map(zeroize::Zeroizing::new);
-            let Some(bytes) = bytes else {
-                return Err(unknown(&self.id));
-            };
-            let entry = KeyEntry::decode(&self.id, &bytes);
-            let read = entry.map_err(str::to_owned).and_then(|entry| {
-                PrivateKey::from_pem(entry.expose().as_bytes()).map_err(|why| why.to_string())
-            });
-            read.map(CaKey::from).map_err(|why| {
-                let why = self.obstacle.get_or_init(|| why);
-                self.refused(why)
-            })
+            let tally = mount.metrics.signatures.of(&self.id);
+            Ok(read.await?.counted_by(tally))
         });
         signer.await.cloned()
+    }
+
+    async fn read(&self, mount: &Mount) -> Result<CaKey, Error> {
+        if let Some(why) = self.obstacle() {
+            return Err(self.refused(why));
+        }
+        if let (Some(place), Some(public)) = (&self.kms, &self.public) {
+            return Ok(CaKey::from(KmsKey {
+                place: place.clone(),
+                public: public.clone(),
+            }));
+        }
+        match &self.custody {
+            Custody::Sealed(record) => {
+                return seal::open(mount, &self.id, record).await.map(CaKey::from);
+            }
+            Custody::Unreadable(why) => return Err(self.refused(why)),
+            Custody::Clear | Custody::Elsewhere => {}
+        }
+        let key = KeyEntry::key(&self.id);
+        let bytes = mount
+            .storage()
+            .get(&key)
+            .await?
+            .map(zeroize::Zeroizing::new);
+        let Some(bytes) = bytes else {
+            return Err(unknown(&self.id));
+        };
+        let entry = KeyEntry::decode(&self.id, &bytes);
+        let read = entry.map_err(str::to_owned).and_then(|entry| {
+            PrivateKey::from_pem(entry.expose().as_bytes()).map_err(|why| why.to_string())
+        });
+        read.map(CaKey::from).map_err(|why| {
+            let why = self.obstacle.get_or_init(|| why);
+            self.refused(why)
+        })
     }
 }
 
@@ -278,8 +284,8 @@ pub(crate) fn check_name(keys: &Keys, name: &str, own_id: &str) -> Result<(), Er
 /// A fresh entry for `key`, a private half in the PEM form that the built-in engine stores.
 pub(crate) fn entry(id: String, name: String, key: &CaKey) -> Result<KeyEntry, Error> {
     let private = match key {
-        CaKey::Local(private) => private,
-        CaKey::Kms(kms) => {
+        CaKey::Local(private, _) => private,
+        CaKey::Kms(kms, _) => {
             let public = pem::encode(PUBLIC_KEY, kms.public.spki_der());
             return Ok(KeyEntry::in_kms(id, name, public, kms.place.clone()));
         }

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use landfast_pki::chain::Signatures;
 use landfast_pki::validity::MountTtl;
-use landfast_pki::{KeySpec, KeyType, PrivateKey, SerialNumber};
+use landfast_pki::{KeySpec, KeyType, PrivateKey, Refusal, SerialNumber};
 use landfast_sdk::logical::{
     Error, Product, Setup, Storage, StorageError, SystemView, Write, carry,
 };
@@ -18,6 +18,7 @@ use crate::crl::CrlState;
 use crate::fault::{self, internal};
 use crate::heavy::Heavy;
 use crate::kms::{KeyService, Kms};
+use crate::metrics::Metrics;
 use crate::ocsp::Answers;
 use crate::pool::Pool;
 use crate::seal::Seal;
@@ -56,6 +57,8 @@ pub struct Mount {
     pub(crate) pool: Pool,
     /// The run of tidying that is under way, or the last one.
     pub(crate) tidy: Tidy,
+    /// What is counted for Prometheus.
+    pub(crate) metrics: Metrics,
     /// See [`Self::since`].
     since: OnceLock<Timestamp>,
 }
@@ -98,6 +101,7 @@ impl Mount {
             key_service: OnceLock::new(),
             pool: Pool::default(),
             tidy: Tidy::default(),
+            metrics: Metrics::default(),
             since: OnceLock::new(),
         }
     }
@@ -305,6 +309,12 @@ impl Mount {
             PrivateKey::generate(spec)
         };
         generated.map_err(fault::refused)
+    }
+
+    /// A refusal as an answer, counted.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Error {
+        self.metrics.refused.count(refusal.rule());
+        fault::refusal(refusal)
     }
 
     /// The mount's lifetimes for a request that asks for one and names no role.

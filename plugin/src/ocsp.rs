@@ -20,6 +20,7 @@ use crate::entry::revoked::RevokedEntry;
 use crate::fault::unavailable;
 use crate::issuers::{self, Issuers, LoadedIssuer};
 use crate::kms;
+use crate::metrics::Ocsp;
 use crate::mount::Mount;
 use crate::names::DEFAULT;
 use crate::{certificates, crl, keys, revocations};
@@ -51,11 +52,11 @@ impl From<OcspFailure> for Refusal {
     }
 }
 
-/// The signed answer to a request in DER.
+/// The signed answer to a request in DER, and what it says.
 ///
 /// # Errors
 /// The responder is off, the request cannot be read, no issuer may sign the answer, or its key cannot be used now.
-pub(crate) async fn answer(mount: &Mount, request: &[u8]) -> Result<Arc<[u8]>, Refusal> {
+pub(crate) async fn answer(mount: &Mount, request: &[u8]) -> Result<(Arc<[u8]>, Ocsp), Refusal> {
     let ticket = mount.ocsp.ticket();
     let config = crl::config(mount).await?;
     if config.ocsp_disable {
@@ -64,10 +65,15 @@ pub(crate) async fn answer(mount: &Mount, request: &[u8]) -> Result<Arc<[u8]>, R
     let request = OcspRequest::from_der(request).map_err(|_| OcspFailure::MalformedRequest)?;
     let now = mount.now();
     if let Some(kept) = mount.ocsp.find(&request, now) {
-        return Ok(kept);
+        return Ok((kept, Ocsp::Kept));
     }
 
     let (issuer, status) = decide(mount, &request).await?;
+    let told = match status {
+        CertStatus::Good => Ocsp::Good,
+        CertStatus::Revoked(_) => Ocsp::Revoked,
+        CertStatus::Unknown => Ocsp::Unknown,
+    };
     let key = keys::signer(mount, &issuer.entry.key_id).await?;
     let validity = crl::length(&config.ocsp_expiry);
     let template = OcspTemplate {
@@ -79,9 +85,10 @@ pub(crate) async fn answer(mount: &Mount, request: &[u8]) -> Result<Arc<[u8]>, R
             .then(|| now.checked_add(validity).unwrap_or(Timestamp::MAX)),
     };
     let algorithm = crl::algorithm(&issuer, key.public_key())?;
-    if let CaKey::Local(_) = key {
+    if let CaKey::Local(..) = key {
         let prepared = template.prepare(ocsp::without_pss(algorithm));
-        return Ok(key.sign_for_stranger(mount, prepared).await?.into());
+        let signed = key.sign_for_stranger(mount, prepared).await?;
+        return Ok((signed.into(), told));
     }
     // The policy of a key in AWS KMS may allow the algorithm of its CRLs and no other.
     let prepared = template.prepare(algorithm);
@@ -90,11 +97,11 @@ pub(crate) async fn answer(mount: &Mount, request: &[u8]) -> Result<Arc<[u8]>, R
     let work = async {
         // Another client may have asked the same meanwhile.
         if let Some(kept) = mount.ocsp.find(&request, now) {
-            return Ok(kept);
+            return Ok((kept, Ocsp::Kept));
         }
         let signed: Arc<[u8]> = key.sign(mount, prepared).await?.into();
         mount.ocsp.keep(ticket, asker, request, until, &signed);
-        Ok(signed)
+        Ok((signed, told))
     };
     match timeout(PATIENCE, kms::in_turn(mount, asker, work)).await {
         Ok(signed) => Ok(signed?),

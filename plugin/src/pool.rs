@@ -12,6 +12,7 @@ use landfast_pki::{KeySpec, KeyType, PrivateKey};
 use landfast_sdk::logical::Error;
 
 use crate::entry::config::KeyPoolConfig;
+use crate::metrics::PoolSize;
 use crate::mount::{Mount, Shared};
 
 pub(crate) use state::Pool;
@@ -34,6 +35,13 @@ pub(crate) async fn leaf_key(mount: &Shared, spec: KeySpec) -> Result<PrivateKey
     }
     let found = mount.pool.take(spec.bits);
     fill(mount);
+    if let Some(size) = PoolSize::of(spec.bits) {
+        let metrics = &mount.metrics;
+        match found {
+            Some(_) => metrics.pool_taken.count(size),
+            None => metrics.pool_missed.count(size),
+        }
+    }
     match found {
         Some(key) => Ok(key),
         None => mount.generate_key(spec).await,

@@ -10,7 +10,8 @@ use crate::entry::revoked;
 use crate::entry::tidy::TidyEntry;
 use crate::paths::{
     absent, acme, auto_tidy, cluster, crl, defaults, fetch, import, intermediate, issue, issuers,
-    key_pool, keys, kms, lists, ocsp, revoke, roles, root, seal, sign, tidy, trust_anchor, urls,
+    key_pool, keys, kms, lists, metrics, ocsp, revoke, roles, root, seal, sign, tidy, trust_anchor,
+    urls,
 };
 use crate::{Mount, certificates};
 
@@ -151,6 +152,9 @@ fn fetch_rows() -> Vec<Path<Mount>> {
 }
 
 fn setting_rows() -> Vec<Path<Mount>> {
+    const METRICS: &str = "Read the figures for Prometheus.";
+    const METRICS_MORE: &str = "OpenMetrics text: certificates issued, requests refused, revocations, CRLs, issuers, tidying, signatures, the key \
+                                pool, OCSP. Counters are those of the process that answers, and begin at zero with it.";
     vec![
         path(
             "config/urls",
@@ -188,6 +192,15 @@ fn setting_rows() -> Vec<Path<Mount>> {
             )
             .read(key_pool::read)
             .update(key_pool::write),
+        path("config/metrics", "Read and set who may read the figures for Prometheus.")
+            .describe("Whoever has a token with the right to read \"metrics\" always may. With unauthenticated=true everybody may, at \"metrics/public\".")
+            .read(metrics::read_config)
+            .update(metrics::write_config),
+        path("metrics", METRICS).describe(METRICS_MORE).read(metrics::read),
+        path("metrics/public", METRICS)
+            .describe("The same as \"metrics\" without a token, once config/metrics has unauthenticated=true. Until then it answers 403.")
+            .read(metrics::public)
+            .unauthenticated(),
         path("tidy", "Delete what is long past its end.")
             .describe(
                 "Begins a run, which goes on after the answer; \"tidy-status\" tells how it is. Without a field that says what to tidy \

@@ -16,6 +16,7 @@ use landfast_sdk::logical::{Error, StorageError};
 use crate::entry::jobs::AutoTidyConfig;
 use crate::entry::tidy::{TidyEntry, TidyRun};
 use crate::entry::time::StoredTime;
+use crate::metrics::Tidied;
 use crate::mount::{Mount, Shared};
 use crate::{certificates, crl, entry, fault};
 
@@ -132,6 +133,12 @@ async fn put_on_record(mount: &Mount, run: &mut TidyRun, now: Timestamp) -> Resu
 /// Takes the run off the record, unless it goes on elsewhere. What stays there is that CRLs have to be built, if the run did not come to that.
 async fn end(mount: &Shared, outcome: Result<(), Stop>, rebuild: bool) {
     let now = mount.now();
+    mount.metrics.tidied.count(match &outcome {
+        Ok(()) => Tidied::Finished,
+        Err(Stop::Cancelled) => Tidied::Cancelled,
+        Err(Stop::Closed) => Tidied::Interrupted,
+        Err(Stop::Failed(_)) => Tidied::Failed,
+    });
     match &outcome {
         Ok(()) => tracing::info!("tidying is done"),
         Err(Stop::Cancelled) => tracing::info!("tidying was cancelled"),
@@ -149,6 +156,22 @@ async fn end(mount: &Shared, outcome: Result<(), Stop>, rebuild: bool) {
         Err(error) => tracing::warn!(%error, "the end of tidying could not be put on record"),
     }
     mount.tidy.end(outcome, now);
+}
+
+/// Whether a run is under way here, and when one last ended, as far as that is known.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn last(mount: &Mount) -> Result<(bool, Option<Timestamp>), Error> {
+    let running = mount.tidy.is_running();
+    let (report, _) = mount.tidy.report();
+    if let Some(finished) = report.and_then(|report| report.finished) {
+        return Ok((running, Some(finished)));
+    }
+    // While a run is on record, its beginning stands where else the end does.
+    let record = record(mount).await?;
+    let ended = record.run.is_none() && !record.last.is_never();
+    Ok((running, ended.then_some(record.last.0)))
 }
 
 /// How many certificates and revocations the mount stores.

@@ -94,6 +94,18 @@ async fn keys_are_made_ahead_and_handed_out_once() {
     assert_eq!(issue(&mount).await.status, 400);
     assert_eq!(ready(&mount).await, 2);
 
+    // Four were taken, one found none of its size because none is wanted, and the rest is as the figures say.
+    let told = mount.read("metrics").await.text();
+    let of = |name: &str| -> u64 {
+        let line = format!("landfast_pki_key_pool_{name}{{bits=\"2048\"}} ");
+        let at = told.find(&line).unwrap() + line.len();
+        told[at..].lines().next().unwrap().parse().unwrap()
+    };
+    assert_eq!(of("ready"), 2);
+    assert!(of("taken_total") >= 2);
+    assert_eq!(of("taken_total") + of("misses_total"), 4);
+    assert!(told.contains("landfast_pki_key_pool_misses_total{bits=\"3072\"} 0\n"));
+
     // They do not outlive the process, and the next one makes its own.
     let mount = mount.reload().await;
     filled(&mount, 2).await;

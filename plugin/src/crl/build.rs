@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::crl::{CrlTemplate, RevokedEntries};
 use landfast_pki::{Certificate, SerialNumber, SignatureAlgorithm};
 use landfast_sdk::logical::{Error, Write};
 
+use super::figures::Figures;
 use super::signer::{algorithm, template, told};
 use super::state::Revocations;
 use super::{CrlBytes, Scope, index, length, serials, wal};
@@ -106,6 +108,7 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         warnings: Vec::new(),
         failure: None,
         crls: Vec::new(),
+        figures: Vec::new(),
         covered: HashSet::new(),
         covers: scope != Scope::Delta && !config.disable && !pending.is_empty(),
     };
@@ -119,9 +122,22 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
     }
     let writes = build.writes(pending);
     let Build {
-        warnings, failure, ..
+        warnings,
+        failure,
+        book,
+        figures,
+        ..
     } = build;
-    mount.save(writes).await?;
+    if let Err(error) = mount.save(writes).await {
+        // Some of them may be there.
+        mount.crl.figures.forget();
+        return Err(error);
+    }
+    let ids = book.issuer_id_crl_map.values();
+    let keys: HashSet<_> = ids
+        .flat_map(|id| [CrlBook::complete_key(id), CrlBook::delta_key(id)])
+        .collect();
+    mount.crl.figures.built(|key| keys.contains(key), figures);
     if scope.is_complete() && failure.is_none() {
         mount.crl.index.covered(generation);
     }
@@ -172,6 +188,8 @@ struct Build<'a> {
     failure: Option<Error>,
     /// What is to be written of new CRLs.
     crls: Vec<Write>,
+    /// What is to be known of them.
+    figures: Vec<(String, Figures)>,
     /// Serial numbers on the new complete CRLs, if the [write-ahead list](wal) waits for them.
     covered: HashSet<Vec<u8>>,
     covers: bool,
@@ -205,11 +223,16 @@ impl Build<'_> {
             listed(self.mount, group).await?
         } else {
             template.number = next_number(&mut self.book, &group.crl_id);
+            let begun = Instant::now();
             let prepare = || template.prepare(&encoded(group.revoked.iter()), algorithm);
             let many = group.revoked.len() >= MANY;
             let prepared = self.mount.heavy.run_if(many, prepare).await;
             match key.sign(self.mount, prepared).await {
-                Ok(signed) => complete = Some((template.number, signed)),
+                Ok(signed) => {
+                    let took = Some(begun.elapsed());
+                    let figures = Figures::of(&signed, group.revoked.len(), took);
+                    complete = Some((template.number, signed, figures));
+                }
                 Err(error) => {
                     self.note(error);
                     return Ok(());
@@ -218,16 +241,17 @@ impl Build<'_> {
             let serials = group.revoked.iter().map(|(serial, _)| serial.clone());
             serials.collect()
         };
-        let base = complete.as_ref().map(|(number, _)| *number);
+        let base = complete.as_ref().map(|(number, ..)| *number);
         let last = self.book.last_complete_number_map.get(&group.crl_id);
         template.delta_base = Some(base.or_else(|| last.copied()).unwrap_or(1));
         template.number = next_number(&mut self.book, &group.crl_id);
+        let begun = Instant::now();
         let fresh = group.revoked.iter();
         let fresh = encoded(fresh.filter(|(serial, _)| !listed.contains(serial)));
         let prepared = template.prepare(&fresh, algorithm);
         let delta = key.sign(self.mount, prepared).await;
         // A complete CRL that is signed already is worth storing for itself: the delta CRL in force only lists too much then.
-        if let Some((number, complete)) = complete {
+        if let Some((number, complete, figures)) = complete {
             let id = &group.crl_id;
             self.book
                 .last_complete_number_map
@@ -235,13 +259,16 @@ impl Build<'_> {
             self.book
                 .crl_expiration_map
                 .insert(id.clone(), StoredTime(template.next_update));
-            self.crls
-                .push(Write::put(CrlBook::complete_key(id), complete.der()));
+            let key = CrlBook::complete_key(id);
+            self.crls.push(Write::put(key.clone(), complete.der()));
+            self.figures.push((key, figures));
         }
         match delta {
             Ok(delta) => {
                 let key = CrlBook::delta_key(&group.crl_id);
-                self.crls.push(Write::put(key, delta.der()));
+                self.crls.push(Write::put(key.clone(), delta.der()));
+                let figures = Figures::of(&delta, fresh.len(), Some(begun.elapsed()));
+                self.figures.push((key, figures));
             }
             Err(error) => self.note(error),
         }
@@ -272,7 +299,7 @@ impl Build<'_> {
             }
         };
         // Each try may take its whole time, and whoever waits for this build waits for all of them.
-        if out && matches!(key, CaKey::Kms(_)) {
+        if out && matches!(key, CaKey::Kms(..)) {
             return None;
         }
         let algorithm = match algorithm(signer, key.public_key()) {

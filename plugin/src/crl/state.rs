@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use landfast_pki::SerialNumber;
 use tokio::sync::Mutex;
 
+use super::figures::Known;
 use crate::entry::issuer;
 use crate::entry::revoked::{self, RevokedEntry};
 
@@ -18,6 +19,8 @@ pub(crate) struct CrlState {
     /// Held while CRLs are built.
     pub(super) served: Mutex<Served>,
     pub(super) index: Index,
+    /// What is told of CRLs in numbers.
+    pub(super) figures: Known,
 }
 
 /// The highest ticket that a finished build has served, and what the build failed with.
@@ -49,6 +52,9 @@ impl CrlState {
     /// Drops what depends on the storage entry `key`.
     pub(crate) fn invalidate(&self, key: &str) {
         self.index.invalidate(key);
+        if key.starts_with("crls/") {
+            self.figures.forget();
+        }
     }
 }
 

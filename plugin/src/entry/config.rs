@@ -79,6 +79,22 @@ impl KeyPoolConfig {
     }
 }
 
+/// `landfast/config/metrics`: who may read the figures for Prometheus. The built-in engine has no such entry.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MetricsConfig {
+    /// Whether they are for anybody, without a token.
+    pub unauthenticated: bool,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl MetricsConfig {
+    /// Storage key.
+    pub const KEY: &str = "landfast/config/metrics";
+}
+
 /// `config/crl`. Durations stay the text the operator wrote, as the API shows them. [`Default`] is what holds while nothing is stored; a field
 /// that is missing in a stored entry is empty, unless the entry is older than the field.
 #[derive(Clone, Debug, Serialize, Deserialize)]

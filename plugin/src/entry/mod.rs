@@ -22,6 +22,7 @@ pub(crate) use json::{JsonEntry, decode, encode};
 impl JsonEntry for config::ClusterConfig {}
 impl JsonEntry for config::IssuersConfig {}
 impl JsonEntry for config::KeyPoolConfig {}
+impl JsonEntry for config::MetricsConfig {}
 impl JsonEntry for config::KeysConfig {}
 impl JsonEntry for crl::CrlBook {}
 impl JsonEntry for issuer::AiaEntry {}

@@ -69,6 +69,6 @@ impl<'a> ByRole<'a> {
         let issuer = &self.authority.signing.rules;
         let serial = certificates::new_serial()?;
         issue::prepare(self.profile, issuer, &request, self.now, serial)
-            .map_err(|refusal| identity::explain(&self.role.entry, identity, refusal))
+            .map_err(|refusal| identity::explain(self.mount, &self.role.entry, identity, refusal))
     }
 }

@@ -308,7 +308,7 @@ impl KeyFields {
             Choice::New { spec, shown } => {
                 let key = Arc::new(mount.generate_key(spec).await?);
                 let shown = shown.then(|| Arc::clone(&key));
-                (CaKey::Local(key), shown)
+                (CaKey::from(key), shown)
             }
             Choice::Any => {
                 // Never used: the rest of the request is looked at with it.

@@ -10,6 +10,7 @@ use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::authority::{Change, missing_aia};
 use crate::crl::{self, Scope};
+use crate::metrics::IssuedBy;
 use crate::mount::Shared;
 use crate::paths::answer::{Encoding, Issued, Shown, ShownKey, trimmed};
 use crate::paths::ca::{
@@ -180,7 +181,7 @@ async fn request(mount: &Shared, exported: &str, fields: RequestFields) -> Resul
         ttl,
         mount.now(),
     )
-    .map_err(fault::refusal)?;
+    .map_err(|refusal| mount.refuse(refusal))?;
     source.check()?;
     let csr = source.key.sign(mount, prepared).await?;
 
@@ -225,7 +226,7 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
         Error::bad_request("The \"format\" path parameter must be \"pem\" or \"der\"")
     })?;
     let signer = Authority::load(mount, issuer).await?;
-    let csr = issue::read_csr(&sign.csr).map_err(fault::refusal)?;
+    let csr = issue::read_csr(&sign.csr).map_err(|refusal| mount.refuse(refusal))?;
     let request = landfast_pki::authority::CaRequest {
         signature_bits: ca::signature_bits(sign.signature_bits),
         use_pss: sign.use_pss,
@@ -245,9 +246,10 @@ async fn issue_ca(mount: &Shared, issuer: &str, fields: SigningFields) -> Result
         mount.now(),
         certificates::new_serial()?,
     )
-    .map_err(fault::refusal)?;
+    .map_err(|refusal| mount.refuse(refusal))?;
     let certificate = signer.sign(mount, prepared).await?;
     mount.save(vec![certificates::write(&certificate)]).await?;
+    mount.metrics.issued.count(IssuedBy::SignIntermediate);
     let issued = chained(&certificate, &signer, encoding)?;
     Ok(Response::data(&issued)?.warn_all(warnings))
 }
@@ -285,8 +287,9 @@ async fn self_issued(
     let matching = fields.require_matching_certificate_algorithms;
     let (prepared, warnings) =
         authority::self_issued(&certificate, &signer.signing.rules, matching, mount.now())
-            .map_err(fault::refusal)?;
+            .map_err(|refusal| mount.refuse(refusal))?;
     let signed = signer.sign(mount, prepared).await?;
+    mount.metrics.issued.count(IssuedBy::SignSelfIssued);
     let shown = json!({
         "certificate": trimmed(&signed.pem()),
         "issuing_ca": trimmed(&signer.signing.loaded.certificate.pem()),

@@ -7,6 +7,7 @@ use landfast_pki::issue::Holder;
 use landfast_pki::{KeySpec, KeyType, profile};
 use landfast_sdk::logical::{Cx, Error, Response};
 
+use crate::metrics::IssuedBy;
 use crate::mount::Shared;
 use crate::paths::by_role::ByRole;
 use crate::paths::ca::ANY_IS_NO_TYPE;
@@ -14,7 +15,7 @@ use crate::paths::fields::{FormFields, IssuerField, IssuerRef, LeafFields, RoleR
 use crate::paths::keeping::Keeping;
 use crate::role::{self, Role};
 use crate::signing::Authority;
-use crate::{fault, pool};
+use crate::{Mount, fault, pool};
 
 /// The key to make, where the role leaves it open.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -58,7 +59,7 @@ async fn make(
     form: &FormFields,
     key: &KeyFields,
 ) -> Result<Response, Error> {
-    let (spec, key_ignored) = key_spec(role, key)?;
+    let (spec, key_ignored) = key_spec(mount, role, key)?;
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
     let request = ByRole::load(mount, cx, role, fields, &authority).await?;
@@ -71,14 +72,18 @@ async fn make(
     let key = pool::leaf_key(mount, spec).await?;
     let (prepared, mut warnings) = request.prepare(Holder::Key(key.public_key()))?;
     warnings.extend(key_ignored);
-    let response = Keeping::by(&role.entry)
+    let response = Keeping::by(IssuedBy::Issue, Some(&role.entry))
         .answer(mount, encoding, &authority, prepared, Some(&key))
         .await?;
     Ok(response.warn_all(warnings))
 }
 
 /// The key to make, and a warning when the request named one although the role decides.
-fn key_spec(role: &Role, key: &KeyFields) -> Result<(KeySpec, Option<String>), Error> {
+fn key_spec(
+    mount: &Mount,
+    role: &Role,
+    key: &KeyFields,
+) -> Result<(KeySpec, Option<String>), Error> {
     let role = &role.entry.settings;
     // Whatever was sent, nothing included.
     let named = key.key_type.is_some() || key.key_bits.is_some();
@@ -88,7 +93,7 @@ fn key_spec(role: &Role, key: &KeyFields) -> Result<(KeySpec, Option<String>), E
             return Err(Error::bad_request(ANY_IS_NO_TYPE));
         }
         let bits = key.key_bits.unwrap_or_default();
-        let spec = profile::requested_key(kind, bits).map_err(fault::refusal)?;
+        let spec = profile::requested_key(kind, bits).map_err(|refusal| mount.refuse(refusal))?;
         return Ok((spec, None));
     }
     // Ed25519 has one size, whatever number the role has.

@@ -15,6 +15,7 @@ use crate::entry::issuer::{AiaEntry, IssuerEntry, NotAfterBehavior, Usage};
 use crate::entry::role::{self, RoleEntry};
 use crate::entry::time::StoredTime;
 use crate::issuers::{self, LoadedIssuer};
+use crate::metrics::RevokedBy;
 use crate::mount::{Shared, take_up};
 use crate::names;
 use crate::paths::answer::object;
@@ -212,6 +213,7 @@ pub(crate) async fn revoke(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
     let parent = change.issuers.parent_of(&issuer.certificate).is_some();
     let default = change.issuers_config.default == issuer.id();
     change.commit(&[], &[]).await?;
+    mount.metrics.revoked.count(RevokedBy::Issuer);
     mount.crl.forget();
     // At once, whatever is set for certificates: this one stands for all that the issuer signed.
     let built = crl::rebuild(&mount, Scope::All).await?;

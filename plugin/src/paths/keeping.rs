@@ -7,23 +7,28 @@ use landfast_sdk::logical::{Error, Lease, LeaseContext, Response};
 use serde_json::{Map, Value};
 
 use crate::entry::role::RoleEntry;
+use crate::metrics::IssuedBy;
 use crate::paths::answer::{Encoding, unix};
 use crate::signing::Authority;
 use crate::{Mount, certificates};
 
 /// Whether a certificate is put on record, and whether it comes with a lease.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Keeping {
     no_store: bool,
     lease: bool,
+    by: IssuedBy,
 }
 
 impl Keeping {
-    /// What a role says.
-    pub(crate) fn by(role: &RoleEntry) -> Self {
+    /// What a role says, if there is one. It is counted as issued by this path.
+    pub(crate) fn by(by: IssuedBy, role: Option<&RoleEntry>) -> Self {
+        let no_store = role.is_some_and(|role| role.settings.no_store);
+        let lease = role.is_some_and(|role| role.settings.generate_lease);
         Self {
-            no_store: role.settings.no_store,
-            lease: role.settings.generate_lease && !role.settings.no_store,
+            no_store,
+            lease: lease && !no_store,
+            by,
         }
     }
 
@@ -43,6 +48,7 @@ impl Keeping {
         if !self.no_store {
             certificates::store(mount, certificate).await?;
         }
+        mount.metrics.issued.count(self.by);
         let response = encoding.leaf(certificate, &authority.signing.loaded, key)?;
         Ok(if self.lease {
             response.lease(lease(certificate, mount.now().as_second()))

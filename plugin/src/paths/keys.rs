@@ -295,7 +295,7 @@ async fn take(
         .await
         .unwrap_or_else(crl::not_built);
     let mut shown = describe(&id, name, kind);
-    if let CaKey::Kms(kms) = key {
+    if let CaKey::Kms(kms, _) = key {
         shown.extend(place(Some(&kms.place)));
     }
     Ok(Response::map(shown).warn_all(warnings))
@@ -335,9 +335,7 @@ async fn generate(
         keys::check_name(&change.keys, name, "")?;
     }
     let name = name.unwrap_or_default();
-    let Adopted { id, .. } = change
-        .add_key(&CaKey::Local(Arc::clone(&key)), name)
-        .await?;
+    let Adopted { id, .. } = change.add_key(&CaKey::from(Arc::clone(&key)), name).await?;
     change.commit(&[], &[]).await?;
     Response::data(&Made {
         described: describe(&id, name, key.public_key().key_type().as_str()),

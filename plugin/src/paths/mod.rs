@@ -20,6 +20,7 @@ pub(crate) mod key_pool;
 pub(crate) mod keys;
 pub(crate) mod kms;
 pub(crate) mod lists;
+pub(crate) mod metrics;
 pub(crate) mod modified;
 pub(crate) mod ocsp;
 pub(crate) mod revoke;

@@ -10,6 +10,7 @@ use landfast_pki::{OcspFailure, ocsp::MAX_REQUEST};
 use landfast_sdk::logical::{Cx, Error, NoFields, Response};
 
 use crate::fault;
+use crate::metrics::Ocsp;
 use crate::mount::Shared;
 use crate::ocsp::{self, Refusal};
 
@@ -33,7 +34,10 @@ pub(crate) async fn post(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response
 /// Every outcome is an OCSP response, with the status that the built-in engine gives it.
 async fn respond(mount: &Shared, request: &[u8]) -> Response {
     let failure = match ocsp::answer(mount, request).await {
-        Ok(answer) => return Response::raw(200, CONTENT_TYPE, answer.to_vec()),
+        Ok((answer, told)) => {
+            mount.metrics.ocsp.count(told);
+            return Response::raw(200, CONTENT_TYPE, answer.to_vec());
+        }
         Err(Refusal::Failure(failure)) => failure,
         Err(Refusal::Error(error)) if fault::passes(&error) => {
             tracing::debug!(%error, "an OCSP request is not answered now");
@@ -48,12 +52,13 @@ async fn respond(mount: &Shared, request: &[u8]) -> Response {
             OcspFailure::InternalError
         }
     };
-    let status = match failure {
-        OcspFailure::MalformedRequest => 400,
-        OcspFailure::Unauthorized => 401,
-        OcspFailure::InternalError => 500,
-        OcspFailure::TryLater => 503,
+    let (status, told) = match failure {
+        OcspFailure::MalformedRequest => (400, Ocsp::Malformed),
+        OcspFailure::Unauthorized => (401, Ocsp::Unauthorized),
+        OcspFailure::InternalError => (500, Ocsp::InternalError),
+        OcspFailure::TryLater => (503, Ocsp::TryLater),
     };
+    mount.metrics.ocsp.count(told);
     Response::raw(status, CONTENT_TYPE, failure.der().to_vec())
 }
 

@@ -10,6 +10,7 @@ use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::entry::revoked::RevokedEntry;
 use crate::entry::time::StoredTime;
+use crate::metrics::RevokedBy;
 use crate::mount::Shared;
 use crate::paths::keys::Zeroizing;
 use crate::{certificates, crl, issuers, revocations};
@@ -43,7 +44,7 @@ pub(crate) async fn revoke(
 ) -> Result<Response, Error> {
     let target = target(request.serial_number, request.certificate)?;
     let found = find(&mount, target).await?;
-    put_on_record(&mount, found).await
+    put_on_record(&mount, found, RevokedBy::Revoke).await
 }
 
 /// `POST revoke-with-key`.
@@ -67,7 +68,7 @@ pub(crate) async fn revoke_with_key(
     }
     let found = find(&mount, target).await?;
     prove(key, &found.certificate)?;
-    put_on_record(&mount, found).await
+    put_on_record(&mount, found, RevokedBy::RevokeWithKey).await
 }
 
 /// Revokes the certificate of a lease that ended. One that is no longer stored needs no revoking: it was tidied away after its end.
@@ -76,7 +77,9 @@ pub(crate) async fn revoke_with_key(
 /// When storage fails; the host then tries again.
 pub(crate) async fn by_lease(mount: Shared, serial: String) -> Result<Response, Error> {
     match by_serial(&mount, &serial).await {
-        Ok(found) => put_on_record(&mount, found).await.map(|_| Response::none()),
+        Ok(found) => put_on_record(&mount, found, RevokedBy::Lease)
+            .await
+            .map(|_| Response::none()),
         Err(Error::BadRequest(_)) => Ok(Response::none()),
         Err(error) => Err(error),
     }
@@ -194,7 +197,7 @@ fn prove(key: &str, certificate: &Certificate) -> Result<(), Error> {
 
 /// The record comes first and the CRL after it: wherever a crash falls, nobody was told of a revocation that is not recorded,
 /// and a record without a CRL is made good by the next call or by the periodic work.
-async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> {
+async fn put_on_record(mount: &Shared, found: Found, by: RevokedBy) -> Result<Response, Error> {
     let Found {
         certificate,
         store,
@@ -236,6 +239,7 @@ async fn put_on_record(mount: &Shared, found: Found) -> Result<Response, Error> 
     ));
     mount.save(writes).await?;
     mount.crl.note(certificate.serial(), &entry);
+    mount.metrics.revoked.count(by);
     drop(alone);
     let warnings = publish(mount, &certificate).await?;
     Ok(answer(&entry)?.warn_all(warnings))

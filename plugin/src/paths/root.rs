@@ -11,12 +11,13 @@ use crate::Mount;
 use crate::authority::Change;
 use crate::crl::{self, Scope};
 use crate::entry::issuer::{AiaEntry, IssuerEntry};
+use crate::metrics::IssuedBy;
 use crate::mount::Shared;
 use crate::paths::answer::Issued;
 use crate::paths::ca::{
     self, Exported, FormFields, KeyFields, PowerFields, SubjectFields, ValidityFields,
 };
-use crate::{aia, certificates, fault, issuers, keys};
+use crate::{aia, certificates, issuers, keys};
 
 /// The issuer to make.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -117,7 +118,7 @@ async fn make(
         mount.now(),
         certificates::new_serial()?,
     )
-    .map_err(fault::refusal)?;
+    .map_err(|refusal| mount.refuse(refusal))?;
     source.check()?;
     let algorithm = prepared.algorithm();
     let certificate = source.key.sign(mount, prepared).await?;
@@ -157,6 +158,7 @@ async fn make(
         key_name.to_owned()
     };
     change.commit(&[], &[]).await?;
+    mount.metrics.issued.count(IssuedBy::Root);
     let built = crl::rebuild(mount, Scope::Forced)
         .await
         .unwrap_or_else(crl::not_built);

@@ -7,6 +7,7 @@ use landfast_pki::issue::{self, Holder, LeafRequest};
 use landfast_pki::verbatim::{self, VerbatimRequest};
 use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
+use crate::metrics::IssuedBy;
 use crate::mount::Shared;
 use crate::paths::by_role::ByRole;
 use crate::paths::fields::{
@@ -15,7 +16,7 @@ use crate::paths::fields::{
 use crate::paths::keeping::Keeping;
 use crate::role::{self, Role};
 use crate::signing::Authority;
-use crate::{Mount, certificates, fault};
+use crate::{Mount, certificates};
 
 /// `POST sign/ROLE`: the role decides on the issuer, whatever the request says.
 pub(crate) async fn sign(
@@ -49,10 +50,10 @@ async fn make(
 ) -> Result<Response, Error> {
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
-    let csr = issue::read_csr(&csr.csr).map_err(fault::refusal)?;
+    let csr = issue::read_csr(&csr.csr).map_err(|refusal| mount.refuse(refusal))?;
     let request = ByRole::load(mount, cx, role, fields, &authority).await?;
     let (prepared, warnings) = request.prepare(Holder::Csr(&csr))?;
-    let response = Keeping::by(&role.entry)
+    let response = Keeping::by(IssuedBy::Sign, Some(&role.entry))
         .answer(mount, encoding, &authority, prepared, None)
         .await?;
     Ok(response.warn_all(warnings))
@@ -171,7 +172,7 @@ async fn make_verbatim(
 ) -> Result<Response, Error> {
     let encoding = form.encoding()?;
     let authority = Authority::load(mount, issuer).await?;
-    let csr = issue::read_csr(&csr.csr).map_err(fault::refusal)?;
+    let csr = issue::read_csr(&csr.csr).map_err(|refusal| mount.refuse(refusal))?;
     let profile = role.map(Role::profile).transpose()?;
     let ttl = match role {
         Some(role) => role.lifetimes(mount, fields.ttl.0).await?,
@@ -194,10 +195,8 @@ async fn make_verbatim(
         mount.now(),
         certificates::new_serial()?,
     )
-    .map_err(fault::refusal)?;
-    let response = role
-        .map(|role| Keeping::by(&role.entry))
-        .unwrap_or_default()
+    .map_err(|refusal| mount.refuse(refusal))?;
+    let response = Keeping::by(IssuedBy::SignVerbatim, role.map(|role| &role.entry))
         .answer(mount, encoding, &authority, prepared, None)
         .await?;
     Ok(response.warn_all(warnings))

@@ -50,6 +50,8 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
     ("config/kms", Read, KMS),
     ("config/kms", Update, KMS),
     ("config/kms", Delete, Nothing),
+    ("config/metrics", Read, WHOLE),
+    ("config/metrics", Update, WHOLE),
     ("config/seal", Read, SEAL),
     ("config/seal", Update, SEAL),
     ("config/seal", Delete, SEAL),
@@ -162,6 +164,8 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
     ),
     ("keys/generate/kms", Update, Data(&[KEY_NAMES, KEY_PLACE])),
     ("keys/import", Update, Data(&[KEY_NAMES, KEY_PLACE])),
+    ("metrics", Read, Body(METRICS)),
+    ("metrics/public", Read, Body(METRICS)),
     ("ocsp", Update, Body(OCSP)),
     ("ocsp/{*req}", Read, Body(OCSP)),
     ("revoke", Update, Data(&[REVOCATION])),
@@ -193,6 +197,7 @@ const DER: &str = "application/pkix-cert";
 const PEM: &str = "application/pem-certificate-chain";
 const CRL: &str = "application/pkix-crl";
 const CRL_PEM: &str = "application/x-pem-file";
+const METRICS: &str = crate::scrape::CONTENT_TYPE;
 const OCSP: &str = "application/ocsp-response";
 /// Or that of the form asked for: YAML, HCL, a shell script.
 const JSON: &str = "application/json";

@@ -7,6 +7,7 @@ use crate::entry;
 use crate::entry::revoked::{self, RevokedEntry};
 use crate::entry::tidy::{TidyEntry, TidyRun};
 use crate::entry::time::StoredTime;
+use crate::metrics::Deleted;
 use crate::mount::Shared;
 use crate::{certificates, revocations};
 
@@ -65,7 +66,19 @@ impl Batch {
         };
         self.writes
             .push(Write::put(TidyEntry::KEY, entry::encode(&record)));
+        let deletes = |prefix: &str| {
+            let writes = self.writes.iter();
+            let under = writes
+                .filter(|write| matches!(write, Write::Delete { key } if key.starts_with(prefix)));
+            under.count() as u64
+        };
+        let (certificates, revocations) = (deletes(certificates::PREFIX), deletes(revoked::PREFIX));
         let saved = mount.save(self.writes).await;
+        if saved.is_ok() {
+            let deleted = &mount.metrics.deleted;
+            deleted.add(Deleted::Certificate, certificates);
+            deleted.add(Deleted::Revocation, revocations);
+        }
         mount.crl.tidied(&self.gone);
         for (serial, entry) in &self.changed {
             mount.crl.note(serial, entry);

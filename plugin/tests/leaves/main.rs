@@ -7,6 +7,7 @@ mod forms;
 mod identity;
 mod jobs;
 mod limits;
+mod metrics;
 mod replay;
 mod support;
 mod tidy;

@@ -140,6 +140,14 @@ async fn what_is_long_past_its_end_goes_and_nothing_else() {
             .contains(&short.serial().dash())
     );
     assert!(listed(&mount, &short_revoked).await && listed(&mount, &long_revoked).await);
+    let told = mount.read("metrics").await.text();
+    for line in [
+        "landfast_pki_tidy_deleted_total{kind=\"certificate\"} 1\n",
+        "landfast_pki_tidy_deleted_total{kind=\"revocation\"} 0\n",
+        "landfast_pki_tidy_runs_total{outcome=\"finished\"} 3\n",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
 
     clock.pass(40);
     let status = tidy(

@@ -45,6 +45,11 @@ fn kinds() -> Vec<Kind> {
         kind::<config::CrlConfig>(config::CrlConfig::KEY, dumped("config/crl"), &[]),
         kind::<config::IssuersConfig>(config::IssuersConfig::KEY, dumped("config/issuers"), &[]),
         kind::<config::KeysConfig>(config::KeysConfig::KEY, dumped("config/keys"), &[]),
+        kind::<config::MetricsConfig>(
+            config::MetricsConfig::KEY,
+            json!({"unauthenticated": true}),
+            &[],
+        ),
         kind::<crl::CrlBook>(crl::CrlBook::KEY, dumped("crls/config"), &[]),
         kind::<issuer::AiaEntry>(issuer::AiaEntry::KEY, dumped("urls"), &[]),
         kind::<issuer::IssuerEntry>("config/issuer/i", issuer, &["aia_uris"]),
