@@ -5,6 +5,7 @@
 #   .tools/venv/                 pkilint, cfn-lint, the aws command, boto3, moto, a Roles Anywhere client
 #   .tools/kms/                  ministack, a stand-in for AWS KMS
 #   .tools/kubernetes/           kubernetes-validate, with the schemas of Kubernetes
+#   .tools/metrics/              prometheus_client, which reads metrics as Prometheus does
 #   .tools/browser/              selenium, which drives Chromium (only by `make test-browser`)
 #   .tools/plots/                matplotlib, which draws what `make bench` measured (only by it)
 #
@@ -17,6 +18,7 @@
 #   scripts/tools.sh linters     only the linters
 #   scripts/tools.sh kms         only the stand-in for AWS KMS
 #   scripts/tools.sh kubernetes  only the schemas of Kubernetes
+#   scripts/tools.sh metrics     only what reads metrics
 #   scripts/tools.sh browser     only what drives Chromium
 #   scripts/tools.sh plots       only what draws
 set -euo pipefail
@@ -70,16 +72,19 @@ kms() { environment kms scripts/standin.txt "ministack"; }
 
 kubernetes() { environment kubernetes scripts/kubernetes.txt "the schemas of Kubernetes"; }
 
+metrics() { environment metrics scripts/metrics.txt "a reader of metrics"; }
+
 browser() { environment browser scripts/browser.txt "selenium"; }
 
 plots() { environment plots scripts/plots.txt "matplotlib"; }
 
 case ${1:-all} in
-    all) servers; linters; kms; kubernetes ;;
+    all) servers; linters; kms; kubernetes; metrics ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
     kubernetes) kubernetes ;;
+    metrics) metrics ;;
     browser) browser ;;
     plots) plots ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;

@@ -167,7 +167,7 @@ def observe():
             return {alert["labels"]["alertname"] for alert in ask("alerts")["alerts"] if alert["state"] == "firing"}
 
         targets = lambda: {target["labels"]["job"]: target["health"] for target in ask("targets")["activeTargets"]}
-        eventually("servers and nodes answer", lambda: targets() == {"openbao": "up", "node": "up"})
+        eventually("servers and nodes answer", lambda: targets() == {"openbao": "up", "pki": "up", "node": "up"})
         queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
         for query in queries:
             eventually(query, lambda: ask("query", query=query)["result"], 90)

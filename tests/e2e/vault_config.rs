@@ -8,6 +8,7 @@ mod initialize;
 mod kubernetes;
 mod logins;
 mod policies;
+mod prometheus;
 mod registry;
 mod servers;
 mod systemd;

@@ -10,5 +10,8 @@ path "sys/ha-status"                    { capabilities = ["read"] }
 path "sys/storage/raft/configuration"   { capabilities = ["read"] }
 path "sys/storage/raft/autopilot/state" { capabilities = ["read"] }
 
+# What the certificate authority issued, refused and revoked, and how its CRLs are.
+path "pki/metrics" { capabilities = ["read"] }
+
 # How many CA keys are sealed by AWS KMS, and how many are not.
 path "pki/seal/status" { capabilities = ["read"] }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// Every file, with the test that loads, runs or reads it: a module of this one.
-const FILES: [(&str, &str); 52] = [
+const FILES: [(&str, &str); 53] = [
     ("README.md", "tree"),
     ("agent/agent.hcl", "agent"),
     ("agent/login.sh", "agent"),
@@ -47,6 +47,7 @@ const FILES: [(&str, &str); 52] = [
     ("policies/node.hcl", "policies"),
     ("policies/operator.hcl", "policies"),
     ("policies/sealer.hcl", "policies"),
+    ("prometheus/scrape.yml", "prometheus"),
     ("systemd/landfast-renew.service", "systemd"),
     ("systemd/landfast-renew.timer", "systemd"),
     ("systemd/landfast-serve.service", "systemd"),

@@ -130,6 +130,7 @@ pub(super) fn of_the_ca(things: &Things) -> Vec<Call> {
             Value::Null,
             &["operator", "auditor", "monitoring"],
         ),
+        call("GET", "pki/metrics", Value::Null, &["monitoring"]),
         call("POST", "pki/seal/migrate", json!({}), OPERATOR),
         call("LIST", "pki/certs", Value::Null, BOTH),
         call("LIST", "pki/certs/detailed", Value::Null, BOTH),
