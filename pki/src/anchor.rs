@@ -18,7 +18,7 @@ use landfast_base::limits::{ANCHOR_CERTIFICATES, ANCHOR_OCTETS, OLD_ANCHOR_OCTET
 
 use crate::ext::KeyUsage;
 use crate::finding::Finding;
-use crate::{Certificate, KeyType, pem};
+use crate::{Certificate, Curve, KeyType, pem};
 
 pub use forms::{Anchor, Event, Form, FormError, Notification, render};
 
@@ -252,6 +252,10 @@ fn check_one(certificate: &Certificate, now: Timestamp, report: &mut Report) {
                 format!("{name}: an RSA key of {} bits is too small", key.bits()),
             );
         }
+        KeyType::Ec if key.curve() == Some(Curve::P224) => report.error(
+            CA_06,
+            format!("{name}: an EC key on P-224 is too small; take P-256, P-384 or P-521"),
+        ),
         KeyType::Rsa | KeyType::Ec => {}
         KeyType::Ed25519 => report.error(
             CA_06,

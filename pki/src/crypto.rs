@@ -1,4 +1,6 @@
-//! The primitives: key pairs, signatures, digests. The only file that names aws-lc-rs.
+//! The primitives: key pairs, signatures, digests. The only file that names aws-lc-rs. What that lacks, keys on P-224, is below.
+
+mod p224;
 
 use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
@@ -9,9 +11,10 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey, VerificationAlgorithm,
 };
 
+use crate::asn1::{self, Writer};
 use crate::key::{Curve, KeySpec, KeyType};
 use crate::sign::{Hash, SignatureAlgorithm};
-use crate::{Error, Secret, asn1};
+use crate::{Error, Secret};
 
 /// The digest that `algorithm` would sign, for a remote key that takes digests.
 ///
@@ -34,6 +37,7 @@ pub(crate) fn digest(hash: Hash, data: &[u8]) -> Vec<u8> {
 pub(crate) enum KeyPair {
     Rsa(Box<RsaKeyPair>),
     Ec(Curve, Box<EcdsaKeyPair>),
+    P224(Box<p224::Pair>),
     Ed25519(Box<Ed25519KeyPair>),
 }
 
@@ -57,7 +61,10 @@ impl KeyPair {
             }
             KeyType::Ec => {
                 let curve = Curve::from_bits(spec.bits.into())?;
-                let pair = EcdsaKeyPair::generate(signing(curve)).map_err(|_| Error::Crypto)?;
+                let Some(rules) = signing(curve) else {
+                    return Ok(Self::P224(Box::new(p224::Pair::generate()?)));
+                };
+                let pair = EcdsaKeyPair::generate(rules).map_err(|_| Error::Crypto)?;
                 Ok(Self::Ec(curve, Box::new(pair)))
             }
             KeyType::Ed25519 => {
@@ -75,9 +82,20 @@ impl KeyPair {
         Ok(Self::Rsa(Box::new(pair)))
     }
 
-    /// From an ECPrivateKey of RFC 5915 that names its curve.
-    pub(crate) fn from_sec1(curve: Curve, der: &[u8]) -> Result<Self, Error> {
-        let pair = EcdsaKeyPair::from_private_key_der(signing(curve), der)
+    /// From a scalar as long as the field of its curve.
+    pub(crate) fn from_scalar(curve: Curve, scalar: &[u8]) -> Result<Self, Error> {
+        let Some(rules) = signing(curve) else {
+            return Ok(Self::P224(Box::new(p224::Pair::from_scalar(scalar)?)));
+        };
+        // An ECPrivateKey of RFC 5915 that names its curve.
+        let mut w = Writer::with_capacity(scalar.len() + 64);
+        w.sequence(|w| {
+            w.number(1);
+            w.octet_string(scalar);
+            w.nested(asn1::context_constructed(0), |w| w.oid(&curve.oid()));
+        });
+        let der = Secret::new(w.finish());
+        let pair = EcdsaKeyPair::from_private_key_der(rules, der.expose())
             .map_err(|_| Error::PrivateKey("EC key refused"))?;
         Ok(Self::Ec(curve, Box::new(pair)))
     }
@@ -96,7 +114,17 @@ impl KeyPair {
         match self {
             Self::Rsa(pair) => pair.public_key().as_ref(),
             Self::Ec(_, pair) => pair.public_key().as_ref(),
+            Self::P224(pair) => pair.point(),
             Self::Ed25519(pair) => pair.public_key().as_ref(),
+        }
+    }
+
+    /// The curve of an EC key.
+    pub(crate) fn curve(&self) -> Option<Curve> {
+        match self {
+            Self::Ec(curve, _) => Some(*curve),
+            Self::P224(_) => Some(Curve::P224),
+            Self::Rsa(_) | Self::Ed25519(_) => None,
         }
     }
 
@@ -120,6 +148,7 @@ impl KeyPair {
                     private.as_be_bytes().map_err(|_| Error::Crypto)?;
                 Ok(Secret::new(scalar.as_ref().to_vec()))
             }
+            Self::P224(pair) => Ok(pair.scalar()),
             Self::Ed25519(pair) => {
                 let seed = pair.seed().map_err(|_| Error::Crypto)?;
                 let seed = seed.as_be_bytes().map_err(|_| Error::Crypto)?;
@@ -147,6 +176,9 @@ impl KeyPair {
                     .map_err(unspecified)?;
                 Ok(signature.as_ref().to_vec())
             }
+            (Self::P224(pair), SignatureAlgorithm::Ecdsa(hash)) if Curve::P224.hash() == hash => {
+                pair.sign(&digest(hash, message))
+            }
             (Self::Ed25519(pair), SignatureAlgorithm::Ed25519) => Ok(pair
                 .try_sign(message)
                 .map_err(unspecified)?
@@ -155,7 +187,7 @@ impl KeyPair {
             _ => {
                 let key = match self {
                     Self::Rsa(_) => "RSA",
-                    Self::Ec(..) => "ECDSA",
+                    Self::Ec(..) | Self::P224(_) => "ECDSA",
                     Self::Ed25519(_) => "Ed25519",
                 };
                 Err(Error::AlgorithmMismatch {
@@ -190,7 +222,10 @@ pub(crate) fn verify(
         (SignatureAlgorithm::RsaPss(Hash::Sha256), None) => &signature::RSA_PSS_2048_8192_SHA256,
         (SignatureAlgorithm::RsaPss(Hash::Sha384), None) => &signature::RSA_PSS_2048_8192_SHA384,
         (SignatureAlgorithm::RsaPss(Hash::Sha512), None) => &signature::RSA_PSS_2048_8192_SHA512,
-        (SignatureAlgorithm::Ecdsa(hash), Some(curve)) => ecdsa(curve, hash),
+        (SignatureAlgorithm::Ecdsa(hash), Some(curve)) => match ecdsa(curve, hash) {
+            Some(rules) => rules,
+            None => return p224::verify(bits, &digest(hash, message), signature),
+        },
         (SignatureAlgorithm::Ed25519, None) => &signature::ED25519,
         _ => return Err(Error::BadSignature),
     };
@@ -201,7 +236,7 @@ pub(crate) fn verify(
 
 /// Whether `verify_sha1` knows keys on `curve`, or RSA keys where there is none.
 pub(crate) fn verifies_sha1(curve: Option<Curve>) -> bool {
-    sha1_rules(curve).is_some()
+    curve == Some(Curve::P224) || sha1_rules(curve).is_some()
 }
 
 /// As [`verify`], for signatures over SHA-1, which prove possession of a key and nothing else.
@@ -211,27 +246,31 @@ pub(crate) fn verify_sha1(
     message: &[u8],
     signature: &[u8],
 ) -> Result<(), Error> {
+    if curve == Some(Curve::P224) {
+        return p224::verify(bits, &landfast_base::sha1(message), signature);
+    }
     let rules = sha1_rules(curve).ok_or(Error::BadSignature)?;
     UnparsedPublicKey::new(rules, bits)
         .verify(message, signature)
         .map_err(|_| Error::BadSignature)
 }
 
-/// The library has no rule for P-384.
+/// The library has no rule for P-224 and P-384.
 fn sha1_rules(curve: Option<Curve>) -> Option<&'static dyn VerificationAlgorithm> {
     match curve {
         None => Some(&signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
         Some(Curve::P256) => Some(&signature::ECDSA_P256_SHA1_ASN1),
         Some(Curve::P521) => Some(&signature::ECDSA_P521_SHA1_ASN1),
-        Some(Curve::P384) => None,
+        Some(Curve::P224 | Curve::P384) => None,
     }
 }
 
 /// Whether `point` is an uncompressed point on the curve.
 pub(crate) fn on_curve(curve: Curve, point: &[u8]) -> bool {
-    UnparsedPublicKey::new(ecdsa(curve, curve.hash()), point)
-        .parse()
-        .is_ok()
+    match ecdsa(curve, curve.hash()) {
+        Some(rules) => UnparsedPublicKey::new(rules, point).parse().is_ok(),
+        None => p224::on_curve(point),
+    }
 }
 
 fn rsa_sign(
@@ -261,16 +300,20 @@ fn pss(hash: Hash) -> &'static dyn RsaEncoding {
     }
 }
 
-fn signing(curve: Curve) -> &'static EcdsaSigningAlgorithm {
-    match curve {
+/// None for P-224, which the library does not offer.
+fn signing(curve: Curve) -> Option<&'static EcdsaSigningAlgorithm> {
+    Some(match curve {
+        Curve::P224 => return None,
         Curve::P256 => &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
         Curve::P384 => &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
         Curve::P521 => &signature::ECDSA_P521_SHA512_ASN1_SIGNING,
-    }
+    })
 }
 
-fn ecdsa(curve: Curve, hash: Hash) -> &'static signature::EcdsaVerificationAlgorithm {
-    match (curve, hash) {
+/// None for P-224, which the library does not offer.
+fn ecdsa(curve: Curve, hash: Hash) -> Option<&'static signature::EcdsaVerificationAlgorithm> {
+    Some(match (curve, hash) {
+        (Curve::P224, _) => return None,
         (Curve::P256, Hash::Sha256) => &signature::ECDSA_P256_SHA256_ASN1,
         (Curve::P256, Hash::Sha384) => &signature::ECDSA_P256_SHA384_ASN1,
         (Curve::P256, Hash::Sha512) => &signature::ECDSA_P256_SHA512_ASN1,
@@ -280,5 +323,5 @@ fn ecdsa(curve: Curve, hash: Hash) -> &'static signature::EcdsaVerificationAlgor
         (Curve::P521, Hash::Sha256) => &signature::ECDSA_P521_SHA256_ASN1,
         (Curve::P521, Hash::Sha384) => &signature::ECDSA_P521_SHA384_ASN1,
         (Curve::P521, Hash::Sha512) => &signature::ECDSA_P521_SHA512_ASN1,
-    }
+    })
 }

@@ -24,9 +24,6 @@ pub enum Error {
         /// The size asked for.
         bits: i64,
     },
-    /// P-224, which the built-in engine accepts and no maintained Rust cryptography offers.
-    #[error("unsupported bit length for EC key: 224; P-224 is not offered, use 256, 384 or 521")]
-    P224,
     /// A `signature_bits` value that names no hash.
     #[error("unsupported hash signature algorithm: {0}")]
     SignatureBits(u32),

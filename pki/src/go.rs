@@ -32,7 +32,7 @@ pub fn check_ca(certificate: &Certificate) -> Result<(), Error> {
         return refused("Refusing to import non-CA certificate");
     }
     let key = certificate.public_key();
-    if key.key_type() != KeyType::Other || key.is_on_p224() {
+    if key.key_type() != KeyType::Other {
         return Ok(());
     }
     match key.algorithm_oid() {
@@ -112,14 +112,6 @@ fn key(key: &PublicKey) -> Result<(), Error> {
         }
         KeyType::Ed25519 if algorithm.len() != ED25519_IDENTIFIER => {
             refused("x509: Ed25519 key encoded with illegal parameters")
-        }
-        KeyType::Other if key.is_on_p224() => {
-            // An uncompressed point; that it is on the curve cannot be seen here.
-            if key.key_bits().len() == 57 && key.key_bits().first() == Some(&4) {
-                Ok(())
-            } else {
-                refused("x509: failed to unmarshal elliptic curve point")
-            }
         }
         KeyType::Other if key.algorithm_oid() == Some(EC_PUBLIC_KEY) => {
             refused("x509: unsupported elliptic curve or invalid ECDSA parameters")

@@ -59,9 +59,11 @@ impl fmt::Display for KeyType {
     }
 }
 
-/// The NIST curves of FIPS 186-5 that the cryptography library offers.
+/// The NIST curves of prime fields: those of FIPS 186-5, and P-224, which it keeps for keys that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Curve {
+    /// P-224.
+    P224,
     /// P-256.
     P256,
     /// P-384.
@@ -74,13 +76,13 @@ impl Curve {
     /// The curve of this many bits.
     ///
     /// # Errors
-    /// There is none, or it is P-224, which has its own text.
+    /// There is none.
     pub const fn from_bits(bits: i64) -> Result<Self, Error> {
         match bits {
+            224 => Ok(Self::P224),
             256 => Ok(Self::P256),
             384 => Ok(Self::P384),
             521 => Ok(Self::P521),
-            224 => Err(Error::P224),
             _ => Err(Error::KeyBits { kind: "EC", bits }),
         }
     }
@@ -88,6 +90,7 @@ impl Curve {
     /// The size of the field in bits.
     pub const fn bits(self) -> u32 {
         match self {
+            Self::P224 => 224,
             Self::P256 => 256,
             Self::P384 => 384,
             Self::P521 => 521,
@@ -97,6 +100,7 @@ impl Curve {
     /// The named-curve identifier of RFC 5480.
     pub const fn oid(self) -> Oid {
         match self {
+            Self::P224 => Oid::new_unwrap("1.3.132.0.33"),
             Self::P256 => Oid::new_unwrap("1.2.840.10045.3.1.7"),
             Self::P384 => Oid::new_unwrap("1.3.132.0.34"),
             Self::P521 => Oid::new_unwrap("1.3.132.0.35"),
@@ -109,7 +113,7 @@ impl Curve {
     }
 
     fn from_oid(oid: &Oid) -> Option<Self> {
-        [Self::P256, Self::P384, Self::P521]
+        [Self::P224, Self::P256, Self::P384, Self::P521]
             .into_iter()
             .find(|curve| curve.oid() == *oid)
     }
@@ -224,9 +228,9 @@ impl PrivateKey {
 
     /// The label of its PEM block in this encoding.
     pub const fn pem_label(&self, encoding: KeyEncoding) -> &'static str {
-        match (encoding, &self.pair) {
-            (KeyEncoding::Traditional, KeyPair::Rsa(_)) => "RSA PRIVATE KEY",
-            (KeyEncoding::Traditional, KeyPair::Ec(..)) => "EC PRIVATE KEY",
+        match (encoding, self.public.kind) {
+            (KeyEncoding::Traditional, KeyType::Rsa) => "RSA PRIVATE KEY",
+            (KeyEncoding::Traditional, KeyType::Ec) => "EC PRIVATE KEY",
             _ => "PRIVATE KEY",
         }
     }
@@ -242,8 +246,8 @@ impl PrivateKey {
         let mut w = Writer::with_capacity(private.len() + self.public.key_bits().len() + 128);
         match (encoding, &self.pair) {
             (KeyEncoding::Traditional, KeyPair::Rsa(_)) => w.raw(private),
-            (KeyEncoding::Traditional, KeyPair::Ec(curve, _)) => {
-                sec1(&mut w, private, self.public.key_bits(), Some(*curve));
+            (KeyEncoding::Traditional, KeyPair::Ec(..) | KeyPair::P224(_)) => {
+                sec1(&mut w, private, self.public.key_bits(), self.pair.curve());
             }
             (KeyEncoding::Pkcs8, _) | (KeyEncoding::Traditional, KeyPair::Ed25519(_)) => {
                 w.sequence(|w| {
@@ -251,7 +255,9 @@ impl PrivateKey {
                     w.raw(self.public.algorithm_identifier());
                     w.nested(asn1::OCTET_STRING, |w| match &self.pair {
                         KeyPair::Rsa(_) => w.raw(private),
-                        KeyPair::Ec(..) => sec1(w, private, self.public.key_bits(), None),
+                        KeyPair::Ec(..) | KeyPair::P224(_) => {
+                            sec1(w, private, self.public.key_bits(), None)
+                        }
                         KeyPair::Ed25519(_) => w.octet_string(private),
                     });
                 });
@@ -334,14 +340,7 @@ impl PrivateKey {
         }
         let mut padded = zeroize::Zeroizing::new(vec![0; curve.octets()]);
         padded[curve.octets() - digits.len()..].copy_from_slice(digits);
-        let mut w = Writer::with_capacity(padded.len() + 64);
-        w.sequence(|w| {
-            w.number(1);
-            w.octet_string(&padded);
-            w.nested(asn1::context_constructed(0), |w| w.oid(&curve.oid()));
-        });
-        let canonical = Secret::new(w.finish());
-        KeyPair::from_sec1(curve, canonical.expose()).map(Self::new)
+        KeyPair::from_scalar(curve, &padded).map(Self::new)
     }
 }
 
@@ -505,11 +504,6 @@ impl PublicKey {
         }
     }
 
-    /// Whether it is an EC key on P-224, which others use and the cryptography library does not offer.
-    pub(crate) fn is_on_p224(&self) -> bool {
-        self.algorithm_identifier() == P224
-    }
-
     pub(crate) fn algorithm_identifier(&self) -> &[u8] {
         &self.spki[self.algorithm_start..self.algorithm_end]
     }
@@ -523,9 +517,11 @@ impl PublicKey {
                     w.oid(&RSA_ENCRYPTION);
                     w.raw(&[0x05, 0x00]);
                 }
-                KeyPair::Ec(curve, _) => {
+                KeyPair::Ec(..) | KeyPair::P224(_) => {
                     w.oid(&EC_PUBLIC_KEY);
-                    w.oid(&curve.oid());
+                    if let Some(curve) = pair.curve() {
+                        w.oid(&curve.oid());
+                    }
                 }
                 KeyPair::Ed25519(_) => w.oid(&ED25519),
             });
@@ -612,11 +608,6 @@ fn sec1(w: &mut Writer, scalar: &[u8], point: &[u8], curve: Option<Curve>) {
 const RSA_ENCRYPTION: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
 const EC_PUBLIC_KEY: Oid = Oid::new_unwrap("1.2.840.10045.2.1");
 const ED25519: Oid = Oid::new_unwrap("1.3.101.112");
-/// AlgorithmIdentifier of keys on P-224 (RFC 5480 section 2.1.1.1).
-const P224: [u8; 18] = [
-    0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04,
-    0x00, 0x21,
-];
 const UNKNOWN_CURVE: Error = Error::PrivateKey("its curve is none of P-256, P-384, P-521");
 
 #[cfg(test)]

@@ -289,7 +289,7 @@ impl Curve {
     /// The hash that signatures with a key on this curve use.
     pub const fn hash(self) -> Hash {
         match self {
-            Self::P256 => Hash::Sha256,
+            Self::P224 | Self::P256 => Hash::Sha256,
             Self::P384 => Hash::Sha384,
             Self::P521 => Hash::Sha512,
         }

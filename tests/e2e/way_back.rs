@@ -26,6 +26,7 @@ fn fill(client: &Client, openssl: &Openssl, who: &str) -> Made {
     // Roots of every kind of key, one of them with an algorithm of its own for CRLs.
     for (what, more) in [
         ("root", json!({"key_type": "ec"})),
+        ("small", json!({"key_type": "ec", "key_bits": 224})),
         ("rsa", json!({"key_type": "rsa", "use_pss": true})),
         ("ed", json!({"key_type": "ed25519"})),
     ] {

@@ -32,9 +32,6 @@ impl PublicKey {
                 "it is an RSA key of {} bits; 2048 to 8192 are supported",
                 self.bits
             )),
-            KeyType::Other if self.is_on_p224() => {
-                Some("it is an EC key on P-224, which is not offered".to_owned())
-            }
             KeyType::Other => Some(format!("{}", self.unsupported())),
             _ => None,
         }
@@ -122,7 +119,13 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_what_is_computed() {
-        for (kind, bits) in [("ec", 256), ("ec", 521), ("rsa", 2048), ("ed25519", 0)] {
+        for (kind, bits) in [
+            ("ec", 224),
+            ("ec", 256),
+            ("ec", 521),
+            ("rsa", 2048),
+            ("ed25519", 0),
+        ] {
             let key = PrivateKey::generate(KeySpec::parse(kind, bits).unwrap()).unwrap();
             for encoding in [KeyEncoding::Traditional, KeyEncoding::Pkcs8] {
                 let pem = key.to_pem(encoding).unwrap();
@@ -137,7 +140,10 @@ mod tests {
     #[test]
     fn keys_that_cannot_be_used_are_told_apart() {
         for (pem, why) in [
-            (include_str!("../testing/p224.key"), "P-224"),
+            (
+                include_str!("../testing/secp256k1.key"),
+                "1.2.840.10045.2.1",
+            ),
             (include_str!("../testing/rsa1024.key"), "1024 bits"),
         ] {
             let shown = PrivateKey::shown_public(pem.as_bytes()).unwrap();

@@ -1,8 +1,9 @@
 use super::*;
 use crate::sign::Hash;
 
-fn specs() -> [KeySpec; 5] {
+fn specs() -> [KeySpec; 6] {
     [
+        ("ec", 224),
         ("ec", 256),
         ("ec", 384),
         ("ec", 521),
@@ -24,7 +25,7 @@ fn sizes_are_checked_in_the_words_of_the_built_in_engine() {
         "unsupported bit length for RSA key: 2049"
     );
     assert_eq!(text("ec", 512), "unsupported bit length for EC key: 512");
-    assert!(text("ec", 224).contains("P-224"));
+    assert_eq!(KeySpec::parse("ec", 224).unwrap().bits, 224);
     assert_eq!(text("foo", 0), "unknown key type foo");
     assert!(text("mldsa", 65).contains("not supported"));
     assert_eq!(
@@ -232,4 +233,25 @@ fn larger_rsa_keys_have_the_size_asked_for() {
         (key.public_key().key_type(), key.public_key().bits()),
         (KeyType::Rsa, 3072)
     );
+}
+
+/// Made by openssl 3.0; OpenBao keeps such keys.
+#[test]
+fn a_key_on_p224_of_others_is_read_and_signs() {
+    let key = PrivateKey::from_pem(include_bytes!("../testing/p224.key")).unwrap();
+    assert_eq!(key.public_key().curve(), Some(Curve::P224));
+    assert_eq!(key.public_key().bits(), 224);
+    let algorithm = SignatureAlgorithm::Ecdsa(Hash::Sha256);
+    let signature = key.sign(algorithm, b"message").unwrap();
+    let public = key.public_key();
+    assert_eq!(public.verify(algorithm, b"message", &signature), Ok(()));
+    let refused = public.verify(algorithm, b"massage", &signature);
+    assert_eq!(refused, Err(Error::BadSignature));
+    for encoding in [KeyEncoding::Traditional, KeyEncoding::Pkcs8] {
+        let again = PrivateKey::from_der(key.to_der(encoding).unwrap().expose()).unwrap();
+        assert_eq!(again.public_key(), public);
+    }
+    assert_eq!(key.pem_label(KeyEncoding::Traditional), "EC PRIVATE KEY");
+    let other = SignatureAlgorithm::Ecdsa(Hash::Sha384);
+    assert!(key.sign(other, b"message").is_err());
 }

@@ -79,6 +79,7 @@ fn answer(ca: &Authority, request: &OcspRequest, status: CertStatus) -> Vec<u8> 
 #[test]
 fn openssl_asks_and_believes_the_answers_of_every_kind_of_key() {
     for (kind, bits) in [
+        ("ec", 224),
         ("ec", 256),
         ("ec", 384),
         ("ec", 521),

@@ -172,6 +172,8 @@ pub(super) fn schemes(public: &PublicKey) -> Vec<SigningScheme> {
     const HASHES: [Digest; 3] = [Digest::Sha256, Digest::Sha384, Digest::Sha512];
     match (public.key_type(), public.curve()) {
         (KeyType::Ec, Some(curve)) => vec![SigningScheme::Ecdsa(match curve {
+            // AWS KMS has no such keys.
+            Curve::P224 => return Vec::new(),
             Curve::P256 => Digest::Sha256,
             Curve::P384 => Digest::Sha384,
             Curve::P521 => Digest::Sha512,

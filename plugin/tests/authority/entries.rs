@@ -136,9 +136,9 @@ async fn fields_of_newer_servers_survive_every_write() {
 async fn a_key_that_cannot_be_used_holds_up_nobody_else() {
     for (pem, kind, why) in [
         (
-            include_str!("../../../pki/src/testing/p224.key"),
+            include_str!("../../../pki/src/testing/secp256k1.key"),
             "ec",
-            "P-224",
+            "1.2.840.10045.2.1",
         ),
         (
             include_str!("../../../pki/src/testing/rsa1024.key"),

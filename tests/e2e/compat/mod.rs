@@ -14,6 +14,7 @@ mod leaves;
 mod lists;
 mod ocsp;
 mod order;
+mod p224;
 mod random;
 mod revocation;
 mod roles;

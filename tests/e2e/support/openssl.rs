@@ -43,6 +43,45 @@ impl Openssl {
         String::from_utf8(output.stdout).expect("a CSR is text")
     }
 
+    /// A CSR for a name, with a key on this curve, signed with this hash.
+    pub(crate) fn csr_on(&self, curve: &str, hash: &str, name: &str) -> String {
+        let output = run(Command::new("openssl")
+            .args(["req", "-new", "-newkey", "ec", "-nodes", "-batch"])
+            .args(["-pkeyopt", &format!("ec_paramgen_curve:{curve}")])
+            .args([&format!("-{hash}"), "-subj", &format!("/CN={name}")])
+            .args(["-addext", &format!("subjectAltName=DNS:{name}")])
+            .arg("-keyout")
+            .arg(self.dir.path().join("curve.key")));
+        assert!(output.status.success(), "openssl req: {}", said(&output));
+        String::from_utf8(output.stdout).expect("a CSR is text")
+    }
+
+    /// A private key on this curve, in PKCS#8 or in SEC 1.
+    pub(crate) fn key_on(&self, curve: &str, pkcs8: bool) -> String {
+        let mut command = Command::new("openssl");
+        if pkcs8 {
+            let curve = format!("ec_paramgen_curve:{curve}");
+            command.args(["genpkey", "-algorithm", "EC", "-pkeyopt", &curve]);
+        } else {
+            command.args(["ecparam", "-genkey", "-noout", "-name", curve]);
+        }
+        let output = run(&mut command);
+        assert!(output.status.success(), "openssl: {}", said(&output));
+        String::from_utf8(output.stdout).expect("PEM is text")
+    }
+
+    /// A CA made elsewhere with a key on this curve: its certificate and its key.
+    pub(crate) fn authority_on(&self, curve: &str, name: &str) -> (String, String) {
+        let key = self.key_on(curve, true);
+        let file = self.file("authority.key", &key);
+        let output = run(Command::new("openssl")
+            .args(["req", "-x509", "-new", "-batch", "-sha256", "-days", "30"])
+            .args(["-subj", &format!("/CN={name}"), "-key"])
+            .arg(file));
+        assert!(output.status.success(), "openssl req: {}", said(&output));
+        (String::from_utf8(output.stdout).expect("PEM is text"), key)
+    }
+
     /// A CSR with a subject and extensions of openssl's own notation.
     pub(crate) fn csr_with(&self, subject: &str, extensions: &[&str]) -> String {
         let key = self.dir.path().join("other.key");
