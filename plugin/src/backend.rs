@@ -7,7 +7,7 @@ use landfast_sdk::logical::{Backend, Cx, Error, LeaseContext, Response, Setup, T
 use crate::fault::internal;
 use crate::mount::Mount;
 use crate::paths::{keeping, revoke};
-use crate::{crl, pool, seal, table, tidy};
+use crate::{crl, ends, pool, seal, table, tidy};
 
 impl Backend for Mount {
     async fn new(setup: Setup) -> Result<Self, Error> {
@@ -59,8 +59,9 @@ impl Backend for Mount {
         seal::periodic(&self).await?;
         // Tidying goes on although a CRL cannot be built, and the other way round.
         let crls = crl::periodic(&self).await;
+        let ends = ends::flush(&self).await;
         tidy::periodic(&self).await?;
-        crls
+        crls.and(ends)
     }
 
     fn invalidate(&self, key: &str) {

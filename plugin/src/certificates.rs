@@ -3,6 +3,7 @@
 use landfast_pki::{Certificate, SerialNumber};
 use landfast_sdk::logical::{Error, Write};
 
+use crate::ends;
 use crate::fault::{self, internal};
 use crate::mount::Mount;
 
@@ -14,16 +15,18 @@ pub(crate) fn write(certificate: &Certificate) -> Write {
     Write::put(key(&certificate.serial().dash()), certificate.der())
 }
 
-/// Puts the certificate on record at once. The cache keeps no certificate, and so need not learn of it.
+/// Puts the certificate on record at once, and notes when it ends. The cache keeps no certificate, and so need not learn of it.
 ///
 /// # Errors
 /// When storage fails.
 pub(crate) async fn store(mount: &Mount, certificate: &Certificate) -> Result<(), Error> {
     let key = key(&certificate.serial().dash());
-    Ok(mount
+    mount
         .storage()
         .put(&key, certificate.der().to_vec())
-        .await?)
+        .await?;
+    ends::note(mount, certificate).await;
+    Ok(())
 }
 
 /// DER of the certificate with this serial number.

@@ -13,6 +13,7 @@ mod ca_key;
 mod certificates;
 mod clock;
 mod crl;
+mod ends;
 pub mod entry;
 mod fault;
 mod heavy;

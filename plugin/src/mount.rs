@@ -15,6 +15,7 @@ use landfast_sdk::logical::{
 
 use crate::clock::{Clock, SystemClock};
 use crate::crl::CrlState;
+use crate::ends::Ends;
 use crate::fault::{self, internal};
 use crate::heavy::Heavy;
 use crate::kms::{KeyService, Kms};
@@ -47,6 +48,8 @@ pub struct Mount {
     pub(crate) signatures: Arc<Signatures>,
     /// What is remembered of CRLs between requests.
     pub(crate) crl: CrlState,
+    /// When certificates end that were stored since the last minute.
+    pub(crate) ends: Ends,
     /// The way to AWS KMS.
     pub(crate) kms: Kms,
     /// OCSP answers that AWS KMS signed.
@@ -95,6 +98,7 @@ impl Mount {
             heavy: Heavy::default(),
             signatures: Arc::default(),
             crl: CrlState::default(),
+            ends: Ends::default(),
             seal: Seal::default(),
             kms: Kms::default(),
             ocsp: Arc::default(),

@@ -6,6 +6,7 @@ mod ids;
 
 use landfast_sdk::logical::{Path, Table, path, rule};
 
+use crate::entry::ends;
 use crate::entry::revoked;
 use crate::entry::tidy::TidyEntry;
 use crate::paths::{
@@ -56,6 +57,7 @@ pub(crate) fn table() -> Table<Mount> {
             "config/cluster",
             "acme/",
             TidyEntry::KEY,
+            ends::PREFIX,
         ])
         .resolve(resolve)
 }

@@ -5,8 +5,10 @@
 //! before its end and the safety buffer are over: a certificate that somebody may still trust keeps its revocation.
 
 mod batch;
+mod revoked;
 mod run;
 mod state;
+mod walk;
 
 use std::sync::Arc;
 

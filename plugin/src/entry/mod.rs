@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod crl;
+pub mod ends;
 pub mod issuer;
 pub mod jobs;
 mod json;

@@ -47,6 +47,11 @@ impl Batch {
         self.changed.push((serial, record));
     }
 
+    /// How much is to be written.
+    pub(super) fn len(&self) -> usize {
+        self.writes.len()
+    }
+
     fn delete(&mut self, prefix: &str, name: &str) {
         self.writes.push(Write::delete(format!("{prefix}{name}")));
     }

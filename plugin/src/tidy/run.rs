@@ -1,20 +1,15 @@
 //! One run, stage after stage.
 
-use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
-use landfast_pki::{Certificate, SerialNumber};
-use landfast_sdk::logical::{Error, Write};
+use landfast_sdk::logical::{StorageError, Write};
 use serde::Deserialize;
 
-use super::batch::Batch;
-use super::state::{Progress, Stop};
+use super::state::{Stop, failed, is_over};
+use super::walk;
 use crate::authority::Change;
-use crate::entry::revoked::{self, RevokedEntry};
 use crate::entry::tidy::{Stage, TidyRun};
 use crate::entry::time::StoredTime;
 use crate::mount::Shared;
-use crate::{certificates, crl, entry, issuers, revocations};
+use crate::{crl, entry};
 
 /// Does what is left of `run`.
 ///
@@ -27,13 +22,13 @@ pub(super) async fn carry_out(mount: &Shared, run: &mut TidyRun) -> Result<(), S
         let next = match run.stage {
             Stage::Certificates => {
                 if plan.tidy_cert_store || plan.tidy_invalid_certs {
-                    walk(mount, run).await?;
+                    walk::certificates(mount, run).await?;
                 }
                 Stage::Revocations
             }
             Stage::Revocations => {
                 if plan.tidy_revoked_certs || plan.tidy_revoked_cert_issuer_associations {
-                    walk(mount, run).await?;
+                    walk::revocations(mount, run).await?;
                 }
                 Stage::Crls
             }
@@ -61,165 +56,6 @@ pub(super) async fn carry_out(mount: &Shared, run: &mut TidyRun) -> Result<(), S
         run.stage = next;
         run.after.clear();
     }
-}
-
-/// Goes through the list of a stage, page by page.
-async fn walk(mount: &Shared, run: &mut TidyRun) -> Result<(), Stop> {
-    let prefix = match run.stage {
-        Stage::Certificates => certificates::PREFIX,
-        _ => revoked::PREFIX,
-    };
-    // A host that has no pages lists everything each time it is asked.
-    let limit = usize::try_from(run.plan.page_size).unwrap_or(0);
-    let limit = (limit > 0 && !mount.is_on_vault()).then_some(limit);
-    let pause = Duration::from_nanos(u64::try_from(run.plan.pause_duration).unwrap_or(0));
-    let at_a_time = if pause.is_zero() { AT_A_TIME } else { 1 };
-    let mut total = 0;
-    loop {
-        let storage = mount.storage();
-        let page = storage.list_page(prefix, &run.after, limit).await;
-        let page = page.map_err(|error| failed("error listing what is stored")(error.into()))?;
-        for (number, names) in page.chunks(at_a_time).enumerate() {
-            let mut batch = Batch::default();
-            for (more, name) in names.iter().enumerate() {
-                let progress = Progress {
-                    stage: run.stage,
-                    at: number * at_a_time + more,
-                    page: page.len(),
-                    total,
-                };
-                mount.tidy.step(Some(progress), run.counts)?;
-                mount.tidy.pause(pause).await;
-                total += 1;
-                match run.stage {
-                    Stage::Certificates => certificate(mount, run, name, &mut batch).await?,
-                    _ => revocation(mount, run, name, &mut batch).await?,
-                }
-            }
-            if let Some(last) = names.last() {
-                run.after.clone_from(last);
-            }
-            let written = batch.carry_out(mount, run).await;
-            written.map_err(failed("error deleting what is over"))?;
-        }
-        if limit.is_none_or(|limit| page.len() < limit) {
-            return mount.tidy.step(None, run.counts);
-        }
-    }
-}
-
-/// Looks at one stored certificate.
-async fn certificate(
-    mount: &Shared,
-    run: &mut TidyRun,
-    name: &str,
-    batch: &mut Batch,
-) -> Result<(), Stop> {
-    let der = certificates::named(mount, name).await;
-    let der = der.map_err(failed(format!("error fetching certificate {name:?}")))?;
-    let Some(der) = der.filter(|der| !der.is_empty()) else {
-        tracing::warn!(
-            serial = name,
-            "a certificate's entry is empty; tidying it up"
-        );
-        batch.certificate_goes(name, run);
-        return Ok(());
-    };
-    let end = match Certificate::from_der(&der) {
-        Ok(certificate) => certificate.not_after(),
-        Err(error) if run.plan.tidy_invalid_certs => {
-            tracing::warn!(serial = name, %error, "a stored certificate cannot be read; tidying it up");
-            batch.certificate_goes(name, run);
-            return Ok(());
-        }
-        Err(error) => {
-            tracing::warn!(serial = name, %error, "a stored certificate cannot be read; tidy_invalid_certs=true would tidy it up");
-            return Ok(());
-        }
-    };
-    let (plan, now) = (&run.plan, mount.now());
-    if !plan.tidy_cert_store || !is_over(end, plan.safety_buffer.min(plan.revoked_buffer()), now) {
-        return Ok(());
-    }
-    // What is about to go is asked for its revocation; what stays need not be.
-    let revoked = revocations::stored(mount, name).await;
-    let revoked = revoked
-        .map_err(failed(format!(
-            "error fetching revocation status of serial {name:?}"
-        )))?
-        .is_some();
-    let buffer = if revoked {
-        plan.revoked_buffer()
-    } else {
-        plan.safety_buffer
-    };
-    if is_over(end, buffer, now) {
-        batch.certificate_goes(name, run);
-        if revoked && run.plan.tidy_revoked_certs {
-            batch.revocation_goes(name, run);
-        }
-    }
-    Ok(())
-}
-
-/// Looks at one revocation.
-async fn revocation(
-    mount: &Shared,
-    run: &mut TidyRun,
-    name: &str,
-    batch: &mut Batch,
-) -> Result<(), Stop> {
-    let stored = revocations::stored(mount, name).await;
-    let stored = stored.map_err(failed(format!(
-        "unable to fetch revoked cert with serial {name:?}"
-    )))?;
-    let Some(bytes) = stored.filter(|bytes| !bytes.is_empty()) else {
-        tracing::warn!(
-            serial = name,
-            "a revocation's entry is empty; tidying it up"
-        );
-        batch.revocation_goes(name, run);
-        return Ok(());
-    };
-    let mut record: RevokedEntry = entry::decode(&bytes).map_err(|error| {
-        Stop::Failed(format!(
-            "error decoding revocation entry for serial {name:?}: {error}"
-        ))
-    })?;
-    let certificate = match Certificate::from_der(&record.certificate_bytes) {
-        Ok(certificate) => certificate,
-        Err(error) if run.plan.tidy_invalid_certs => {
-            tracing::warn!(serial = name, %error, "a revoked certificate cannot be read; tidying it up");
-            batch.revocation_goes(name, run);
-            return Ok(());
-        }
-        Err(error) => {
-            tracing::warn!(serial = name, %error, "a revoked certificate cannot be read; tidy_invalid_certs=true would tidy it up");
-            return Ok(());
-        }
-    };
-    let plan = &run.plan;
-    let over = is_over(certificate.not_after(), plan.revoked_buffer(), mount.now());
-    let mut renamed = false;
-    if plan.tidy_revoked_cert_issuer_associations {
-        let issuers = issuers::all(mount)
-            .await
-            .map_err(failed("error reading issuers"))?;
-        if issuers.by_id(&record.issuer_id).is_none() {
-            run.counts.without_issuer += 1;
-            let parent = issuers.parent_of(&certificate);
-            record.issuer_id = parent.map_or_else(String::new, |parent| parent.entry.id.clone());
-            renamed = true;
-        }
-    }
-    if run.plan.tidy_revoked_certs && over {
-        // In this order where the host has no transactions: what is left after a crash is a certificate past its end, not a revocation of nothing.
-        batch.revocation_goes(name, run);
-        batch.its_certificate_goes(name);
-    } else if renamed && let Ok(serial) = SerialNumber::parse(name) {
-        batch.revocation_changes(serial, record);
-    }
-    Ok(())
 }
 
 /// Takes issuers away that ended a safety buffer ago, but for the default. Their keys stay, and the log says what went.
@@ -265,9 +101,7 @@ async fn expired_issuers(mount: &Shared, run: &TidyRun) -> Result<(), Stop> {
 
 /// Moves the bundle that servers before issuers had, once the move to issuers is a safety buffer old.
 async fn move_bundle(mount: &Shared, run: &TidyRun) -> Result<(), Stop> {
-    let wrong = |error: landfast_sdk::logical::StorageError| {
-        failed("error moving the legacy CA bundle")(error.into())
-    };
+    let wrong = |error: StorageError| failed("error moving the legacy CA bundle")(error.into());
     let storage = mount.storage();
     let Some(bundle) = storage.get(BUNDLE).await.map_err(wrong)? else {
         return Ok(());
@@ -298,25 +132,12 @@ struct Migration {
     created: StoredTime,
 }
 
-/// Whether something that ended at `end` is over for longer than `buffer` nanoseconds.
-fn is_over(end: Timestamp, buffer: i64, now: Timestamp) -> bool {
-    now.duration_since(end) > SignedDuration::from_nanos(buffer)
-}
-
 pub(super) fn warn(warnings: Vec<String>) {
     for warning in warnings {
         tracing::warn!(warning, "while CRLs were built for tidying");
     }
 }
 
-/// Puts what was being done before the reason.
-fn failed(doing: impl Into<String>) -> impl FnOnce(Error) -> Stop {
-    let doing = doing.into();
-    move |error| Stop::Failed(format!("{doing}: {error}"))
-}
-
-/// Entries that are looked at before what is over goes in one write.
-const AT_A_TIME: usize = 128;
 const BUNDLE: &str = "config/ca_bundle";
 const BACKUP: &str = "config/ca_bundle.bak";
 const MIGRATION: &str = "config/legacyMigrationBundleLog";

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use landfast_sdk::logical::Error;
 use tokio::sync::Notify;
 
 use crate::entry::jobs::AutoTidyConfig;
@@ -183,4 +184,15 @@ impl Tidy {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether something that ended at `end` is over for longer than `buffer` nanoseconds.
+pub(super) fn is_over(end: Timestamp, buffer: i64, now: Timestamp) -> bool {
+    now.duration_since(end) > SignedDuration::from_nanos(buffer)
+}
+
+/// Puts what was being done before the reason.
+pub(super) fn failed(doing: impl Into<String>) -> impl FnOnce(Error) -> Stop {
+    let doing = doing.into();
+    move |error| Stop::Failed(format!("{doing}: {error}"))
 }

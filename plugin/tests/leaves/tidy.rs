@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{CA, certificate, issue, role, system};
 
 /// A clock that the test moves.
-struct Moving(Mutex<Timestamp>);
+pub(crate) struct Moving(Mutex<Timestamp>);
 
 impl Clock for Moving {
     fn now(&self) -> Timestamp {
@@ -27,16 +27,16 @@ impl Moving {
         Arc::new(Self(Mutex::new(start)))
     }
 
-    fn pass(&self, hours: i64) {
+    pub(crate) fn pass(&self, hours: i64) {
         *self.0.lock().unwrap() += SignedDuration::from_hours(hours);
     }
 }
 
-async fn with_clock() -> (Harness<Mount>, Arc<Moving>) {
+pub(crate) async fn with_clock() -> (Harness<Mount>, Arc<Moving>) {
     over(FaultyStorage::new()).await
 }
 
-async fn over(storage: FaultyStorage) -> (Harness<Mount>, Arc<Moving>) {
+pub(crate) async fn over(storage: FaultyStorage) -> (Harness<Mount>, Arc<Moving>) {
     let mount = Harness::<Mount>::builder()
         .system(system())
         .storage(storage);
@@ -49,11 +49,11 @@ async fn over(storage: FaultyStorage) -> (Harness<Mount>, Arc<Moving>) {
     (mount, clock)
 }
 
-async fn leaf(mount: &Harness<Mount>, ttl: &str) -> Certificate {
+pub(crate) async fn leaf(mount: &Harness<Mount>, ttl: &str) -> Certificate {
     certificate(&issue(mount, json!({"common_name": "a.b", "ttl": ttl})).await)
 }
 
-async fn revoke(mount: &Harness<Mount>, leaf: &Certificate) {
+pub(crate) async fn revoke(mount: &Harness<Mount>, leaf: &Certificate) {
     let serial = leaf.serial().colon();
     let reply = mount
         .update("revoke", json!({"serial_number": serial}))
@@ -62,14 +62,14 @@ async fn revoke(mount: &Harness<Mount>, leaf: &Certificate) {
 }
 
 /// Begins a run and waits for its end.
-async fn tidy(mount: &Harness<Mount>, body: Value) -> Value {
+pub(crate) async fn tidy(mount: &Harness<Mount>, body: Value) -> Value {
     let reply = mount.update("tidy", body).await;
     assert_eq!(reply.status, 202, "{reply:?}");
     ended(mount).await
 }
 
 /// The status once no run is under way.
-async fn ended(mount: &Harness<Mount>) -> Value {
+pub(crate) async fn ended(mount: &Harness<Mount>) -> Value {
     for _ in 0..2_000 {
         let status = mount.read("tidy-status").await.data;
         if !["Running", "Cancelling"].contains(&status["state"].as_str().unwrap()) {
@@ -80,7 +80,7 @@ async fn ended(mount: &Harness<Mount>) -> Value {
     panic!("tidying does not end");
 }
 
-async fn stored(mount: &Harness<Mount>, prefix: &str) -> Vec<String> {
+pub(crate) async fn stored(mount: &Harness<Mount>, prefix: &str) -> Vec<String> {
     mount.storage().list(prefix).await.unwrap()
 }
 

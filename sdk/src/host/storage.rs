@@ -1,8 +1,12 @@
 //! The storage of a mount, kept by the host.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
 };
 
 use async_trait::async_trait;
@@ -11,7 +15,10 @@ use landfast_proto::pb::{self, storage_client::StorageClient};
 use tonic::{Code, Status};
 
 use super::{HostChannel, LARGEST_MESSAGE, unread::Unread};
-use crate::logical::{Storage, StorageError, Transaction, page};
+use crate::logical::{Storage, StorageError, Transaction, Write, page};
+
+/// Deletions of a transaction that are under way at a time: few enough that what others ask the host for meanwhile hardly waits.
+const TOGETHER: usize = 16;
 
 /// Storage over the brokered connection, plain or within one transaction.
 #[derive(Clone)]
@@ -207,6 +214,33 @@ impl Storage for HostTransaction {
 
 #[async_trait]
 impl Transaction for HostTransaction {
+    /// Deletions that stand beside each other are asked for together: one after the other, each would wait for the host and wake it up again.
+    async fn stage(&self, writes: &[Write]) -> Result<(), StorageError> {
+        let mut writes = writes;
+        while let Some(first) = writes.first() {
+            let key = match first {
+                Write::Put { key, value } => {
+                    self.put(key, value.clone()).await?;
+                    writes = &writes[1..];
+                    continue;
+                }
+                Write::Delete { key } => key,
+            };
+            let mut together = vec![self.delete(key)];
+            for write in &writes[1..] {
+                match write {
+                    Write::Delete { key } if together.len() < TOGETHER => {
+                        together.push(self.delete(key));
+                    }
+                    _ => break,
+                }
+            }
+            writes = &writes[together.len()..];
+            all(together).await?;
+        }
+        Ok(())
+    }
+
     async fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
         let args = pb::StorageCommitTxArgs {
             txn: self.storage.txn.clone(),
@@ -231,6 +265,31 @@ impl Drop for HostTransaction {
             runtime.spawn(roll_back(self.storage.clone()));
         }
     }
+}
+
+/// Waits for all calls; gives the first failure, if there is one.
+async fn all(
+    mut calls: Vec<impl Future<Output = Result<(), StorageError>> + Unpin>,
+) -> Result<(), StorageError> {
+    let mut outcome = Ok(());
+    std::future::poll_fn(|cx| {
+        calls.retain_mut(|call| match Pin::new(call).poll(cx) {
+            Poll::Pending => true,
+            Poll::Ready(done) => {
+                if outcome.is_ok() {
+                    outcome = done;
+                }
+                false
+            }
+        });
+        if calls.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    outcome
 }
 
 async fn roll_back(storage: HostStorage) {

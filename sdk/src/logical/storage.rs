@@ -55,17 +55,7 @@ pub trait Storage: Send + Sync {
                 }
                 return Ok(());
             };
-            let mut outcome = Ok(());
-            for write in &writes {
-                outcome = match write {
-                    Write::Put { key, value } => transaction.put(key, value.clone()).await,
-                    Write::Delete { key } => transaction.delete(key).await,
-                };
-                if outcome.is_err() {
-                    break;
-                }
-            }
-            if let Err(error) = outcome {
+            if let Err(error) = transaction.stage(&writes).await {
                 transaction.rollback().await;
                 return Err(error);
             }
@@ -109,6 +99,20 @@ impl dyn Storage {
 /// calls, for the host keeps an abandoned one in memory.
 #[async_trait]
 pub trait Transaction: Storage {
+    /// Takes several writes. Where two are of one key the later one holds.
+    ///
+    /// # Errors
+    /// When the host refuses one of them; the others may be taken or not, so drop the transaction.
+    async fn stage(&self, writes: &[Write]) -> Result<(), StorageError> {
+        for write in writes {
+            match write {
+                Write::Put { key, value } => self.put(key, value.clone()).await?,
+                Write::Delete { key } => self.delete(key).await?,
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the writes take effect.
     ///
     /// # Errors
