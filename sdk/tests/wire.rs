@@ -224,6 +224,34 @@ async fn transactions_are_used_where_there_are_any() {
 }
 
 #[tokio::test]
+async fn deletions_of_a_transaction_go_together_and_keep_to_the_order_of_what_is_written() {
+    for (store, begun) in [(Store::openbao(), 1), (Store::vault(), 0)] {
+        let (_pair, _connection, mount) = Pair::mounted(&store).await;
+        let ask = async |path: &str, value: &str| {
+            let body = serde_json::json!({ "value": value }).to_string();
+            mount.request("update", path, &body).await.unwrap()
+        };
+        for number in 0..51 {
+            ask(&format!("items/p{number}"), "old").await;
+        }
+        ask("items/p", "old").await;
+        assert!(ask("many/p", "new").await.err.is_none());
+        assert_eq!(store.get("items/p").as_deref(), Some("new"));
+        let left = (0..51).filter(|number| store.get(&format!("items/p{number}")).is_some());
+        assert_eq!(left.collect::<Vec<_>>(), [50]);
+        let transactions = (store.begun_transactions(), store.open_transactions());
+        assert_eq!(transactions, (begun, 0));
+    }
+    // One that is refused ends the transaction.
+    let store = Store::read_only();
+    let (_pair, _connection, mount) = Pair::mounted(&store).await;
+    let reply = mount.request("update", "many/p", r#"{"value":"v"}"#).await;
+    let error = reply.unwrap().err.unwrap();
+    assert_eq!(error.err_msg, "cannot write to readonly storage");
+    store.until(|store| store.open_transactions() == 0).await;
+}
+
+#[tokio::test]
 async fn vault_has_neither_transactions_nor_pages_and_is_asked_once() {
     let store = Store::vault();
     let (_pair, _connection, mount) = Pair::mounted(&store).await;

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use crate::support::{Client, PLUGIN_NAME, Release, Server, until};
 
-fn prepared() -> Server {
+/// A server on raft storage whose mount `pki` has a root and a role.
+pub(crate) fn prepared() -> Server {
     let server = Server::raft(Release::Current, "");
     server.register(PLUGIN_NAME, "");
     server.mount("pki", PLUGIN_NAME);
@@ -125,7 +126,8 @@ fn progress(count: &dyn Fn() -> usize, more: usize) {
     });
 }
 
-fn kill_plugins(server: &Server) {
+/// Ends the plugins at once.
+pub(crate) fn kill_plugins(server: &Server) {
     for pid in server.plugins() {
         let pid = Pid::from_raw(i32::try_from(pid).expect("a process id")).expect("not zero");
         // It may have ended since it was listed.

@@ -7,6 +7,7 @@ mod bad_input;
 mod clients;
 mod compat;
 mod dist;
+mod ends;
 mod generate;
 mod hybrid_node;
 mod kill;

@@ -55,6 +55,7 @@ impl Backend for Probe {
                 .delete(delete),
             path("items", "All items.").list(list),
             path("pairs/{name}", "Two items at once.").update(pair),
+            path("many/{name}", "Replaces fifty items by one.").update(replace),
             path("abandoned", "Begins a transaction and forgets it.").update(abandon),
             path("slow/{name}", "Writes an item once the gate opens.").update(slow),
             path("stuck", "Never answers.").read(stuck),
@@ -137,6 +138,20 @@ async fn list(mount: Arc<Probe>, _: Cx, _: NoFields) -> Result<Response> {
 async fn pair(mount: Arc<Probe>, _: Cx, item: Item) -> Result<Response> {
     let writes = ["1", "2"].map(|part| Write::put(key(&item.name) + part, item.value.clone()));
     mount.storage.apply(writes.into()).await?;
+    Ok(Response::none())
+}
+
+/// Deletes the item and those with a number behind its name, and writes it anew in the midst of that.
+async fn replace(mount: Arc<Probe>, _: Cx, item: Item) -> Result<Response> {
+    let numbered = |numbers: std::ops::Range<u32>| {
+        let name = item.name.clone();
+        numbers.map(move |number| Write::delete(format!("{}{number}", key(&name))))
+    };
+    let mut writes = vec![Write::delete(key(&item.name))];
+    writes.extend(numbered(0..20));
+    writes.push(Write::put(key(&item.name), item.value.clone()));
+    writes.extend(numbered(20..50));
+    mount.storage.apply(writes).await?;
     Ok(Response::none())
 }
 
