@@ -43,10 +43,15 @@ impl Network {
         parsed.ok_or_else(|| Refusal::Cidr(text.to_owned()))
     }
 
-    /// An IPv4 address written as IPv6 (`::ffff:a.b.c.d`) counts as what it is.
-    pub(crate) fn contains(&self, ip: IpAddr) -> bool {
+    /// Whether an address lies in it. An IPv4 address written as IPv6 (`::ffff:a.b.c.d`) counts as what it is.
+    pub fn contains(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         ip.is_ipv4() == self.address.is_ipv4() && Self::new(ip, self.prefix) == *self
+    }
+
+    /// Whether all of another network lies in this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.prefix <= other.prefix && self.contains(other.address)
     }
 }
 
@@ -101,6 +106,24 @@ fn mask(address: IpAddr, prefix: u8) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_covers_those_inside_of_it() {
+        let network = |text: &str| Network::parse(text).unwrap();
+        let ten = network("10.0.0.0/8");
+        for inside in ["10.0.0.0/8", "10.1.0.0/16", "10.255.255.255/32"] {
+            assert!(ten.covers(&network(inside)), "{inside}");
+        }
+        for outside in [
+            "10.0.0.0/7",
+            "0.0.0.0/0",
+            "11.0.0.0/8",
+            "::/0",
+            "::a00:0/104",
+        ] {
+            assert!(!ten.covers(&network(outside)), "{outside}");
+        }
+    }
 
     #[test]
     fn networks_clear_their_host_bits() {
