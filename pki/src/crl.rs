@@ -12,6 +12,7 @@ use crate::cert::{Certificate, range_in};
 use crate::ext::{self, Extension, KeyUsage};
 use crate::key::PublicKey;
 use crate::name::Name;
+use crate::reason::Reason;
 use crate::sign::SignatureAlgorithm;
 use crate::unsigned::{Tbs, Unsigned};
 use crate::{Error, Oid, SerialNumber, pem};
@@ -35,6 +36,19 @@ impl RevokedEntries {
     /// Adds a certificate, revoked at this second, without a reason.
     pub fn push(&mut self, serial: &SerialNumber, revoked_at: Timestamp) {
         self.push_with(serial, revoked_at, &[]);
+    }
+
+    /// As [`push`](Self::push), for this reason if there is one.
+    pub fn push_because(
+        &mut self,
+        serial: &SerialNumber,
+        revoked_at: Timestamp,
+        reason: Option<Reason>,
+    ) {
+        match reason {
+            Some(reason) => self.push_with(serial, revoked_at, &[reason.extension()]),
+            None => self.push(serial, revoked_at),
+        }
     }
 
     /// As [`push`](Self::push), with extensions of the entry (RFC 5280 section 5.3).

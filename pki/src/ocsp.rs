@@ -10,6 +10,7 @@ use crate::asn1::{self, Writer};
 use crate::cert::Certificate;
 use crate::crypto;
 use crate::name::Name;
+use crate::reason::Reason;
 use crate::sign::{Hash as Digest, SignatureAlgorithm};
 use crate::unsigned::{Tbs, Unsigned};
 use crate::{Error, Oid, SerialNumber};
@@ -109,8 +110,8 @@ impl CertIdHash {
 pub enum CertStatus {
     /// Not revoked; whether it was ever issued is not said.
     Good,
-    /// Revoked since then, for no reason that would be told.
-    Revoked(Timestamp),
+    /// Revoked since then, for this reason if one is told.
+    Revoked(Timestamp, Option<Reason>),
     /// Of a CA that the responder does not answer for.
     Unknown,
 }
@@ -166,8 +167,14 @@ impl OcspTemplate<'_> {
     fn write_status(&self, w: &mut Writer) {
         match self.status {
             CertStatus::Good => w.tlv(asn1::context(0), &[]),
-            CertStatus::Revoked(since) => {
-                w.nested(asn1::context_constructed(1), |w| w.generalized_time(since));
+            // RevokedInfo (RFC 6960 section 4.2.1).
+            CertStatus::Revoked(since, reason) => {
+                w.nested(asn1::context_constructed(1), |w| {
+                    w.generalized_time(since);
+                    if let Some(reason) = reason {
+                        w.nested(asn1::context_constructed(0), |w| w.raw(&reason.der()));
+                    }
+                });
             }
             CertStatus::Unknown => w.tlv(asn1::context(2), &[]),
         }

@@ -71,7 +71,7 @@ pub(crate) async fn answer(mount: &Mount, request: &[u8]) -> Result<(Arc<[u8]>, 
     let (issuer, status) = decide(mount, &request).await?;
     let told = match status {
         CertStatus::Good => Ocsp::Good,
-        CertStatus::Revoked(_) => Ocsp::Revoked,
+        CertStatus::Revoked(..) => Ocsp::Revoked,
         CertStatus::Unknown => Ocsp::Unknown,
     };
     let key = keys::signer(mount, &issuer.entry.key_id).await?;
@@ -137,7 +137,7 @@ async fn decide(
             continue;
         }
         let status = match &revoked {
-            Some(entry) => CertStatus::Revoked(entry.time()),
+            Some(entry) => CertStatus::Revoked(entry.time(), entry.reason()),
             None => CertStatus::Good,
         };
         return Ok((Arc::clone(issuer), status));
@@ -192,7 +192,7 @@ fn is_of(issuers: &Issuers, issuer: &LoadedIssuer, entry: &RevokedEntry) -> bool
 /// Whether the client asks about a certificate that is on record here.
 async fn asker(mount: &Mount, request: &OcspRequest, status: CertStatus) -> Result<Asker, Error> {
     let known = match (status, request.serial()) {
-        (CertStatus::Revoked(_), _) => true,
+        (CertStatus::Revoked(..), _) => true,
         (CertStatus::Good, Some(serial)) => certificates::der(mount, &serial).await?.is_some(),
         _ => false,
     };

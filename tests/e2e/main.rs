@@ -23,6 +23,7 @@ mod pages;
 mod policies;
 mod ports;
 mod process;
+mod reasons;
 mod register;
 mod rotation;
 mod seal;

@@ -1,4 +1,5 @@
 use jiff::ToSpan;
+use x509_parser::prelude::FromDer as _;
 
 use super::*;
 use crate::testing::{self, Authority};
@@ -124,4 +125,25 @@ fn a_certificate_without_crl_signing_verifies_no_list() {
     let leaf = testing::leaf(&issuer, "root.example", issuer.key.public_key());
     let list = signed(&issuer, &RevokedEntries::new());
     assert_eq!(list.verify(&leaf), Err(Error::IssuerNotAllowed));
+}
+
+#[test]
+fn a_reason_is_an_extension_of_the_entry_that_nobody_must_know() {
+    let issuer = testing::root("root.example", "ec", 256);
+    let serial = SerialNumber::from_bytes(&[7]);
+    for reason in Reason::ALL {
+        let mut entries = RevokedEntries::new();
+        entries.push_because(&serial, testing::now(), Some(reason));
+        let list = signed(&issuer, &entries);
+        assert_eq!(list.find(&serial).unwrap().reason, Some(reason.code()));
+        let (_, read) =
+            x509_parser::revocation_list::CertificateRevocationList::from_der(list.der()).unwrap();
+        let entry = read.iter_revoked_certificates().next().unwrap();
+        let (critical, code) = entry.reason_code().unwrap();
+        assert_eq!((critical, code.0), (false, reason.code()));
+    }
+    let (mut with, mut without) = (RevokedEntries::new(), RevokedEntries::new());
+    with.push_because(&serial, testing::now(), None);
+    without.push(&serial, testing::now());
+    assert_eq!(with, without);
 }

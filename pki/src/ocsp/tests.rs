@@ -91,7 +91,12 @@ fn openssl_asks_and_believes_the_answers_of_every_kind_of_key() {
         let since: Timestamp = "2026-11-22T12:00:07Z".parse().unwrap();
         for (hash, status, word) in [
             ("-sha1", CertStatus::Good, ": good"),
-            ("-sha256", CertStatus::Revoked(since), ": revoked"),
+            ("-sha256", CertStatus::Revoked(since, None), ": revoked"),
+            (
+                "-sha256",
+                CertStatus::Revoked(since, Some(Reason::KeyCompromise)),
+                ": revoked",
+            ),
             ("-sha384", CertStatus::Unknown, ": unknown"),
             ("-sha512", CertStatus::Good, ": good"),
         ] {
@@ -132,7 +137,10 @@ fn openssl_asks_and_believes_the_answers_of_every_kind_of_key() {
                     said.contains("Revocation Time: Nov 22 12:00:07 2026 GMT"),
                     "{said}"
                 );
-                assert!(!said.contains("Reason"), "{said}");
+                let told = said.contains("Reason: keyCompromise");
+                let reason = matches!(status, CertStatus::Revoked(_, Some(_)));
+                assert_eq!(told, reason, "{said}");
+                assert_eq!(said.contains("Reason"), reason, "{said}");
             }
         }
     }

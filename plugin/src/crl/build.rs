@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::crl::{CrlTemplate, RevokedEntries};
-use landfast_pki::{Certificate, SerialNumber, SignatureAlgorithm};
+use landfast_pki::{Certificate, Reason, SerialNumber, SignatureAlgorithm};
 use landfast_sdk::logical::{Error, Write};
 
 use super::figures::Figures;
@@ -28,11 +28,14 @@ use crate::{aia, fault, seal};
 /// So many revocations keep a thread for milliseconds.
 const MANY: usize = 2_000;
 
+/// A certificate on a CRL: its serial number, since when it is revoked, and why.
+type Listed = (Vec<u8>, Timestamp, Option<Reason>);
+
 /// Issuers that share key and subject, and so a CRL.
 pub(super) struct Group {
     pub(super) crl_id: String,
     members: Vec<Arc<LoadedIssuer>>,
-    pub(super) revoked: Vec<(Vec<u8>, Timestamp)>,
+    pub(super) revoked: Vec<Listed>,
 }
 
 impl Group {
@@ -238,7 +241,7 @@ impl Build<'_> {
                     return Ok(());
                 }
             }
-            let serials = group.revoked.iter().map(|(serial, _)| serial.clone());
+            let serials = group.revoked.iter().map(|(serial, ..)| serial.clone());
             serials.collect()
         };
         let base = complete.as_ref().map(|(number, ..)| *number);
@@ -247,7 +250,7 @@ impl Build<'_> {
         template.number = next_number(&mut self.book, &group.crl_id);
         let begun = Instant::now();
         let fresh = group.revoked.iter();
-        let fresh = encoded(fresh.filter(|(serial, _)| !listed.contains(serial)));
+        let fresh = encoded(fresh.filter(|(serial, ..)| !listed.contains(serial)));
         let prepared = template.prepare(&fresh, algorithm);
         let delta = key.sign(self.mount, prepared).await;
         // A complete CRL that is signed already is worth storing for itself: the delta CRL in force only lists too much then.
@@ -382,7 +385,7 @@ pub(super) async fn is_behind(
     Ok(!group
         .revoked
         .iter()
-        .all(|(serial, _)| listed.contains(serial)))
+        .all(|(serial, ..)| listed.contains(serial)))
 }
 
 /// What the complete CRL of a group lists now.
@@ -475,7 +478,9 @@ fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revo
             .iter_mut()
             .find(|group| group.members.iter().any(|member| member.id() == id));
         if let Some(group) = group {
-            group.revoked.push((serial.clone(), entry.time));
+            group
+                .revoked
+                .push((serial.clone(), entry.time, entry.reason));
         }
     }
     // The built-in engine keeps no record of a revoked issuer that was imported but what the issuer itself says.
@@ -492,15 +497,15 @@ fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revo
         });
         if let Some(group) = group {
             let time = issuer.entry.revoked_at();
-            group.revoked.push((serial.to_vec(), time));
+            group.revoked.push((serial.to_vec(), time, None));
         }
     }
 }
 
-fn encoded<'a>(revoked: impl Iterator<Item = &'a (Vec<u8>, Timestamp)>) -> RevokedEntries {
+fn encoded<'a>(revoked: impl Iterator<Item = &'a Listed>) -> RevokedEntries {
     let mut entries = RevokedEntries::new();
-    for (serial, time) in revoked {
-        entries.push(&SerialNumber::from_bytes(serial), *time);
+    for (serial, time, reason) in revoked {
+        entries.push_because(&SerialNumber::from_bytes(serial), *time, *reason);
     }
     entries
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use landfast_pki::SerialNumber;
+use landfast_pki::{Reason, SerialNumber};
 use tokio::sync::Mutex;
 
 use super::figures::Known;
@@ -66,6 +66,8 @@ pub(super) type Revocations = BTreeMap<Vec<u8>, Revoked>;
 pub(super) struct Revoked {
     /// Since when.
     pub(super) time: Timestamp,
+    /// Why, if that is on record.
+    pub(super) reason: Option<Reason>,
     /// Whose CRL lists it, if that is on record.
     pub(super) issuer_id: String,
     /// DER, kept only while the issuer is not known.
@@ -166,6 +168,7 @@ impl Revoked {
     pub(super) fn new(entry: RevokedEntry, known: bool) -> Self {
         Self {
             time: entry.time(),
+            reason: entry.reason(),
             certificate: (!known).then_some(entry.certificate_bytes),
             issuer_id: entry.issuer_id,
         }

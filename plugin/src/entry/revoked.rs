@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
-use landfast_pki::SerialNumber;
+use landfast_pki::{Reason, SerialNumber};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::other::Other;
@@ -35,6 +35,13 @@ pub struct RevokedEntry {
     /// Whose CRL lists it; empty when not known (then the default issuer's does).
     #[serde(default)]
     pub issuer_id: String,
+    /// Why, as the number of RFC 5280 section 5.3.1. The built-in engine knows no such field, and drops it where it writes the entry anew.
+    #[serde(
+        default,
+        rename = "landfast_reason",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub reason: Option<u8>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub other: Other,
@@ -48,8 +55,21 @@ impl RevokedEntry {
             revocation_time: now.as_second(),
             revocation_time_utc: StoredTime(now),
             issuer_id,
+            reason: None,
             other: Other::default(),
         }
+    }
+
+    /// The same, for this reason.
+    #[must_use]
+    pub fn because(mut self, reason: Option<Reason>) -> Self {
+        self.reason = reason.map(Reason::code);
+        self
+    }
+
+    /// Why it was revoked, if that is on record and one of the reasons that are told.
+    pub fn reason(&self) -> Option<Reason> {
+        self.reason.and_then(Reason::from_code)
     }
 
     /// When it was revoked, from whichever field holds it.

@@ -84,6 +84,9 @@ pub(crate) async fn cert(mount: Shared, _cx: Cx, request: Serial) -> Result<Resp
             "revocation_time_rfc3339".to_owned(),
             entry.revocation_time_utc.to_string().into(),
         );
+        if let Some(reason) = entry.reason() {
+            data.insert("revocation_reason".to_owned(), reason.name().into());
+        }
         if !entry.issuer_id.is_empty() {
             data.insert("issuer_id".to_owned(), entry.issuer_id.into());
         }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use landfast_pki::{Certificate, PrivateKey, SerialNumber, pem};
+use landfast_pki::{Certificate, PrivateKey, Reason, SerialNumber, pem};
 use landfast_sdk::logical::{Cx, Error, Response};
 
 use crate::entry::revoked::RevokedEntry;
@@ -22,6 +22,9 @@ pub(crate) struct RevokeRequest {
     certificate: Option<String>,
     /// Serial number of a stored certificate.
     serial_number: Option<String>,
+    /// Why, by its name in RFC 5280 section 5.3.1. CRL and OCSP tell it; without one, or with `unspecified`, they tell none.
+    #[schemars(extend("enum" = REASONS))]
+    reason: Option<String>,
 }
 
 /// Which certificate, and proof that the caller holds its key.
@@ -34,7 +37,21 @@ pub(crate) struct RevokeWithKeyRequest {
     private_key: Zeroizing,
     /// Serial number of a stored certificate.
     serial_number: Option<String>,
+    /// Why, by its name in RFC 5280 section 5.3.1. CRL and OCSP tell it; without one, or with `unspecified`, they tell none.
+    #[schemars(extend("enum" = REASONS))]
+    reason: Option<String>,
 }
+
+/// The words that are taken for a reason.
+const REASONS: [&str; 7] = [
+    "unspecified",
+    "keyCompromise",
+    "cACompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "privilegeWithdrawn",
+];
 
 /// `POST revoke`.
 pub(crate) async fn revoke(
@@ -43,8 +60,9 @@ pub(crate) async fn revoke(
     request: RevokeRequest,
 ) -> Result<Response, Error> {
     let target = target(request.serial_number, request.certificate)?;
+    let reason = read_reason(request.reason.as_deref())?;
     let found = find(&mount, target).await?;
-    put_on_record(&mount, found, RevokedBy::Revoke).await
+    put_on_record(&mount, found, reason, RevokedBy::Revoke).await
 }
 
 /// `POST revoke-with-key`.
@@ -66,9 +84,10 @@ pub(crate) async fn revoke_with_key(
              rather than the contents of a PEM file?",
         ));
     }
+    let reason = read_reason(request.reason.as_deref())?;
     let found = find(&mount, target).await?;
     prove(key, &found.certificate)?;
-    put_on_record(&mount, found, RevokedBy::RevokeWithKey).await
+    put_on_record(&mount, found, reason, RevokedBy::RevokeWithKey).await
 }
 
 /// Revokes the certificate of a lease that ended. One that is no longer stored needs no revoking: it was tidied away after its end.
@@ -77,7 +96,7 @@ pub(crate) async fn revoke_with_key(
 /// When storage fails; the host then tries again.
 pub(crate) async fn by_lease(mount: Shared, serial: String) -> Result<Response, Error> {
     match by_serial(&mount, &serial).await {
-        Ok(found) => put_on_record(&mount, found, RevokedBy::Lease)
+        Ok(found) => put_on_record(&mount, found, None, RevokedBy::Lease)
             .await
             .map(|_| Response::none()),
         Err(Error::BadRequest(_)) => Ok(Response::none()),
@@ -197,7 +216,12 @@ fn prove(key: &str, certificate: &Certificate) -> Result<(), Error> {
 
 /// The record comes first and the CRL after it: wherever a crash falls, nobody was told of a revocation that is not recorded,
 /// and a record without a CRL is made good by the next call or by the periodic work.
-async fn put_on_record(mount: &Shared, found: Found, by: RevokedBy) -> Result<Response, Error> {
+async fn put_on_record(
+    mount: &Shared,
+    found: Found,
+    reason: Option<Reason>,
+    by: RevokedBy,
+) -> Result<Response, Error> {
     let Found {
         certificate,
         store,
@@ -215,7 +239,15 @@ async fn put_on_record(mount: &Shared, found: Found, by: RevokedBy) -> Result<Re
         if !crl::lists(mount, certificate.serial()).await? {
             publish(mount, &certificate).await?;
         }
-        return answer(&entry);
+        let response = answer(&entry)?;
+        // Who relied on the first answer goes on to.
+        return Ok(match reason.filter(|_| reason != entry.reason()) {
+            Some(_) => response.warn(format!(
+                "the certificate is revoked already, and its reason stays as it is on record: {}",
+                entry.reason().map_or("none", Reason::name)
+            )),
+            None => response,
+        });
     }
     let now = mount.now();
     if is_over(&certificate, now) && !crl::config(mount).await?.allow_expired_cert_revocation {
@@ -227,7 +259,7 @@ async fn put_on_record(mount: &Shared, found: Found, by: RevokedBy) -> Result<Re
         .parent_of(&certificate)
         .map(|issuer| issuer.entry.id.clone())
         .unwrap_or_default();
-    let entry = RevokedEntry::new(certificate.der().to_vec(), now, issuer_id);
+    let entry = RevokedEntry::new(certificate.der().to_vec(), now, issuer_id).because(reason);
     let mut writes = Vec::new();
     if store {
         writes.push(certificates::write(&certificate));
@@ -277,9 +309,19 @@ async fn publish(mount: &Shared, certificate: &Certificate) -> Result<Vec<String
 }
 
 fn answer(entry: &RevokedEntry) -> Result<Response, Error> {
-    Response::data(&json!({
+    let mut shown = json!({
         "revocation_time": entry.revocation_time,
         "revocation_time_rfc3339": StoredTime(entry.time()).to_string(),
         "state": "revoked",
-    }))
+    });
+    if let Some(reason) = entry.reason() {
+        shown["revocation_reason"] = reason.name().into();
+    }
+    Response::data(&shown)
+}
+
+/// The reason that a request names.
+fn read_reason(sent: Option<&str>) -> Result<Option<Reason>, Error> {
+    Reason::parse(sent.unwrap_or_default())
+        .map_err(|why| Error::bad_request(format!("reason cannot be told of a revocation: {why}")))
 }

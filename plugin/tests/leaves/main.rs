@@ -9,6 +9,7 @@ mod identity;
 mod jobs;
 mod limits;
 mod metrics;
+mod reasons;
 mod replay;
 mod support;
 mod tidy;

@@ -106,7 +106,7 @@ async fn an_answer_costs_one_signature_until_something_changes() {
             &reply,
             &ca,
             &question,
-            CertStatus::Revoked(since.unwrap()),
+            CertStatus::Revoked(since.unwrap(), None),
             pss,
         );
         // Another node of the cluster writes: the host says so.

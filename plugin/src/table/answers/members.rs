@@ -18,11 +18,16 @@ pub(super) const STORED: &[Member] = &[
     ),
 ];
 
-pub(super) const REVOKED_BY: &[Member] = &[Member::maybe(
-    "issuer_id",
+pub(super) const REVOKED_BY: &[Member] = &[
+    Member::maybe("issuer_id", Text, "Issuer of a revoked certificate."),
+    REASON,
+];
+
+const REASON: Member = Member::maybe(
+    "revocation_reason",
     Text,
-    "Issuer of a revoked certificate.",
-)];
+    "Why it was revoked, by its name in RFC 5280, if that is on record.",
+);
 
 pub(super) const CHAIN_AS_TEXT: &[Member] = &[Member::new("ca_chain", Text, "Chain in PEM.")];
 
@@ -158,6 +163,7 @@ pub(super) const REVOCATION: &[Member] = &[
     Member::new("revocation_time", Integer, "When, in seconds since 1970."),
     Member::new("revocation_time_rfc3339", Text, "When, by RFC 3339."),
     Member::new("state", Text, "`revoked`."),
+    REASON,
 ];
 
 pub(super) const SIGNED_CRL: &[Member] = &[Member::new(
