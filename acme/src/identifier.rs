@@ -128,7 +128,10 @@ impl TryFrom<Raw> for Identifier {
 /// None or more than [`MOST`] of them; or all that is wrong with them, each as a subproblem.
 pub fn of_order(raw: &[Raw]) -> Result<Vec<Identifier>, Problem> {
     if raw.is_empty() {
-        return Err(Problem::malformed("missing required identifiers argument"));
+        return Err(Problem::malformed(format!(
+            "missing required identifiers argument: {}",
+            ProblemKind::Malformed.meaning()
+        )));
     }
     if raw.len() > MOST {
         let detail = format!(

@@ -106,8 +106,8 @@ impl Networks {
         Err(Problem::new(
             Kind::Connection,
             format!(
-                "{address}{stands_for} is {what}: the operator of this mount may allow it with '{item}' in validation_networks of \
-                 config/acme"
+                "{address}{stands_for} is {what}: the operator of this mount may allow it with '{item}' in networks of \
+                 config/acme-validation"
             ),
         ))
     }

@@ -47,61 +47,61 @@ macro_rules! kinds {
 
 kinds! {
     /// No account has this URL or key (RFC 8555 sections 6.2 and 7.3.1).
-    AccountDoesNotExist "accountDoesNotExist" 400 "The request specified an account that does not exist"
+    AccountDoesNotExist "accountDoesNotExist" 400 "the request specified an account that does not exist"
     /// The certificate is revoked already (RFC 8555 section 7.6).
     AlreadyRevoked "alreadyRevoked" 400
-        "The request specified a certificate to be revoked that has already been revoked"
+        "the request specified a certificate to be revoked that has already been revoked"
     /// The request for a certificate is unacceptable (RFC 8555 section 7.4).
-    BadCsr "badCSR" 400 "The CSR is unacceptable"
+    BadCsr "badCSR" 400 "the CSR is unacceptable"
     /// The nonce is none of ours, used or too old (RFC 8555 section 6.5). Clients try again.
-    BadNonce "badNonce" 400 "The client sent an unacceptable anti-replay nonce"
+    BadNonce "badNonce" 400 "the client sent an unacceptable anti-replay nonce"
     /// The key is of a kind or size that is not taken (RFC 8555 section 6.2).
-    BadPublicKey "badPublicKey" 400 "The JWS was signed by a public key the server does not support"
+    BadPublicKey "badPublicKey" 400 "the JWS was signed by a public key the server does not support"
     /// The reason is none that may be given (RFC 8555 section 7.6).
-    BadRevocationReason "badRevocationReason" 400 "The revocation reason provided is not allowed by the server"
+    BadRevocationReason "badRevocationReason" 400 "the revocation reason provided is not allowed by the server"
     /// The algorithm is not taken. The document lists those that are (RFC 8555 section 6.2).
     BadSignatureAlgorithm "badSignatureAlgorithm" 400
-        "The JWS was signed with an algorithm the server does not support"
+        "the JWS was signed with an algorithm the server does not support"
     /// CAA records forbid to issue (RFC 8659).
-    Caa "caa" 403 "Certification Authority Authorization (CAA) records forbid the CA from issuing a certificate"
+    Caa "caa" 403 "certification Authority Authorization (CAA) records forbid the CA from issuing a certificate"
     /// Several things are wrong; the subproblems say what (RFC 8555 section 6.7.1).
-    Compound "compound" 400 "Specific error conditions are indicated in the 'subproblems' array"
+    Compound "compound" 400 "specific error conditions are indicated in the 'subproblems' array"
     /// The host to validate was not reached.
-    Connection "connection" 500 "The server could not connect to validation target"
+    Connection "connection" 500 "the server could not connect to validation target"
     /// The name to validate was not resolved.
-    Dns "dns" 500 "There was a problem with a DNS query during identifier validation"
+    Dns "dns" 500 "there was a problem with a DNS query during identifier validation"
     /// The account has to be bound to another one (RFC 8555 section 7.3.4).
     ExternalAccountRequired "externalAccountRequired" 401
-        "The request must include a value for the 'externalAccountBinding' field"
+        "the request must include a value for the 'externalAccountBinding' field"
     /// The host to validate answered something else.
-    IncorrectResponse "incorrectResponse" 400 "Response received didn't match the challenge's requirements"
+    IncorrectResponse "incorrectResponse" 400 "response received didn't match the challenge's requirements"
     /// The contact is no valid URL (RFC 8555 section 7.3).
-    InvalidContact "invalidContact" 400 "A contact URL for an account was invalid"
+    InvalidContact "invalidContact" 400 "a contact URL for an account was invalid"
     /// The request is not what the protocol asks for.
-    Malformed "malformed" 400 "The request message was malformed"
+    Malformed "malformed" 400 "the request message was malformed"
     /// Not all of the order's authorizations are valid (RFC 8555 section 7.4).
-    OrderNotReady "orderNotReady" 403 "The request attempted to finalize an order that is not ready to be finalized"
+    OrderNotReady "orderNotReady" 403 "the request attempted to finalize an order that is not ready to be finalized"
     /// Too much at once (RFC 8555 section 6.6).
-    RateLimited "rateLimited" 429 "The request exceeds a rate limit"
+    RateLimited "rateLimited" 429 "the request exceeds a rate limit"
     /// No certificate is issued for this identifier, whoever controls it.
-    RejectedIdentifier "rejectedIdentifier" 400 "The server will not issue certificates for the identifier"
+    RejectedIdentifier "rejectedIdentifier" 400 "the server will not issue certificates for the identifier"
     /// It is our fault.
-    ServerInternal "serverInternal" 500 "The server experienced an internal error"
+    ServerInternal "serverInternal" 500 "the server experienced an internal error"
     /// The host to validate failed at TLS.
-    Tls "tls" 500 "The server received a TLS error during validation"
+    Tls "tls" 500 "the server received a TLS error during validation"
     /// The client may not do this.
-    Unauthorized "unauthorized" 401 "The client lacks sufficient authorization"
+    Unauthorized "unauthorized" 401 "the client lacks sufficient authorization"
     /// The contact's scheme is not taken (RFC 8555 section 7.3).
-    UnsupportedContact "unsupportedContact" 400 "A contact URL for an account used an unsupported protocol scheme"
+    UnsupportedContact "unsupportedContact" 400 "a contact URL for an account used an unsupported protocol scheme"
     /// The identifier's type is not taken (RFC 8555 section 7.4).
-    UnsupportedIdentifier "unsupportedIdentifier" 400 "An identifier is of an unsupported type"
+    UnsupportedIdentifier "unsupportedIdentifier" 400 "an identifier is of an unsupported type"
     /// A person has to agree to something (RFC 8555 section 7.3.3).
-    UserActionRequired "userActionRequired" 401 "Visit the 'instance' URL and take actions specified there"
+    UserActionRequired "userActionRequired" 401 "visit the 'instance' URL and take actions specified there"
     /// Another order replaces this certificate already (RFC 9773 section 5).
     AlreadyReplaced "alreadyReplaced" 409
-        "The request specified a certificate to be replaced that has already been replaced"
+        "the request specified a certificate to be replaced that has already been replaced"
     /// The order's profile is none of the directory's (draft-ietf-acme-profiles section 4).
-    InvalidProfile "invalidProfile" 400 "The request specified a profile that the server does not offer"
+    InvalidProfile "invalidProfile" 400 "the request specified a profile that the server does not offer"
 }
 
 impl Kind {

@@ -150,7 +150,7 @@ pub(crate) fn decide(
 
 /// The extensions in the order of the built-in engine; the SAN goes behind the rest if it holds
 /// other names, as there.
-fn leaf_extensions(
+pub(crate) fn leaf_extensions(
     profile: &Profile,
     issuer: &Issuer,
     key: &PublicKey,

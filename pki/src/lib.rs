@@ -27,6 +27,7 @@ pub mod sign;
 mod unsigned;
 
 // Rules.
+pub mod acme;
 pub mod anchor;
 pub mod authority;
 pub mod constraints;

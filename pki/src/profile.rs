@@ -151,7 +151,8 @@ impl Profile {
         self.key_usage.contains(KeyUsage::DIGITAL_SIGNATURE)
     }
 
-    pub(crate) fn allows_ip(&self, ip: IpAddr) -> bool {
+    /// Whether certificates may be for this address.
+    pub fn allows_ip(&self, ip: IpAddr) -> bool {
         self.settings.allow_ip_sans
             && (self.ranges.is_empty() || self.ranges.iter().any(|range| range.contains(ip)))
     }

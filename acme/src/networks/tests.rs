@@ -69,7 +69,7 @@ fn special_addresses_are_in_no_word_and_no_larger_network() {
     for address in SPECIALS {
         let text = may("public,private,0.0.0.0/0,::/0", address).expect_err(address);
         assert!(
-            text.contains(address) && text.contains("validation_networks"),
+            text.contains(address) && text.contains("config/acme-validation"),
             "{text}"
         );
     }
@@ -122,7 +122,7 @@ fn an_address_inside_of_another_is_the_one_that_counts() {
 fn an_error_says_what_the_operator_can_do() {
     assert_eq!(
         may("public", "10.1.2.3").unwrap_err(),
-        "10.1.2.3 is a private address: the operator of this mount may allow it with 'private' in validation_networks of config/acme"
+        "10.1.2.3 is a private address: the operator of this mount may allow it with 'private' in networks of config/acme-validation"
     );
     let text = may("public", "127.0.0.1").unwrap_err();
     assert!(

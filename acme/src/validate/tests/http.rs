@@ -291,7 +291,10 @@ async fn addresses_that_may_not_be_reached_are_passed_over_and_the_others_tried(
     let problem = check(settings, ChallengeType::Http01, "b.example")
         .await
         .unwrap_err();
-    assert!(problem.detail.contains("validation_networks"), "{problem}");
+    assert!(
+        problem.detail.contains("config/acme-validation"),
+        "{problem}"
+    );
 }
 
 #[tokio::test]
