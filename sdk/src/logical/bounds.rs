@@ -1,4 +1,10 @@
-//! How many words an answer spends on what is wrong with its request.
+//! How much a request may say, and how many words an answer spends on what is wrong with it.
+
+/// Most octets of data on paths that need no token, unless the row says otherwise.
+pub(crate) const MAX_OPEN_DATA: usize = 4 << 10;
+
+/// Most octets of data that a row may take without a token: more is not read from the wire.
+pub(crate) const LARGEST_OPEN_DATA: usize = 64 << 10;
 
 /// Names or warnings that are told one by one.
 const TOLD: usize = 5;

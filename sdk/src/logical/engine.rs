@@ -181,9 +181,10 @@ impl<B: Backend> Engine<B> {
         }
         let (row, captures) = self.table.find(operation, &path)?;
         // Before anything is read: what strangers send may cost no more than what they are answered.
-        if row.unauthenticated && data.len() > MAX_OPEN_DATA {
+        if row.unauthenticated && data.len() > row.most_open {
             return Err(Error::BadRequest(format!(
-                "the request has too much data: a path that needs no token takes at most {MAX_OPEN_DATA} octets"
+                "the request has too much data: a path that needs no token takes at most {} octets",
+                row.most_open
             )));
         }
         let slot = row.slot(operation).ok_or(Error::UnsupportedOperation)?;
@@ -265,9 +266,6 @@ impl<B> std::fmt::Debug for Engine<B> {
 
 /// The longest path that is looked up, in octets: room for an OCSP request in base64.
 pub(crate) const MAX_PATH: usize = 8 << 10;
-
-/// Most octets of data on paths that need no token.
-pub(crate) const MAX_OPEN_DATA: usize = 4 << 10;
 
 struct Outcome {
     response: Response,

@@ -170,13 +170,14 @@ mod wire;
 
 pub use answer::{Answer, Member, Shape, fits};
 pub use backend::{Backend, Setup};
+pub(crate) use bounds::{LARGEST_OPEN_DATA, MAX_OPEN_DATA};
 pub(crate) use complete::complete;
 pub use cx::{Cx, LeaseContext, Operation};
 pub use duration::{
     DurationError, format_duration, format_nanos, parse_duration, parse_duration_nanos,
 };
 pub use engine::Engine;
-pub(crate) use engine::{MAX_OPEN_DATA, MAX_PATH};
+pub(crate) use engine::MAX_PATH;
 pub use error::{Error, Result};
 pub use fields::{CommaList, KeyValues, NoFields, Page, Ttl};
 pub use form::{Filled, Form};

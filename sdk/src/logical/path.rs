@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::answer::Answer;
+use super::bounds::{LARGEST_OPEN_DATA, MAX_OPEN_DATA};
 use super::form::Form;
 use super::route::Pattern;
 use super::rule::Rule;
@@ -51,6 +52,8 @@ pub struct Path<B> {
     /// What operations answer, where it is said.
     pub(crate) answers: Vec<(Operation, Answer)>,
     pub(crate) unauthenticated: bool,
+    /// Octets of data that the row takes without a token.
+    pub(crate) most_open: usize,
     pub(crate) sudo: bool,
     pub(crate) slots: Vec<Slot<B>>,
     exists: Option<Exists<B>>,
@@ -89,6 +92,7 @@ pub fn path<B: Send + Sync + 'static>(pattern: &'static str, help: &'static str)
         hidden: false,
         answers: Vec::new(),
         unauthenticated: false,
+        most_open: MAX_OPEN_DATA,
         sudo: false,
         slots: Vec::new(),
         exists: None,
@@ -173,6 +177,20 @@ impl<B: Send + Sync + 'static> Path<B> {
     #[must_use]
     pub fn unauthenticated(mut self) -> Self {
         self.unauthenticated = true;
+        self
+    }
+
+    /// Lets a row that needs no token take so many octets of data instead of 4 KiB; 64 KiB are the most.
+    ///
+    /// # Panics
+    /// When that is more.
+    #[must_use]
+    pub fn takes(mut self, octets: usize) -> Self {
+        assert!(
+            octets <= LARGEST_OPEN_DATA,
+            "{octets} octets are more than are read"
+        );
+        self.most_open = octets;
         self
     }
 

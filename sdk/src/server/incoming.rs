@@ -15,7 +15,7 @@ use tonic::{
 use tonic_prost::ProstEncoder;
 
 use super::convert;
-use crate::logical::{Asked, LARGE, MAX_OPEN_DATA, MAX_PATH, RawRequest, Turns};
+use crate::logical::{Asked, LARGE, LARGEST_OPEN_DATA, MAX_OPEN_DATA, MAX_PATH, RawRequest, Turns};
 
 /// A message of fewer bytes is read at once, whoever sends it.
 const SMALL: usize = MAX_OPEN_DATA;
@@ -178,7 +178,7 @@ impl<'a> Sight<'a> {
             let most = match field.number {
                 PATH => MAX_PATH,
                 DATA if resolving || asks == Asks::Existence => 0,
-                DATA if open => MAX_OPEN_DATA,
+                DATA if open => LARGEST_OPEN_DATA,
                 DATA => usize::MAX,
                 HEADERS if open || resolving => {
                     headers += length;
