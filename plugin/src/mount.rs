@@ -13,6 +13,7 @@ use landfast_sdk::logical::{
     Error, Product, Setup, Storage, StorageError, SystemView, Write, carry,
 };
 
+use crate::acme::state::{Acme, Validate};
 use crate::clock::{Clock, SystemClock};
 use crate::crl::CrlState;
 use crate::ends::Ends;
@@ -58,6 +59,8 @@ pub struct Mount {
     pub(crate) seal: Seal,
     /// RSA keys made ahead.
     pub(crate) pool: Pool,
+    /// Nonces and validations of ACME.
+    pub(crate) acme: Acme,
     /// The run of tidying that is under way, or the last one.
     pub(crate) tidy: Tidy,
     /// What is counted for Prometheus.
@@ -104,6 +107,7 @@ impl Mount {
             ocsp: Arc::default(),
             key_service: OnceLock::new(),
             pool: Pool::default(),
+            acme: Acme::default(),
             tidy: Tidy::default(),
             metrics: Metrics::default(),
             since: OnceLock::new(),
@@ -118,6 +122,11 @@ impl Mount {
     /// Makes the mount look for keys of AWS KMS in `service`, for tests. Only the first call counts.
     pub fn use_key_service(&self, service: Arc<dyn KeyService>) {
         let _ = self.key_service.set(service);
+    }
+
+    /// Makes the mount ask `validator` whether ACME clients control their names, for tests. Only the first call counts.
+    pub fn use_validator(&self, validator: Arc<dyn Validate>) {
+        let _ = self.acme.validator.set(validator);
     }
 
     /// The time by the mount's clock.
@@ -363,6 +372,7 @@ impl Mount {
 
     /// Drops everything that is kept in memory.
     pub(crate) fn close(&self) {
+        self.acme.close();
         self.tidy.close();
         self.pool.close();
         self.seal.close();

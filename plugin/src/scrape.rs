@@ -69,6 +69,12 @@ fn counters(mount: &Mount, page: &mut Page) {
         &metrics.revoked,
     );
     page.counts(
+        "acme_validations",
+        "Attempts to validate a name for ACME; failed ones are made again, invalid ones are not",
+        "outcome",
+        &metrics.validated,
+    );
+    page.counts(
         "ocsp_answers",
         "Answers to OCSP clients; kept is one that was signed before",
         "answer",

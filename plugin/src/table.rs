@@ -1,6 +1,7 @@
 //! Every path of the engine, one row each. Where two patterns fit a path, the one with more fixed text wins.
 
 mod answers;
+mod directories;
 mod forms;
 mod ids;
 
@@ -29,6 +30,7 @@ pub(crate) fn table() -> Table<Mount> {
         leaf_rows(),
         fetch_rows(),
         setting_rows(),
+        directories::rows(),
         absent_rows(),
     ];
     Table::new(rows.into_iter().flatten().collect())
@@ -39,8 +41,10 @@ pub(crate) fn table() -> Table<Mount> {
             "https://www.mozilla.org/en-US/MPL/2.0",
         )
         .operation_ids(ids::IDS)
+        .operation_ids(&directories::ids())
         .forms(forms::FORMS)
         .answers(answers::ANSWERS)
+        .answers(&directories::answers())
         .seal_wrap(&[
             "config/ca_bundle",
             "config/ca_bundle.bak",
@@ -175,11 +179,20 @@ fn setting_rows() -> Vec<Path<Mount>> {
         .update(cluster::write),
         path(
             "config/acme",
-            "Read and keep the settings of the ACME server, which is off.",
+            "Read and set who may have what from the ACME server.",
         )
-        .describe("This engine has no ACME server yet, so enabled stays false. The settings are kept for the way back to the built-in engine.")
-        .read(acme::read)
-        .update(acme::write),
+        .describe(
+            "Off unless enabled. It wants the URL of the mount in config/cluster, and a server that passes the headers Replay-Nonce, Link, Location and \
+             Retry-After: sys/mounts/MOUNT/tune, allowed_response_headers. Fields that are not sent stay as they are.",
+        )
+        .read(acme::config::read)
+        .update(acme::config::write),
+        path("config/acme-validation", "Read and set where the ACME server connects to when it validates names.")
+            .describe("Clients choose the names, and so where the server connects to: by default to public addresses only.")
+            .read(acme::validation::read)
+            .update(acme::validation::write),
+        path("eab", "List the external accounts that no ACME account was bound to yet.").list(acme::eab::list),
+        path("eab/{key_id}", "Delete an external account that no ACME account was bound to yet.").delete(acme::eab::delete),
         path(
             "config/auto-tidy",
             "Read and set what is tidied periodically.",
@@ -215,22 +228,10 @@ fn setting_rows() -> Vec<Path<Mount>> {
     ]
 }
 
-/// What the built-in engine has and this one has not, yet. ACME's paths need no token, as there.
+/// What the built-in engine has and this one has not, yet.
 fn absent_rows() -> Vec<Path<Mount>> {
     const WHAT: &str = "Not served by this engine.";
-    let acme = |pattern| {
-        path(pattern, WHAT)
-            .name_rule("path", rule::any)
-            .read(acme::off)
-            .header(acme::off)
-            .update(acme::post)
-            .unauthenticated()
-    };
     let rows = [
-        acme("acme/{*path}"),
-        acme("issuer/{issuer_ref}/acme/{*path}"),
-        acme("issuer/{issuer_ref}/roles/{role}/acme/{*path}"),
-        acme("roles/{role}/acme/{*path}"),
         path("cel/roles", WHAT).list(absent::cel),
         path("cel/roles/{name}", WHAT)
             .read(absent::cel)
@@ -239,8 +240,6 @@ fn absent_rows() -> Vec<Path<Mount>> {
             .delete(absent::cel),
         path("cel/issue/{role}", WHAT).update(absent::cel),
         path("cel/sign/{role}", WHAT).update(absent::cel),
-        path("eab", WHAT).list(absent::external_accounts),
-        path("eab/{key_id}", WHAT).delete(absent::external_accounts),
     ];
     rows.into_iter().map(Path::hidden).collect()
 }

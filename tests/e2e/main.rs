@@ -3,6 +3,7 @@
 //! One test program, so that it is linked once. Each test starts the servers
 //! it needs on free ports of 127.0.0.1 and ends them.
 
+mod acme;
 mod bad_input;
 mod clients;
 mod compat;

@@ -14,9 +14,10 @@ use crate::support::{Page, Release, Server, commands, shell};
 
 /// The pages with commands, each with the test that runs them: those of
 /// docs/compose.md want Docker, and tests/compose/test.py runs them.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "docs/auto-unseal.md",
+    "docs/acme.md",
     "docs/ca-keys.md",
     "docs/clusters.md",
     "docs/compose.md",

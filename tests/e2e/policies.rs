@@ -26,6 +26,31 @@ const OURS_ONLY: &[(&str, &str)] = &[
     ("/trust-anchor/raw", "anybody"),
     ("/issuer/{issuer_ref}/trust-anchor", "anybody"),
     ("/issuer/{issuer_ref}/trust-anchor/raw", "anybody"),
+    ("/config/acme-validation", "config/*"),
+    ("/acme/account/{kid}/orders", "anybody"),
+    ("/acme/key-change", "anybody"),
+    ("/acme/renewal-info/{cert_id}", "anybody"),
+    ("/issuer/{issuer_ref}/acme/account/{kid}/orders", "anybody"),
+    ("/issuer/{issuer_ref}/acme/key-change", "anybody"),
+    (
+        "/issuer/{issuer_ref}/acme/renewal-info/{cert_id}",
+        "anybody",
+    ),
+    (
+        "/issuer/{issuer_ref}/roles/{role}/acme/account/{kid}/orders",
+        "anybody",
+    ),
+    (
+        "/issuer/{issuer_ref}/roles/{role}/acme/key-change",
+        "anybody",
+    ),
+    (
+        "/issuer/{issuer_ref}/roles/{role}/acme/renewal-info/{cert_id}",
+        "anybody",
+    ),
+    ("/roles/{role}/acme/account/{kid}/orders", "anybody"),
+    ("/roles/{role}/acme/key-change", "anybody"),
+    ("/roles/{role}/acme/renewal-info/{cert_id}", "anybody"),
     // The built-in engine answers these too, and leaves them out of its document.
     ("/cert/ca", "anybody"),
     ("/cert/ca/raw", "anybody"),

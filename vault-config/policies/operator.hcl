@@ -38,6 +38,11 @@ path "pki/config/cluster"   { capabilities = ["create", "read", "update"] }
 path "pki/config/kms"       { capabilities = ["create", "read", "update", "delete"] }
 path "pki/config/seal"      { capabilities = ["create", "read", "update", "delete"] }
 path "pki/config/auto-tidy" { capabilities = ["create", "read", "update"] }
+path "pki/config/acme"            { capabilities = ["create", "read", "update"] }
+path "pki/config/acme-validation" { capabilities = ["create", "read", "update"] }
+path "pki/eab"                    { capabilities = ["list"] }
+path "pki/eab/+"                  { capabilities = ["delete"] }
+path "pki/roles/+/acme/new-eab"   { capabilities = ["create", "update"] }
 path "pki/seal/status"      { capabilities = ["read"] }
 path "pki/seal/migrate"     { capabilities = ["create", "update"] }
 

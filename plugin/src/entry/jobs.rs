@@ -1,4 +1,4 @@
-//! Settings of jobs: of periodic tidying, and of the ACME server, which is not here yet: its settings are kept, so that they hold again on the way back.
+//! Settings of jobs: of periodic tidying, and of the ACME server.
 //!
 //! `Default` is what holds without an entry. A field that an entry lacks is zero or empty, as OpenBao 2.7.2 reads it.
 
@@ -10,7 +10,7 @@ use super::other::Other;
 /// `config/acme`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AcmeConfig {
-    /// Whether the built-in engine serves ACME on this mount.
+    /// Whether the mount serves ACME.
     #[serde(default)]
     pub enabled: bool,
     /// Issuers that sign; `*` alone for all. The sign in its name is the built-in engine's.

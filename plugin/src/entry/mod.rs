@@ -1,5 +1,6 @@
 //! What lies in storage: one file a noun, serde structs in the layout of the built-in engine.
 
+pub mod acme;
 pub mod config;
 pub mod crl;
 pub mod ends;
@@ -20,6 +21,7 @@ mod tests;
 
 pub(crate) use json::{JsonEntry, decode, encode};
 
+impl JsonEntry for acme::ValidationConfig {}
 impl JsonEntry for config::ClusterConfig {}
 impl JsonEntry for config::IssuersConfig {}
 impl JsonEntry for config::KeyPoolConfig {}

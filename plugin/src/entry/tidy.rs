@@ -60,6 +60,8 @@ pub enum Stage {
     Issuers,
     /// The bundle of old servers.
     Bundle,
+    /// Accounts and orders of ACME.
+    Acme,
 }
 
 /// What a run did.
@@ -72,6 +74,14 @@ pub struct Counts {
     pub revocations: u64,
     /// Revocations that named no issuer of the mount.
     pub without_issuer: u64,
+    /// Accounts of ACME that were looked at.
+    pub acme_accounts: u64,
+    /// Accounts of ACME revoked.
+    pub acme_revoked: u64,
+    /// Accounts of ACME deleted.
+    pub acme_deleted: u64,
+    /// Orders of ACME deleted.
+    pub acme_orders: u64,
 }
 
 impl TidyEntry {

@@ -4,17 +4,6 @@ use landfast_sdk::logical::{Cx, Error, NoFields, Response};
 
 use crate::mount::Shared;
 
-/// `eab`.
-pub(crate) async fn external_accounts(
-    _mount: Shared,
-    _cx: Cx,
-    _: NoFields,
-) -> Result<Response, Error> {
-    Err(missing(
-        "this engine has no ACME server yet, and so no external accounts. Issue by a role, as `issue/` and `sign/` do",
-    ))
-}
-
 /// `cel/`.
 pub(crate) async fn cel(_mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
     Err(missing(

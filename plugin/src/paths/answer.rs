@@ -34,6 +34,13 @@ enum Format {
 #[derive(Debug)]
 pub(crate) struct Shown(Secret<String>);
 
+impl Shown {
+    /// A secret that an answer shows.
+    pub(crate) fn new(secret: Secret<String>) -> Self {
+        Self(secret)
+    }
+}
+
 impl Serialize for Shown {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.expose())

@@ -104,6 +104,24 @@ pub(crate) async fn by_lease(mount: Shared, serial: String) -> Result<Response, 
     }
 }
 
+/// Revokes a certificate that is stored.
+///
+/// # Errors
+/// When storage fails, or its CRL cannot be built.
+pub(crate) async fn stored(
+    mount: &Shared,
+    certificate: Certificate,
+    reason: Option<Reason>,
+) -> Result<Response, Error> {
+    let serial = certificate.serial().colon();
+    let found = Found {
+        certificate,
+        store: false,
+        serial,
+    };
+    put_on_record(mount, found, reason, RevokedBy::Acme).await
+}
+
 enum Target {
     Serial(String),
     Certificate(String),

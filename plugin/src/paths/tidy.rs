@@ -107,8 +107,6 @@ fn of(report: Option<&Report>) -> Map<String, Value> {
     let message = report.filter(|report| report.phase != Phase::Finished);
     let message = message.and_then(|report| report.progress);
     let time = |time: Timestamp| StoredTime(time).to_string();
-    // There is no ACME server here.
-    let none = report.map(|_| 0);
     let mut told = object(json!({
         "state": state,
         "error": error,
@@ -118,10 +116,10 @@ fn of(report: Option<&Report>) -> Map<String, Value> {
         "cert_store_deleted_count": report.map(|report| report.counts.certificates),
         "revoked_cert_deleted_count": report.map(|report| report.counts.revocations),
         "missing_issuer_cert_count": report.map(|report| report.counts.without_issuer),
-        "acme_account_deleted_count": none,
-        "acme_account_revoked_count": none,
-        "acme_orders_deleted_count": none,
-        "total_acme_account_count": none,
+        "acme_account_deleted_count": report.map(|report| report.counts.acme_deleted),
+        "acme_account_revoked_count": report.map(|report| report.counts.acme_revoked),
+        "acme_orders_deleted_count": report.map(|report| report.counts.acme_orders),
+        "total_acme_account_count": report.map(|report| report.counts.acme_accounts),
     }));
     match report {
         Some(report) => told.extend(auto_tidy::plan(&report.plan)),
@@ -147,7 +145,10 @@ fn message_of(progress: Progress) -> Option<String> {
         Stage::Revocations => Some(format!(
             "Tidying revoked certificates: checking certificate {at} of {page} on current page; total revoked certs checked: {total}"
         )),
-        _ => None,
+        Stage::Acme => Some(format!(
+            "Tidying Acme: checking entry {at} of {page} on current page; total thumbprints checked: {total}"
+        )),
+        Stage::Crls | Stage::Issuers | Stage::Bundle => None,
     }
 }
 

@@ -6,11 +6,13 @@ use landfast_sdk::logical::Operation::{self, Delete, List, Patch, Read, Update};
 use landfast_sdk::logical::{Answer, Member, Shape};
 
 use members::{
-    ANCHOR, CERTIFICATE, CHAIN_AS_TEXT, CRL_TEXT, DEFAULT_ISSUER, IMPORTED, ISSUER_INFO,
-    ISSUER_SET, ISSUER_SHOWN, ISSUER_TEXTS, KEY, KEY_IDENTIFIER, KEY_INFO, KEY_NAMES, KEY_PLACE,
-    KEY_SHOWN, LEAF, REQUEST, REVOCATION, REVOKED_BY, ROOT, SEAL_STATUS, SELF_ISSUED, SIGNED,
-    SIGNED_CRL, STORED, SUCCESS, TIDY_STATUS,
+    ANCHOR, CERTIFICATE, CHAIN_AS_TEXT, CRL_TEXT, DEFAULT_ISSUER, EXTERNAL_ACCOUNT_SHOWN, IMPORTED,
+    ISSUER_INFO, ISSUER_SET, ISSUER_SHOWN, ISSUER_TEXTS, KEY, KEY_IDENTIFIER, KEY_INFO, KEY_NAMES,
+    KEY_PLACE, KEY_SHOWN, LEAF, REQUEST, REVOCATION, REVOKED_BY, ROOT, SEAL_STATUS, SELF_ISSUED,
+    SIGNED, SIGNED_CRL, STORED, SUCCESS, TIDY_STATUS,
 };
+
+pub(super) use members::EXTERNAL_ACCOUNT;
 
 use Answer::{Accepted, Body, Data, Done, Keys, Nothing, Settings};
 use Shape::{Flag, Integer, Text, Texts};
@@ -34,6 +36,8 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
     ("certs/revoked", List, Keys(&[])),
     ("config/acme", Read, WHOLE),
     ("config/acme", Update, WHOLE),
+    ("config/acme-validation", Read, WHOLE),
+    ("config/acme-validation", Update, WHOLE),
     ("config/auto-tidy", Read, TIDYING),
     ("config/auto-tidy", Update, TIDYING),
     ("config/ca", Update, Data(&[IMPORTED])),
@@ -63,6 +67,8 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
     ("crl/pem", Read, Body(CRL_PEM)),
     ("crl/rotate", Read, Data(&[SUCCESS])),
     ("crl/rotate-delta", Read, Data(&[SUCCESS])),
+    ("eab", List, Keys(EXTERNAL_ACCOUNT_SHOWN)),
+    ("eab/{key_id}", Delete, Nothing),
     ("intermediate/cross-sign", Update, Data(&[REQUEST, KEY])),
     (
         "intermediate/generate/{exported}",

@@ -19,6 +19,16 @@ pub(crate) const IDS: &[(&str, Operation, &str)] = &[
     ("certs/revoked", List, "list-revoked-certs"),
     ("config/acme", Read, "read-acme-configuration"),
     ("config/acme", Update, "configure-acme"),
+    (
+        "config/acme-validation",
+        Read,
+        "read-acme-validation-configuration",
+    ),
+    (
+        "config/acme-validation",
+        Update,
+        "configure-acme-validation",
+    ),
     ("config/auto-tidy", Read, "read-auto-tidy-configuration"),
     ("config/auto-tidy", Update, "configure-auto-tidy"),
     ("config/ca", Update, "configure-ca"),
@@ -42,6 +52,8 @@ pub(crate) const IDS: &[(&str, Operation, &str)] = &[
     ("crl/rotate", Read, "rotate-crl"),
     ("crl/rotate-delta", Read, "rotate-delta-crl"),
     ("intermediate/cross-sign", Update, "cross-sign-intermediate"),
+    ("eab", List, "list-eab-keys"),
+    ("eab/{key_id}", Delete, "delete-eab-key"),
     (
         "intermediate/generate/{exported}",
         Update,

@@ -1,15 +1,20 @@
 //! One run, stage after stage.
 
-use landfast_sdk::logical::{StorageError, Write};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use landfast_sdk::logical::{Error, StorageError, Write};
 use serde::Deserialize;
 
-use super::state::{Stop, failed, is_over};
+use super::state::{Progress, Stop, failed, is_over};
 use super::walk;
+use crate::acme::accounts::THUMBPRINTS;
+use crate::acme::tidy::Buffers;
 use crate::authority::Change;
 use crate::entry::tidy::{Stage, TidyRun};
 use crate::entry::time::StoredTime;
 use crate::mount::Shared;
-use crate::{crl, entry};
+use crate::{acme, crl, entry};
 
 /// Does what is left of `run`.
 ///
@@ -49,6 +54,12 @@ pub(super) async fn carry_out(mount: &Shared, run: &mut TidyRun) -> Result<(), S
             Stage::Bundle => {
                 if plan.tidy_move_legacy_ca_bundle {
                     move_bundle(mount, run).await?;
+                }
+                Stage::Acme
+            }
+            Stage::Acme => {
+                if plan.tidy_acme {
+                    accounts(mount, run).await?;
                 }
                 return Ok(());
             }
@@ -97,6 +108,41 @@ async fn expired_issuers(mount: &Shared, run: &TidyRun) -> Result<(), Stop> {
     let built = crl::remove_issuers(mount, change, &gone).await;
     warn(built.map_err(wrong())?);
     Ok(())
+}
+
+/// Tidies the accounts of ACME, each by itself. One that cannot be read is passed over, as by the built-in engine; a run that is interrupted looks at all
+/// of them again, which finds nothing left to do.
+async fn accounts(mount: &Shared, run: &mut TidyRun) -> Result<(), Stop> {
+    let buffers = Buffers {
+        orders: SignedDuration::from_nanos(run.plan.safety_buffer),
+        accounts: SignedDuration::from_nanos(run.plan.acme_account_safety_buffer),
+    };
+    let pause = Duration::from_nanos(u64::try_from(run.plan.pause_duration).unwrap_or(0));
+    let listed = mount.storage().list(THUMBPRINTS).await;
+    let listed = listed.map_err(|error| failed("error listing ACME accounts")(error.into()))?;
+    for (at, thumbprint) in listed.iter().enumerate() {
+        let progress = Progress {
+            stage: run.stage,
+            at,
+            page: listed.len(),
+            total: at,
+        };
+        mount.tidy.step(Some(progress), run.counts)?;
+        mount.tidy.pause(pause).await;
+        run.counts.acme_accounts += 1;
+        match acme::tidy::account(mount, thumbprint, buffers, mount.now()).await {
+            Ok(done) => {
+                run.counts.acme_orders += done.orders;
+                run.counts.acme_deleted += done.deleted;
+                run.counts.acme_revoked += done.revoked;
+            }
+            Err(Error::Internal { public, log }) => {
+                tracing::warn!(log, "error tidying an ACME account: {public}")
+            }
+            Err(error) => return Err(failed("error tidying ACME accounts")(error)),
+        }
+    }
+    mount.tidy.step(None, run.counts)
 }
 
 /// Moves the bundle that servers before issuers had, once the move to issuers is a safety buffer old.

@@ -38,7 +38,7 @@ pub(super) async fn certificates(mount: &Shared, run: &mut TidyRun) -> Result<()
 /// Goes through the revocations.
 ///
 /// # Errors
-/// As [`certificates`].
+/// As [`certificates()`].
 pub(super) async fn revocations(mount: &Shared, run: &mut TidyRun) -> Result<(), Stop> {
     walk(mount, run, &mut None).await
 }

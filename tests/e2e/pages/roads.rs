@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::first_steps::{free_address, machine};
 use super::{on, with};
-use crate::support::{Openssl, Page, Release, Server, free_port, ran, replaced, shell, tools};
+use crate::support::{
+    Openssl, PLUGIN_NAME, Page, Release, Server, free_port, ran, replaced, shell, tools,
+};
 
 /// The sections of operators.md that nodes.md begins after.
 const BEFORE_NODES: [&str; 3] = [
@@ -80,6 +82,41 @@ fn operators_md_goes_on_from_the_readme() {
     let script = format!("cd {clone:?}\n{begun}\n{}\nkill \"$SERVER\"\n", operators());
     let (printed, said) = ran(&mut shell(&script, dir.path(), &[&machine]));
     operators_went_well(&printed, &said, &clone.join("landfast-quickstart"));
+}
+
+#[test]
+fn acme_md() {
+    let server = Server::dev();
+    server.mount("pki", PLUGIN_NAME);
+    let root = json!({"common_name": "Root", "key_type": "ec", "ttl": "8760h"});
+    server
+        .client()
+        .write("pki/root/generate/internal", root)
+        .ok();
+    let dir = tempfile::tempdir().expect("a folder");
+    let (printed, said) = ran(&mut on(
+        &server,
+        &Page::read("docs/acme.md").script(),
+        dir.path(),
+    ));
+    for part in [
+        "acme_directory    roles/web/acme/directory",
+        "vault-eab-0-",
+        "[public 10.20.0.0/16]",
+    ] {
+        assert!(printed.contains(part), "{part}\n{printed}\n{said}");
+    }
+    let nobody = server.client().with_token("");
+    let nonce = nobody.call("HEAD", "pki/acme/new-nonce", None).ok();
+    assert!(
+        nonce.header("replay-nonce").is_some(),
+        "the headers get through"
+    );
+    let directory = nobody.read("pki/roles/web/acme/directory").ok();
+    assert_eq!(
+        directory.body["meta"]["externalAccountRequired"],
+        json!(true)
+    );
 }
 
 #[test]

@@ -41,6 +41,20 @@ pub(super) const CERTIFICATE: &[Member] = &[
     Member::maybe("dns_names", Texts, "The first DNS names.").or_null(),
 ];
 
+pub(in crate::table) const EXTERNAL_ACCOUNT: &[Member] = &[
+    Member::new("acme_directory", Text, "The directory that it is for."),
+    Member::new("created_on", Text, "When it was made, by RFC 3339."),
+    Member::new("id", Text, "Its id."),
+    Member::new("key", Text, "Its key in base64url, for an HMAC with SHA-2."),
+    Member::new("key_type", Text, "hs: a key for an HMAC."),
+];
+
+pub(super) const EXTERNAL_ACCOUNT_SHOWN: &[Member] = &[
+    Member::maybe("acme_directory", Text, "The directory that it is for."),
+    Member::maybe("created_on", Text, "When it was made, by RFC 3339."),
+    Member::maybe("key_type", Text, "hs: a key for an HMAC."),
+];
+
 pub(super) const IMPORTED: &[Member] = &[
     Member::new("imported_issuers", Texts, "Ids of issuers that are new.").or_null(),
     Member::new("imported_keys", Texts, "Ids of keys that are new.").or_null(),

@@ -243,11 +243,23 @@ pub(super) fn of_the_ca(things: &Things) -> Vec<Call> {
         ("kms", json!({"region": "eu-central-1"})),
         ("seal", json!({"type": "none"})),
         ("auto-tidy", json!({"enabled": false})),
+        ("acme", json!({"enabled": false})),
+        ("acme-validation", json!({"networks": "private"})),
     ] {
         let path = format!("pki/config/{name}");
         calls.push(call("POST", &path, body, OPERATOR));
         calls.push(call("GET", &path, Value::Null, BOTH));
     }
+    // Who has an external account may order certificates: an operator gives it out, and for a role only.
+    calls.push(call(
+        "POST",
+        "pki/roles/nodes/acme/new-eab",
+        json!({}),
+        OPERATOR,
+    ));
+    calls.push(call("POST", "pki/acme/new-eab", json!({}), NOBODY));
+    calls.push(call("LIST", "pki/eab", Value::Null, OPERATOR));
+    calls.push(call("DELETE", "pki/eab/none", Value::Null, OPERATOR));
     for name in ["kms", "seal"] {
         calls.push(call(
             "DELETE",

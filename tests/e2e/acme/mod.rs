@@ -1,0 +1,10 @@
+//! The ACME server of the engine: beside the built-in one, and with real clients.
+
+mod certbot;
+mod client;
+mod dns;
+mod instant;
+#[path = "../../../plugin/tests/acme/jws.rs"]
+mod jws;
+mod parity;
+mod take_over;
