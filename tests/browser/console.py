@@ -206,13 +206,16 @@ class Steps:
         same(self.api("config/urls")["issuing_certificates"], [address + "/ca"])
         same(self.api("config/crl")["expiry"], "72h")
 
-    def step_acme_is_refused_with_its_reason(self):
+    def step_acme_is_turned_on(self):
         browser = self.browser
         self.page("configuration/edit")
         browser.tick('[data-test-input="enabled"]')
         browser.click("[data-test-configuration-edit-save]")
-        browser.wait_text("no ACME server yet")
-        same(self.api("config/acme")["enabled"], False)
+        browser.wait_url(f"/{MOUNT}/pki/configuration")
+        browser.wait_gone("[data-test-configuration-edit-save]")
+        same(self.api("config/acme")["enabled"], True)
+        directory = browser.fetch(f"/v1/{MOUNT}/acme/directory")
+        same(directory["newOrder"], f"https://pki.example.com/v1/{MOUNT}/acme/new-order")
 
     def step_tidy(self):
         browser = self.browser
