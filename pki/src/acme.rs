@@ -12,13 +12,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::issue::{self, Holder, Issuer, LeafRequest};
-use crate::lint;
+use crate::issue::{self, Holder, Issuer, Leaf, LeafRequest};
 use crate::profile::Profile;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::validity::{IssuerEnd, LeafNotAfter, MountTtl, parse_rfc3339};
-use crate::{Certificate, Csr, SerialNumber, Template, Unsigned};
+use crate::{Certificate, Csr, SerialNumber, Unsigned};
 
 /// The longest life of a certificate by ACME, whatever role and mount say, as OpenBao's engine has it.
 pub const LONGEST: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -158,21 +157,15 @@ pub fn prepare(
     // Last, because it costs more than all the rest.
     csr.verify()?;
 
-    let subject = decided.subject.to_name();
-    let critical = subject.is_empty();
-    let public_key = csr.public_key().clone();
-    let extensions = issue::leaf_extensions(&rules, issuer, &public_key, &decided.names, critical);
-    let template = Template {
+    Leaf {
+        profile: &rules,
+        issuer,
+        rules: &names,
+        key: csr.public_key(),
+        algorithm,
         serial,
-        subject,
-        not_before: decided.validity.not_before,
-        not_after: decided.validity.not_after,
-        public_key,
-        extensions,
-    };
-    let prepared = template.prepare(issuer.certificate().subject(), algorithm)?;
-    lint::refuse(lint::leaf(prepared.unsigned(), &rules, &names, issuer, now))?;
-    Ok(prepared)
+    }
+    .build(&decided, now)
 }
 
 /// The role's rules, but that names are the order's, that the subject's serial number of the request is let pass (and then left out), and that no

@@ -79,27 +79,60 @@ pub fn prepare(
         csr.verify()?;
     }
 
-    let subject = decided.subject.to_name();
-    let critical = subject.is_empty();
-    let public_key = request.holder.public_key().clone();
-    let extensions = leaf_extensions(profile, issuer, &public_key, &decided.names, critical);
-    let template = Template {
-        serial,
-        subject,
-        not_before: decided.validity.not_before,
-        not_after: decided.validity.not_after,
-        public_key,
-        extensions,
-    };
-    let prepared = template.prepare(issuer.certificate.subject(), algorithm)?;
-    lint::refuse(lint::leaf(
-        prepared.unsigned(),
+    let key = request.holder.public_key();
+    let prepared = Leaf {
         profile,
-        &names,
         issuer,
-        now,
-    ))?;
+        rules: &names,
+        key,
+        algorithm,
+        serial,
+    }
+    .build(&decided, now)?;
     Ok((prepared, decided.warnings))
+}
+
+/// What a leaf is built of besides what was decided for it.
+pub(crate) struct Leaf<'a> {
+    pub(crate) profile: &'a Profile,
+    pub(crate) issuer: &'a Issuer,
+    /// The rules on names, for the lint.
+    pub(crate) rules: &'a Names<'a>,
+    pub(crate) key: &'a PublicKey,
+    pub(crate) algorithm: SignatureAlgorithm,
+    pub(crate) serial: SerialNumber,
+}
+
+impl Leaf<'_> {
+    /// Builds the bytes to sign, and holds them against the rules once more.
+    pub(crate) fn build(
+        self,
+        decided: &Decided,
+        now: Timestamp,
+    ) -> Result<Unsigned<Certificate>, Refusal> {
+        let Self {
+            profile,
+            issuer,
+            rules,
+            key,
+            algorithm,
+            serial,
+        } = self;
+        let subject = decided.subject.to_name();
+        let critical = subject.is_empty();
+        let extensions = leaf_extensions(profile, issuer, key, &decided.names, critical);
+        let template = Template {
+            serial,
+            subject,
+            not_before: decided.validity.not_before,
+            not_after: decided.validity.not_after,
+            public_key: key.clone(),
+            extensions,
+        };
+        let prepared = template.prepare(issuer.certificate.subject(), algorithm)?;
+        lint::refuse(lint::leaf(prepared.unsigned(), profile, rules, issuer, now))?;
+        Ok(prepared)
+    }
 }
 
 /// What a request comes to before anything is encoded.
@@ -150,7 +183,7 @@ pub(crate) fn decide(
 
 /// The extensions in the order of the built-in engine; the SAN goes behind the rest if it holds
 /// other names, as there.
-pub(crate) fn leaf_extensions(
+fn leaf_extensions(
     profile: &Profile,
     issuer: &Issuer,
     key: &PublicKey,

@@ -59,6 +59,15 @@ pub(crate) fn thumbprint_key(thumbprint: &str) -> String {
     format!("{THUMBPRINTS}{thumbprint}")
 }
 
+/// What is to be written so that it is on record that an account has a key.
+pub(crate) fn write_key(key: &AccountKey, id: &str) -> Write {
+    let entry = ThumbprintEntry {
+        kid: id.to_owned(),
+        other: Other::default(),
+    };
+    Write::put(thumbprint_key(&key.thumbprint()), entry::encode(&entry))
+}
+
 /// An entry of ACME, decoded; none where there is none.
 ///
 /// # Errors
@@ -168,13 +177,7 @@ pub(crate) async fn make(
     bound: Option<eab::Bound>,
 ) -> Result<Account, Refused> {
     let id = new_id()?;
-    let mut writes = vec![Write::put(
-        thumbprint_key(&key.thumbprint()),
-        entry::encode(&ThumbprintEntry {
-            kid: id.clone(),
-            other: Other::default(),
-        }),
-    )];
+    let mut writes = vec![write_key(key, &id)];
     let eab = bound.map(|bound| {
         writes.push(Write::Delete {
             key: eab::key(&bound.id),

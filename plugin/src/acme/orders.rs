@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_acme::challenge::{self, ChallengeType};
+use landfast_acme::identifier::Identifier;
 use landfast_acme::problem::{Kind, Problem};
 use landfast_pki::Profile;
 use landfast_sdk::logical::{Error, Write};
@@ -172,14 +173,14 @@ pub(crate) async fn load_authorization(
 pub(crate) fn check_names(
     directory: &Directory,
     rules: &Profile,
-    names: &[StoredIdentifier],
+    names: &[Identifier],
 ) -> Result<(), Refused> {
     let admitted = rules.names(None, "");
     let role = directory.role_name();
-    let refused = |name: &StoredIdentifier| {
-        let fits = match name.kind {
-            IdentifierKind::Dns => admitted.allow(&name.original_value),
-            IdentifierKind::Ip => name.value.parse().is_ok_and(|ip| rules.allows_ip(ip)),
+    let refused = |name: &Identifier| {
+        let fits = match name.ip() {
+            None => admitted.allow(name.value()),
+            Some(ip) => rules.allows_ip(ip),
         };
         (!fits).then(|| {
             Problem::new(
@@ -187,7 +188,7 @@ pub(crate) fn check_names(
                 format!(
                     "{}: role ({role}) will not issue certificate for name {}",
                     Kind::RejectedIdentifier.meaning(),
-                    name.original_value
+                    name.value()
                 ),
             )
         })
@@ -204,7 +205,7 @@ pub(crate) fn check_names(
 /// When there is no randomness.
 pub(crate) fn make(
     account: &str,
-    names: Vec<StoredIdentifier>,
+    names: &[Identifier],
     profile: String,
     replaces: String,
     now: Timestamp,
@@ -217,7 +218,7 @@ pub(crate) fn make(
         account_id: account.to_owned(),
         status: OrderStatus::Pending,
         expires: StoredTime(now + LIFETIME),
-        identifiers: names,
+        identifiers: names.iter().map(stored).collect(),
         authorization_ids: authorizations.iter().map(|one| one.id.clone()).collect(),
         cert_serial_number: String::new(),
         cert_expiry: StoredTime::never(),
@@ -235,17 +236,23 @@ pub(crate) fn make(
     ))
 }
 
-fn authorization(account: &str, name: &StoredIdentifier) -> Result<AuthorizationEntry, Error> {
-    let kinds: &[ChallengeType] = match name.kind {
-        IdentifierKind::Ip => &[ChallengeType::Http01],
-        IdentifierKind::Dns if name.is_wildcard => &[ChallengeType::Dns01],
-        IdentifierKind::Dns => &[
-            ChallengeType::Http01,
-            ChallengeType::Dns01,
-            ChallengeType::TlsAlpn01,
-        ],
-    };
-    let challenges = kinds.iter().map(|kind| {
+fn stored(name: &Identifier) -> StoredIdentifier {
+    let ip = name.ip();
+    StoredIdentifier {
+        kind: if ip.is_some() {
+            IdentifierKind::Ip
+        } else {
+            IdentifierKind::Dns
+        },
+        value: name.host().to_owned(),
+        original_value: name.value().to_owned(),
+        is_wildcard: name.is_wildcard(),
+        is_ipv6: ip.is_some_and(|ip| ip.is_ipv6()),
+    }
+}
+
+fn authorization(account: &str, name: &Identifier) -> Result<AuthorizationEntry, Error> {
+    let challenges = ChallengeType::offered(name).iter().map(|kind| {
         Ok(ChallengeEntry {
             kind: *kind,
             status: ChallengeStatus::Pending,
@@ -261,11 +268,11 @@ fn authorization(account: &str, name: &StoredIdentifier) -> Result<Authorization
     Ok(AuthorizationEntry {
         id: new_id()?,
         account_id: account.to_owned(),
-        identifier: name.clone(),
+        identifier: stored(name),
         status: AuthorizationStatus::Pending,
         expires: String::new(),
         challenges: challenges.collect::<Result<_, Error>>()?,
-        wildcard: name.is_wildcard,
+        wildcard: name.is_wildcard(),
         other: Other::default(),
     })
 }

@@ -13,9 +13,7 @@ use super::session::{Session, Signed, Who, serve};
 use crate::acme::accounts::{self, Account};
 use crate::acme::directory::Directory;
 use crate::acme::{Refused, because, eab, orders, problem};
-use crate::entry;
-use crate::entry::acme::{AccountStatus, ThumbprintEntry};
-use crate::entry::other::Other;
+use crate::entry::acme::AccountStatus;
 use crate::entry::time::StoredTime;
 use crate::mount::{Mount, Shared};
 
@@ -247,13 +245,7 @@ async fn rekey(mount: &Mount, session: &Session) -> Result<Answer, Refused> {
     account.entry.jwk = new.canonical().into_bytes();
     mount
         .save(vec![
-            Write::put(
-                accounts::thumbprint_key(&new.thumbprint()),
-                entry::encode(&ThumbprintEntry {
-                    kid: account.id.clone(),
-                    other: Other::default(),
-                }),
-            ),
+            accounts::write_key(&new, &account.id),
             account.write(),
             Write::Delete {
                 key: accounts::thumbprint_key(&old.thumbprint()),

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use landfast_acme::problem::{CONTENT_TYPE, Kind, Problem};
 use landfast_sdk::logical::{Error, Response, StorageError};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::Mount;
 use crate::acme::Refused;
@@ -98,6 +99,11 @@ pub(super) fn with_nonce(mount: &Mount, answer: Answer) -> Result<Answer, Error>
 /// The directory that an answer belongs to, as a header (RFC 8555 section 7.1).
 pub(super) fn index(directory: &str) -> String {
     format!("<{directory}>;rel=\"index\"")
+}
+
+/// The word for a status.
+pub(super) fn word(status: impl Serialize) -> String {
+    json!(status).as_str().unwrap_or_default().to_owned()
 }
 
 /// RFC 3339 with whole seconds.

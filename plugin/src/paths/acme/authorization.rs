@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::answer::{Answer, word};
 use super::session::{Session, Signed, serve};
 use crate::acme::directory::Directory;
 use crate::acme::{Refused, because, orders, validation};
@@ -71,7 +71,7 @@ async fn change(mount: &Mount, session: &Session, id: &str) -> Result<Answer, Re
             Kind::Malformed,
             format_args!(
                 "unable to deactivate authorization in '{}' status",
-                word(&authorization)
+                word(authorization.status)
             ),
         ));
     }
@@ -121,13 +121,6 @@ async fn respond(mount: &Shared, session: &Session, which: &Which) -> Result<Ans
         ChallengeStatus::Processing => answer.header("Retry-After", SOON),
         _ => answer,
     })
-}
-
-fn word(authorization: &AuthorizationEntry) -> String {
-    json!(authorization.status)
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 fn show(directory: &Directory, authorization: &AuthorizationEntry) -> Answer {

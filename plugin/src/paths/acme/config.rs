@@ -10,14 +10,12 @@ use landfast_sdk::logical::{CommaList, Cx, Error, NoFields, Response, Write};
 
 use crate::Mount;
 use crate::acme::state::{DISABLE_PUBLIC, PUBLIC_IS_DISABLED, TUNE};
-use crate::acme::{self, directory};
+use crate::acme::{self, Refused, directory};
 use crate::entry::acme::ValidationConfig;
 use crate::entry::jobs::AcmeConfig;
-use crate::entry::role::RoleEntry;
 use crate::entry::{self};
 use crate::issuers;
 use crate::mount::Shared;
-use crate::role::Role;
 
 /// Settings of the ACME server, which is off; what is not sent stays as it is.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -198,15 +196,14 @@ async fn check(mount: &Mount, config: &AcmeConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether ACME could issue by a role.
-async fn usable(mount: &Mount, name: &str) -> Result<Result<(), &'static str>, Error> {
-    Ok(match mount.load::<Role>(&RoleEntry::key(name)).await? {
-        None => Err("the request message was malformed: role does not exist"),
-        Some(role) if role.entry.settings.no_store => Err(
-            "the server experienced an internal error: role can not be used as NoStore is set to true",
-        ),
-        Some(_) => Ok(()),
-    })
+/// Why ACME could not issue by a role, if so.
+async fn usable(mount: &Mount, name: &str) -> Result<Result<(), String>, Error> {
+    match directory::usable_role(mount, name).await {
+        Ok(_) => Ok(Ok(())),
+        Err(Refused::Problem(problem)) => Ok(Err(problem.detail)),
+        Err(Refused::Error(error)) => Err(error),
+        Err(Refused::Off) => Err(Error::UnsupportedPath),
+    }
 }
 
 /// `ADDRESS:PORT`, where an IPv6 address stands in brackets.

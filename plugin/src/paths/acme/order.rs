@@ -2,19 +2,19 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use landfast_acme::identifier::{self, Identifier, Raw};
+use landfast_acme::identifier::{self, Raw};
 use landfast_acme::problem::Kind;
 use landfast_sdk::logical::{Cx, Error, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, time};
+use super::answer::{Answer, time, word};
 use super::session::{Session, Signed, serve};
 use crate::acme::directory::Directory;
 use crate::acme::orders::{self, Order};
 use crate::acme::{Refused, certificates, problem, renewal};
-use crate::entry::acme::{AuthorizationStatus, IdentifierKind, OrderStatus, StoredIdentifier};
+use crate::entry::acme::{AuthorizationStatus, OrderStatus};
 use crate::mount::{Mount, Shared};
 
 /// Which order.
@@ -53,15 +53,13 @@ async fn create(mount: &Mount, session: Session) -> Result<Answer, Refused> {
             "NotBefore and NotAfter are not supported",
         ));
     }
-    let names: Vec<StoredIdentifier> = identifier::of_order(&wish.identifiers)?
-        .iter()
-        .map(stored)
-        .collect();
+    let names = identifier::of_order(&wish.identifiers)?;
     let profile = wish.profile.unwrap_or_default();
     let directory = session.directory.with_profile(mount, &profile).await?;
     orders::check_names(&directory, &directory.rules()?, &names)?;
     let replaces = wish.replaces.unwrap_or_default();
-    let (order, authorizations) = orders::make(&account.id, names, profile, replaces, mount.now())?;
+    let (order, authorizations) =
+        orders::make(&account.id, &names, profile, replaces, mount.now())?;
     let mut writes: Vec<_> = authorizations
         .iter()
         .map(orders::write_authorization)
@@ -74,21 +72,6 @@ async fn create(mount: &Mount, session: Session) -> Result<Answer, Refused> {
     writes.push(order.write());
     mount.save(writes).await?;
     Ok(show(&directory, &order, OrderStatus::Pending, 201))
-}
-
-fn stored(name: &Identifier) -> StoredIdentifier {
-    let ip = name.ip();
-    StoredIdentifier {
-        kind: if ip.is_some() {
-            IdentifierKind::Ip
-        } else {
-            IdentifierKind::Dns
-        },
-        value: name.host().to_owned(),
-        original_value: name.value().to_owned(),
-        is_wildcard: name.is_wildcard(),
-        is_ipv6: ip.is_some_and(|ip| ip.is_ipv6()),
-    }
 }
 
 /// `POST order/ID`.
@@ -222,10 +205,6 @@ async fn download(mount: &Mount, session: &Session, id: &str) -> Result<Answer, 
         "application/pem-certificate-chain",
         chain.into_bytes(),
     ))
-}
-
-fn word(status: OrderStatus) -> String {
-    json!(status).as_str().unwrap_or_default().to_owned()
 }
 
 fn show(directory: &Directory, order: &Order, status: OrderStatus, code: u16) -> Answer {
