@@ -136,8 +136,8 @@ impl State {
         let fits = match leaf.public_key().key_type() {
             KeyType::Rsa => authorization.algorithm == Algorithm::Rsa,
             KeyType::Ec => authorization.algorithm == Algorithm::Ecdsa,
-            KeyType::Ed25519 => false,
-            KeyType::Other => authorization.algorithm == Algorithm::MlDsa,
+            KeyType::MlDsa => authorization.algorithm == Algorithm::MlDsa,
+            KeyType::Ed25519 | KeyType::Other => false,
         };
         if !fits {
             return Err(Refusal::Credential("the algorithm is not that of its key"));

@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use landfast_base::sha256;
-use landfast_pki::{Certificate, KeyType, PrivateKey, PublicKey};
+use landfast_pki::{Certificate, KeyType, PrivateKey, PublicKey, SignatureAlgorithm};
 use landfast_rolesanywhere::sigv4;
 use serde::Serialize;
 
@@ -16,13 +16,6 @@ use crate::crypto::{self, Digest, KeyError, SessionKey};
 const TEXT: &[u8] = b"AWS Roles Anywhere Credential Helper Signing Test1";
 /// What the digest of the public key begins with.
 const KEY_PREFIX: &[u8] = b"IAM RA";
-/// The object identifiers of ML-DSA (2.16.840.1.101.3.4.3.17 to 19) in DER.
-const ML_DSA: [(&[u8], &str); 3] = [
-    (b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x11", "ML-DSA-44"),
-    (b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x12", "ML-DSA-65"),
-    (b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x13", "ML-DSA-87"),
-];
-
 /// A certificate as `read-certificate-data` prints it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,17 +57,7 @@ fn hashed(key_type: &str) -> Vec<String> {
 }
 
 fn ml_dsa(key: &PublicKey) -> Option<&'static str> {
-    let spki = key.spki_der();
-    // SEQUENCE, SEQUENCE, then the identifier: within the first twenty octets.
-    let head = &spki[..spki.len().min(20)];
-    let holds = |identifier: &[u8]| {
-        head.windows(identifier.len())
-            .any(|part| part == identifier)
-    };
-    ML_DSA
-        .iter()
-        .find(|(identifier, _)| holds(identifier))
-        .map(|(_, name)| *name)
+    Some(SignatureAlgorithm::MlDsa(key.ml_dsa()?).display_name())
 }
 
 /// Signs the text that `sign-string` signs: fixed words, and for RSA and EC a

@@ -241,7 +241,7 @@ fn check_one(certificate: &Certificate, now: Timestamp, report: &mut Report) {
     if certificate.signature_algorithm().is_err() {
         report.error(
             CA_05,
-            format!("{name}: not signed with SHA-256 or stronger by RSA, ECDSA or Ed25519"),
+            format!("{name}: not signed with SHA-256 or stronger by RSA, ECDSA, Ed25519 or ML-DSA"),
         );
     }
     let key = certificate.public_key();
@@ -260,6 +260,10 @@ fn check_one(certificate: &Certificate, now: Timestamp, report: &mut Report) {
         KeyType::Ed25519 => report.error(
             CA_06,
             format!("{name}: IAM Roles Anywhere takes RSA, EC and ML-DSA keys, not Ed25519"),
+        ),
+        KeyType::MlDsa => report.warn(
+            CA_06,
+            format!("{name}: IAM Roles Anywhere takes ML-DSA certificates; that it takes a trust anchor with an ML-DSA CA could not be confirmed: try it before you rely on it"),
         ),
         KeyType::Other => {
             report.error(

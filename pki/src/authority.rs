@@ -527,6 +527,7 @@ fn go_name(key: &PublicKey) -> &'static str {
         KeyType::Rsa => "RSA",
         KeyType::Ec => "ECDSA",
         KeyType::Ed25519 => "Ed25519",
+        KeyType::MlDsa => "ML-DSA",
         KeyType::Other => "unknown",
     }
 }

@@ -2,23 +2,24 @@
 
 mod p224;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
-use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPrivateKeyBin, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsBigEndian, AsDer, AsRawBytes, EcPrivateKeyBin, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
-    UnparsedPublicKey, VerificationAlgorithm,
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, PqdsaKeyPair,
+    PqdsaSigningAlgorithm, RsaEncoding, UnparsedPublicKey, VerificationAlgorithm,
 };
 
 use crate::asn1::{self, Writer};
-use crate::key::{Curve, KeySpec, KeyType};
+use crate::key::{Curve, KeySpec, KeyType, MlDsa};
 use crate::sign::{Hash, SignatureAlgorithm};
 use crate::{Error, Secret};
 
 /// The digest that `algorithm` would sign, for a remote key that takes digests.
 ///
-/// None for Ed25519, which signs whole messages.
+/// None for Ed25519 and ML-DSA, which sign whole messages.
 pub fn digest_for(algorithm: SignatureAlgorithm, message: &[u8]) -> Option<Vec<u8>> {
     Some(digest(algorithm.hash()?, message))
 }
@@ -39,6 +40,7 @@ pub(crate) enum KeyPair {
     Ec(Curve, Box<EcdsaKeyPair>),
     P224(Box<p224::Pair>),
     Ed25519(Box<Ed25519KeyPair>),
+    MlDsa(MlDsa, Box<PqdsaKeyPair>),
 }
 
 impl KeyPair {
@@ -70,6 +72,12 @@ impl KeyPair {
             KeyType::Ed25519 => {
                 let pair = Ed25519KeyPair::generate().map_err(|_| Error::Crypto)?;
                 Ok(Self::Ed25519(Box::new(pair)))
+            }
+            KeyType::MlDsa => {
+                let set = MlDsa::from_bits(spec.bits.into())?;
+                let pair =
+                    PqdsaKeyPair::generate(ml_dsa_signing(set)).map_err(|_| Error::Crypto)?;
+                Ok(Self::MlDsa(set, Box::new(pair)))
             }
             KeyType::Other => Err(Error::UnknownKeyType(spec.kind.as_str().to_owned())),
         }
@@ -109,6 +117,31 @@ impl KeyPair {
         Ok(Self::Ed25519(Box::new(pair)))
     }
 
+    /// From the seed, of 32 octets.
+    pub(crate) fn from_ml_dsa_seed(set: MlDsa, seed: &[u8]) -> Result<Self, Error> {
+        let pair = PqdsaKeyPair::from_seed(ml_dsa_signing(set), seed)
+            .map_err(|_| Error::PrivateKey("ML-DSA key refused"))?;
+        Ok(Self::MlDsa(set, Box::new(pair)))
+    }
+
+    /// Whether these octets are the expanded form of an ML-DSA key (FIPS 204 section 7.2).
+    pub(crate) fn expands_to(&self, expanded: &[u8]) -> bool {
+        self.expanded()
+            .is_ok_and(|own| verify_slices_are_equal(own.expose(), expanded).is_ok())
+    }
+
+    /// The expanded form of an ML-DSA key (FIPS 204 section 7.2).
+    pub(crate) fn expanded(&self) -> Result<Secret<Vec<u8>>, Error> {
+        match self {
+            Self::MlDsa(_, pair) => {
+                let octets = pair.private_key().as_raw_bytes();
+                let octets = octets.map_err(|_| Error::Crypto)?;
+                Ok(Secret::new(octets.as_ref().to_vec()))
+            }
+            _ => Err(Error::Crypto),
+        }
+    }
+
     /// The public key as it stands in the bit string of a SubjectPublicKeyInfo.
     pub(crate) fn public_bits(&self) -> &[u8] {
         match self {
@@ -116,6 +149,7 @@ impl KeyPair {
             Self::Ec(_, pair) => pair.public_key().as_ref(),
             Self::P224(pair) => pair.point(),
             Self::Ed25519(pair) => pair.public_key().as_ref(),
+            Self::MlDsa(_, pair) => pair.public_key().as_ref(),
         }
     }
 
@@ -124,7 +158,7 @@ impl KeyPair {
         match self {
             Self::Ec(curve, _) => Some(*curve),
             Self::P224(_) => Some(Curve::P224),
-            Self::Rsa(_) | Self::Ed25519(_) => None,
+            Self::Rsa(_) | Self::Ed25519(_) | Self::MlDsa(..) => None,
         }
     }
 
@@ -133,14 +167,7 @@ impl KeyPair {
         match self {
             Self::Rsa(pair) => {
                 let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&**pair).map_err(|_| Error::Crypto)?;
-                let inner = asn1::decode(pkcs8.as_ref(), |r| {
-                    let body = asn1::value(r, asn1::SEQUENCE)?;
-                    let mut r = der::SliceReader::new(body)?;
-                    asn1::number(&mut r)?;
-                    asn1::raw_sequence(&mut r)?;
-                    asn1::value(&mut r, asn1::OCTET_STRING)
-                });
-                Ok(Secret::new(inner.map_err(|_| Error::Crypto)?.to_vec()))
+                Ok(Secret::new(enclosed(pkcs8.as_ref())?.to_vec()))
             }
             Self::Ec(_, pair) => {
                 let private = pair.private_key();
@@ -153,6 +180,14 @@ impl KeyPair {
                 let seed = pair.seed().map_err(|_| Error::Crypto)?;
                 let seed = seed.as_be_bytes().map_err(|_| Error::Crypto)?;
                 Ok(Secret::new(seed.as_ref().to_vec()))
+            }
+            Self::MlDsa(_, pair) => {
+                // The library gives the seed out in PKCS#8 alone. Every pair here was made from one.
+                let pkcs8 = pair.private_key().as_der().map_err(|_| Error::Crypto)?;
+                let seed = asn1::decode(enclosed(pkcs8.as_ref())?, |r| {
+                    asn1::value(r, asn1::context(0))
+                });
+                Ok(Secret::new(seed.map_err(|_| Error::Crypto)?.to_vec()))
             }
         }
     }
@@ -184,11 +219,18 @@ impl KeyPair {
                 .map_err(unspecified)?
                 .as_ref()
                 .to_vec()),
+            (Self::MlDsa(own, pair), SignatureAlgorithm::MlDsa(set)) if *own == set => {
+                let mut signature = vec![0; set.signature_octets()];
+                let length = pair.sign(message, &mut signature).map_err(unspecified)?;
+                signature.truncate(length);
+                Ok(signature)
+            }
             _ => {
                 let key = match self {
                     Self::Rsa(_) => "RSA",
                     Self::Ec(..) | Self::P224(_) => "ECDSA",
                     Self::Ed25519(_) => "Ed25519",
+                    Self::MlDsa(..) => "ML-DSA",
                 };
                 Err(Error::AlgorithmMismatch {
                     key,
@@ -227,6 +269,9 @@ pub(crate) fn verify(
             None => return p224::verify(bits, &digest(hash, message), signature),
         },
         (SignatureAlgorithm::Ed25519, None) => &signature::ED25519,
+        (SignatureAlgorithm::MlDsa(MlDsa::MlDsa44), None) => &signature::ML_DSA_44,
+        (SignatureAlgorithm::MlDsa(MlDsa::MlDsa65), None) => &signature::ML_DSA_65,
+        (SignatureAlgorithm::MlDsa(MlDsa::MlDsa87), None) => &signature::ML_DSA_87,
         _ => return Err(Error::BadSignature),
     };
     UnparsedPublicKey::new(rules, bits)
@@ -270,6 +315,26 @@ pub(crate) fn on_curve(curve: Curve, point: &[u8]) -> bool {
     match ecdsa(curve, curve.hash()) {
         Some(rules) => UnparsedPublicKey::new(rules, point).parse().is_ok(),
         None => p224::on_curve(point),
+    }
+}
+
+/// What a PrivateKeyInfo encloses (RFC 5208 section 5).
+fn enclosed(pkcs8: &[u8]) -> Result<&[u8], Error> {
+    let inner = asn1::decode(pkcs8, |r| {
+        let body = asn1::value(r, asn1::SEQUENCE)?;
+        let mut r = der::SliceReader::new(body)?;
+        asn1::number(&mut r)?;
+        asn1::raw_sequence(&mut r)?;
+        asn1::value(&mut r, asn1::OCTET_STRING)
+    });
+    inner.map_err(|_| Error::Crypto)
+}
+
+fn ml_dsa_signing(set: MlDsa) -> &'static PqdsaSigningAlgorithm {
+    match set {
+        MlDsa::MlDsa44 => &signature::ML_DSA_44_SIGNING,
+        MlDsa::MlDsa65 => &signature::ML_DSA_65_SIGNING,
+        MlDsa::MlDsa87 => &signature::ML_DSA_87_SIGNING,
     }
 }
 

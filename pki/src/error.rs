@@ -7,19 +7,16 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A key type that is not one of `rsa`, `ec`, `ed25519`.
+    /// A key type that is not one of `rsa`, `ec`, `ed25519`, `mldsa`.
     #[error("unknown key type {0}")]
     UnknownKeyType(String),
-    /// A key type that the built-in engine knows and this one does not.
-    #[error("key type {0} is not supported; use rsa, ec or ed25519")]
-    UnsupportedKeyType(&'static str),
     /// An RSA size below 2048.
     #[error("RSA keys < 2048 bits are unsafe and not supported: got {0}")]
     RsaTooSmall(i64),
     /// A size that the key type does not have.
     #[error("unsupported bit length for {kind} key: {bits}")]
     KeyBits {
-        /// `RSA` or `EC`.
+        /// `RSA`, `EC` or `ML-DSA`.
         kind: &'static str,
         /// The size asked for.
         bits: i64,
@@ -30,7 +27,7 @@ pub enum Error {
     /// A signature algorithm that the key cannot make.
     #[error("unable to use issuer of type {key} to sign with {algorithm} key type")]
     AlgorithmMismatch {
-        /// The key's type in the spelling of the texts: `RSA`, `ECDSA`, `Ed25519`.
+        /// The key's type in the spelling of the texts: `RSA`, `ECDSA`, `Ed25519`, `ML-DSA`.
         key: &'static str,
         /// The algorithm's name, such as `ECDSA-SHA256`.
         algorithm: &'static str,

@@ -36,7 +36,6 @@ pub fn check_ca(certificate: &Certificate) -> Result<(), Error> {
         return Ok(());
     }
     match key.algorithm_oid() {
-        Some(oid) if ML_DSA.contains(&oid) => Ok(()),
         // Go reads these keys, but the built-in engine makes no key and no issuer any more once it has such an issuer.
         Some(DSA | X25519) => refused("x509: keys of this kind cannot sign for a CA"),
         _ => refused(
@@ -222,11 +221,6 @@ const ED25519_IDENTIFIER: usize = 7;
 const EC_PUBLIC_KEY: Oid = Oid::new_unwrap("1.2.840.10045.2.1");
 const DSA: Oid = Oid::new_unwrap("1.2.840.10040.4.1");
 const X25519: Oid = Oid::new_unwrap("1.3.101.110");
-const ML_DSA: [Oid; 3] = [
-    Oid::new_unwrap("2.16.840.1.101.3.4.3.17"),
-    Oid::new_unwrap("2.16.840.1.101.3.4.3.18"),
-    Oid::new_unwrap("2.16.840.1.101.3.4.3.19"),
-];
 
 #[cfg(test)]
 mod tests;

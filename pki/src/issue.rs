@@ -191,7 +191,7 @@ fn leaf_extensions(
     critical: bool,
 ) -> Vec<Extension> {
     let mut list = Vec::with_capacity(11);
-    list.extend_from_slice(&profile.head);
+    list.extend(profile.head_for(key));
     list.push(Extension::subject_key_id(&key.ski()));
     tail(&mut list, &issuer.access, profile, names, critical, None);
     list
@@ -258,8 +258,10 @@ pub(crate) fn check_csr_key(profile: &Profile, key: &PublicKey) -> Result<(), Re
     }
     let minimum = match (settings.key_type.as_str(), key.key_type()) {
         ("any", KeyType::Rsa) if actual < MIN_RSA => return Err(Refusal::WeakRsa),
-        ("any", KeyType::Rsa | KeyType::Ec | KeyType::Ed25519) => 0,
-        ("rsa", KeyType::Rsa) | ("ec", KeyType::Ec) => settings.key_bits(),
+        ("any", KeyType::Rsa | KeyType::Ec | KeyType::Ed25519 | KeyType::MlDsa) => 0,
+        ("rsa", KeyType::Rsa) | ("ec", KeyType::Ec) | ("mldsa", KeyType::MlDsa) => {
+            settings.key_bits()
+        }
         ("ed25519", KeyType::Ed25519) => 0,
         ("any", KeyType::Other) => {
             return Err(Refusal::CsrSyntax(

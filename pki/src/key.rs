@@ -1,5 +1,6 @@
 //! Key pairs, public keys and their encodings.
 
+mod ml_dsa;
 mod parts;
 mod shown;
 
@@ -12,6 +13,7 @@ use crate::crypto::{self, KeyPair};
 use crate::sign::{SignatureAlgorithm, Signer};
 use crate::{Error, Oid, Secret, pem};
 
+pub use ml_dsa::MlDsa;
 pub use parts::Parts;
 
 /// The kinds of keys.
@@ -23,17 +25,20 @@ pub enum KeyType {
     Ec,
     /// Ed25519.
     Ed25519,
+    /// ML-DSA.
+    MlDsa,
     /// Met in foreign certificates only: readable, but neither verified nor signed with.
     Other,
 }
 
 impl KeyType {
-    /// The name in the API: `rsa`, `ec`, `ed25519`.
+    /// The name in the API: `rsa`, `ec`, `ed25519`, `mldsa`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rsa => "rsa",
             Self::Ec => "ec",
             Self::Ed25519 => "ed25519",
+            Self::MlDsa => "mldsa",
             Self::Other => "unknown",
         }
     }
@@ -41,13 +46,13 @@ impl KeyType {
     /// Reads the API's name.
     ///
     /// # Errors
-    /// Any other text; `mldsa` is told apart as known but not supported.
+    /// Any other text.
     pub fn parse(name: &str) -> Result<Self, Error> {
         match name {
             "rsa" => Ok(Self::Rsa),
             "ec" => Ok(Self::Ec),
             "ed25519" => Ok(Self::Ed25519),
-            "mldsa" => Err(Error::UnsupportedKeyType("mldsa")),
+            "mldsa" => Ok(Self::MlDsa),
             other => Err(Error::UnknownKeyType(other.to_owned())),
         }
     }
@@ -130,12 +135,12 @@ impl fmt::Display for Curve {
 pub struct KeySpec {
     /// The kind, never [`KeyType::Other`] when made by [`parse`](Self::parse).
     pub kind: KeyType,
-    /// The size in bits; 0 for Ed25519.
+    /// The size in bits; 0 for Ed25519, the number of the parameter set for ML-DSA.
     pub bits: u32,
 }
 
 impl KeySpec {
-    /// From the API's `key_type` and `key_bits`, which may be any number; 0 bits are the default, 2048 for RSA and 256 for EC.
+    /// From the API's `key_type` and `key_bits`, which may be any number; 0 bits are the default, 2048 for RSA, 256 for EC and 44 for ML-DSA.
     ///
     /// Sizes given for Ed25519 are ignored, as the built-in engine does.
     ///
@@ -153,6 +158,8 @@ impl KeySpec {
             (KeyType::Rsa, _) => return Err(Error::KeyBits { kind: "RSA", bits }),
             (KeyType::Ec, 0) => 256,
             (KeyType::Ec, _) => Curve::from_bits(bits)?.bits(),
+            (KeyType::MlDsa, 0) => MlDsa::MlDsa44.bits(),
+            (KeyType::MlDsa, _) => MlDsa::from_bits(bits)?.bits(),
             (KeyType::Ed25519 | KeyType::Other, _) => 0,
         };
         Ok(Self { kind, bits })
@@ -162,7 +169,7 @@ impl KeySpec {
 /// How a private key is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyEncoding {
-    /// PKCS#1 for RSA, SEC 1 for EC, PKCS#8 for Ed25519, which has no form of its own.
+    /// PKCS#1 for RSA, SEC 1 for EC, PKCS#8 for Ed25519 and ML-DSA, which have no form of their own.
     Traditional,
     /// PKCS#8, version 1.
     Pkcs8,
@@ -249,7 +256,8 @@ impl PrivateKey {
             (KeyEncoding::Traditional, KeyPair::Ec(..) | KeyPair::P224(_)) => {
                 sec1(&mut w, private, self.public.key_bits(), self.pair.curve());
             }
-            (KeyEncoding::Pkcs8, _) | (KeyEncoding::Traditional, KeyPair::Ed25519(_)) => {
+            (KeyEncoding::Pkcs8, _)
+            | (KeyEncoding::Traditional, KeyPair::Ed25519(_) | KeyPair::MlDsa(..)) => {
                 w.sequence(|w| {
                     w.number(0);
                     w.raw(self.public.algorithm_identifier());
@@ -259,6 +267,7 @@ impl PrivateKey {
                             sec1(w, private, self.public.key_bits(), None)
                         }
                         KeyPair::Ed25519(_) => w.octet_string(private),
+                        KeyPair::MlDsa(..) => ml_dsa::write_private(w, private),
                     });
                 });
             }
@@ -300,9 +309,16 @@ impl PrivateKey {
                 let seed = asn1::decode(private, |r| asn1::value(r, asn1::OCTET_STRING));
                 KeyPair::from_ed25519_seed(seed.map_err(|_| BROKEN)?).map(Self::new)
             }
-            _ => Err(Error::PrivateKey(
-                "its algorithm is none of rsa, ec, ed25519",
-            )),
+            oid => {
+                let set = MlDsa::from_oid(&oid).ok_or(Error::PrivateKey(
+                    "its algorithm is none of rsa, ec, ed25519, mldsa",
+                ))?;
+                // RFC 9881 section 2.
+                if !parameters.is_finished() {
+                    return Err(Error::PrivateKey("an ML-DSA key has no parameters"));
+                }
+                ml_dsa::read_private(set, private).map(Self::new)
+            }
         }
     }
 
@@ -372,6 +388,7 @@ pub struct PublicKey {
     bits_start: usize,
     kind: KeyType,
     curve: Option<Curve>,
+    ml_dsa: Option<MlDsa>,
     bits: u32,
 }
 
@@ -382,7 +399,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// Broken DER, or a value that is no key of its algorithm: a point that is not on the curve, a compressed point,
-    /// an even RSA modulus.
+    /// an even RSA modulus, an ML-DSA key of another length than its set has or with parameters.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, Error> {
         let key = Self::read(der)?;
         match key.curve {
@@ -422,7 +439,12 @@ impl PublicKey {
         self.curve
     }
 
-    /// The size: of the modulus, of the field, 256 for Ed25519, 0 for [`KeyType::Other`].
+    /// The parameter set of an ML-DSA key.
+    pub const fn ml_dsa(&self) -> Option<MlDsa> {
+        self.ml_dsa
+    }
+
+    /// The size: of the modulus, of the field, 256 for Ed25519, the number of the parameter set for ML-DSA, 0 for [`KeyType::Other`].
     pub const fn bits(&self) -> u32 {
         self.bits
     }
@@ -453,6 +475,7 @@ impl PublicKey {
             }
             SignatureAlgorithm::Ecdsa(_) => self.kind == KeyType::Ec,
             SignatureAlgorithm::Ed25519 => self.kind == KeyType::Ed25519,
+            SignatureAlgorithm::MlDsa(set) => self.ml_dsa == Some(set),
         };
         if !fits {
             return Err(Error::BadSignature);
@@ -474,6 +497,8 @@ impl PublicKey {
                 w.oid(&curve.oid());
             }),
             (KeyType::Ed25519, _) => identifier(&|w| w.oid(&ED25519)),
+            // Read with none but the right form.
+            (KeyType::MlDsa, _) => return true,
             // Whoever lets such a key pass knows why.
             _ => return true,
         };
@@ -524,6 +549,7 @@ impl PublicKey {
                     }
                 }
                 KeyPair::Ed25519(_) => w.oid(&ED25519),
+                KeyPair::MlDsa(set, _) => w.oid(&set.oid()),
             });
             w.bit_string(bits);
         });
@@ -559,7 +585,17 @@ impl PublicKey {
             }
             ED25519 if bits.len() != 32 => return Err(wrong("an Ed25519 key has 32 octets")),
             ED25519 => (KeyType::Ed25519, None, 256),
-            _ => (KeyType::Other, None, 0),
+            oid => match MlDsa::from_oid(&oid) {
+                None => (KeyType::Other, None, 0),
+                Some(set) if bits.len() != set.public_octets() => {
+                    return Err(wrong("an ML-DSA key is as long as its parameter set says"));
+                }
+                // RFC 9881 section 2.
+                Some(_) if !parameters.is_finished() => {
+                    return Err(wrong("an ML-DSA key has no parameters"));
+                }
+                Some(set) => (KeyType::MlDsa, None, set.bits()),
+            },
         };
         let header = der.len() - body.len();
         Ok(Self {
@@ -569,6 +605,7 @@ impl PublicKey {
             bits_start: der.len() - bits.len(),
             kind,
             curve,
+            ml_dsa: MlDsa::from_oid(&oid),
             bits: size,
         })
     }

@@ -65,7 +65,7 @@ pub use crate::ext::{
     ExtKeyUsage, Extension, GeneralNames, KeyUsage, NameConstraints, OtherName, Policy,
 };
 pub use crate::identity::Identity;
-pub use crate::key::{Curve, KeyEncoding, KeySpec, KeyType, PrivateKey, PublicKey};
+pub use crate::key::{Curve, KeyEncoding, KeySpec, KeyType, MlDsa, PrivateKey, PublicKey};
 pub use crate::name::{Attributes, Name, Subject};
 pub use crate::network::Network;
 pub use crate::ocsp::{CertStatus, OcspFailure, OcspRequest, OcspTemplate};

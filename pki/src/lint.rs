@@ -16,7 +16,7 @@ use crate::policy::Names;
 use crate::profile::Profile;
 use crate::refusal::Refusal;
 use crate::validity::{LeafNotAfter, NotAfterBound};
-use crate::{Certificate, Subject, asn1, name};
+use crate::{Certificate, KeyType, Subject, asn1, name};
 
 mod shape;
 
@@ -53,7 +53,7 @@ pub fn leaf(
         refuse("role-no-ca", "a leaf must not be a CA".into());
     }
     let asserted = certificate.key_usage().unwrap_or_default();
-    if asserted != profile.key_usage {
+    if asserted != profile.key_usage_for(certificate.public_key()) {
         refuse("role-key-usage", "the key usage is not the role's".into());
     }
     if certificate.ext_key_usage() != profile.purposes {
@@ -255,6 +255,14 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
     if usage.is_some_and(KeyUsage::is_empty) {
         refuse(KEY_USAGE, "a key usage has at least one bit");
     }
+    if certificate.public_key().key_type() == KeyType::MlDsa
+        && usage.is_some_and(|usage| !KeyUsage::SIGNING.contains(usage))
+    {
+        refuse(
+            SIGNING_USAGE,
+            "an ML-DSA key only signs: its key usage has no bit for encryption or key agreement",
+        );
+    }
 
     let san = certificate.extension(&id::SUBJECT_ALT_NAME);
     match san {
@@ -312,8 +320,15 @@ fn other_texts(names: &GeneralNames) -> Vec<String> {
 
 const CONTROL_CHARACTERS: &str = "no-control-characters";
 
+/// Whether a rule is one on key usages, which `sign-verbatim` leaves to whoever asks for them.
+pub(crate) fn is_about_usage(rule: &str) -> bool {
+    [KEY_USAGE, SIGNING_USAGE].contains(&rule)
+}
+
 /// RFC 5280 section 4.2.1.3.
 pub(crate) const KEY_USAGE: &str = "rfc5280-4.2.1.3";
+/// RFC 9881 section 5.
+const SIGNING_USAGE: &str = "rfc9881-5";
 
 #[cfg(test)]
 mod tests;

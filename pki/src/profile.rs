@@ -8,7 +8,7 @@ mod uris;
 
 use std::net::IpAddr;
 
-use crate::ext::{Extension, KeyUsage};
+use crate::ext::{Extension, KeyUsage, id};
 use crate::glob::Glob;
 use crate::identity::{Identity, Template};
 use crate::network::Network;
@@ -16,7 +16,7 @@ use crate::policy::{NameRules, Names};
 use crate::refusal::Refusal;
 use crate::settings::{Settings, allows_any};
 use crate::validity::{NotAfterBound, NotBeforeBound, Rules};
-use crate::{KeySpec, Oid, usage};
+use crate::{KeySpec, KeyType, Oid, PublicKey, usage};
 
 pub(crate) use other_names::OtherName;
 pub(crate) use policies::{Placement, parse as parse_policies};
@@ -35,10 +35,10 @@ pub struct Profile {
     pub(crate) other_names: OtherNames,
     pub(crate) serials: Vec<Glob>,
     pub(crate) user_ids: Vec<UserIdRule>,
-    pub(crate) key_usage: KeyUsage,
+    key_usage: KeyUsage,
     pub(crate) purposes: Vec<Oid>,
-    /// Key usage, extended key usage, basic constraints: the head of a leaf's extensions.
-    pub(crate) head: Vec<Extension>,
+    /// Key usage, extended key usage, basic constraints: the head of a leaf's extensions. See [`Self::head_for`].
+    head: Vec<Extension>,
     pub(crate) policies: Option<(Extension, Placement)>,
 }
 
@@ -144,6 +144,24 @@ impl Profile {
     /// Whether the role lists any URI.
     pub(crate) fn lists_uris(&self) -> bool {
         !self.uris.is_empty() || !self.uri_templates.is_empty()
+    }
+
+    /// The key usage of a leaf with this key: the role's. An ML-DSA key only signs, so of the role's usages it gets those that sign
+    /// (RFC 9881 section 5); where there is none, the role's go in as they are, and the lint has its say.
+    pub(crate) fn key_usage_for(&self, key: &PublicKey) -> KeyUsage {
+        match self.key_usage & KeyUsage::SIGNING {
+            signing if key.key_type() == KeyType::MlDsa && !signing.is_empty() => signing,
+            _ => self.key_usage,
+        }
+    }
+
+    /// Key usage, extended key usage and basic constraints of a leaf with this key.
+    pub(crate) fn head_for(&self, key: &PublicKey) -> impl Iterator<Item = Extension> {
+        let usage = self.key_usage_for(key);
+        self.head.iter().map(move |one| match one.oid {
+            id::KEY_USAGE if usage != self.key_usage => Extension::key_usage(usage),
+            _ => one.clone(),
+        })
     }
 
     /// Whether the key usage of its leaves includes digitalSignature.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::key::{Curve, KeyType, PublicKey};
+use crate::key::{Curve, KeyType, MlDsa, PublicKey};
 use crate::{Error, Oid, asn1};
 
 /// The hashes used in signatures.
@@ -40,7 +40,7 @@ impl Hash {
     }
 }
 
-/// A signature algorithm of X.509 (RFC 4055, RFC 5758, RFC 8410).
+/// A signature algorithm of X.509 (RFC 4055, RFC 5758, RFC 8410, RFC 9881).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// RSASSA-PKCS1-v1_5.
@@ -51,6 +51,8 @@ pub enum SignatureAlgorithm {
     Ecdsa(Hash),
     /// Pure Ed25519.
     Ed25519,
+    /// Pure ML-DSA with an empty context.
+    MlDsa(MlDsa),
 }
 
 /// The result of [`SignatureAlgorithm::choose`].
@@ -79,7 +81,7 @@ pub trait Signer: Send + Sync {
 
 impl SignatureAlgorithm {
     /// All of them, RSA first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::RsaPkcs1(Hash::Sha256),
         Self::RsaPkcs1(Hash::Sha384),
         Self::RsaPkcs1(Hash::Sha512),
@@ -90,12 +92,15 @@ impl SignatureAlgorithm {
         Self::Ecdsa(Hash::Sha384),
         Self::Ecdsa(Hash::Sha512),
         Self::Ed25519,
+        Self::MlDsa(MlDsa::MlDsa44),
+        Self::MlDsa(MlDsa::MlDsa65),
+        Self::MlDsa(MlDsa::MlDsa87),
     ];
 
     /// The algorithm for a key, given a role's `signature_bits` (0: the default) and `use_pss`.
     ///
     /// RSA takes SHA-256 unless told otherwise. An EC key always signs with the hash of its curve: the cryptography
-    /// library binds the two, so another wish is answered with a warning. Ed25519 has no choice.
+    /// library binds the two, so another wish is answered with a warning. Ed25519 and ML-DSA have no choice.
     ///
     /// # Errors
     /// `signature_bits` names no hash; the key is of a kind that cannot sign.
@@ -128,6 +133,10 @@ impl SignatureAlgorithm {
                 Ok(Chosen { algorithm, warning })
             }
             (KeyType::Ed25519, _) => plain(Self::Ed25519),
+            (KeyType::MlDsa, _) => match key.ml_dsa() {
+                Some(set) => plain(Self::MlDsa(set)),
+                None => Err(key.unsupported()),
+            },
             _ => Err(key.unsupported()),
         }
     }
@@ -141,11 +150,13 @@ impl SignatureAlgorithm {
             Self::RsaPkcs1(_) | Self::RsaPss(_) => key.key_type() == KeyType::Rsa,
             Self::Ecdsa(hash) => key.curve().is_some_and(|curve| curve.hash() == hash),
             Self::Ed25519 => key.key_type() == KeyType::Ed25519,
+            Self::MlDsa(set) => key.ml_dsa() == Some(set),
         };
         let kind = match key.key_type() {
             KeyType::Rsa => "RSA",
             KeyType::Ec => "ECDSA",
             KeyType::Ed25519 => "Ed25519",
+            KeyType::MlDsa => "ML-DSA",
             KeyType::Other => return Err(key.unsupported()),
         };
         if fits {
@@ -162,7 +173,7 @@ impl SignatureAlgorithm {
     pub const fn hash(self) -> Option<Hash> {
         match self {
             Self::RsaPkcs1(hash) | Self::RsaPss(hash) | Self::Ecdsa(hash) => Some(hash),
-            Self::Ed25519 => None,
+            Self::Ed25519 | Self::MlDsa(_) => None,
         }
     }
 
@@ -179,6 +190,9 @@ impl SignatureAlgorithm {
             Self::Ecdsa(Hash::Sha384) => "ECDSAWithSHA384",
             Self::Ecdsa(Hash::Sha512) => "ECDSAWithSHA512",
             Self::Ed25519 => "Ed25519",
+            Self::MlDsa(MlDsa::MlDsa44) => "MLDSA44",
+            Self::MlDsa(MlDsa::MlDsa65) => "MLDSA65",
+            Self::MlDsa(MlDsa::MlDsa87) => "MLDSA87",
         }
     }
 
@@ -205,6 +219,9 @@ impl SignatureAlgorithm {
             Self::RsaPss(Hash::Sha384) => 14,
             Self::RsaPss(Hash::Sha512) => 15,
             Self::Ed25519 => 16,
+            Self::MlDsa(MlDsa::MlDsa44) => 17,
+            Self::MlDsa(MlDsa::MlDsa65) => 18,
+            Self::MlDsa(MlDsa::MlDsa87) => 19,
         }
     }
 
@@ -228,6 +245,9 @@ impl SignatureAlgorithm {
             Self::Ecdsa(Hash::Sha384) => &ECDSA_SHA384,
             Self::Ecdsa(Hash::Sha512) => &ECDSA_SHA512,
             Self::Ed25519 => &ED25519,
+            Self::MlDsa(MlDsa::MlDsa44) => &ML_DSA_44,
+            Self::MlDsa(MlDsa::MlDsa65) => &ML_DSA_65,
+            Self::MlDsa(MlDsa::MlDsa87) => &ML_DSA_87,
         }
     }
 
@@ -275,6 +295,9 @@ impl SignatureAlgorithm {
             Self::Ecdsa(Hash::Sha384) => "ECDSA-SHA384",
             Self::Ecdsa(Hash::Sha512) => "ECDSA-SHA512",
             Self::Ed25519 => "Ed25519",
+            Self::MlDsa(MlDsa::MlDsa44) => "ML-DSA-44",
+            Self::MlDsa(MlDsa::MlDsa65) => "ML-DSA-65",
+            Self::MlDsa(MlDsa::MlDsa87) => "ML-DSA-87",
         }
     }
 }
@@ -310,6 +333,9 @@ const ECDSA_SHA256: [u8; 12] = ecdsa_identifier(2);
 const ECDSA_SHA384: [u8; 12] = ecdsa_identifier(3);
 const ECDSA_SHA512: [u8; 12] = ecdsa_identifier(4);
 const ED25519: [u8; 7] = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70];
+const ML_DSA_44: [u8; 13] = ml_dsa_identifier(17);
+const ML_DSA_65: [u8; 13] = ml_dsa_identifier(18);
+const ML_DSA_87: [u8; 13] = ml_dsa_identifier(19);
 
 /// `sha…WithRSAEncryption` with a NULL parameter (RFC 4055 section 5).
 const fn rsa_identifier(last_arc: u8) -> [u8; 15] {
@@ -323,6 +349,13 @@ const fn rsa_identifier(last_arc: u8) -> [u8; 15] {
 const fn ecdsa_identifier(last_arc: u8) -> [u8; 12] {
     [
         0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, last_arc,
+    ]
+}
+
+/// `id-ml-dsa-…` without parameters (RFC 9881 section 2).
+const fn ml_dsa_identifier(last_arc: u8) -> [u8; 13] {
+    [
+        0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, last_arc,
     ]
 }
 

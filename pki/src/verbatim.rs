@@ -71,7 +71,7 @@ pub fn prepare(
     issue::csr_warnings(&profile, &fields, csr, &mut warnings);
     csr.verify()?;
 
-    let mut extensions = profile.head.clone();
+    let mut extensions: Vec<_> = profile.head_for(csr.public_key()).collect();
     extensions.push(Extension::subject_key_id(&csr.public_key().ski()));
     let extensions = with_csr_values(extensions, None, &issuer.access, csr, decided.names.other);
     let template = Template {
@@ -85,7 +85,7 @@ pub fn prepare(
     let prepared = template.prepare(issuer.certificate().subject(), algorithm)?;
     let (usage, grave) = lint::issued(prepared.unsigned(), issuer)
         .into_iter()
-        .partition::<Vec<_>, _>(|finding| finding.rule == lint::KEY_USAGE);
+        .partition::<Vec<_>, _>(|finding| lint::is_about_usage(finding.rule));
     lint::refuse(grave)?;
     warnings.extend(usage.iter().map(ToString::to_string));
     Ok((prepared, warnings))

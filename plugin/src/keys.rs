@@ -23,7 +23,7 @@ pub(crate) struct LoadedKey {
     pub(crate) id: String,
     /// The operator's name, or empty.
     pub(crate) name: String,
-    /// `rsa`, `ec`, `ed25519`, or the word of another product.
+    /// `rsa`, `ec`, `ed25519`, `mldsa`, or the word of another product.
     pub(crate) kind: String,
     /// The public half, where the entry shows it without its private half being used.
     public: Option<PublicKey>,
@@ -362,7 +362,7 @@ const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// Whether keys of this kind are stored here in a form that can be used.
 fn is_usable(kind: &str) -> bool {
-    matches!(kind, "rsa" | "ec" | "ed25519")
+    matches!(kind, "rsa" | "ec" | "ed25519" | "mldsa")
 }
 
 fn unknown(reference: &str) -> Error {

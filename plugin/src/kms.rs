@@ -246,6 +246,6 @@ fn scheme(algorithm: SignatureAlgorithm) -> Option<SigningScheme> {
         SignatureAlgorithm::RsaPkcs1(hash) => SigningScheme::RsaPkcs1(digest(hash)),
         SignatureAlgorithm::RsaPss(hash) => SigningScheme::RsaPss(digest(hash)),
         SignatureAlgorithm::Ecdsa(hash) => SigningScheme::Ecdsa(digest(hash)),
-        SignatureAlgorithm::Ed25519 => return None,
+        SignatureAlgorithm::Ed25519 | SignatureAlgorithm::MlDsa(_) => return None,
     })
 }

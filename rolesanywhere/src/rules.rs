@@ -98,7 +98,7 @@ pub fn end_entity(leaf: &Certificate) -> Vec<Finding> {
             format!("require a common name; {role}"),
         ));
     }
-    if leaf.signature_algorithm().is_err() && leaf.public_key().key_type() != KeyType::Other {
+    if leaf.signature_algorithm().is_err() {
         found.push(Finding::error(
             "EE-05",
             "the certificate is signed with a hash weaker than SHA-256, or an algorithm that Roles Anywhere does not list",

@@ -78,6 +78,11 @@ fn the_health_check_finds_the_same_as_for_the_built_in() {
         "root/generate/internal",
         &json!({"common_name": "Root", "key_type": "ec", "ttl": "8760h"}),
     );
+    on_both(
+        &client,
+        "root/generate/internal",
+        &json!({"common_name": "Second", "key_type": "mldsa", "key_bits": 65, "ttl": "8760h"}),
+    );
     for role in [
         ("plain", json!({"allowed_domains": "example.com"})),
         (
@@ -89,6 +94,10 @@ fn the_health_check_finds_the_same_as_for_the_built_in() {
             json!({"no_store": true, "allow_localhost": false}),
         ),
         ("any", json!({"allow_any_name": true, "key_type": "ec"})),
+        (
+            "mldsa",
+            json!({"allowed_domains": "example.com", "key_type": "mldsa"}),
+        ),
     ] {
         on_both(&client, &format!("roles/{}", role.0), &role.1);
     }

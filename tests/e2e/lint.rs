@@ -62,6 +62,7 @@ fn pkilint_finds_nothing_that_it_does_not_find_in_the_built_in_engines() {
         json!({"key_type": "ec"}),
         json!({"key_type": "ec", "key_bits": 384}),
         json!({"key_type": "ed25519"}),
+        json!({"key_type": "mldsa", "key_bits": 65}),
         json!({"key_type": "rsa", "key_bits": 2048}),
     ] {
         let mut root = json!({"common_name": "Root", "ttl": "8760h", "country": "AT", "organization": "Example"});

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Openssl, Release, Server, TakeOver, until};
 
+mod ml_dsa;
+
 /// Makes one entry of each kind through the API of whoever serves the mount.
 fn fill(client: &Client, openssl: &Openssl, who: &str) -> Made {
     let post = |path: &str, body: Value| client.write(&format!("pki/{path}"), body).ok();

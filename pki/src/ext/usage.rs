@@ -31,6 +31,14 @@ impl KeyUsage {
     /// decipherOnly.
     pub const DECIPHER_ONLY: Self = Self(1 << 8);
 
+    /// The usages of a key that does nothing but sign.
+    pub const SIGNING: Self = Self(
+        Self::DIGITAL_SIGNATURE.0
+            | Self::CONTENT_COMMITMENT.0
+            | Self::CERT_SIGN.0
+            | Self::CRL_SIGN.0,
+    );
+
     /// No usage.
     pub const fn empty() -> Self {
         Self(0)

@@ -98,6 +98,35 @@ fn names(certificate: &Certificate) -> String {
     all.join(", ")
 }
 
+/// RFC 9881 section 5. Roles have usages for encryption from the beginning, as those of the built-in engine do.
+#[test]
+fn an_ml_dsa_leaf_gets_the_usages_of_its_role_that_sign() {
+    let mut bench = Bench::new();
+    bench.key = PrivateKey::generate(KeySpec::parse("mldsa", 44).unwrap()).unwrap();
+    let role = |usages: &[&str]| Settings {
+        key_type: "mldsa".into(),
+        key_bits: 44,
+        key_usage: list(usages),
+        ..open()
+    };
+    let request = LeafRequest {
+        common_name: "a.com",
+        ..bench.request()
+    };
+    let usual = ["DigitalSignature", "KeyAgreement", "KeyEncipherment"];
+    for (usages, want) in [
+        (&usual[..], Some(KeyUsage::DIGITAL_SIGNATURE)),
+        (&["ContentCommitment"], Some(KeyUsage::CONTENT_COMMITMENT)),
+        (&[], None),
+    ] {
+        let (leaf, warnings) = bench.issue(&role(usages), &request).unwrap();
+        assert_eq!(leaf.key_usage(), want);
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+    let refused = bench.issue(&role(&["KeyEncipherment"]), &request);
+    assert!(refused.unwrap_err().contains("rfc9881-5"));
+}
+
 /// Order and criticality of the built-in engine.
 #[test]
 fn extensions_of_a_leaf() {

@@ -59,7 +59,7 @@ impl PublicKey {
         Self::from_spki_der(&spki)
     }
 
-    /// The numbers of the key; none for [`KeyType::Other`].
+    /// The numbers of the key; none for [`KeyType::MlDsa`], which has none, and for [`KeyType::Other`].
     pub fn parts(&self) -> Option<Parts<'_>> {
         match (self.kind, self.curve) {
             (KeyType::Rsa, _) => {

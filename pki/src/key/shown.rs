@@ -125,6 +125,7 @@ mod tests {
             ("ec", 521),
             ("rsa", 2048),
             ("ed25519", 0),
+            ("mldsa", 65),
         ] {
             let key = PrivateKey::generate(KeySpec::parse(kind, bits).unwrap()).unwrap();
             for encoding in [KeyEncoding::Traditional, KeyEncoding::Pkcs8] {

@@ -1,13 +1,16 @@
 use super::*;
 use crate::sign::Hash;
 
-fn specs() -> [KeySpec; 6] {
+fn specs() -> [KeySpec; 9] {
     [
         ("ec", 224),
         ("ec", 256),
         ("ec", 384),
         ("ec", 521),
         ("ed25519", 0),
+        ("mldsa", 44),
+        ("mldsa", 65),
+        ("mldsa", 87),
         ("rsa", 2048),
     ]
     .map(|(kind, bits)| KeySpec::parse(kind, bits).unwrap())
@@ -27,7 +30,13 @@ fn sizes_are_checked_in_the_words_of_the_built_in_engine() {
     assert_eq!(text("ec", 512), "unsupported bit length for EC key: 512");
     assert_eq!(KeySpec::parse("ec", 224).unwrap().bits, 224);
     assert_eq!(text("foo", 0), "unknown key type foo");
-    assert!(text("mldsa", 65).contains("not supported"));
+    assert_eq!(
+        text("mldsa", 64),
+        "unsupported bit length for ML-DSA key: 64"
+    );
+    for (bits, set) in [(0, 44), (44, 44), (65, 65), (87, 87)] {
+        assert_eq!(KeySpec::parse("mldsa", bits).unwrap().bits, set);
+    }
     assert_eq!(
         KeySpec::parse("rsa", 0),
         Ok(KeySpec {

@@ -9,7 +9,7 @@ use crate::ext::{self, NameConstraints, Subtrees, id};
 use crate::finding::Finding;
 use crate::host::{MAX_LABEL, MAX_NAME};
 use crate::issue::normalise_uri;
-use crate::{Certificate, Oid, asn1, usage};
+use crate::{Certificate, Oid, SignatureAlgorithm, asn1, usage};
 
 /// Whatever some reader refuses in a certificate that is about to be signed.
 pub fn shape(certificate: &Certificate) -> Vec<Finding> {
@@ -52,7 +52,7 @@ pub fn shape(certificate: &Certificate) -> Vec<Finding> {
     if !certificate.public_key().is_portable() {
         refuse(
             "readers-public-key",
-            "the public key is not encoded as its algorithm asks: NULL parameters for RSA and an exponent of at most 31 bits, the curve alone for EC, none for Ed25519",
+            "the public key is not encoded as its algorithm asks: NULL parameters for RSA and an exponent of at most 31 bits, the curve alone for EC, none for Ed25519 and ML-DSA",
         );
     }
     let serial = certificate.serial().as_bytes();
@@ -80,7 +80,7 @@ pub fn shape(certificate: &Certificate) -> Vec<Finding> {
             "a path length above 255 is refused by webpki; send -1 for no limit",
         );
     }
-    if certificate.tbs().len() > MAX_OCTETS {
+    if certificate.tbs().len() > MAX_OCTETS - signature_room(certificate) {
         refuse(
             "readers-size",
             "the certificate would be longer than 64 KiB, which webpki and others do not take",
@@ -221,5 +221,13 @@ const POLICY_MAPPINGS: Oid = Oid::new_unwrap("2.5.29.33");
 const POLICY_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.36");
 const INHIBIT_ANY_POLICY: Oid = Oid::new_unwrap("2.5.29.54");
 
-/// Room for a signature and the frame below the 65,535 octets of webpki.
-const MAX_OCTETS: usize = 65_535 - 1_100;
+/// Octets that the signature takes at most. The longest of the others is that of an RSA key of 8192 bits.
+fn signature_room(certificate: &Certificate) -> usize {
+    match certificate.signature_algorithm() {
+        Ok(SignatureAlgorithm::MlDsa(set)) => set.signature_octets(),
+        _ => 1024,
+    }
+}
+
+/// The 65,535 octets of webpki without the frame around what is signed and the signature.
+const MAX_OCTETS: usize = 65_535 - 76;

@@ -128,6 +128,79 @@ fn each_rule_fires_alone() {
     }
 }
 
+/// RFC 9881 section 5: an ML-DSA key only signs.
+#[test]
+fn an_ml_dsa_key_has_no_usage_but_to_sign() {
+    let root = testing::root("Root", "mldsa", 44);
+    assert!(certificate(&root.certificate, None).is_empty());
+    let key = PrivateKey::generate(KeySpec::parse("mldsa", 65).unwrap()).unwrap();
+    let with = |key: &PrivateKey, usage| {
+        let extensions = vec![
+            Extension::key_usage(usage),
+            Extension::subject_key_id(&key.public_key().ski()),
+        ];
+        testing::template("a.com", key.public_key(), extensions)
+    };
+    let sign = KeyUsage::DIGITAL_SIGNATURE;
+    for usage in [
+        sign,
+        KeyUsage::CONTENT_COMMITMENT,
+        sign | KeyUsage::CRL_SIGN,
+    ] {
+        assert!(rules(with(&key, usage), &root).is_empty(), "{usage:?}");
+    }
+    for usage in [
+        KeyUsage::KEY_ENCIPHERMENT,
+        sign | KeyUsage::KEY_ENCIPHERMENT,
+        sign | KeyUsage::DATA_ENCIPHERMENT,
+        sign | KeyUsage::KEY_AGREEMENT,
+        sign | KeyUsage::KEY_AGREEMENT | KeyUsage::ENCIPHER_ONLY,
+        sign | KeyUsage::KEY_AGREEMENT | KeyUsage::DECIPHER_ONLY,
+    ] {
+        assert_eq!(rules(with(&key, usage), &root), ["rfc9881-5"], "{usage:?}");
+        // The rule is on the subject's key, not on the issuer's.
+        assert!(rules(with(&self::key(), usage), &root).is_empty());
+    }
+}
+
+/// webpki takes 64 KiB with the signature, and these are long.
+#[test]
+fn an_ml_dsa_signature_has_its_room_in_a_certificate() {
+    let (short, long) = (
+        testing::root("Root", "ec", 256),
+        testing::root("Root", "mldsa", 87),
+    );
+    let padded = |octets: usize| {
+        let filling = Extension {
+            oid: crate::Oid::new_unwrap("1.2.3.4"),
+            critical: false,
+            value: asn1::encode(|w| w.octet_string(&vec![0; octets])),
+        };
+        testing::template("a.com", key().public_key(), vec![filling])
+    };
+    let mut refused = [0, 0];
+    for octets in (58_000..66_000).step_by(20) {
+        for (at, issuer) in [&short, &long].into_iter().enumerate() {
+            let prepared = padded(octets)
+                .prepare(
+                    issuer.certificate.subject(),
+                    testing::algorithm(&issuer.key),
+                )
+                .unwrap();
+            let taken = certificate(prepared.unsigned(), Some(&issuer.certificate)).is_empty();
+            if taken && (octets % 1000 == 0 || octets > 59_000) {
+                let der = prepared.sign(&issuer.key).unwrap().der().to_vec();
+                assert!(der.len() <= 65_535, "{octets}");
+            }
+            if !taken && refused[at] == 0 {
+                refused[at] = octets;
+            }
+        }
+    }
+    let [short, long] = refused;
+    assert!(long < short && short - long < 4_700, "{short} {long}");
+}
+
 #[test]
 fn the_issuer_must_be_the_one_named() {
     let (root, other) = (

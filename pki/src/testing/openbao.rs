@@ -9,7 +9,7 @@ use crate::key::{KeyEncoding, PrivateKey};
 use crate::name::{Attributes, Subject};
 use crate::sign::{SignatureAlgorithm, Signer};
 use crate::{
-    Certificate, Crl, CrlTemplate, Csr, CsrTemplate, ExtKeyUsage, Hash, Oid, OtherName,
+    Certificate, Crl, CrlTemplate, Csr, CsrTemplate, ExtKeyUsage, Hash, MlDsa, Oid, OtherName,
     RevokedEntries, Template,
 };
 
@@ -32,7 +32,7 @@ const LEAVES: [&[u8]; 10] = [
     data!("leaf-ed25519.pem"),
 ];
 
-const ROOTS: [(&[u8], SignatureAlgorithm); 10] = [
+const ROOTS: [(&[u8], SignatureAlgorithm); 13] = [
     (
         data!("root-ec.pem"),
         SignatureAlgorithm::Ecdsa(Hash::Sha256),
@@ -46,6 +46,18 @@ const ROOTS: [(&[u8], SignatureAlgorithm); 10] = [
         SignatureAlgorithm::Ecdsa(Hash::Sha512),
     ),
     (data!("ca-ed25519-0.pem"), SignatureAlgorithm::Ed25519),
+    (
+        data!("ca-mldsa44.pem"),
+        SignatureAlgorithm::MlDsa(MlDsa::MlDsa44),
+    ),
+    (
+        data!("ca-mldsa65.pem"),
+        SignatureAlgorithm::MlDsa(MlDsa::MlDsa65),
+    ),
+    (
+        data!("ca-mldsa87.pem"),
+        SignatureAlgorithm::MlDsa(MlDsa::MlDsa87),
+    ),
     (
         data!("ca-rsa2048-256.pem"),
         SignatureAlgorithm::RsaPkcs1(Hash::Sha256),
@@ -316,7 +328,7 @@ fn every_signature_algorithm_is_read_and_verified() {
 
 #[test]
 fn private_keys_keep_their_text() {
-    let traditional: [&[u8]; 8] = [
+    let traditional: [&[u8]; 11] = [
         data!("root-ec.key.pem"),
         data!("leaf-full.key.pem"),
         data!("leaf-ec384.key.pem"),
@@ -325,6 +337,9 @@ fn private_keys_keep_their_text() {
         data!("leaf-rsa2048.key.pem"),
         data!("leaf-rsa3072.key.pem"),
         data!("int.key.pem"),
+        data!("ca-mldsa44.key.pem"),
+        data!("ca-mldsa65.key.pem"),
+        data!("ca-mldsa87.key.pem"),
     ];
     for text in traditional {
         let key = PrivateKey::from_pem(text).unwrap();
@@ -357,13 +372,16 @@ fn private_keys_keep_their_text() {
 
 #[test]
 fn certificates_hold_the_public_keys_of_their_private_keys() {
-    let pairs: [(&[u8], &[u8]); 6] = [
+    let pairs: [(&[u8], &[u8]); 9] = [
         (data!("root-ec.pem"), data!("root-ec.key.pem")),
         (data!("leaf-ec384.pem"), data!("leaf-ec384.key.pem")),
         (data!("leaf-ec521.pem"), data!("leaf-ec521.key.pem")),
         (data!("leaf-ed25519.pem"), data!("leaf-ed25519.key.pem")),
         (data!("leaf-rsa2048.pem"), data!("leaf-rsa2048.key.pem")),
         (data!("leaf-rsa3072.pem"), data!("leaf-rsa3072.key.pem")),
+        (data!("ca-mldsa44.pem"), data!("ca-mldsa44.key.pem")),
+        (data!("ca-mldsa65.pem"), data!("ca-mldsa65.key.pem")),
+        (data!("ca-mldsa87.pem"), data!("ca-mldsa87.key.pem")),
     ];
     for (certificate, key) in pairs {
         let certificate = Certificate::from_pem(certificate).unwrap();
@@ -371,6 +389,54 @@ fn certificates_hold_the_public_keys_of_their_private_keys() {
             certificate.public_key(),
             PrivateKey::from_pem(key).unwrap().public_key()
         );
+    }
+}
+
+#[test]
+fn requests_and_lists_of_ml_dsa_keys_are_verified() {
+    let fixtures: [(&[u8], &[u8], &[u8]); 3] = [
+        (
+            data!("ca-mldsa44.pem"),
+            data!("mldsa44.csr.pem"),
+            data!("mldsa44.crl.pem"),
+        ),
+        (
+            data!("ca-mldsa65.pem"),
+            data!("mldsa65.csr.pem"),
+            data!("mldsa65.crl.pem"),
+        ),
+        (
+            data!("ca-mldsa87.pem"),
+            data!("mldsa87.csr.pem"),
+            data!("mldsa87.crl.pem"),
+        ),
+    ];
+    for ((root, csr, crl), set) in fixtures.into_iter().zip(MlDsa::ALL) {
+        let algorithm = Ok(SignatureAlgorithm::MlDsa(set));
+        let csr = Csr::from_pem(csr).unwrap();
+        csr.verify().unwrap();
+        assert_eq!(csr.signature_algorithm(), algorithm);
+        assert_eq!(csr.public_key().ml_dsa(), Some(set));
+        let mut broken = csr.der().to_vec();
+        *broken.last_mut().unwrap() ^= 1;
+        let broken = Csr::from_der(&broken).unwrap();
+        assert_eq!(broken.verify(), Err(crate::Error::RequestSignature));
+        // Names the set of another: the signature is none of its own key.
+        let own = set.oid();
+        let mut mixed = csr.der().to_vec();
+        let at = mixed
+            .windows(own.as_bytes().len())
+            .rposition(|octets| octets == own.as_bytes())
+            .unwrap()
+            + own.as_bytes().len()
+            - 1;
+        mixed[at] = if set == MlDsa::MlDsa44 { 0x12 } else { 0x11 };
+        let mixed = Csr::from_der(&mixed).unwrap();
+        assert_eq!(mixed.verify(), Err(crate::Error::RequestSignature));
+
+        let root = Certificate::from_pem(root).unwrap();
+        let crl = Crl::from_pem(crl).unwrap();
+        crl.verify(&root).unwrap();
     }
 }
 

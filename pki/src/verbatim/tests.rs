@@ -290,3 +290,27 @@ fn refusals() {
         "request signature invalid"
     );
 }
+
+/// RFC 9881 section 5: of the usual usages an ML-DSA key gets those that sign; what was asked for by name, or by the request, goes in with a warning.
+#[test]
+fn usages_of_an_ml_dsa_key() {
+    let mut bench = Bench::new();
+    bench.key = PrivateKey::generate(KeySpec::parse("mldsa", 87).unwrap()).unwrap();
+    let name = Subject::common_name("a.com").to_name();
+    let plain = bench.csr(&name, &dns(&["a.com"]), &[]);
+    let (leaf, warnings) = bench.sign(&request(&plain)).unwrap();
+    assert_eq!(leaf.key_usage(), Some(KeyUsage::DIGITAL_SIGNATURE));
+    assert!(warnings.is_empty(), "{warnings:?}");
+
+    let asked = VerbatimRequest {
+        key_usage: vec!["KeyEncipherment".into()],
+        ..request(&plain)
+    };
+    let usage = KeyUsage::KEY_AGREEMENT | KeyUsage::DIGITAL_SIGNATURE;
+    let own = bench.csr(&name, &dns(&["a.com"]), &[Extension::key_usage(usage)]);
+    for (request, want) in [(asked, KeyUsage::KEY_ENCIPHERMENT), (request(&own), usage)] {
+        let (leaf, warnings) = bench.sign(&request).unwrap();
+        assert_eq!(leaf.key_usage(), Some(want));
+        assert!(warnings[0].contains("rfc9881-5"), "{warnings:?}");
+    }
+}

@@ -91,7 +91,7 @@ pub(crate) struct FormFields {
 #[serde(default)]
 pub(crate) struct KeyFields {
     /// Type of the key.
-    #[schemars(extend("default" = "rsa", "enum" = ["rsa", "ec", "ed25519"]))]
+    #[schemars(extend("default" = "rsa", "enum" = ["rsa", "ec", "ed25519", "mldsa"]))]
     key_type: Option<String>,
     /// Size of the key; 0 for the usual size of the type.
     #[schemars(extend("default" = 0))]

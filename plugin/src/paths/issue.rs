@@ -22,7 +22,7 @@ use crate::{Mount, fault, pool};
 #[serde(default)]
 pub(crate) struct KeyFields {
     /// Type of the key, for a role of key type `any`.
-    #[schemars(extend("default" = "", "enum" = ["", "rsa", "ec", "ed25519"]))]
+    #[schemars(extend("default" = "", "enum" = ["", "rsa", "ec", "ed25519", "mldsa"]))]
     key_type: Option<String>,
     /// Size of the key, for a role of key type `any`; 0 for the usual size of the type.
     #[schemars(extend("default" = 0))]

@@ -484,7 +484,7 @@ fn algorithm_number(name: &str, issuer: &LoadedIssuer) -> Result<i64, Error> {
     }
     let Some(algorithm) = SignatureAlgorithm::from_name(name) else {
         return Err(Error::bad_request(format!(
-            "Unknown signature algorithm value: {name} - valid values are sha256withrsa, sha384withrsa, sha512withrsa, sha256withrsapss, sha384withrsapss, sha512withrsapss, ecdsawithsha256, ecdsawithsha384, ecdsawithsha512, ed25519, pureed25519"
+            "Unknown signature algorithm value: {name} - valid values are sha256withrsa, sha384withrsa, sha512withrsa, sha256withrsapss, sha384withrsapss, sha512withrsapss, ecdsawithsha256, ecdsawithsha384, ecdsawithsha512, ed25519, pureed25519, mldsa44, mldsa65, mldsa87"
         )));
     };
     let key = issuer.certificate.public_key();

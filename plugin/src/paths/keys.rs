@@ -52,7 +52,7 @@ pub(crate) struct GenerateRequest {
     key_name: Option<String>,
     /// Type of the key.
     #[serde(default = "rsa")]
-    #[schemars(extend("enum" = ["rsa", "ec", "ed25519"]))]
+    #[schemars(extend("enum" = ["rsa", "ec", "ed25519", "mldsa"]))]
     key_type: String,
 }
 

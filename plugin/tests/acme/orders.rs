@@ -1,6 +1,6 @@
 //! From the order to the certificate.
 
-use landfast_pki::{Certificate, KeySpec, PrivateKey, SerialNumber};
+use landfast_pki::{Certificate, KeySpec, PrivateKey, SerialNumber, Subject};
 use landfast_sdk::logical::Storage;
 use serde_json::{Value, json};
 
@@ -452,4 +452,24 @@ async fn what_lies_in_storage_is_the_built_in_engines() {
             .dash(),
         leaf.serial().dash()
     );
+}
+
+/// The key of a request may be of any kind that the role takes.
+#[tokio::test]
+async fn a_request_with_an_ml_dsa_key_is_finalized() {
+    let mount = served(json!({})).await;
+    for bits in [44, 65, 87] {
+        let key = PrivateKey::generate(KeySpec::parse("mldsa", bits).unwrap()).unwrap();
+        let client = Client::registered(&mount, "acme/").await;
+        let order = client.order(&["a.example.net"]).await;
+        client.prove(&order).await;
+        let csr = csr_by(Subject::default().to_name(), &["a.example.net"], &key);
+        let done = client.finalize(&order, &csr).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+        let chain = client.follow(&body(&done)["certificate"], "").await.text();
+        let leaf = &Certificate::all_from_pem(chain.as_bytes()).unwrap()[0];
+        assert_eq!(leaf.public_key(), key.public_key());
+        let usage = leaf.key_usage().unwrap();
+        assert!(landfast_pki::KeyUsage::SIGNING.contains(usage), "{usage:?}");
+    }
 }

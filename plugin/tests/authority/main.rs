@@ -8,6 +8,7 @@ mod faults;
 mod given_up;
 mod handed_over;
 mod issuers;
+mod ml_dsa;
 mod rebuild;
 mod revocation;
 mod roots;

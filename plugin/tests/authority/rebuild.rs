@@ -147,7 +147,8 @@ async fn an_issuer_whose_key_is_elsewhere_holds_up_nobody() {
         .as_str()
         .unwrap()
         .to_owned();
-    let entry = json!({ "id": key, "name": "", "private_key_type": "mldsa", "private_key": "PEM" });
+    let entry =
+        json!({ "id": key, "name": "", "private_key_type": "slhdsa", "private_key": "PEM" });
     mount
         .storage()
         .put(&format!("config/key/{key}"), entry.to_string().into_bytes())
@@ -165,7 +166,7 @@ async fn an_issuer_whose_key_is_elsewhere_holds_up_nobody() {
     let reply = ok(mount.read("crl/rotate").await);
     assert!(
         reply.warnings[0].contains(&format!(
-            "key [id:{key}] can not be used by this plugin (its type is mldsa)"
+            "key [id:{key}] can not be used by this plugin (its type is slhdsa)"
         )) && reply.warnings[0].contains(&format!("id:{other_id}")),
         "{reply:?}"
     );

@@ -93,6 +93,9 @@ async fn every_kind_of_key_is_made() {
         ("ec", 384, "EC PRIVATE KEY", KeyType::Ec),
         ("ec", 521, "EC PRIVATE KEY", KeyType::Ec),
         ("ed25519", 0, "PRIVATE KEY", KeyType::Ed25519),
+        ("mldsa", 44, "PRIVATE KEY", KeyType::MlDsa),
+        ("mldsa", 65, "PRIVATE KEY", KeyType::MlDsa),
+        ("mldsa", 87, "PRIVATE KEY", KeyType::MlDsa),
     ] {
         role(&mount, json!({"key_type": kind, "key_bits": bits})).await;
         let reply = issue(&mount, json!({"common_name": "a.b"})).await;

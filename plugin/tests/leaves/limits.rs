@@ -177,8 +177,8 @@ async fn a_key_that_cannot_be_made_is_the_callers_mistake() {
     for (key, text) in [
         (json!({"key_type": "dsa"}), "unknown key type dsa"),
         (
-            json!({"key_type": "mldsa"}),
-            "key type mldsa is not supported",
+            json!({"key_type": "mldsa", "key_bits": 64}),
+            "unsupported bit length for ML-DSA key: 64",
         ),
         (
             json!({"key_type": "rsa", "key_bits": 1000}),

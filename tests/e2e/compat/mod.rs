@@ -12,6 +12,7 @@ mod generated;
 mod issuers;
 mod leaves;
 mod lists;
+mod mldsa;
 mod ocsp;
 mod order;
 mod p224;

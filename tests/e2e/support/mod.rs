@@ -2,6 +2,7 @@
 
 mod client;
 mod cluster;
+mod ml_dsa;
 mod openssl;
 mod page;
 mod pair;
@@ -14,6 +15,7 @@ mod tools;
 
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::cluster::Cluster;
+pub(crate) use self::ml_dsa::MlDsa;
 pub(crate) use self::openssl::Openssl;
 pub(crate) use self::page::{Page, commands, free_port, ran, replaced, shell};
 pub(crate) use self::pair::{Both, Pair};

@@ -106,6 +106,11 @@ impl Server {
         Self::bare_dev_with(release, &[], "")
     }
 
+    /// The same of the current release, with `settings` in its configuration.
+    pub(crate) fn bare_dev_on(settings: &str) -> Self {
+        Self::bare_dev_with(Release::Current, &[], settings)
+    }
+
     fn bare_dev_with(release: Release, environment: &[(&str, &OsStr)], settings: &str) -> Self {
         let dir = directory();
         let (child, address) = start(&dir, |port| {

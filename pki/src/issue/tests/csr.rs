@@ -362,7 +362,7 @@ fn keys_of_a_csr() {
     };
     let key = |kind: &str, bits| PrivateKey::generate(KeySpec::parse(kind, bits).unwrap()).unwrap();
     let (p256, p384, ed) = (key("ec", 256), key("ec", 384), key("ed25519", 0));
-    let rsa = key("rsa", 2048);
+    let (rsa, ml) = (key("rsa", 2048), key("mldsa", 65));
     for (profile, key, want) in [
         (
             role("rsa", 3072),
@@ -393,6 +393,24 @@ fn keys_of_a_csr() {
         (role("ed25519", 7), &ed, None),
         (role("any", 0), &ed, None),
         (role("ec", 256), &ed, Some("role requires keys of type ec")),
+        (role("mldsa", 44), &ml, None),
+        (role("mldsa", 65), &ml, None),
+        (role("any", 0), &ml, None),
+        (
+            role("mldsa", 87),
+            &ml,
+            Some("role requires a minimum of a 87-bit key, but CSR's key is 65 bits"),
+        ),
+        (
+            role("mldsa", 44),
+            &ed,
+            Some("role requires keys of type mldsa"),
+        ),
+        (
+            role("ed25519", 0),
+            &ml,
+            Some("role requires keys of type ed25519"),
+        ),
     ] {
         let got = check_csr_key(&profile, key.public_key())
             .err()

@@ -210,7 +210,7 @@ pub(crate) const ROWS: &[Row] = rows! {
 };
 
 /// The values of `key_type` that clients are told.
-pub(crate) const KEY_TYPES: [&str; 4] = ["rsa", "ec", "ed25519", "any"];
+pub(crate) const KEY_TYPES: [&str; 5] = ["rsa", "ec", "ed25519", "mldsa", "any"];
 
 impl Row {
     /// What it is, in words for clients; `None` for what a request cannot say.
