@@ -30,6 +30,7 @@ pub(crate) use wal::noted;
 mod bodies;
 mod build;
 mod figures;
+mod groups;
 mod index;
 mod signer;
 mod state;
@@ -280,7 +281,7 @@ pub(crate) async fn periodic(mount: &Mount) -> Result<(), Error> {
 async fn is_due(mount: &Mount, config: &CrlConfig, book: &CrlBook) -> Result<bool, Error> {
     let keys = keys::all(mount).await?;
     let look = !config.auto_rebuild && !mount.crl.index.is_covered();
-    let (groups, generation) = build::groups(mount, book, !look).await?;
+    let (groups, generation) = groups::groups(mount, book, !look).await?;
     for group in groups.iter().filter(|group| group.signer(&keys).is_ok()) {
         if build::is_behind(mount, config, book, group).await? {
             return Ok(true);

@@ -1,85 +1,26 @@
-//! One build of CRLs: who signs which list, what goes on it, and in which order it is stored.
+//! One build of CRLs: who signs which list, and in which order it is stored.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::crl::{CrlTemplate, RevokedEntries};
-use landfast_pki::{Certificate, Reason, SerialNumber, SignatureAlgorithm};
+use landfast_pki::{SerialNumber, SignatureAlgorithm};
 use landfast_sdk::logical::{Error, Write};
 
 use super::figures::Figures;
+use super::groups::{Group, Listed, MANY, groups, unusable};
 use super::signer::{algorithm, template, told};
-use super::state::Revocations;
 use super::{CrlBytes, Scope, index, length, serials, wal};
-use crate::authority::new_id;
 use crate::ca_key::CaKey;
 use crate::entry;
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
-use crate::entry::issuer::Usage;
 use crate::entry::time::StoredTime;
 use crate::issuers::{self, Issuers, LoadedIssuer};
-use crate::keys::{self, Keys, LoadedKey};
+use crate::keys::{self, Keys};
 use crate::mount::Mount;
 use crate::{aia, fault, seal};
-
-/// So many revocations keep a thread for milliseconds.
-const MANY: usize = 2_000;
-
-/// A certificate on a CRL: its serial number, since when it is revoked, and why.
-type Listed = (Vec<u8>, Timestamp, Option<Reason>);
-
-/// Issuers that share key and subject, and so a CRL.
-pub(super) struct Group {
-    pub(super) crl_id: String,
-    members: Vec<Arc<LoadedIssuer>>,
-    pub(super) revoked: Vec<Listed>,
-}
-
-impl Group {
-    /// The member that signs, if any may and its key can be used here.
-    pub(super) fn signer(&self, keys: &Keys) -> Result<&Arc<LoadedIssuer>, String> {
-        let ids = || {
-            self.members
-                .iter()
-                .map(|member| member.id())
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        let allowed = self
-            .members
-            .iter()
-            .find(|member| member.entry.usage.allows(Usage::CRL_SIGNING));
-        let signer = allowed.ok_or_else(|| {
-            format!(
-                "Issuer equivalency set with associated keys lacked an issuer with CRL Signing KeyUsage; refusing to rebuild CRL for this group of issuers: {}",
-                ids()
-            )
-        })?;
-        let Some(key) = keys.find(&signer.entry.key_id) else {
-            return Err(format!(
-                "the key {} of these issuers is not here, and their CRL stays as it is: {}",
-                signer.entry.key_id,
-                ids()
-            ));
-        };
-        match key.obstacle() {
-            Some(why) => Err(unusable(signer, key, why)),
-            None => Ok(signer),
-        }
-    }
-}
-
-/// What is said of an issuer whose key cannot sign its CRL, and how to end it.
-fn unusable(signer: &LoadedIssuer, key: &LoadedKey, why: &str) -> String {
-    format!(
-        "key [{}] can not be used by this plugin ({why}), so the CRL of issuer [{}] stays as it is; replace this CA, or take crl-signing out of the usage of the issuer, or leave the mount to the built-in engine",
-        key.label(),
-        signer.label()
-    )
-}
 
 /// What a build did.
 pub(super) struct Built {
@@ -394,112 +335,6 @@ async fn listed(mount: &Mount, group: &Group) -> Result<HashSet<Vec<u8>>, Error>
     let present = mount.load::<CrlBytes>(&key).await?;
     let listed = present.map(|bytes| serials(&bytes)).transpose()?;
     Ok(listed.unwrap_or_default())
-}
-
-/// The groups with what each has to list, nothing where `empty` says so, and the generation of the revocations.
-pub(super) async fn groups(
-    mount: &Mount,
-    book: &CrlBook,
-    empty: bool,
-) -> Result<(Vec<Group>, u64), Error> {
-    let issuers = issuers::all(mount).await?;
-    let mut groups = grouped(&issuers, book)?;
-    let (revoked, generation) = index::all(mount, &mount.crl.index).await?;
-    if !empty {
-        let default = issuers::config(mount).await?.default.clone();
-        let assign = || assign(&mut groups, &issuers, &default, &revoked);
-        mount.heavy.run_if(revoked.len() >= MANY, assign).await;
-    }
-    Ok((groups, generation))
-}
-
-/// The issuers that have a key, by key and subject, each group with the id of its CRL.
-fn grouped(issuers: &Issuers, book: &CrlBook) -> Result<Vec<Group>, Error> {
-    let mut groups: Vec<Group> = Vec::new();
-    for issuer in issuers
-        .iter()
-        .filter(|issuer| !issuer.entry.key_id.is_empty())
-    {
-        let same = |group: &&mut Group| {
-            let first = &group.members[0];
-            first.entry.key_id == issuer.entry.key_id
-                && first.certificate.subject() == issuer.certificate.subject()
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.members.push(Arc::clone(issuer)),
-            None => {
-                groups.push(Group {
-                    crl_id: String::new(),
-                    members: vec![Arc::clone(issuer)],
-                    revoked: Vec::new(),
-                });
-            }
-        }
-    }
-    for group in &mut groups {
-        let known = group
-            .members
-            .iter()
-            .find_map(|member| book.issuer_id_crl_map.get(member.id()));
-        group.crl_id = match known {
-            Some(id) => id.clone(),
-            None => new_id()?,
-        };
-    }
-    Ok(groups)
-}
-
-/// Puts each revocation on the list of its issuer; one whose issuer is not known goes to the default issuer's.
-fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revocations) {
-    for (serial, entry) in revoked {
-        let parsed = entry
-            .certificate
-            .as_ref()
-            .and_then(|der| Certificate::from_der(der).ok());
-        let parent = parsed
-            .as_ref()
-            .and_then(|certificate| issuers.parent_of(certificate));
-        // A self-signed issuer never lists itself.
-        if parsed
-            .as_ref()
-            .is_some_and(|own| parent.is_none() && issuers.holding(own).is_some())
-        {
-            continue;
-        }
-        let known = issuers
-            .by_id(&entry.issuer_id)
-            .is_some_and(|issuer| !issuer.entry.key_id.is_empty());
-        let id = if known {
-            entry.issuer_id.as_str()
-        } else {
-            parent.map_or(default, |issuer| issuer.id())
-        };
-        let group = groups
-            .iter_mut()
-            .find(|group| group.members.iter().any(|member| member.id() == id));
-        if let Some(group) = group {
-            group
-                .revoked
-                .push((serial.clone(), entry.time, entry.reason));
-        }
-    }
-    // The built-in engine keeps no record of a revoked issuer that was imported but what the issuer itself says.
-    for issuer in issuers.iter().filter(|issuer| issuer.entry.revoked) {
-        let serial = issuer.certificate.serial().as_bytes();
-        if revoked.contains_key(serial) {
-            continue;
-        }
-        let parent = issuers.parent_of(&issuer.certificate);
-        let group = parent.and_then(|parent| {
-            groups
-                .iter_mut()
-                .find(|group| group.members.iter().any(|one| one.id() == parent.id()))
-        });
-        if let Some(group) = group {
-            let time = issuer.entry.revoked_at();
-            group.revoked.push((serial.to_vec(), time, None));
-        }
-    }
 }
 
 fn encoded<'a>(revoked: impl Iterator<Item = &'a Listed>) -> RevokedEntries {
