@@ -40,11 +40,16 @@ pub struct AcmeRequest<'a> {
 
 /// The rules by which ACME issues: those of a role, or those of no role, by which every name goes.
 ///
-/// Certificates are for servers (serverAuth) unless `purposes` says that the role's purposes count.
+/// Certificates are for servers (serverAuth) unless `purposes` says that the role's purposes count. Names are the order's, the subject's serial number
+/// of a request is let pass (and then left out), and no fixed end is more than [`LONGEST`] after `now`.
 ///
 /// # Errors
 /// The role has a part that cannot be used.
-pub fn profile(role: Option<&Settings>, purposes: bool) -> Result<Profile, Refusal> {
+pub fn profile(
+    role: Option<&Settings>,
+    purposes: bool,
+    now: Timestamp,
+) -> Result<Profile, Refusal> {
     let mut settings = role.cloned().unwrap_or_else(Settings::open);
     if !purposes {
         settings.ext_key_usage = vec!["serverauth".to_owned()];
@@ -53,6 +58,13 @@ pub fn profile(role: Option<&Settings>, purposes: bool) -> Result<Profile, Refus
         settings.client_flag = false;
         settings.code_signing_flag = false;
         settings.email_protection_flag = false;
+    }
+    settings.use_csr_sans = false;
+    settings.use_csr_common_name = false;
+    settings.allowed_serial_numbers = vec!["*".to_owned()];
+    let latest = now + SignedDuration::from_secs(LONGEST.as_secs().cast_signed());
+    if parse_rfc3339(&settings.not_after).is_ok_and(|end| end > latest) {
+        settings.not_after = String::new();
     }
     Profile::new(settings)
 }
@@ -127,38 +139,37 @@ fn same<T: Ord + std::fmt::Display>(
     }
 }
 
-/// Decides on a certificate and builds the bytes to sign. An end beyond that of the issuer is cut, never refused.
+/// Decides on a certificate by the rules of [`profile`], and builds the bytes to sign. An end beyond that of the issuer is cut, never refused.
 ///
 /// # Errors
 /// The role, the issuer or RFC 5280 does not allow it.
 pub fn prepare(
-    profile: &Profile,
+    rules: &Profile,
     issuer: &Issuer,
     request: &AcmeRequest<'_>,
     now: Timestamp,
     serial: SerialNumber,
 ) -> Result<Unsigned<Certificate>, Refusal> {
     let csr = request.csr;
-    issue::check_csr_key(profile, csr.public_key())?;
-    let rules = by_order(profile, now)?;
-    let common_name = common_name(&rules, request);
+    issue::check_csr_key(rules, csr.public_key())?;
+    let common_name = common_name(rules, request);
     let ips: Vec<String> = request.ips.iter().map(ToString::to_string).collect();
     let asked = LeafRequest {
         common_name: &common_name,
         alt_names: &request.dns.join(","),
         ip_sans: &ips,
-        ttl: lifetime(&rules, request.mount),
+        ttl: lifetime(rules, request.mount),
         ..LeafRequest::new(Holder::Csr(csr), request.mount)
     };
     let names = rules.names(None, "");
-    let mut decided = issue::decide(&rules, &names, Some(end(issuer)), &asked, now)?;
+    let mut decided = issue::decide(rules, &names, Some(end(issuer)), &asked, now)?;
     decided.subject.serial_number = String::new();
-    let (algorithm, _) = issue::algorithm(&rules, issuer, asked.holder)?;
+    let (algorithm, _) = issue::algorithm(rules, issuer, asked.holder)?;
     // Last, because it costs more than all the rest.
     csr.verify()?;
 
     Leaf {
-        profile: &rules,
+        profile: rules,
         issuer,
         rules: &names,
         key: csr.public_key(),
@@ -166,20 +177,6 @@ pub fn prepare(
         serial,
     }
     .build(&decided, now)
-}
-
-/// The role's rules, but that names are the order's, that the subject's serial number of the request is let pass (and then left out), and that no
-/// fixed end is beyond [`LONGEST`].
-fn by_order(profile: &Profile, now: Timestamp) -> Result<Profile, Refusal> {
-    let mut settings = profile.settings().clone();
-    settings.use_csr_sans = false;
-    settings.use_csr_common_name = false;
-    settings.allowed_serial_numbers = vec!["*".to_owned()];
-    let latest = now + SignedDuration::from_secs(LONGEST.as_secs().cast_signed());
-    if parse_rfc3339(&settings.not_after).is_ok_and(|end| end > latest) {
-        settings.not_after = String::new();
-    }
-    Profile::new(settings)
 }
 
 /// The lifetime to ask for: nothing, so that the role or the mount says, unless that is too long.

@@ -63,7 +63,7 @@ impl Bench {
             ips: &[],
             mount,
         };
-        let rules = profile(role, false).unwrap();
+        let rules = profile(role, false, testing::now()).unwrap();
         let issuer = self.issuer(LeafNotAfter::Permit);
         let serial = SerialNumber::random().unwrap();
         let prepared = prepare(&rules, &issuer, &request, testing::now(), serial)
@@ -148,7 +148,7 @@ fn an_end_beyond_that_of_the_issuer_is_cut() {
         ips: &[],
         mount: MOUNT,
     };
-    let rules = profile(None, false).unwrap();
+    let rules = profile(None, false, testing::now()).unwrap();
     for behavior in [
         LeafNotAfter::Err,
         LeafNotAfter::AlwaysErr,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use landfast_acme::problem::{Kind, Problem};
 use landfast_pki::{Profile, acme as rules};
 use landfast_sdk::logical::Error;
@@ -169,13 +170,13 @@ impl Directory {
         self.role.as_ref()
     }
 
-    /// The rules of certificates.
+    /// The rules of certificates that are made at `now`.
     ///
     /// # Errors
     /// The role has parts that cannot be used here.
-    pub(crate) fn rules(&self) -> Result<Profile, Refused> {
+    pub(crate) fn rules(&self, now: Timestamp) -> Result<Profile, Refused> {
         let settings = self.role.as_ref().map(|role| &role.entry.settings);
-        rules::profile(settings, self.config.allow_role_ext_key_usage)
+        rules::profile(settings, self.config.allow_role_ext_key_usage, now)
             .map_err(|refusal| fault::refusal(refusal).into())
     }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use landfast_pki::{Certificate, PrivateKey, Reason, SerialNumber, pem};
 use landfast_sdk::logical::{Cx, Error, Response};
@@ -62,7 +62,8 @@ pub(crate) async fn revoke(
     let target = target(request.serial_number, request.certificate)?;
     let reason = read_reason(request.reason.as_deref())?;
     let found = find(&mount, target).await?;
-    put_on_record(&mount, found, reason, RevokedBy::Revoke).await
+    let revoked = put_on_record(&mount, found, reason, RevokedBy::Revoke).await?;
+    revoked.response()
 }
 
 /// `POST revoke-with-key`.
@@ -87,7 +88,8 @@ pub(crate) async fn revoke_with_key(
     let reason = read_reason(request.reason.as_deref())?;
     let found = find(&mount, target).await?;
     prove(key, &found.certificate)?;
-    put_on_record(&mount, found, reason, RevokedBy::RevokeWithKey).await
+    let revoked = put_on_record(&mount, found, reason, RevokedBy::RevokeWithKey).await?;
+    revoked.response()
 }
 
 /// Revokes the certificate of a lease that ended. One that is no longer stored needs no revoking: it was tidied away after its end.
@@ -104,7 +106,7 @@ pub(crate) async fn by_lease(mount: Shared, serial: String) -> Result<Response, 
     }
 }
 
-/// Revokes a certificate that is stored.
+/// Revokes a certificate that is stored. Gives what is told of it: nothing of one that is over and so stays off CRLs.
 ///
 /// # Errors
 /// When storage fails, or its CRL cannot be built.
@@ -112,14 +114,47 @@ pub(crate) async fn stored(
     mount: &Shared,
     certificate: Certificate,
     reason: Option<Reason>,
-) -> Result<Response, Error> {
+) -> Result<Option<Value>, Error> {
     let serial = certificate.serial().colon();
     let found = Found {
         certificate,
         store: false,
         serial,
     };
-    put_on_record(mount, found, reason, RevokedBy::Acme).await
+    let revoked = put_on_record(mount, found, reason, RevokedBy::Acme).await?;
+    Ok(revoked.shown)
+}
+
+/// What came of a request to revoke.
+struct Revoked {
+    /// What is told of the revocation that is on record; nothing where the certificate is over.
+    shown: Option<Value>,
+    warnings: Vec<String>,
+}
+
+impl Revoked {
+    fn new(entry: &RevokedEntry, warnings: Vec<String>) -> Self {
+        let mut shown = json!({
+            "revocation_time": entry.revocation_time,
+            "revocation_time_rfc3339": StoredTime(entry.time()).to_string(),
+            "state": "revoked",
+        });
+        if let Some(reason) = entry.reason() {
+            shown["revocation_reason"] = reason.name().into();
+        }
+        Self {
+            shown: Some(shown),
+            warnings,
+        }
+    }
+
+    fn response(self) -> Result<Response, Error> {
+        let response = match &self.shown {
+            Some(shown) => Response::data(shown)?,
+            None => Response::null(),
+        };
+        Ok(response.warn_all(self.warnings))
+    }
 }
 
 enum Target {
@@ -239,7 +274,7 @@ async fn put_on_record(
     found: Found,
     reason: Option<Reason>,
     by: RevokedBy,
-) -> Result<Response, Error> {
+) -> Result<Revoked, Error> {
     let Found {
         certificate,
         store,
@@ -257,21 +292,23 @@ async fn put_on_record(
         if !crl::lists(mount, certificate.serial()).await? {
             publish(mount, &certificate).await?;
         }
-        let response = answer(&entry)?;
         // Who relied on the first answer goes on to.
-        return Ok(match reason.filter(|_| reason != entry.reason()) {
-            Some(_) => response.warn(format!(
+        let other = reason.filter(|_| reason != entry.reason()).map(|_| {
+            format!(
                 "the certificate is revoked already, and its reason stays as it is on record: {}",
                 entry.reason().map_or("none", Reason::name)
-            )),
-            None => response,
+            )
         });
+        return Ok(Revoked::new(&entry, other.into_iter().collect()));
     }
     let now = mount.now();
     if is_over(&certificate, now) && !crl::config(mount).await?.allow_expired_cert_revocation {
-        return Ok(Response::null().warn(format!(
-            "certificate with serial {serial} already expired; refusing to add to CRL. Enable 'AllowExpiredCertRevocation' to allow revoking expired certificates."
-        )));
+        return Ok(Revoked {
+            shown: None,
+            warnings: vec![format!(
+                "certificate with serial {serial} already expired; refusing to add to CRL. Enable 'AllowExpiredCertRevocation' to allow revoking expired certificates."
+            )],
+        });
     }
     let issuer_id = issuers
         .parent_of(&certificate)
@@ -292,7 +329,7 @@ async fn put_on_record(
     mount.metrics.revoked.count(by);
     drop(alone);
     let warnings = publish(mount, &certificate).await?;
-    Ok(answer(&entry)?.warn_all(warnings))
+    Ok(Revoked::new(&entry, warnings))
 }
 
 /// Whether a certificate ends within two seconds. The built-in engine counts one as expired then, because leases end on whole
@@ -324,18 +361,6 @@ async fn publish(mount: &Shared, certificate: &Certificate) -> Result<Vec<String
         },
         other => other,
     })
-}
-
-fn answer(entry: &RevokedEntry) -> Result<Response, Error> {
-    let mut shown = json!({
-        "revocation_time": entry.revocation_time,
-        "revocation_time_rfc3339": StoredTime(entry.time()).to_string(),
-        "state": "revoked",
-    });
-    if let Some(reason) = entry.reason() {
-        shown["revocation_reason"] = reason.name().into();
-    }
-    Response::data(&shown)
 }
 
 /// The reason that a request names.

@@ -58,9 +58,8 @@ async fn create(mount: &Mount, session: &Session) -> Result<Answer, Refused> {
             "cannot submit to newAccount with 'kid'",
         ));
     };
-    if let Some(known) = accounts::by_key(mount, directory, key).await? {
-        directory.eab.check(&known.entry)?;
-        return Ok(show(directory, &known, 200, None));
+    if let Some(known) = known(mount, directory, key).await? {
+        return Ok(known);
     }
     if wish.only_return_existing {
         return Err(because(
@@ -71,8 +70,8 @@ async fn create(mount: &Mount, session: &Session) -> Result<Answer, Refused> {
     let contact = checked(wish.contact.unwrap_or_default())?;
     // From here on alone, so that one key is for one account, and one external account too.
     let _alone = mount.acme.accounts.lock().await;
-    if let Some(known) = accounts::by_key(mount, directory, key).await? {
-        return Ok(show(directory, &known, 200, None));
+    if let Some(known) = known(mount, directory, key).await? {
+        return Ok(known);
     }
     let bound = match &wish.external_account_binding {
         Some(binding) => Some(bound(mount, session, key, binding).await?),
@@ -96,6 +95,19 @@ async fn create(mount: &Mount, session: &Session) -> Result<Answer, Refused> {
         201,
         wish.external_account_binding,
     ))
+}
+
+/// What is answered where the key has an account already (RFC 8555 section 7.3.1).
+async fn known(
+    mount: &Mount,
+    directory: &Directory,
+    key: &AccountKey,
+) -> Result<Option<Answer>, Refused> {
+    let Some(known) = accounts::by_key(mount, directory, key).await? else {
+        return Ok(None);
+    };
+    directory.eab.check(&known.entry)?;
+    Ok(Some(show(directory, &known, 200, None)))
 }
 
 /// The external account that a new account is to be bound to.
@@ -148,6 +160,8 @@ async fn change(mount: &Mount, session: &Session, id: &str) -> Result<Answer, Re
     }
     let _alone = mount.acme.accounts.lock().await;
     let mut account = accounts::load(mount, &session.directory, id).await?;
+    // Somebody may have given it up since the request was let in.
+    accounts::check(&session.directory, &account)?;
     let mut changed = false;
     if let Some(contact) = wish.contact {
         account.entry.contact = checked(contact)?;

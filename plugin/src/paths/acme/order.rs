@@ -56,7 +56,7 @@ async fn create(mount: &Mount, session: Session) -> Result<Answer, Refused> {
     let names = identifier::of_order(&wish.identifiers)?;
     let profile = wish.profile.unwrap_or_default();
     let directory = session.directory.with_profile(mount, &profile).await?;
-    orders::check_names(&directory, &directory.rules()?, &names)?;
+    orders::check_names(&directory, &directory.rules(mount.now())?, &names)?;
     let replaces = wish.replaces.unwrap_or_default();
     let (order, authorizations) =
         orders::make(&account.id, &names, profile, replaces, mount.now())?;

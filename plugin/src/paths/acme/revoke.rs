@@ -2,16 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use landfast_acme::problem::{Kind, Problem};
+use landfast_acme::problem::Kind;
 use landfast_pki::{Certificate, Reason};
 use landfast_sdk::logical::{Cx, Error, Response};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::answer::Answer;
 use super::session::{Session, Signed, Who, serve};
 use crate::acme::{Refused, because, certificates as tracked, problem};
-use crate::entry::time::StoredTime;
 use crate::mount::Shared;
 use crate::paths::revoke;
 use crate::{certificates, revocations};
@@ -63,10 +61,7 @@ async fn put_on_record(mount: &Shared, session: &Session) -> Result<Answer, Refu
         },
     };
     if certificate.not_after() < mount.now() {
-        return Err(because(
-            Kind::Malformed,
-            "refusing to revoke expired certificate",
-        ));
+        return Err(is_over());
     }
     let Some(stored) = certificates::der(mount, certificate.serial()).await? else {
         return Err(because(
@@ -90,18 +85,14 @@ async fn put_on_record(mount: &Shared, session: &Session) -> Result<Answer, Refu
         ));
     }
     may(mount, session, &certificate).await?;
-    revoke::stored(mount, certificate.clone(), reason).await?;
-    let entry = revocations::load(mount, certificate.serial())
-        .await?
-        .ok_or_else(|| Problem::from(Kind::ServerInternal))?;
-    Ok(Answer::json(
-        200,
-        &json!({
-            "revocation_time": entry.revocation_time,
-            "revocation_time_rfc3339": StoredTime(entry.time()).to_string(),
-            "state": "revoked",
-        }),
-    ))
+    match revoke::stored(mount, certificate, reason).await? {
+        Some(shown) => Ok(Answer::json(200, &shown)),
+        None => Err(is_over()),
+    }
+}
+
+fn is_over() -> Refused {
+    because(Kind::Malformed, "refusing to revoke expired certificate")
 }
 
 /// Refuses who has neither the certificate's key nor its account.
