@@ -11,6 +11,7 @@ pub(crate) mod certificates;
 pub(crate) mod directory;
 pub(crate) mod eab;
 pub(crate) mod orders;
+pub(crate) mod recent;
 pub(crate) mod renewal;
 pub(crate) mod state;
 pub(crate) mod tidy;

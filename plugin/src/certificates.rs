@@ -73,6 +73,7 @@ pub(crate) fn new_serial() -> Result<SerialNumber, Error> {
     SerialNumber::random().map_err(fault::failed)
 }
 
-fn key(name: &str) -> String {
+/// Where a certificate is stored.
+pub(crate) fn key(name: &str) -> String {
     format!("{PREFIX}{name}")
 }

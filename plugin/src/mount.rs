@@ -276,10 +276,14 @@ impl Mount {
     /// When storage fails; the writes may then have taken effect or not.
     pub(crate) async fn save(&self, writes: Vec<Write>) -> Result<(), Error> {
         let keys: Vec<_> = writes.iter().map(key_of).collect();
+        let recent = self.acme.recent.saving(&writes);
         let saved = self.storage.apply(writes).await;
         for key in &keys {
             self.cache.invalidate(key);
             self.ocsp.invalidate(key);
+        }
+        if saved.is_ok() {
+            recent.end();
         }
         Ok(saved?)
     }
@@ -366,6 +370,7 @@ impl Mount {
     /// Drops what depends on the storage entry `key`, after another node changed it.
     pub(crate) fn forget(&self, key: &str) {
         self.crl.invalidate(key);
+        self.acme.recent.forget(key);
         self.cache.invalidate(key);
         self.ocsp.invalidate(key);
     }

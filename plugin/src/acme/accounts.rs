@@ -1,5 +1,7 @@
 //! `acme/accounts/KID` and `acme/account-thumbprints/THUMBPRINT`: who may ask.
 
+use std::sync::Arc;
+
 use landfast_acme::AccountKey;
 use landfast_acme::problem::Kind;
 use landfast_sdk::logical::{Error, Write};
@@ -76,7 +78,12 @@ pub(crate) async fn read<T: serde::de::DeserializeOwned>(
     mount: &Mount,
     key: &str,
 ) -> Result<Option<T>, Error> {
-    let Some(bytes) = mount.storage().get(key).await? else {
+    // The keys of external accounts stay in memory no longer than needed.
+    let found = match key.starts_with(PREFIX) {
+        true => bytes(mount, key).await?,
+        false => mount.storage().get(key).await?.map(Arc::from),
+    };
+    let Some(bytes) = found else {
         return Ok(None);
     };
     entry::decode(&bytes).map(Some).map_err(|cause| {
@@ -86,6 +93,23 @@ pub(crate) async fn read<T: serde::de::DeserializeOwned>(
             format_args!("{key}: {:?}", cause.classify()),
         )
     })
+}
+
+/// What is stored at `key`, from memory where a request of a moment ago had it.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn bytes(mount: &Mount, key: &str) -> Result<Option<Arc<[u8]>>, Error> {
+    if let Some(kept) = mount.acme.recent.find(key) {
+        return Ok(Some(kept));
+    }
+    let turn = mount.acme.recent.reading(key);
+    let Some(bytes) = mount.storage().get(key).await? else {
+        return Ok(None);
+    };
+    let bytes = bytes.into();
+    turn.end(&bytes);
+    Ok(Some(bytes))
 }
 
 /// The account with this id, if it is one of the directory.

@@ -60,11 +60,12 @@ pub(crate) async fn make(
         ips: &order.ips(),
         mount: lifetimes,
     };
+    let now = mount.now();
     let prepared = prepare(
-        &directory.rules()?,
+        &directory.rules(now)?,
         &authority.signing.rules,
         &request,
-        mount.now(),
+        now,
         certificates::new_serial()?,
     )
     .map_err(|refusal| match mount.refuse(refusal) {
@@ -92,6 +93,11 @@ pub(crate) async fn make(
             order.write(),
         ])
         .await?;
+    // The client fetches it next.
+    mount
+        .acme
+        .recent
+        .keep(&certificates::key(&serial), certificate.der());
     ends::note(mount, &certificate).await;
     mount.metrics.issued.count(IssuedBy::Acme);
     Ok(certificate)
@@ -133,7 +139,7 @@ pub(crate) async fn chain(mount: &Mount, order: &Order) -> Result<String, Refuse
         )
         .into());
     }
-    let der = certificates::named(mount, &entry.cert_serial_number).await?;
+    let der = accounts::bytes(mount, &certificates::key(&entry.cert_serial_number)).await?;
     let der = der.ok_or_else(|| missing("the certificate"))?;
     let issuer = crate::issuers::find(mount, &entry.issuer_id).await?;
     let issuer = issuer.ok_or_else(|| missing("the issuer"))?;

@@ -10,6 +10,7 @@ use landfast_acme::problem::Problem;
 use landfast_sdk::logical::Error;
 use tokio::sync::{Mutex, Notify, Semaphore};
 
+use crate::acme::recent::Recent;
 use crate::fault;
 
 /// Whether the environment of the process turns ACME off for who has no external account. Of several names any will do, as of the built-in engine.
@@ -41,6 +42,8 @@ pub(crate) struct Acme {
     /// Wakes validations out of their pauses when the mount is closed.
     pub(crate) end: Notify,
     hints: Hints,
+    /// Accounts and orders of recent requests.
+    pub(crate) recent: Recent,
     /// What stands in for the network, in tests.
     pub(crate) validator: OnceLock<Arc<dyn Validate>>,
 }
@@ -89,6 +92,7 @@ impl Default for Acme {
             closed: AtomicBool::new(false),
             end: Notify::new(),
             hints: Hints::default(),
+            recent: Recent::default(),
             validator: OnceLock::new(),
         }
     }
@@ -137,6 +141,7 @@ impl Acme {
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.end.notify_waiters();
+        self.recent.clear();
     }
 
     /// Whether the mount is closed here.

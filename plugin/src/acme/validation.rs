@@ -1,6 +1,6 @@
 //! `acme/validations/AUTHORIZATION-TYPE`: whether a client controls a name.
 //!
-//! A validation is on record from the moment at which the client says that it is ready until it succeeded or failed for good, so that it goes on after a
+//! A validation is on record from the moment at which the client is told that it is under way until it succeeded or failed for good, so that it goes on after a
 //! crash and on another node. It is a task of its own, tried several times with growing pauses, as the built-in engine does it; a place among those that
 //! are tried at a time is only held while the network is asked.
 
@@ -9,19 +9,21 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use landfast_acme::ChallengeType;
-use landfast_acme::Networks;
 use landfast_acme::problem::{Kind, Problem};
-use landfast_acme::validate::{Validator, ValidatorSettings};
+use landfast_acme::validate::{Validator, ValidatorError, ValidatorSettings};
+use landfast_acme::{Identifier, Networks};
 use landfast_sdk::logical::{Error, StorageError, Write};
 use serde_json::Value;
 
 use crate::acme::accounts::read;
-use crate::acme::orders::{authorization_key, write_authorization};
+use crate::acme::orders::{self, authorization_key, write_authorization};
 use crate::acme::{self, Refused, problem};
 use crate::entry;
 use crate::entry::acme::{
-    AuthorizationEntry, AuthorizationStatus, ChallengeStatus, ValidationConfig, ValidationEntry,
+    AuthorizationEntry, AuthorizationStatus, ChallengeEntry, ChallengeStatus, IdentifierKind,
+    ValidationConfig, ValidationEntry,
 };
+use crate::entry::jobs::AcmeConfig;
 use crate::entry::other::Other;
 use crate::entry::time::StoredTime;
 use crate::metrics::Validated;
@@ -32,6 +34,15 @@ pub(crate) const PREFIX: &str = "acme/validations/";
 
 /// Failures before the last one.
 const MOST_FAILURES: u32 = 5;
+
+/// How long the network is asked before the client is answered.
+const MOMENT: Duration = Duration::from_millis(250);
+
+/// Where the cache has who asks the network; no storage key.
+const VALIDATOR: &str = "acme/validator";
+
+/// How long that is used.
+const OLD: SignedDuration = SignedDuration::from_secs(30);
 
 /// How much longer each pause is than the one before.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
@@ -57,33 +68,38 @@ struct Target {
     thumbprint: String,
 }
 
-/// Takes a client at its word that it is ready: puts the validation on record and begins it. To be called with the authorization held
-/// ([`Acme::writing`](crate::acme::state::Acme::writing)).
+impl Target {
+    fn of(authorization: &AuthorizationEntry, validation: &ValidationEntry) -> Self {
+        Self {
+            challenge: validation.challenge_type,
+            name: authorization.identifier.value.clone(),
+            is_ip: authorization.identifier.kind == IdentifierKind::Ip,
+            token: validation.token.clone(),
+            thumbprint: validation.thumbprint.clone(),
+        }
+    }
+}
+
+/// Takes a client at its word that it is ready, and gives the authorization as it is then.
+///
+/// Who is ready mostly answers in a moment. So the network is asked for one before the client is answered; what takes longer, or fails at first, is put
+/// on record and goes on by itself. Should this process end before that, the client was told nothing and says it again.
 ///
 /// # Errors
 /// The authorization is past that, or another of its challenges was begun. When storage fails.
 pub(crate) async fn accept(
     mount: &Shared,
-    authorization: &mut AuthorizationEntry,
+    account: &str,
+    authorization: &str,
     kind: ChallengeType,
     thumbprint: String,
-) -> Result<(), Refused> {
-    let name = name(&authorization.id, kind);
-    check(authorization, kind)?;
-    if let Some(known) = read::<ValidationEntry>(mount, &key(&name)).await? {
-        begin(mount, name, known);
-        return Ok(());
-    }
-    let Some(challenge) = authorization
-        .challenges
-        .iter_mut()
-        .find(|one| one.kind == kind)
-    else {
-        return Err(unknown(kind));
-    };
-    let validation = ValidationEntry {
-        account: authorization.account_id.clone(),
-        authorization: authorization.id.clone(),
+) -> Result<AuthorizationEntry, Refused> {
+    let before = orders::load_authorization(mount, account, authorization).await?;
+    let challenge = begun(&before, kind)?;
+    let name = name(authorization, kind);
+    let mut validation = ValidationEntry {
+        account: account.to_owned(),
+        authorization: authorization.to_owned(),
         challenge_type: kind,
         token: challenge.challenge_fields.token.clone(),
         thumbprint,
@@ -94,15 +110,59 @@ pub(crate) async fn accept(
         retry_after: StoredTime::never(),
         other: Other::default(),
     };
-    challenge.status = ChallengeStatus::Processing;
+    let first = match challenge.status {
+        ChallengeStatus::Pending => {
+            at_once(mount, &name, &Target::of(&before, &validation)).await?
+        }
+        _ => None,
+    };
+    let _alone = mount.acme.writing(authorization).lock().await;
+    let mut authorization = orders::load_authorization(mount, account, authorization).await?;
+    // Another request may have been faster.
+    if begun(&authorization, kind)?.status != ChallengeStatus::Pending
+        && let Some(known) = read::<ValidationEntry>(mount, &key(&name)).await?
+    {
+        begin(mount, name, known);
+        return Ok(authorization);
+    }
+    if first.is_some_and(|first| note(mount, &name, &mut authorization, &mut validation, first)) {
+        mount
+            .save(vec![write_authorization(&authorization)])
+            .await?;
+        return Ok(authorization);
+    }
+    for challenge in &mut authorization.challenges {
+        if challenge.kind == kind {
+            challenge.status = ChallengeStatus::Processing;
+        }
+    }
     mount
         .save(vec![
             Write::put(key(&name), entry::encode(&validation)),
-            write_authorization(authorization),
+            write_authorization(&authorization),
         ])
         .await?;
     begin(mount, name, validation);
-    Ok(())
+    Ok(authorization)
+}
+
+/// Tries for a moment. Nothing comes of it where others are being tried, or where that was not enough.
+async fn at_once(
+    mount: &Mount,
+    name: &str,
+    target: &Target,
+) -> Result<Option<Result<(), Problem>>, Error> {
+    let Ok(_place) = mount.acme.trying.try_acquire() else {
+        return Ok(None);
+    };
+    if !mount.acme.begin(name) {
+        return Ok(None);
+    }
+    let _under_way = UnderWay { mount, name };
+    match tokio::time::timeout(MOMENT, ask(mount, target)).await {
+        Ok(outcome) => outcome.map(Some),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Said where an authorization has no challenge of this type.
@@ -113,7 +173,11 @@ pub(crate) fn unknown(kind: impl std::fmt::Display) -> Refused {
     )
 }
 
-fn check(authorization: &AuthorizationEntry, kind: ChallengeType) -> Result<(), Refused> {
+/// The challenge that a client says it is ready for.
+fn begun(
+    authorization: &AuthorizationEntry,
+    kind: ChallengeType,
+) -> Result<&ChallengeEntry, Refused> {
     if authorization.status != AuthorizationStatus::Pending {
         return Err(problem(
             Kind::Malformed,
@@ -127,16 +191,19 @@ fn check(authorization: &AuthorizationEntry, kind: ChallengeType) -> Result<(), 
         .challenges
         .iter()
         .find(|one| one.kind != kind && one.status != ChallengeStatus::Pending);
-    match other {
-        Some(other) => Err(problem(
+    if let Some(other) = other {
+        return Err(problem(
             Kind::Malformed,
             format_args!(
                 "only a single challenge within an authorization can be accepted ({} was)",
                 other.kind
             ),
-        )),
-        None => Ok(()),
+        ));
     }
+    let mut challenges = authorization.challenges.iter();
+    challenges
+        .find(|one| one.kind == kind)
+        .ok_or_else(|| unknown(kind))
 }
 
 /// Goes on with what is on record. To be called only where storage may be written.
@@ -237,7 +304,7 @@ async fn pause(mount: &Mount, until: Timestamp) {
 async fn attempt(
     mount: &Mount,
     name: &str,
-    validation: ValidationEntry,
+    mut validation: ValidationEntry,
 ) -> Result<Option<ValidationEntry>, Error> {
     let place = mount
         .acme
@@ -252,13 +319,7 @@ async fn attempt(
     if !is_waiting(&before, validation.challenge_type) {
         return over(mount, name).await;
     }
-    let target = Target {
-        challenge: validation.challenge_type,
-        name: before.identifier.value.clone(),
-        is_ip: before.identifier.kind == crate::entry::acme::IdentifierKind::Ip,
-        token: validation.token.clone(),
-        thumbprint: validation.thumbprint.clone(),
-    };
+    let target = Target::of(&before, &validation);
     let outcome = ask(mount, &target).await?;
     drop(place);
     let _alone = mount.acme.writing(&validation.authorization).lock().await;
@@ -269,44 +330,55 @@ async fn attempt(
     if !is_waiting(&authorization, validation.challenge_type) {
         return over(mount, name).await;
     }
-    let now = mount.now();
-    match outcome {
-        Ok(()) => {
-            mount.metrics.validated.count(Validated::Valid);
-            succeed(&mut authorization, validation.challenge_type, now);
-            tracing::debug!(name, "a validation of ACME succeeded");
+    let (over, record) = match note(mount, name, &mut authorization, &mut validation, outcome) {
+        true => (None, Write::Delete { key: key(name) }),
+        false => {
+            let record = Write::put(key(name), entry::encode(&validation));
+            (Some(validation), record)
         }
-        Err(problem) => {
-            tracing::info!(
-                name,
-                failures = validation.retry_count + 1,
-                why = problem.detail,
-                "a validation of ACME failed"
-            );
-            let last = validation.retry_count > MOST_FAILURES;
-            fail(
-                &mut authorization,
-                validation.challenge_type,
-                &problem,
-                last,
-            );
-            mount.metrics.validated.count(if last {
-                Validated::Invalid
-            } else {
-                Validated::Failed
-            });
-            if !last {
-                return again(mount, name, validation, &authorization, now).await;
-            }
-        }
-    }
+    };
     mount
-        .save(vec![
-            write_authorization(&authorization),
-            Write::Delete { key: key(name) },
-        ])
+        .save(vec![write_authorization(&authorization), record])
         .await?;
-    Ok(None)
+    Ok(over)
+}
+
+/// Enters the outcome of a try. Says whether the validation is over; else it is to be tried again.
+fn note(
+    mount: &Mount,
+    name: &str,
+    authorization: &mut AuthorizationEntry,
+    validation: &mut ValidationEntry,
+    outcome: Result<(), Problem>,
+) -> bool {
+    let (now, kind) = (mount.now(), validation.challenge_type);
+    let Err(problem) = outcome else {
+        mount.metrics.validated.count(Validated::Valid);
+        succeed(authorization, kind, now);
+        tracing::debug!(name, "a validation of ACME succeeded");
+        return true;
+    };
+    tracing::info!(
+        name,
+        failures = validation.retry_count + 1,
+        why = problem.detail,
+        "a validation of ACME failed"
+    );
+    let last = validation.retry_count > MOST_FAILURES;
+    fail(authorization, kind, &problem, last);
+    mount.metrics.validated.count(if last {
+        Validated::Invalid
+    } else {
+        Validated::Failed
+    });
+    if validation.first_validation.is_never() {
+        validation.first_validation = StoredTime(now);
+    }
+    validation.retry_count += 1;
+    validation.last_retry = StoredTime(now);
+    let pauses = i32::try_from(validation.retry_count).unwrap_or(i32::MAX);
+    validation.retry_after = StoredTime(now + PAUSE * pauses);
+    last
 }
 
 /// Whether a challenge still waits for its validation.
@@ -324,29 +396,6 @@ fn is_waiting(authorization: &AuthorizationEntry, kind: ChallengeType) -> bool {
 async fn over(mount: &Mount, name: &str) -> Result<Option<ValidationEntry>, Error> {
     mount.delete(key(name)).await?;
     Ok(None)
-}
-
-async fn again(
-    mount: &Mount,
-    name: &str,
-    mut validation: ValidationEntry,
-    authorization: &AuthorizationEntry,
-    now: Timestamp,
-) -> Result<Option<ValidationEntry>, Error> {
-    if validation.first_validation.is_never() {
-        validation.first_validation = StoredTime(now);
-    }
-    validation.retry_count += 1;
-    validation.last_retry = StoredTime(now);
-    let pauses = i32::try_from(validation.retry_count).unwrap_or(i32::MAX);
-    validation.retry_after = StoredTime(now + PAUSE * pauses);
-    mount
-        .save(vec![
-            write_authorization(authorization),
-            Write::put(key(name), entry::encode(&validation)),
-        ])
-        .await?;
-    Ok(Some(validation))
 }
 
 fn succeed(authorization: &mut AuthorizationEntry, kind: ChallengeType, now: Timestamp) {
@@ -400,19 +449,12 @@ async fn ask(mount: &Mount, target: &Target) -> Result<Result<(), Problem>, Erro
             .check(&challenge, &target.name, &target.token, &target.thumbprint)
             .await);
     }
-    let config = acme::config(mount).await?;
-    let settings = ValidatorSettings {
-        networks: networks(mount).await?,
-        resolver: config.dns_resolver.parse().ok(),
-        ..ValidatorSettings::default()
-    };
-    let identifier =
-        landfast_acme::Identifier::new(if target.is_ip { "ip" } else { "dns" }, &target.name);
-    let validator = match Validator::new(settings) {
+    let validator = match validator(mount).await? {
         Ok(validator) => validator,
         Err(why) => return Ok(Err(Problem::new(Kind::ServerInternal, why.to_string()))),
     };
-    Ok(match identifier {
+    let kind = if target.is_ip { "ip" } else { "dns" };
+    Ok(match Identifier::new(kind, &target.name) {
         Ok(identifier) => {
             validator
                 .check(
@@ -425,6 +467,44 @@ async fn ask(mount: &Mount, target: &Target) -> Result<Result<(), Problem>, Erro
         }
         Err(problem) => Err(problem),
     })
+}
+
+/// Whoever asks the network by the settings as they are now, made anew when they changed or when it is old: the system's own settings may have changed
+/// too.
+async fn validator(mount: &Mount) -> Result<Result<Arc<Validator>, ValidatorError>, Error> {
+    struct Made {
+        config: Arc<AcmeConfig>,
+        networks: Networks,
+        at: Timestamp,
+        validator: Arc<Validator>,
+    }
+    let config = acme::config(mount).await?;
+    let networks = networks(mount).await?;
+    let now = mount.now();
+    let (ticket, made) = mount.kept::<Made>(VALIDATOR);
+    if let Some(made) = made
+        && Arc::ptr_eq(&made.config, &config)
+        && made.networks == networks
+        && now.duration_since(made.at) < OLD
+    {
+        return Ok(Ok(Arc::clone(&made.validator)));
+    }
+    let settings = ValidatorSettings {
+        networks: networks.clone(),
+        resolver: config.dns_resolver.parse().ok(),
+        ..ValidatorSettings::default()
+    };
+    Ok(Validator::new(settings).map(|validator| {
+        let validator = Arc::new(validator);
+        let made = Made {
+            config,
+            networks,
+            at: now,
+            validator: Arc::clone(&validator),
+        };
+        mount.keep(ticket, VALIDATOR, &Arc::new(made));
+        validator
+    }))
 }
 
 /// Where validation may connect to. A mount that was taken over with ACME on goes on as the built-in engine does, which reaches private networks,

@@ -1,14 +1,14 @@
 //! Tidying of orders and accounts.
 
 use landfast_plugin::Mount;
-use landfast_sdk::logical::Storage;
+use landfast_sdk::logical::{Backend, Storage};
 use landfast_sdk::testing::Harness;
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::served;
 
-/// Sets members of a stored entry.
+/// Sets members of a stored entry, as another node would.
 async fn change(mount: &Harness<Mount>, key: &str, members: Value) {
     let mut entry: Value =
         serde_json::from_slice(&mount.storage().get(key).await.unwrap().unwrap()).unwrap();
@@ -20,6 +20,7 @@ async fn change(mount: &Harness<Mount>, key: &str, members: Value) {
         .put(key, entry.to_string().into_bytes())
         .await
         .unwrap();
+    mount.backend().invalidate(key);
 }
 
 /// Tidies to the end, and gives what was counted: accounts looked at, orders deleted, accounts revoked and deleted.

@@ -70,6 +70,22 @@ async fn reading_a_challenge_begins_nothing() {
 }
 
 #[tokio::test]
+async fn who_is_ready_is_told_at_once() {
+    let mount = served(json!({})).await;
+    let client = Client::registered(&mount, "acme/").await;
+    let (challenge, url) = begun(&client, "a.test").await;
+    mount.storage().reset_calls();
+    let answer = client.follow(&challenge, "{}").await;
+    assert_eq!(body(&answer)["status"], "valid");
+    assert!(!answer.headers.contains_key("Retry-After"), "{answer:?}");
+    // The requests before had the account and the authorization in hand.
+    let calls = mount.storage().calls();
+    assert_eq!((calls.total(), calls.writes()), (1, 1), "{calls:?}");
+    assert!(on_record(&mount).await.is_empty());
+    assert_eq!(body(&client.follow(&url, "").await)["status"], "valid");
+}
+
+#[tokio::test]
 async fn what_fails_is_told_tried_again_and_given_up() {
     let mount = served(json!({})).await;
     let client = Client::registered(&mount, "acme/").await;

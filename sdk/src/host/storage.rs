@@ -1,6 +1,7 @@
 //! The storage of a mount, kept by the host.
 
 use std::{
+    collections::HashSet,
     pin::Pin,
     sync::{
         Arc, OnceLock,
@@ -214,29 +215,22 @@ impl Storage for HostTransaction {
 
 #[async_trait]
 impl Transaction for HostTransaction {
-    /// Deletions that stand beside each other are asked for together: one after the other, each would wait for the host and wake it up again.
+    /// Writes of different keys are asked for together: one after the other, each would wait for the host and wake it up again.
     async fn stage(&self, writes: &[Write]) -> Result<(), StorageError> {
         let mut writes = writes;
-        while let Some(first) = writes.first() {
-            let key = match first {
-                Write::Put { key, value } => {
-                    self.put(key, value.clone()).await?;
-                    writes = &writes[1..];
-                    continue;
-                }
-                Write::Delete { key } => key,
-            };
-            let mut together = vec![self.delete(key)];
-            for write in &writes[1..] {
-                match write {
-                    Write::Delete { key } if together.len() < TOGETHER => {
-                        together.push(self.delete(key));
-                    }
-                    _ => break,
-                }
-            }
-            writes = &writes[together.len()..];
-            all(together).await?;
+        while !writes.is_empty() {
+            let mut keys = HashSet::new();
+            let together = writes
+                .iter()
+                .take(TOGETHER)
+                .take_while(|write| is_short(write) && keys.insert(key(write)));
+            let (now, later) = writes.split_at(together.count().max(1));
+            let calls = now.iter().map(|write| match write {
+                Write::Put { key, value } => self.put(key, value.clone()),
+                Write::Delete { key } => self.delete(key),
+            });
+            all(calls.collect()).await?;
+            writes = later;
         }
         Ok(())
     }
@@ -264,6 +258,20 @@ impl Drop for HostTransaction {
         {
             runtime.spawn(roll_back(self.storage.clone()));
         }
+    }
+}
+
+fn key(write: &Write) -> &str {
+    match write {
+        Write::Put { key, .. } | Write::Delete { key } => key,
+    }
+}
+
+/// Whether several of them on their way do no harm.
+fn is_short(write: &Write) -> bool {
+    match write {
+        Write::Put { value, .. } => value.len() <= 16 << 10,
+        Write::Delete { .. } => true,
     }
 }
 

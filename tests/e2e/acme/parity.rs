@@ -184,7 +184,14 @@ fn walk(
         let authorization = client.follow(authorization, "").ok().body;
         let challenge = client.publish(&authorization, dns);
         note("challenge, read", &client.follow(&challenge, ""));
-        note("challenge", &client.follow(&challenge, "{}"));
+        let mut begun = client.follow(&challenge, "{}");
+        // The built-in engine only says that it has begun; ours waits for a moment, and mostly knows.
+        if mount == "ours" && begun.body["status"] == "valid" {
+            begun.body["status"] = "processing".into();
+            let members = begun.body.as_object_mut().expect("a challenge");
+            members.remove("validated").expect("valid since a time");
+        }
+        note("challenge", &begun);
     }
     client.await_ready(&order);
     for authorization in order.body["authorizations"].as_array().expect("two") {

@@ -103,13 +103,13 @@ async fn respond(mount: &Shared, session: &Session, which: &Which) -> Result<Ans
         .challenge_type
         .parse()
         .map_err(|_| validation::unknown(&which.challenge_type))?;
-    let _alone = mount.acme.writing(&which.auth_id).lock().await;
-    let mut authorization = orders::load_authorization(mount, &account.id, &which.auth_id).await?;
-    if !session.only_reads() {
+    let authorization = if session.only_reads() {
+        orders::load_authorization(mount, &account.id, &which.auth_id).await?
+    } else {
         session.expect_reading()?;
         let thumbprint = account.key()?.thumbprint();
-        validation::accept(mount, &mut authorization, kind, thumbprint).await?;
-    }
+        validation::accept(mount, &account.id, &which.auth_id, kind, thumbprint).await?
+    };
     let challenge = authorization.challenges.iter().find(|one| one.kind == kind);
     let challenge = challenge.ok_or_else(|| validation::unknown(kind))?;
     let up = session
