@@ -15,6 +15,7 @@
 //!     --target plugin=http://127.0.0.1:8200/v1/pki-rs --pid plugin=1234
 //! ```
 
+mod acme;
 mod certificate;
 mod report;
 mod usage;
@@ -24,7 +25,7 @@ use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -44,6 +45,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::acme::{Account, Identity};
 use crate::certificate::{calibrate, csr, csr_name};
 use crate::report::{percentile, print_table, report};
 use crate::usage::{spent, usage};
@@ -59,6 +61,8 @@ enum Op {
     Get,
     /// POST <url> with --body
     Post,
+    /// A whole order at <url>/acme/directory, validated by http-01 on loopback; wants port 80
+    Acme,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -84,7 +88,7 @@ struct Args {
     #[arg(long = "pid", value_name = "[NAME=]PID")]
     pids: Vec<String>,
 
-    /// issue (the default), sign, get or post, or NAME=OP for one target
+    /// issue (the default), sign, get, post or acme, or NAME=OP for one target
     #[arg(long = "op", value_name = "[NAME=]OP")]
     ops: Vec<String>,
 
@@ -144,6 +148,11 @@ struct Args {
     #[arg(long = "body", value_name = "[NAME=]BODY")]
     bodies: Vec<String>,
 
+    /// File, or NAME=FILE for one target, whose lines the requests use up: each takes the
+    /// next one in place of %line in --body
+    #[arg(long = "lines", value_name = "[NAME=]FILE")]
+    lines: Vec<String>,
+
     /// JSON pointer to the certificate (PEM) in a response
     #[arg(long, default_value = "/data/certificate")]
     cert_pointer: String,
@@ -182,6 +191,28 @@ struct Target {
     role: Option<String>,
     token: Option<String>,
     body: Option<String>,
+    lines: Option<Arc<Lines>>,
+}
+
+/// What requests use up.
+struct Lines {
+    all: Vec<String>,
+    next: AtomicUsize,
+}
+
+impl Lines {
+    fn read(path: &str) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("--lines {path}"))?;
+        Ok(Self {
+            all: text.lines().map(str::to_owned).collect(),
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    fn take(&self) -> Result<&str> {
+        let line = self.all.get(self.next.fetch_add(1, Ordering::Relaxed));
+        line.map(String::as_str).context("--lines: all are used up")
+    }
 }
 
 /// One address of a target.
@@ -201,6 +232,9 @@ struct Plan {
     body: String,
     /// The name each certificate must have, where that is known.
     name: Option<String>,
+    /// Who orders, with ACME.
+    account: Option<Account>,
+    lines: Option<Arc<Lines>>,
 }
 
 impl Plan {
@@ -231,6 +265,7 @@ impl Plan {
                     Some(csr_name(args)),
                 )
             }
+            Op::Acme => (base.to_owned(), String::new(), None),
             Op::Get | Op::Post => {
                 let path = node.url.path_and_query().map_or("/", |p| p.as_str());
                 (path.to_owned(), String::new(), None)
@@ -255,6 +290,8 @@ impl Plan {
             token: target.token.clone(),
             body,
             name,
+            account: None,
+            lines: target.lines.clone(),
         })
     }
 
@@ -267,7 +304,10 @@ impl Plan {
         if let Some(token) = &self.token {
             builder = builder.header("x-vault-token", token);
         }
-        let body = self.body.replace("%n", &n.to_string());
+        let mut body = self.body.replace("%n", &n.to_string());
+        if let Some(lines) = &self.lines {
+            body = body.replace("%line", lines.take()?);
+        }
         Ok(builder.body(Full::new(Bytes::from(body)))?)
     }
 
@@ -395,6 +435,11 @@ async fn send(plan: &Plan, kept: &mut Option<SendRequest<Full<Bytes>>>, n: u64) 
         Some(sender) if !sender.is_closed() => sender,
         _ => plan.connect().await?,
     };
+    if let Some(account) = &plan.account {
+        let chain = account.certificate(plan, &mut sender).await?;
+        *kept = Some(sender);
+        return Ok(chain);
+    }
     sender.ready().await?;
     let response = sender.send_request(plan.request(n)?).await?;
     let status = response.status();
@@ -543,9 +588,33 @@ fn targets(args: &Args) -> Result<Vec<Target>> {
             role: last(&args.roles),
             token: last(&args.tokens),
             body: last(&args.bodies),
+            lines: last(&args.lines)
+                .map(|path| Lines::read(&path).map(Arc::new))
+                .transpose()?,
         })
     };
     pairs.iter().map(parse).collect()
+}
+
+/// For each target one plan for each of its nodes.
+async fn plans(args: &Args, targets: &[Target], csr: &str) -> Result<Vec<Vec<Arc<Plan>>>> {
+    let mut identity = None;
+    let mut plans = Vec::new();
+    for target in targets {
+        let mut nodes = Vec::new();
+        for node in &target.nodes {
+            let mut plan = Plan::new(args, target, node, csr)?;
+            if target.op == Op::Acme {
+                if identity.is_none() {
+                    identity = Some(Arc::new(Identity::new().await?));
+                }
+                plan.account = Some(Account::open(identity.clone().expect("made"), &plan).await?);
+            }
+            nodes.push(Arc::new(plan));
+        }
+        plans.push(nodes);
+    }
+    Ok(plans)
 }
 
 async fn run(args: &Args) -> Result<bool> {
@@ -555,15 +624,7 @@ async fn run(args: &Args) -> Result<bool> {
     );
     let targets = targets(args)?;
     let csr = csr(args)?;
-    let plans = targets
-        .iter()
-        .map(|target| {
-            let nodes = target.nodes.iter();
-            nodes
-                .map(|node| Plan::new(args, target, node, &csr).map(Arc::new))
-                .collect()
-        })
-        .collect::<Result<Vec<Vec<_>>>>()?;
+    let plans = plans(args, &targets, &csr).await?;
     let floor = args.calibrate.then(calibrate).transpose()?;
 
     let mut first = 0;
