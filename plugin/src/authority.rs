@@ -32,6 +32,7 @@ pub(crate) struct Change<'a> {
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) issuers_config: IssuersConfig,
+    default_before: String,
     keys_config: KeysConfig,
     /// Keys to store, with their public halves.
     new_keys: Vec<(KeyEntry, Vec<u8>)>,
@@ -56,10 +57,12 @@ impl<'a> Change<'a> {
     /// Waits for other changes to end, and reads the present state.
     pub(crate) async fn begin(mount: &'a Mount) -> Result<Self, Error> {
         let alone = mount.authority.lock().await;
+        let issuers_config = IssuersConfig::clone(&*issuers::config(mount).await?);
         Ok(Self {
             issuers: issuers::all(mount).await?,
             keys: keys::all(mount).await?,
-            issuers_config: IssuersConfig::clone(&*issuers::config(mount).await?),
+            default_before: issuers_config.default.clone(),
+            issuers_config,
             keys_config: KeysConfig::clone(&*keys::config(mount).await?),
             mount,
             _alone: alone,
@@ -270,6 +273,32 @@ impl<'a> Change<'a> {
         self.issuers_config.default = id.to_owned();
     }
 
+    /// Whether another issuer will be the default, or none any more.
+    pub(crate) fn moves_default(&self) -> bool {
+        self.issuers_config.default != self.default_before
+    }
+
+    /// Dates the issuers that become the default or cease to be it: what `ca` answers is another certificate, and nobody's copy of it is young
+    /// enough, however old both certificates are.
+    fn date_defaults(&mut self, gone: &[String]) {
+        if !self.moves_default() {
+            return;
+        }
+        let now = StoredTime(self.mount.now());
+        let ids = [&self.default_before, &self.issuers_config.default];
+        let stay = ids.into_iter().filter(|id| !gone.contains(id));
+        let dated: Vec<_> = stay
+            .filter_map(|id| self.issuer(id).cloned())
+            .map(|entry| IssuerEntry {
+                last_modified: now,
+                ..entry
+            })
+            .collect();
+        for entry in dated {
+            self.set_issuer(entry);
+        }
+    }
+
     /// Sets whether new issuers become the default.
     pub(crate) fn set_follow_latest(&mut self, follow: bool) {
         self.issuers_config_changed |= self.issuers_config.default_follows_latest_issuer != follow;
@@ -293,6 +322,7 @@ impl<'a> Change<'a> {
     /// When storage fails; the plan may then have taken effect in part, up to some point of the order. When a new key cannot be sealed, although the
     /// mount's keys are; then nothing was stored.
     pub(crate) async fn commit(mut self, issuers: &[String], keys: &[String]) -> Result<(), Error> {
+        self.date_defaults(issuers);
         let entries = self.new_keys.iter_mut().map(|(key, _)| key);
         let sealed = seal::seal_new(self.mount, entries).await?;
         let mut writes: Vec<Write> = self

@@ -14,6 +14,7 @@ use landfast_pki::crl::Crl;
 use landfast_sdk::logical::{Error, RawBody, parse_duration_nanos};
 
 use crate::authority::Change;
+use crate::entry;
 use crate::entry::config::CrlConfig;
 use crate::entry::crl::CrlBook;
 use crate::entry::time::StoredTime;
@@ -195,6 +196,32 @@ pub(crate) async fn lists(mount: &Mount, serial: &SerialNumber) -> Result<bool, 
         }
     }
     Ok(false)
+}
+
+/// After another issuer became the default: `crl` and `crl/delta` are other CRLs now, so that nobody's copy of them is young enough. Returns warnings.
+///
+/// # Errors
+/// When storage fails.
+pub(crate) async fn default_moved(mount: &Mount) -> Result<Vec<String>, Error> {
+    let served = mount.crl.served.lock().await;
+    let book: Arc<CrlBook> = mount.load_or_default(CrlBook::KEY).await?;
+    if book.issuer_id_crl_map.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = StoredTime(mount.now());
+    let dated = CrlBook {
+        last_modified: now,
+        delta_last_modified: now,
+        ..CrlBook::clone(&book)
+    };
+    mount.put(CrlBook::KEY, entry::encode(&dated)).await?;
+    drop(served);
+    // The interval of delta CRLs counts from this date: they must not be late for it.
+    if !config(mount).await?.enable_delta {
+        return Ok(Vec::new());
+    }
+    let built = rebuild(mount, Scope::Delta).await;
+    Ok(built.unwrap_or_else(not_built))
 }
 
 /// Rebuilds CRLs, and answers when a build that began after this call has ended. Returns warnings.

@@ -192,7 +192,7 @@ fn setting_rows() -> Vec<Path<Mount>> {
             .read(acme::validation::read)
             .update(acme::validation::write),
         path("eab", "List the external accounts that no ACME account was bound to yet.").list(acme::eab::list),
-        path("eab/{key_id}", "Delete an external account that no ACME account was bound to yet.").delete(acme::eab::delete),
+        path("eab/{key_id}", "Delete an external account that no ACME account was bound to yet.").name_rule("key_id", rule::id).delete(acme::eab::delete),
         path(
             "config/auto-tidy",
             "Read and set what is tidied periodically.",

@@ -9,7 +9,7 @@ use landfast_sdk::logical::{Cx, Error, NoFields, Response};
 use crate::authority::Change;
 use crate::mount::Shared;
 use crate::names;
-use crate::{issuers, keys};
+use crate::{crl, issuers, keys};
 
 /// `GET config/issuers`.
 pub(crate) async fn read_issuer(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
@@ -125,11 +125,17 @@ async fn set_default(
         change.set_follow_latest(follow);
     }
     let config = change.issuers_config.clone();
+    let moves = change.moves_default();
     change.commit(&[], &[]).await?;
+    let mut warnings = Vec::new();
+    if moves {
+        warnings = crl::default_moved(mount).await?;
+    }
     let response = Response::data(&json!({
         "default": config.default,
         "default_follows_latest_issuer": config.default_follows_latest_issuer,
-    }))?;
+    }))?
+    .warn_all(warnings);
     Ok(if issuer.entry.key_id.is_empty() {
         response.warn(
             "This selected default issuer has no key associated with it. Some operations like issuing certificates and signing CRLs will be unavailable with the requested default issuer until a key is imported or the default issuer is changed.",

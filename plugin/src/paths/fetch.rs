@@ -212,7 +212,15 @@ fn details(der: &[u8]) -> Value {
     let Ok(certificate) = Certificate::from_der(der) else {
         return json!({});
     };
-    let names = certificate.dns_names();
+    // Without any the built-in engine answers null.
+    let names = Some(certificate.dns_names()).filter(|names| !names.is_empty());
+    let names = names.map(|names| {
+        names
+            .iter()
+            .take(5)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    });
     json!({
         "common_name": certificate.subject().common_name().unwrap_or_default(),
         "issuer": certificate.issuer().to_string(),
@@ -220,7 +228,7 @@ fn details(der: &[u8]) -> Value {
         "key_bits": certificate.public_key().bits(),
         "not_before": certificate.not_before().to_string(),
         "not_after": certificate.not_after().to_string(),
-        "dns_names": names.iter().take(5).collect::<Vec<_>>(),
+        "dns_names": names,
     })
 }
 

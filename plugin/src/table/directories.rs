@@ -36,14 +36,14 @@ macro_rules! under {
                 row.name_rule("cert_id", rule::any).read(directory::renewal_info)
             }),
             of(concat!($under, "acme/new-account"), concat!("write-", $dashed, "acme-new-account"), Update, JSON, |row| row.takes(LARGEST).update(account::make)),
-            of(concat!($under, "acme/account/{kid}"), concat!("write-", $dashed, "acme-account-kid"), Update, JSON, |row| row.takes(LARGEST).update(account::update)),
-            of(concat!($under, "acme/account/{kid}/orders"), concat!("write-", $dashed, "acme-account-kid-orders"), Update, JSON, |row| row.takes(LARGEST).update(account::orders_of)),
+            of(concat!($under, "acme/account/{kid}"), concat!("write-", $dashed, "acme-account-kid"), Update, JSON, |row| row.name_rule("kid", rule::id).takes(LARGEST).update(account::update)),
+            of(concat!($under, "acme/account/{kid}/orders"), concat!("write-", $dashed, "acme-account-kid-orders"), Update, JSON, |row| row.name_rule("kid", rule::id).takes(LARGEST).update(account::orders_of)),
             of(concat!($under, "acme/key-change"), concat!("write-", $dashed, "acme-key-change"), Update, JSON, |row| row.takes(LARGEST).update(account::change_key)),
             of(concat!($under, "acme/orders"), concat!("write-", $dashed, "acme-orders"), Update, JSON, |row| row.takes(LARGEST).update(account::orders)),
             of(concat!($under, "acme/new-order"), concat!("write-", $dashed, "acme-new-order"), Update, JSON, |row| row.takes(LARGEST).update(order::make)),
-            of(concat!($under, "acme/order/{order_id}"), concat!("write-", $dashed, "acme-order-order_id"), Update, JSON, |row| row.takes(LARGEST).update(order::read)),
-            of(concat!($under, "acme/order/{order_id}/finalize"), concat!("write-", $dashed, "acme-order-order_id-finalize"), Update, JSON, |row| row.takes(LARGEST).update(order::finalize)),
-            of(concat!($under, "acme/order/{order_id}/cert"), concat!("write-", $dashed, "acme-order-order_id-cert"), Update, CHAIN, |row| row.takes(LARGEST).update(order::certificate)),
+            of(concat!($under, "acme/order/{order_id}"), concat!("write-", $dashed, "acme-order-order_id"), Update, JSON, |row| row.name_rule("order_id", rule::id).takes(LARGEST).update(order::read)),
+            of(concat!($under, "acme/order/{order_id}/finalize"), concat!("write-", $dashed, "acme-order-order_id-finalize"), Update, JSON, |row| row.name_rule("order_id", rule::id).takes(LARGEST).update(order::finalize)),
+            of(concat!($under, "acme/order/{order_id}/cert"), concat!("write-", $dashed, "acme-order-order_id-cert"), Update, CHAIN, |row| row.name_rule("order_id", rule::id).takes(LARGEST).update(order::certificate)),
             of(concat!($under, "acme/authorization/{auth_id}"), concat!("write-", $dashed, "acme-authorization-auth_id"), Update, JSON, |row| row.takes(LARGEST).update(authorization::update)),
             of(concat!($under, "acme/challenge/{auth_id}/{challenge_type}"), concat!("write-", $dashed, "acme-challenge-auth_id-challenge_type"), Update, JSON, |row| {
                 row.takes(LARGEST).update(authorization::challenge)

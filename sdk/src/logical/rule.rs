@@ -37,6 +37,16 @@ pub fn serial(text: &str) -> bool {
             .all(|b| b.is_ascii_hexdigit() || matches!(b, b'-' | b':'))
 }
 
+/// Ids in the shape of a UUID: letters and digits, 8, 4, 4, 4 and 12 of them, with `-` between.
+#[must_use]
+pub fn id(text: &str) -> bool {
+    let parts = text.split('-').map(|part| {
+        let plain = part.bytes().all(|b| b.is_ascii_alphanumeric());
+        plain.then_some(part.len())
+    });
+    parts.eq([8, 4, 4, 4, 12].map(Some))
+}
+
 /// Anything that is not empty.
 #[must_use]
 pub fn any(text: &str) -> bool {
@@ -69,6 +79,23 @@ mod tests {
         }
         assert!(name_with_at("user@example.com"));
         assert!(!name_with_at("@example.com"));
+    }
+
+    #[test]
+    fn ids_have_the_shape_of_a_uuid() {
+        assert!(id("b5a7a4cf-9b53-4f8c-8a36-0123456789ab"));
+        assert!(id("ZZZZZZZZ-9b53-4f8c-8a36-0123456789ab"));
+        for bad in [
+            "",
+            "x",
+            "b5a7a4cf9b534f8c8a360123456789ab",
+            "b5a7a4cf-9b53-4f8c-8a36-0123456789a",
+            "b5a7a4cf-9b53-4f8c-8a36-0123456789abc",
+            "b5a7a4cf-9b53-4f8c-8a36-0123456789ab-",
+            "b5a7a4c_-9b53-4f8c-8a36-0123456789ab",
+        ] {
+            assert!(!id(bad), "{bad:?}");
+        }
     }
 
     #[test]

@@ -19,8 +19,10 @@ pub(super) const HEADERS: [&str; 4] = ["Replay-Nonce", "Link", "Location", "Retr
 pub(super) fn serve(server: &Server, mount: &str, dns: &Dns) {
     let client = server.client();
     let tuned = json!({ "allowed_response_headers": HEADERS, "max_lease_ttl": "87600h" });
+    // A mount may lie below a namespace.
+    let (namespace, below) = mount.split_at(mount.rfind('/').map_or(0, |at| at + 1));
     client
-        .write(&format!("sys/mounts/{mount}/tune"), tuned)
+        .write(&format!("{namespace}sys/mounts/{below}/tune"), tuned)
         .ok();
     let write = |path: &str, body: Value| client.write(&format!("{mount}/{path}"), body).ok();
     write(

@@ -8,6 +8,14 @@ use super::dns::Dns;
 use super::jws::{b64, sign};
 use crate::support::{Release, Reply, Server};
 
+/// Each kind of directory, with a name that it has certificates for.
+pub(super) const DIRECTORIES: [(&str, &str); 4] = [
+    ("acme", "a.test"),
+    ("roles/web/acme", "a.example.com"),
+    ("issuer/default/acme", "b.test"),
+    ("issuer/default/roles/web/acme", "b.example.com"),
+];
+
 /// A server with both engines, and the name server that they ask.
 fn both(release: Release) -> (Server, Dns) {
     let (server, dns) = (Server::dev_of(release), Dns::start());
@@ -23,7 +31,7 @@ fn both(release: Release) -> (Server, Dns) {
 /// What of an answer must be alike: status, content type, headers by name, and the body with ids, tokens and the mount taken out.
 ///
 /// Ours says more: a nonce, the directory and the status come with problems too, as RFC 8555 section 6.5 and RFC 7807 have it.
-fn picture(reply: &Reply, mount: &str) -> Value {
+pub(super) fn picture(reply: &Reply, mount: &str) -> Value {
     let headers: Vec<_> = HEADERS
         .iter()
         .filter(|name| match **name {
@@ -74,18 +82,17 @@ fn plain(value: &mut Value, mount: &str) {
 }
 
 /// The same steps on each engine; the pictures are compared at the end.
-struct Steps {
+pub(super) struct Steps {
     pictures: [Vec<(String, Value)>; 2],
 }
 
 impl Steps {
-    fn take(
-        server: &Server,
+    pub(super) fn take(
+        mounts: [&str; 2],
         dns: &Dns,
         walk: impl Fn(&mut Vec<(String, Value)>, &str, &Dns),
     ) -> Self {
-        let _ = server;
-        let pictures = ["theirs", "ours"].map(|mount| {
+        let pictures = mounts.map(|mount| {
             let mut seen = Vec::new();
             walk(&mut seen, mount, dns);
             seen
@@ -95,7 +102,7 @@ impl Steps {
 
     /// # Panics
     /// With all that differs.
-    fn alike(self) {
+    pub(super) fn alike(self) {
         let [theirs, ours] = self.pictures;
         assert_eq!(theirs.len(), ours.len());
         let differ: Vec<_> = theirs
@@ -116,7 +123,7 @@ impl Steps {
     }
 }
 
-fn walk(
+pub(super) fn walk(
     server: &Server,
     seen: &mut Vec<(String, Value)>,
     mount: &str,
@@ -241,7 +248,7 @@ fn walk(
 }
 
 /// Status and type of the problem, where the words differ.
-fn seen_status(note: &mut impl FnMut(&str, &Reply), what: &str, mut reply: Reply) {
+pub(super) fn seen_status(note: &mut impl FnMut(&str, &Reply), what: &str, mut reply: Reply) {
     if let Some(body) = reply.body.as_object_mut() {
         body.remove("detail");
     }
@@ -252,13 +259,8 @@ fn seen_status(note: &mut impl FnMut(&str, &Reply), what: &str, mut reply: Reply
 fn clients_are_answered_alike() {
     for release in [Release::Current, Release::Previous] {
         let (server, dns) = both(release);
-        for (directory, name) in [
-            ("acme", "a.test"),
-            ("roles/web/acme", "a.example.com"),
-            ("issuer/default/acme", "b.test"),
-            ("issuer/default/roles/web/acme", "b.example.com"),
-        ] {
-            Steps::take(&server, &dns, |seen, mount, dns| {
+        for (directory, name) in DIRECTORIES {
+            Steps::take(["theirs", "ours"], &dns, |seen, mount, dns| {
                 walk(&server, seen, mount, dns, directory, name)
             })
             .alike();

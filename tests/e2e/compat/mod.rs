@@ -3,7 +3,9 @@
 //! `docs/compatibility.md` and asserted in `differences.rs`.
 
 mod authority;
+mod census;
 mod certificates;
+mod conditional;
 mod config;
 mod console;
 mod differences;

@@ -1,7 +1,7 @@
 //! A thin client of the server's HTTP API: it hides nothing of a reply,
 //! because the tests compare statuses, warnings and error texts.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -18,12 +18,24 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .expect("a runtime can be started")
 });
 
-/// A caller with one token. Cloning shares the connections.
+/// One request that was answered.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) status: u16,
+}
+
+/// What several clients asked.
+pub(crate) type Log = Arc<Mutex<Vec<Asked>>>;
+
+/// A caller with one token. Cloning shares the connections and the log.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     address: String,
     token: String,
+    log: Log,
 }
 
 impl Client {
@@ -48,7 +60,14 @@ impl Client {
                 .expect("a client of plain settings"),
             address: address.to_owned(),
             token: token.to_owned(),
+            log: Log::default(),
         }
+    }
+
+    /// The same, and what it asks stands in this log.
+    pub(crate) fn noted_in(self, log: &Log) -> Self {
+        let log = Arc::clone(log);
+        Self { log, ..self }
     }
 
     /// The same server with another token; "" sends none.
@@ -156,6 +175,13 @@ impl Client {
             })
             .collect();
         let bytes = response.bytes().await?.to_vec();
+        let mut log = self.log.lock().expect("no panic under the lock");
+        log.push(Asked {
+            method: method.to_owned(),
+            path: path.trim_start_matches('/').to_owned(),
+            status,
+        });
+        drop(log);
         Ok(Reply {
             asked: format!("{method} {path}"),
             status,

@@ -21,6 +21,7 @@ pub(crate) use self::page::{Page, commands, free_port, ran, replaced, shell};
 pub(crate) use self::pair::{Both, Pair};
 pub(crate) use self::program::Program;
 pub(crate) use self::running::Running;
+pub(crate) use self::schema::pattern_of;
 pub(crate) use self::server::{
     PLUGIN_NAME, Release, Server, directory, in_dev_mode, plugins_below, start, terminate, tools,
 };

@@ -82,6 +82,35 @@ impl Openssl {
         (String::from_utf8(output.stdout).expect("PEM is text"), key)
     }
 
+    /// A CA made elsewhere for ten years with a key of this kind, a curve, `rsa` or `ed`, whose certificate says what it is for.
+    pub(crate) fn authority_of(&self, kind: &str, name: &str) -> (String, String) {
+        let mut command = Command::new("openssl");
+        command.arg("genpkey");
+        match kind {
+            "rsa" => command.args(["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
+            "ed" => command.args(["-algorithm", "ED25519"]),
+            curve => command
+                .args(["-algorithm", "EC", "-pkeyopt"])
+                .arg(format!("ec_paramgen_curve:{curve}")),
+        };
+        let output = run(&mut command);
+        assert!(output.status.success(), "openssl: {}", said(&output));
+        let key = String::from_utf8(output.stdout).expect("PEM is text");
+        let file = self.file("authority.key", &key);
+        let mut command = Command::new("openssl");
+        command
+            .args(["req", "-x509", "-new", "-batch", "-days", "3650"])
+            .args(["-subj", &format!("/CN={name}"), "-config", "/dev/stdin"])
+            .args(["-addext", "basicConstraints=critical,CA:TRUE"])
+            .args(["-addext", "keyUsage=critical,keyCertSign,cRLSign"])
+            .args(["-addext", "subjectKeyIdentifier=hash"])
+            .arg("-key")
+            .arg(file);
+        let output = fed(&mut command, "[req]\ndistinguished_name=dn\n[dn]\n");
+        assert!(output.status.success(), "openssl req: {}", said(&output));
+        (String::from_utf8(output.stdout).expect("PEM is text"), key)
+    }
+
     /// A CSR with a subject and extensions of openssl's own notation.
     pub(crate) fn csr_with(&self, subject: &str, extensions: &[&str]) -> String {
         let key = self.dir.path().join("other.key");
@@ -235,6 +264,18 @@ impl Openssl {
             .args(["ocsp", "-resp_text", "-noverify", "-respin"])
             .arg(self.file("response.der", response)));
         said(&output)
+    }
+
+    /// The elements of a PEM text, a line each, as openssl takes them apart.
+    pub(crate) fn structure(&self, pem: &str) -> String {
+        let file = self.file("shown.pem", pem);
+        let output = run(Command::new("openssl").args(["asn1parse", "-in"]).arg(file));
+        assert!(
+            output.status.success(),
+            "openssl asn1parse: {}",
+            said(&output)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// openssl's rendering of a certificate, CRL or request.

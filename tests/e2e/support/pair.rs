@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::client::Asked;
 use super::{Client, PLUGIN_NAME, Reply, Server};
 
 /// Mount of the server's own engine.
@@ -15,6 +16,8 @@ const OURS: &str = "landfst";
 pub(crate) struct Pair {
     server: Server,
     client: Client,
+    /// The paths of the mounts, the built-in engine's first.
+    mounts: [String; 2],
     /// The OpenAPI document of our mount.
     document: Value,
     differences: Vec<String>,
@@ -29,17 +32,56 @@ pub(crate) struct Both {
 impl Pair {
     /// A dev server with both engines mounted.
     pub(crate) fn new() -> Self {
+        Self::on(Server::dev(), "")
+    }
+
+    /// The same below a namespace of this name.
+    pub(crate) fn within(namespace: &str) -> Self {
         let server = Server::dev();
-        server.mount(THEIRS, "pki");
-        server.mount(OURS, PLUGIN_NAME);
+        let path = format!("sys/namespaces/{namespace}");
+        server.client().write(&path, json!({})).ok();
+        Self::on(server, &format!("{namespace}/"))
+    }
+
+    fn on(server: Server, namespace: &str) -> Self {
         let client = server.client();
-        let document = client.read(&format!("{OURS}/?help=1")).ok();
+        for (mount, kind) in [(THEIRS, "pki"), (OURS, PLUGIN_NAME)] {
+            let body = json!({"type": kind, "config": {"max_lease_ttl": "87600h"}});
+            client
+                .write(&format!("{namespace}sys/mounts/{mount}"), body)
+                .ok();
+        }
+        let mounts = [THEIRS, OURS].map(|mount| format!("{namespace}{mount}"));
+        let document = client.read(&format!("{}/?help=1", mounts[1])).ok();
         Self {
             document: document.body["openapi"].clone(),
             client,
+            mounts,
             server,
             differences: Vec::new(),
         }
+    }
+
+    /// The paths of the mounts, the built-in engine's first.
+    pub(crate) fn mounts(&self) -> &[String; 2] {
+        &self.mounts
+    }
+
+    /// What each mount was asked so far, by its index, with the path below it.
+    pub(crate) fn asked(&self) -> Vec<(usize, Asked)> {
+        let of_a_mount = |asked: Asked| {
+            let below = |mount: &String| {
+                let path = asked.path.strip_prefix(mount.as_str())?;
+                Some(path.strip_prefix('/')?.to_owned())
+            };
+            let (at, path) = (0..2).find_map(|at| Some((at, below(&self.mounts[at])?)))?;
+            Some((at, Asked { path, ..asked }))
+        };
+        self.server
+            .asked()
+            .into_iter()
+            .filter_map(of_a_mount)
+            .collect()
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -54,6 +96,12 @@ impl Pair {
     /// Sends the same request to both, without comparing.
     pub(crate) fn both(&self, method: &str, path: &str, body: Option<&Value>) -> Both {
         self.each(method, |_| path.to_owned(), |_| body.cloned())
+    }
+
+    /// Sends each its own body, or none for null, without comparing.
+    pub(crate) fn both_with(&self, method: &str, path: &str, bodies: &[Value; 2]) -> Both {
+        let body = |i: usize| Some(bodies[i].clone()).filter(|body| !body.is_null());
+        self.each(method, |_| path.to_owned(), body)
     }
 
     /// Sends the same request to both and notes every difference.
@@ -87,18 +135,18 @@ impl Pair {
     /// Sends each mount an OCSP request of its own by GET, and the built-in one the same by POST.
     pub(crate) fn ocsp(&self, requests: &[Vec<u8>; 2]) -> (Both, Reply) {
         let both = Both {
-            theirs: self.client.ocsp(THEIRS, &requests[0]),
-            ours: self.client.ocsp(OURS, &requests[1]),
+            theirs: self.client.ocsp(&self.mounts[0], &requests[0]),
+            ours: self.client.ocsp(&self.mounts[1], &requests[1]),
         };
-        let posted = self.post_ocsp(THEIRS, &requests[0]);
+        let posted = self.post_ocsp(&self.mounts[0], &requests[0]);
         (both, posted)
     }
 
     /// Sends both mounts an OCSP request by POST.
     pub(crate) fn ocsp_by_post(&self, request: &[u8]) -> Both {
         Both {
-            theirs: self.post_ocsp(THEIRS, request),
-            ours: self.post_ocsp(OURS, request),
+            theirs: self.post_ocsp(&self.mounts[0], request),
+            ours: self.post_ocsp(&self.mounts[1], request),
         }
     }
 
@@ -112,10 +160,15 @@ impl Pair {
     /// Notes a difference unless the two values are equal.
     pub(crate) fn equal(&mut self, what: &str, theirs: &str, ours: &str) {
         if theirs != ours {
-            self.differences.push(format!(
+            self.differ(&format!(
                 "{what}\n    built-in: {theirs}\n    ours:     {ours}"
             ));
         }
+    }
+
+    /// Notes a difference.
+    pub(crate) fn differ(&mut self, what: &str) {
+        self.differences.push(what.to_owned());
     }
 
     /// Ends the comparison.
@@ -133,19 +186,20 @@ impl Pair {
         );
     }
 
-    fn each(
+    /// Sends each mount its own request, without comparing: both functions get the mount's index, 0 for the built-in.
+    pub(crate) fn each(
         &self,
         method: &str,
         path: impl Fn(usize) -> String,
         body: impl Fn(usize) -> Option<Value>,
     ) -> Both {
-        let ask = |mount: &str, i: usize| {
-            self.client
-                .call(method, &format!("{mount}/{}", path(i)), body(i))
+        let ask = |i: usize| {
+            let path = format!("{}/{}", self.mounts[i], path(i));
+            self.client.call(method, &path, body(i))
         };
         let both = Both {
-            theirs: ask(THEIRS, 0),
-            ours: ask(OURS, 1),
+            theirs: ask(0),
+            ours: ask(1),
         };
         super::schema::hold(&self.document, method, &path(1), &both.ours);
         both

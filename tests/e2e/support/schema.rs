@@ -22,17 +22,10 @@ pub(crate) fn hold(document: &Value, method: &str, path: &str, reply: &Reply) {
         "PATCH" => "patch",
         _ => return,
     };
-    let path = path.split('?').next().unwrap_or_default();
-    let paths = document["paths"].as_object();
-    let paths = paths.expect("a document of paths");
-    // Where two patterns fit, the one with more text of its own is meant.
-    let item = paths
-        .iter()
-        .filter(|(pattern, _)| is_meant(pattern, path))
-        .min_by_key(|(pattern, _)| pattern.matches('{').count());
-    let Some((pattern, item)) = item else {
+    let Some(pattern) = pattern_of(document, path) else {
         return;
     };
+    let item = &document["paths"][pattern];
     let content = &item[key]["responses"]["200"]["content"]["application/json"];
     let schema = &content["schema"];
     assert!(
@@ -44,8 +37,20 @@ pub(crate) fn hold(document: &Value, method: &str, path: &str, reply: &Reply) {
     }
 }
 
+/// The pattern of the document that a path means, if any.
+pub(crate) fn pattern_of<'a>(document: &'a Value, path: &str) -> Option<&'a str> {
+    let path = path.split('?').next().unwrap_or_default();
+    let paths = document["paths"].as_object();
+    let patterns = paths.expect("a document of paths").keys();
+    // Where two patterns fit, the one with more text of its own is meant.
+    patterns
+        .map(String::as_str)
+        .filter(|pattern| is_meant(pattern, path))
+        .min_by_key(|pattern| pattern.matches('{').count())
+}
+
 fn is_meant(pattern: &str, path: &str) -> bool {
-    let pattern: Vec<_> = pattern.trim_start_matches('/').split('/').collect();
+    let pattern: Vec<_> = pattern.trim_matches('/').split('/').collect();
     let path: Vec<_> = path.trim_end_matches('/').split('/').collect();
     pattern.len() == path.len()
         && pattern

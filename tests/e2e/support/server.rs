@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::client::{Asked, Log};
 use super::{Client, Program};
 
 /// The name that the plugin has in the catalogue and as a mount type.
@@ -71,6 +72,7 @@ pub(crate) struct Server {
     address: String,
     token: String,
     unseal_key: Option<String>,
+    log: Log,
 }
 
 impl Server {
@@ -127,6 +129,7 @@ impl Server {
             address,
             token: ROOT_TOKEN.to_owned(),
             unseal_key: None,
+            log: Log::default(),
         };
         server.await_health(&[200]);
         server
@@ -146,6 +149,7 @@ impl Server {
             address,
             token: String::new(),
             unseal_key: None,
+            log: Log::default(),
         };
         server.await_health(&[501]);
         let reply = server
@@ -181,7 +185,12 @@ impl Server {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::new(&self.address, &self.token)
+        Client::new(&self.address, &self.token).noted_in(&self.log)
+    }
+
+    /// What its clients asked so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.log.lock().expect("no panic under the lock").clone()
     }
 
     /// Writes the plugin into the catalogue under a name. An empty version
@@ -457,6 +466,10 @@ fn free_pair() -> u16 {
 }
 
 pub(crate) fn terminate(child: &mut Child) {
+    // Its number may be another process's by now.
+    if matches!(child.try_wait(), Ok(Some(_))) {
+        return;
+    }
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         // A failure means that it has ended already.
         let _ = kill_process(pid, Signal::TERM);

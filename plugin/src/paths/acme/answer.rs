@@ -59,7 +59,8 @@ impl Answer {
     }
 }
 
-/// What became of a request as an answer. What the host has to learn of stays an error: that this node may not write, that there is no such path.
+/// What became of a request as an answer: nothing where ACME is off, 404 without a word, as of the built-in engine. That this node may not write stays an
+/// error, which the host has to learn of.
 ///
 /// # Errors
 /// As said.
@@ -67,7 +68,7 @@ pub(super) fn told(outcome: Result<Answer, Refused>) -> Result<Answer, Error> {
     let error = match outcome {
         Ok(answer) => return Ok(answer),
         Err(Refused::Problem(problem)) => return Ok(Answer::problem(&problem)),
-        Err(Refused::Off) => return Err(Error::UnsupportedPath),
+        Err(Refused::Off) => return Ok(Answer::raw(404, "application/json", Vec::new())),
         Err(Refused::Error(error)) => error,
     };
     if matches!(error, Error::Storage(StorageError::ReadOnly(_))) {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use landfast_pki::Secret;
-use landfast_sdk::logical::{Cx, Error, NoFields, Response};
+use landfast_sdk::logical::{Cx, Error, NoFields, Page, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
@@ -45,10 +45,14 @@ pub(crate) async fn make(mount: Shared, cx: Cx, _: NoFields) -> Result<Response,
     })
 }
 
-/// `LIST eab`: those that no account was bound to yet.
-pub(crate) async fn list(mount: Shared, _cx: Cx, _: NoFields) -> Result<Response, Error> {
+/// `LIST eab`, in pages: those that no account was bound to yet.
+pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response, Error> {
     let (mut ids, mut info, mut warnings) = (Vec::new(), Map::new(), Vec::new());
-    for id in mount.storage().list(eab::PREFIX).await? {
+    let stored = mount.storage();
+    for id in stored
+        .list_page(eab::PREFIX, &page.after, page.limit())
+        .await?
+    {
         match eab::load(&mount, &id).await {
             Ok(Some(found)) => {
                 info.insert(
@@ -76,7 +80,7 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, id: KeyId) -> Result<Response
         return Ok(Response::null().warn(format!("No key id found with id: {id}")));
     }
     mount.delete(eab::key(&id)).await?;
-    Ok(Response::none())
+    Ok(Response::null())
 }
 
 fn directory(bound: &Bound) -> String {

@@ -167,7 +167,10 @@ impl<'de> Deserialize<'de> for Policies {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Policies, A::Error> {
                 match map.next_key::<de::IgnoredAny>()? {
                     None => Ok(Policies(Vec::new())),
-                    Some(_) => Err(de::Error::invalid_type(de::Unexpected::Map, &self)),
+                    // It is taken for a list of one element, which is none.
+                    Some(_) => Err(de::Error::custom(
+                        "1 error(s) decoding:\n\n* '[0]' expected type 'string', got unconvertible type 'map[string]interface {}'",
+                    )),
                 }
             }
         }
