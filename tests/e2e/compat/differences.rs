@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::with_root;
-use crate::support::{Both, Pair, Reply};
+use crate::support::{Both, Openssl, Pair, Reply};
 
 fn statuses(both: &Both) -> (u16, u16) {
     (both.theirs.status, both.ours.status)
@@ -53,6 +53,30 @@ fn a_value_that_cannot_be_read_is_not_repeated() {
     let [theirs, ours] = [both.theirs, both.ours].map(|reply| reply.errors().join(""));
     assert!(theirs.starts_with(&ours), "{theirs:?} {ours:?}");
     assert!(!ours.contains("a value of the caller"), "{ours:?}");
+}
+
+#[test]
+fn purposes_of_a_ca_by_number_and_names_without_a_subject_are_as_asked_and_as_the_standard_has_them()
+ {
+    let pair = with_root(json!({}));
+    let openssl = Openssl::new();
+    let shown = |both: &Both| {
+        let certificates = both.text("certificate");
+        certificates.map(|pem| openssl.text("x509", &pem))
+    };
+    let body =
+        json!({"common_name": "x", "key_type": "ec", "ttl": "9h", "ext_key_usage_oids": "1.2.3.4"});
+    let made = pair.both("POST", "root/rotate/internal", Some(&body)).ok();
+    assert_eq!(
+        shown(&made).map(|text| text.contains("1.2.3.4")),
+        [false, true]
+    );
+    let role = json!({"key_type": "ec", "require_cn": false, "allowed_other_sans": "*"});
+    pair.both("POST", "roles/one", Some(&role)).ok();
+    let body = json!({"other_sans": "1.2.3;UTF8:a"});
+    let made = pair.both("POST", "issue/one", Some(&body)).ok();
+    let critical = |text: String| text.contains("Subject Alternative Name: critical");
+    assert_eq!(shown(&made).map(critical), [false, true]);
 }
 
 #[test]

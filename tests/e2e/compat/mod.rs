@@ -21,6 +21,7 @@ mod p224;
 mod random;
 mod revocation;
 mod roles;
+mod shapes;
 mod tidy;
 
 use serde_json::{Value, json};
