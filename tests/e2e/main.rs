@@ -9,6 +9,7 @@ mod clients;
 mod compat;
 mod dist;
 mod ends;
+mod failover;
 mod generate;
 mod hybrid_node;
 mod kill;

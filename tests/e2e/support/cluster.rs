@@ -147,6 +147,24 @@ impl Cluster {
         Client::new(&self.nodes[node].address, &self.token)
     }
 
+    /// Ends a node's server at once, as a machine ends that loses its power. Its plugin finds out by itself.
+    pub(crate) fn kill(&mut self, node: usize) {
+        let child = &mut self.nodes[node].child;
+        child.kill().expect("our own child can be killed");
+        child.wait().expect("our own child can be awaited");
+    }
+
+    /// The node that is active now, once there is one.
+    pub(crate) fn active(&self) -> usize {
+        until("a node is active", LIMIT, || {
+            (0..self.nodes.len()).find(|&at| {
+                let client = Client::new(self.nodes[at].address(), "");
+                let health = client.try_call("GET", "sys/health", None);
+                health.is_ok_and(|health| health.status == 200)
+            })
+        })
+    }
+
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
