@@ -9,5 +9,6 @@ mod instant;
 mod jws;
 mod parity;
 mod take_over;
+mod under_load;
 
 pub(crate) use self::census::ask;
