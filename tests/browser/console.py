@@ -217,6 +217,32 @@ class Steps:
         directory = browser.fetch(f"/v1/{MOUNT}/acme/directory")
         same(directory["newOrder"], f"https://pki.example.com/v1/{MOUNT}/acme/new-order")
 
+    def step_external_accounts_are_asked_for(self):
+        """All that the consoles of 2.7.2 and 2.6.2 have of external accounts is their policy: no page makes, lists or deletes one."""
+        browser = self.browser
+        acme = self.api("config/acme")
+        self.page("configuration/edit")
+        same(browser.value('[data-test-input="eabPolicy"]'), acme["eab_policy"])
+        browser.select('[data-test-input="eabPolicy"]', "always-required")
+        browser.click("[data-test-configuration-edit-save]")
+        browser.wait_url(f"/{MOUNT}/pki/configuration")
+        browser.wait_text("EAB policy", "always-required")
+        browser.wait_gone("[data-test-configuration-edit-save]")
+        same(self.api("config/acme"), acme | {"eab_policy": "always-required"})
+        same(browser.fetch(f"/v1/{MOUNT}/acme/directory")["meta"]["externalAccountRequired"], True)
+
+    def step_an_external_account_is_made_in_the_explorer(self):
+        browser = self.browser
+        browser.open("/ui/vault/api-explorer")
+        browser.type("[data-test-filter-input]", f"/{MOUNT}/acme/new-eab")
+        browser.click(f'.opblock-post:has([data-path="/{MOUNT}/acme/new-eab"]) .opblock-summary-control')
+        browser.press("Try it out")
+        browser.press("Execute")
+        browser.wait_text("key_type", "acme_directory")
+        accounts = self.api("eab?list=true")
+        same(len(accounts["keys"]), 1)
+        browser.wait_text(accounts["keys"][0])
+
     def step_tidy(self):
         browser = self.browser
         self.page("tidy")
