@@ -8,6 +8,7 @@ use landfast_sdk::logical::{Error, Write};
 
 use crate::Mount;
 use crate::acme::directory::Directory;
+use crate::acme::recent::ACCOUNTS;
 use crate::acme::{Refused, because, eab, problem};
 use crate::authority::new_id;
 use crate::entry;
@@ -15,9 +16,6 @@ use crate::entry::acme::{AccountEntry, AccountStatus, BoundEntry, ThumbprintEntr
 use crate::entry::other::Other;
 use crate::entry::time::StoredTime;
 use crate::fault::internal;
-
-/// Storage prefix of accounts.
-pub(crate) const PREFIX: &str = "acme/accounts/";
 
 /// Storage prefix of the keys of accounts.
 pub(crate) const THUMBPRINTS: &str = "acme/account-thumbprints/";
@@ -53,7 +51,7 @@ impl Account {
 
 /// Where an account is stored; what belongs to it lies below that.
 pub(crate) fn key(id: &str) -> String {
-    format!("{PREFIX}{id}")
+    format!("{ACCOUNTS}{id}")
 }
 
 /// Where it is stored which account has a key.
@@ -79,7 +77,7 @@ pub(crate) async fn read<T: serde::de::DeserializeOwned>(
     key: &str,
 ) -> Result<Option<T>, Error> {
     // The keys of external accounts stay in memory no longer than needed.
-    let found = match key.starts_with(PREFIX) {
+    let found = match key.starts_with(ACCOUNTS) {
         true => bytes(mount, key).await?,
         false => mount.storage().get(key).await?.map(Arc::from),
     };

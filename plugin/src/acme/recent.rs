@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use landfast_sdk::logical::Write;
 
-use crate::acme::accounts;
+/// Storage prefix of accounts and what belongs to them.
+pub(crate) const ACCOUNTS: &str = "acme/accounts/";
 
 /// Octets that are kept, at most.
 const MOST: usize = 1 << 20;
@@ -79,7 +80,7 @@ impl Recent {
                 Write::Put { key, value } => (key, Some(value)),
                 Write::Delete { key } => (key, None),
             };
-            if key.starts_with(accounts::PREFIX) {
+            if key.starts_with(ACCOUNTS) {
                 return Some((
                     self.writing(key),
                     value.map(|value| value.as_slice().into()),
