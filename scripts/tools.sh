@@ -7,6 +7,7 @@
 #   .tools/acme/                 certbot and acme-tiny, clients of ACME
 #   .tools/kubernetes/           kubernetes-validate, with the schemas of Kubernetes
 #   .tools/metrics/              prometheus_client, which reads metrics as Prometheus does
+#   .tools/hvac/                 hvac, the Python client of Vault
 #   .tools/browser/              selenium, which drives Chromium (only by `make test-browser`)
 #   .tools/plots/                matplotlib, which draws what `make bench` measured (only by it)
 #
@@ -21,6 +22,7 @@
 #   scripts/tools.sh acme        only the clients of ACME
 #   scripts/tools.sh kubernetes  only the schemas of Kubernetes
 #   scripts/tools.sh metrics     only what reads metrics
+#   scripts/tools.sh hvac        only the Python client
 #   scripts/tools.sh browser     only what drives Chromium
 #   scripts/tools.sh plots       only what draws
 set -euo pipefail
@@ -78,18 +80,21 @@ kubernetes() { environment kubernetes scripts/kubernetes.txt "the schemas of Kub
 
 metrics() { environment metrics scripts/metrics.txt "a reader of metrics"; }
 
+hvac() { environment hvac scripts/hvac.txt "hvac"; }
+
 browser() { environment browser scripts/browser.txt "selenium"; }
 
 plots() { environment plots scripts/plots.txt "matplotlib"; }
 
 case ${1:-all} in
-    all) servers; linters; kms; acme; kubernetes; metrics ;;
+    all) servers; linters; kms; acme; kubernetes; metrics; hvac ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
     acme) acme ;;
     kubernetes) kubernetes ;;
     metrics) metrics ;;
+    hvac) hvac ;;
     browser) browser ;;
     plots) plots ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;

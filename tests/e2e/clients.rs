@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Openssl, Release, Server, VERSION, until};
+use crate::support::{Client, Openssl, Release, Server, VERSION, tools, until};
 
 /// Two mounts of type `pki`: the built-in engine, and ours in its place.
 fn stand_in() -> Server {
@@ -166,6 +166,17 @@ fn the_command_line_issues_an_intermediate_across_mounts() {
         "key_bits=256",
         "ttl=720h",
     ]);
+    run(&[
+        "pki",
+        "reissue",
+        "-issuer_name=again",
+        "/landfst/issuer/root",
+        "/sub/issuer/sub",
+        "/sub/",
+        "common_name=Sub",
+    ]);
+    let again = client.read("sub/issuer/again").ok();
+    assert!(again.text("certificate").contains("BEGIN CERTIFICATE"));
     let listed = run(&[
         "pki",
         "list-intermediates",
@@ -183,6 +194,41 @@ fn the_command_line_issues_an_intermediate_across_mounts() {
     let verified: Value = serde_json::from_str(&verified).expect("-format=json prints JSON");
     assert_eq!(verified["signature_match"], json!(true), "{verified}");
     assert_eq!(verified["path_match"], json!(true), "{verified}");
+}
+
+#[test]
+fn every_method_of_hvac_is_answered_alike() {
+    let server = stand_in();
+    let openssl = Openssl::new();
+    let csr = openssl.file("csr.pem", &openssl.csr("csr.a.test"));
+    let (own, _) = openssl.authority_on("P-256", "Self");
+    let own = openssl.file("own.pem", &own);
+    let python = tools().join("hvac/bin/python");
+    let pictures = ["builtin", "landfst"].map(|mount| {
+        server.mount(&format!("{mount}-sub"), "pki");
+        let output = Command::new(&python)
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/e2e/clients/hvac_pki.py"
+            ))
+            .args([server.address(), mount])
+            .args([&csr, &own])
+            .env("VAULT_TOKEN", "root")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| {
+                panic!("{}: {error}: run scripts/tools.sh hvac", python.display())
+            });
+        assert!(output.status.success(), "{output:?}");
+        let steps: Vec<Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+        steps
+    });
+    let [theirs, ours] = &pictures;
+    assert!(theirs.len() >= 40, "{} calls", theirs.len());
+    for (theirs, ours) in theirs.iter().zip(ours) {
+        assert_eq!(theirs, ours);
+    }
+    assert_eq!(theirs.len(), ours.len());
 }
 
 /// An agent, ended with the test.

@@ -8,6 +8,7 @@ mod certificates;
 mod conditional;
 mod config;
 mod console;
+mod controllers;
 mod differences;
 mod fetch;
 mod generated;
