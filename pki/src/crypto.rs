@@ -1,5 +1,6 @@
-//! The primitives: key pairs, signatures, digests. The only file that names aws-lc-rs. What that lacks, keys on P-224, is below.
+//! The primitives: key pairs, signatures, digests. The only file that names aws-lc-rs. What that lacks, keys on P-224 and SHAKE, is below.
 
+mod mu;
 mod p224;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -13,15 +14,25 @@ use aws_lc_rs::signature::{
 };
 
 use crate::asn1::{self, Writer};
-use crate::key::{Curve, KeySpec, KeyType, MlDsa};
+use crate::key::{Curve, KeySpec, KeyType, MlDsa, PublicKey};
 use crate::sign::{Hash, SignatureAlgorithm};
 use crate::{Error, Secret};
 
-/// The digest that `algorithm` would sign, for a remote key that takes digests.
+/// What `algorithm` would sign in place of the message, for a remote key that takes no messages: the digest, or the representative of
+/// 64 octets that FIPS 204 calls mu.
 ///
-/// None for Ed25519 and ML-DSA, which sign whole messages.
-pub fn digest_for(algorithm: SignatureAlgorithm, message: &[u8]) -> Option<Vec<u8>> {
-    Some(digest(algorithm.hash()?, message))
+/// None for Ed25519, which signs whole messages, and for ML-DSA of another parameter set than the key's.
+pub fn digest_for(
+    algorithm: SignatureAlgorithm,
+    key: &PublicKey,
+    message: &[u8],
+) -> Option<Vec<u8>> {
+    match algorithm {
+        SignatureAlgorithm::MlDsa(set) => {
+            (key.ml_dsa() == Some(set)).then(|| mu::representative(key.key_bits(), message))
+        }
+        other => Some(digest(other.hash()?, message)),
+    }
 }
 
 /// The digest of `data`.

@@ -119,7 +119,7 @@ pub(crate) async fn adopt(
             .all(|scheme| signer.schemes().contains(scheme));
     if !usable {
         return Err(Error::BadRequest(format!(
-            "{name} cannot be a CA's key: its key spec must be RSA_2048 or more, ECC_NIST_P256, ECC_NIST_P384 or ECC_NIST_P521"
+            "{name} cannot be a CA's key: its key spec must be RSA_2048 or more, ECC_NIST_P256, ECC_NIST_P384, ECC_NIST_P521, or ML_DSA_44, ML_DSA_65, ML_DSA_87"
         )));
     }
     let key_id = signer.key_id().to_owned();
@@ -186,7 +186,8 @@ async fn ask(
     algorithm: SignatureAlgorithm,
     message: &[u8],
 ) -> Result<Vec<u8>, Error> {
-    let (Some(scheme), Some(digest)) = (scheme(algorithm), digest_for(algorithm, message)) else {
+    let digest = digest_for(algorithm, &key.public, message);
+    let (Some(scheme), Some(digest)) = (scheme(algorithm), digest) else {
         return Err(Error::Failed(format!(
             "keys in {SERVICE} do not sign with {algorithm}"
         )));
@@ -246,6 +247,7 @@ fn scheme(algorithm: SignatureAlgorithm) -> Option<SigningScheme> {
         SignatureAlgorithm::RsaPkcs1(hash) => SigningScheme::RsaPkcs1(digest(hash)),
         SignatureAlgorithm::RsaPss(hash) => SigningScheme::RsaPss(digest(hash)),
         SignatureAlgorithm::Ecdsa(hash) => SigningScheme::Ecdsa(digest(hash)),
-        SignatureAlgorithm::Ed25519 | SignatureAlgorithm::MlDsa(_) => return None,
+        SignatureAlgorithm::MlDsa(_) => SigningScheme::MlDsa,
+        SignatureAlgorithm::Ed25519 => return None,
     })
 }

@@ -79,17 +79,20 @@ pub(crate) fn hash(digest: Digest, message: &[u8]) -> Vec<u8> {
     digest::digest(algorithm(digest), message).as_ref().to_vec()
 }
 
-/// Whether `signature` is one of the digest by the key of a SubjectPublicKeyInfo.
+/// Whether `signature` is one of the digest by the key of a SubjectPublicKeyInfo. Never for ML-DSA, which the library verifies over messages alone.
 pub(crate) fn verifies(
     public_key_der: &[u8],
     scheme: SigningScheme,
     digest: &[u8],
     signature: &[u8],
 ) -> bool {
-    let Ok(digest) = digest::Digest::import_less_safe(digest, algorithm(scheme.digest())) else {
+    let (Some(hash), Some(verifier)) = (scheme.digest(), verifier(scheme)) else {
         return false;
     };
-    let key = signature::ParsedPublicKey::new(verifier(scheme), public_key_der);
+    let Ok(digest) = digest::Digest::import_less_safe(digest, algorithm(hash)) else {
+        return false;
+    };
+    let key = signature::ParsedPublicKey::new(verifier, public_key_der);
     key.is_ok_and(|key| key.verify_digest_sig(&digest, signature).is_ok())
 }
 
@@ -102,8 +105,8 @@ fn algorithm(digest: Digest) -> &'static digest::Algorithm {
 }
 
 /// The library ties a verifier to a curve; AWS KMS ties each digest to one curve too.
-fn verifier(scheme: SigningScheme) -> &'static dyn signature::VerificationAlgorithm {
-    match scheme {
+fn verifier(scheme: SigningScheme) -> Option<&'static dyn signature::VerificationAlgorithm> {
+    Some(match scheme {
         SigningScheme::Ecdsa(Digest::Sha256) => &signature::ECDSA_P256_SHA256_ASN1,
         SigningScheme::Ecdsa(Digest::Sha384) => &signature::ECDSA_P384_SHA384_ASN1,
         SigningScheme::Ecdsa(Digest::Sha512) => &signature::ECDSA_P521_SHA512_ASN1,
@@ -113,7 +116,8 @@ fn verifier(scheme: SigningScheme) -> &'static dyn signature::VerificationAlgori
         SigningScheme::RsaPss(Digest::Sha256) => &signature::RSA_PSS_2048_8192_SHA256,
         SigningScheme::RsaPss(Digest::Sha384) => &signature::RSA_PSS_2048_8192_SHA384,
         SigningScheme::RsaPss(Digest::Sha512) => &signature::RSA_PSS_2048_8192_SHA512,
-    }
+        SigningScheme::MlDsa => return None,
+    })
 }
 
 fn cipher(key: &Secret<Vec<u8>>) -> Result<LessSafeKey, Error> {

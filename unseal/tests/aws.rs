@@ -594,8 +594,9 @@ async fn another_region_decrypts_while_the_first_is_out() {
 #[tokio::test]
 async fn signatures_of_every_kind_verify() {
     let fake = FakeAws::start().await;
+    // The stand-in's code for ML-DSA is slow where nothing is optimised.
     let session = Arc::new(
-        Session::open(config(&fake, &[]), quick())
+        Session::open(config(&fake, &[]), Limits::default())
             .await
             .expect("opens"),
     );
@@ -639,7 +640,7 @@ async fn signatures_of_every_kind_verify() {
         let key = config(&fake, &[("kms_key_id", alias)]).key.expect("a key");
         let signer = AwsSigner::open(session.clone(), &key).await.expect(alias);
         fake.take_operations();
-        let hash = match scheme.digest() {
+        let hash = match scheme.digest().expect("a digest") {
             Digest::Sha256 => &digest::SHA256,
             Digest::Sha384 => &digest::SHA384,
             Digest::Sha512 => &digest::SHA512,
@@ -671,6 +672,28 @@ async fn signatures_of_every_kind_verify() {
             .await
             .is_err()
     );
+    // An ML-DSA key signs the representative of a message and no digest.
+    let ml_dsa = config(&fake, &[("kms_key_id", "alias/ca-mldsa")])
+        .key
+        .expect("a key");
+    let ml_dsa = AwsSigner::open(session.clone(), &ml_dsa)
+        .await
+        .expect("opens");
+    assert_eq!(ml_dsa.schemes(), [SigningScheme::MlDsa]);
+    fake.take_operations();
+    let made = ml_dsa.sign_digest(SigningScheme::MlDsa, &[7; 64]).await;
+    assert_eq!(made.expect("signs").len(), 3309);
+    let calls = fake.calls();
+    assert_eq!(calls[0].parameters["MessageType"], "EXTERNAL_MU");
+    for (scheme, octets) in [
+        (SigningScheme::MlDsa, 63),
+        (SigningScheme::MlDsa, 32),
+        (SigningScheme::RsaPss(Digest::Sha512), 64),
+    ] {
+        let refused = ml_dsa.sign_digest(scheme, &vec![7; octets]).await;
+        assert!(refused.is_err(), "{scheme:?} {octets}");
+    }
+    assert_eq!(fake.take_operations(), ["Sign"]);
     let symmetric = config(&fake, &[]).key.expect("a key");
     assert!(AwsSigner::open(session, &symmetric).await.is_err());
 }

@@ -183,6 +183,7 @@ pub(super) fn schemes(public: &PublicKey) -> Vec<SigningScheme> {
             .into_iter()
             .chain(HASHES.map(SigningScheme::RsaPss))
             .collect(),
+        (KeyType::MlDsa, _) => vec![SigningScheme::MlDsa],
         _ => Vec::new(),
     }
 }

@@ -135,6 +135,8 @@ impl KmsSigner for Handle {
 enum Signer {
     Ec(EcdsaKeyPair),
     Rsa(RsaKeyPair),
+    /// The seed of an ML-DSA-44 key: what the library has for it signs messages, and no representatives.
+    MlDsa44([u8; 32]),
 }
 
 impl Signer {
@@ -145,6 +147,10 @@ impl Signer {
         let signer = match (kind, bits) {
             ("ec", 256) => Self::ec(&signature::ECDSA_P256_SHA256_ASN1_SIGNING, der.expose()),
             ("ec", _) => Self::ec(&signature::ECDSA_P384_SHA384_ASN1_SIGNING, der.expose()),
+            ("mldsa", 44) => {
+                let seed = &der.expose()[der.expose().len() - 32..];
+                Self::MlDsa44(seed.try_into().unwrap())
+            }
             _ => Self::Rsa(RsaKeyPair::from_pkcs8(der.expose()).unwrap()),
         };
         (signer, key.public_key().clone())
@@ -155,7 +161,12 @@ impl Signer {
     }
 
     fn sign(&self, scheme: SigningScheme, digest: &[u8]) -> Vec<u8> {
-        let hash = match scheme.digest() {
+        if let (Self::MlDsa44(seed), SigningScheme::MlDsa) = (self, scheme) {
+            let signer = ml_dsa::ExpandedSigningKey::<ml_dsa::MlDsa44>::from_seed(&(*seed).into());
+            let mu = digest.try_into().expect("64 octets");
+            return signer.sign_mu_deterministic(mu).encode().to_vec();
+        }
+        let hash = match scheme.digest().expect("a digest") {
             Digest::Sha256 => &digest::SHA256,
             Digest::Sha384 => &digest::SHA384,
             Digest::Sha512 => &digest::SHA512,
@@ -253,7 +264,7 @@ async fn nothing_is_there(mount: &Harness<Mount>) {
 
 #[tokio::test]
 async fn a_ca_in_the_service_signs_everything_with_one_call_each() {
-    for (kind, bits) in [("ec", 256), ("ec", 384), ("rsa", 2048)] {
+    for (kind, bits) in [("ec", 256), ("ec", 384), ("rsa", 2048), ("mldsa", 44)] {
         let service = service(kind, bits);
         let mount = mount(&service).await;
         let root = root(&mount).await;

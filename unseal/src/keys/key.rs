@@ -163,14 +163,24 @@ pub enum SigningScheme {
     RsaPkcs1(Digest),
     /// RSASSA-PSS (RFC 8017 section 8.1) with a salt as long as the digest and MGF1 on the same digest.
     RsaPss(Digest),
+    /// ML-DSA of the key's own parameter set (FIPS 204), with an empty context. In place of a digest stands the message representative mu.
+    MlDsa,
 }
 
 impl SigningScheme {
-    /// The digest that is signed.
-    pub fn digest(self) -> Digest {
+    /// The digest that is signed; none for ML-DSA.
+    pub fn digest(self) -> Option<Digest> {
         match self {
-            Self::Ecdsa(digest) | Self::RsaPkcs1(digest) | Self::RsaPss(digest) => digest,
+            Self::Ecdsa(digest) | Self::RsaPkcs1(digest) | Self::RsaPss(digest) => Some(digest),
+            Self::MlDsa => None,
         }
+    }
+
+    /// Octets of what is signed in place of the message.
+    pub fn input_octets(self) -> usize {
+        /// FIPS 204 section 5.2.
+        const MU: usize = 64;
+        self.digest().map_or(MU, Digest::size)
     }
 }
 
@@ -186,7 +196,7 @@ pub trait KmsSigner: Debug + Send + Sync {
     /// The schemes that this key can be used with.
     fn schemes(&self) -> &[SigningScheme];
 
-    /// Signs a digest that the caller computed.
+    /// Signs a digest that the caller computed, or the message representative of ML-DSA.
     ///
     /// # Errors
     /// The digest has the wrong length, the key does not do this scheme, or the service could not be used.

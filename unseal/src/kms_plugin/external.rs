@@ -185,16 +185,17 @@ fn plan(
 ) -> Result<(SigningScheme, Vec<u8>), kms::Error> {
     let refuse = |text: String| Err(kms::Error::Failed(text));
     // An EC key has one scheme, and its digest is the natural one; an RSA key has six, SHA-256 first.
-    let ec = schemes
-        .iter()
-        .find(|scheme| matches!(scheme, SigningScheme::Ecdsa(_)));
+    let ec = schemes.iter().find_map(|scheme| match scheme {
+        SigningScheme::Ecdsa(digest) => Some(*digest),
+        _ => None,
+    });
     let digest = match input.hash {
         Some(Hash::Sha256) => Digest::Sha256,
         Some(Hash::Sha384) => Digest::Sha384,
         Some(Hash::Sha512) => Digest::Sha512,
         Some(other) => return refuse(format!("{service} does not sign with {other:?}")),
         None => match (ec, input.prehashed.then_some(input.data.len())) {
-            (Some(scheme), _) => scheme.digest(),
+            (Some(own), _) => own,
             (None, None | Some(32)) => Digest::Sha256,
             (None, Some(48)) => Digest::Sha384,
             (None, Some(64)) => Digest::Sha512,

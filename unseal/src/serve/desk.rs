@@ -92,7 +92,7 @@ impl Desk {
                     plans.find_map(|schemes| asked.plan(schemes, route.hash.as_deref()).ok());
                 match plan {
                     None => refuse(400),
-                    Some((scheme, digest)) if digest.len() == scheme.digest().size() => Ok(Done {
+                    Some((scheme, digest)) if digest.len() == scheme.input_octets() => Ok(Done {
                         body: json!({}),
                         version: None,
                     }),

@@ -158,6 +158,9 @@ pub(super) fn kind(signer: &dyn KmsSigner) -> String {
         SigningScheme::Ecdsa(digest) => Some(digest.size()),
         _ => None,
     });
+    if signer.schemes().contains(&SigningScheme::MlDsa) {
+        return "ml-dsa".to_owned();
+    }
     match ec {
         Some(32) => "ecdsa-p256".to_owned(),
         Some(48) => "ecdsa-p384".to_owned(),

@@ -112,12 +112,13 @@ impl Sign {
         if !matches!(self.marshaling_algorithm.as_str(), "" | "asn1") {
             return refuse("marshaling_algorithm must be asn1");
         }
-        let ec = schemes
-            .iter()
-            .find(|scheme| matches!(scheme, SigningScheme::Ecdsa(_)));
+        let ec = schemes.iter().find_map(|scheme| match scheme {
+            SigningScheme::Ecdsa(digest) => Some(*digest),
+            _ => None,
+        });
         let named = from_path.unwrap_or(&self.hash_algorithm);
         let digest = match (named, ec) {
-            ("", Some(scheme)) => scheme.digest(),
+            ("", Some(own)) => own,
             ("" | "sha2-256", _) => Digest::Sha256,
             ("sha2-384", _) => Digest::Sha384,
             ("sha2-512", _) => Digest::Sha512,

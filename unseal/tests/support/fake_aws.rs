@@ -15,8 +15,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
-    ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair, RsaEncoding,
-    RsaKeyPair,
+    ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair,
+    ML_DSA_65_SIGNING, PqdsaKeyPair, RsaEncoding, RsaKeyPair,
 };
 use aws_lc_rs::{digest, rand};
 use base64::Engine;
@@ -95,11 +95,13 @@ struct Key {
 enum Signer {
     Ec(EcdsaKeyPair, &'static str, &'static digest::Algorithm),
     Rsa(RsaKeyPair),
+    /// With the seed, from which the code of others makes the key that signs representatives.
+    MlDsa65(PqdsaKeyPair, [u8; 32]),
 }
 
 impl FakeAws {
     /// Starts with the keys of the vectors, a multi-Region key with replicas in eu-west-1 and us-east-1, and signing keys `alias/ca-p256`,
-    /// `alias/ca-p384`, `alias/ca-p521` and `alias/ca-rsa`.
+    /// `alias/ca-p384`, `alias/ca-p521`, `alias/ca-rsa` and `alias/ca-mldsa`.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
             .await
@@ -284,6 +286,7 @@ fn keys() -> Vec<Key> {
             ),
         ),
         ("alias/ca-rsa", Signer::Rsa(rsa)),
+        ("alias/ca-mldsa", ml_dsa()),
     ]
     .into_iter()
     .enumerate()
@@ -307,6 +310,13 @@ fn ec(
 ) -> Signer {
     let pair = EcdsaKeyPair::generate(algorithm).expect("generates");
     Signer::Ec(pair, spec, hash)
+}
+
+fn ml_dsa() -> Signer {
+    let mut seed = [0; 32];
+    rand::fill(&mut seed).expect("random");
+    let pair = PqdsaKeyPair::from_seed(&ML_DSA_65_SIGNING, &seed).expect("a key");
+    Signer::MlDsa65(pair, seed)
 }
 
 struct Refusal(String, u16, String);
@@ -579,6 +589,7 @@ fn kms(state: &State, operation: &str, parameters: &Value, region: &str) -> Resu
                 None => ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"),
                 Some(Signer::Ec(_, spec, _)) => ("SIGN_VERIFY", *spec),
                 Some(Signer::Rsa(_)) => ("SIGN_VERIFY", "RSA_2048"),
+                Some(Signer::MlDsa65(..)) => ("SIGN_VERIFY", "ML_DSA_65"),
             };
             Ok(json!({"KeyMetadata": {
                 "Arn": arn(region, &key.id), "KeyId": key.id, "KeyState": key.state, "KeyUsage": usage, "KeySpec": spec,
@@ -683,6 +694,13 @@ fn kms(state: &State, operation: &str, parameters: &Value, region: &str) -> Resu
                         })
                         .collect(),
                 ),
+                Some(Signer::MlDsa65(pair, _)) => (
+                    AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(pair.public_key())
+                        .expect("exports")
+                        .as_ref()
+                        .to_vec(),
+                    vec!["ML_DSA_SHAKE_256".to_owned()],
+                ),
             };
             Ok(
                 json!({"KeyId": arn(region, &key.id), "PublicKey": STANDARD.encode(der), "KeyUsage": "SIGN_VERIFY",
@@ -692,11 +710,30 @@ fn kms(state: &State, operation: &str, parameters: &Value, region: &str) -> Resu
         "Sign" => {
             let key = find(key_id)?;
             usable(key)?;
+            let message = bytes("Message");
+            let wanted = parameters["SigningAlgorithm"].as_str().unwrap_or_default();
+            if let Some(Signer::MlDsa65(_, seed)) = &key.signer {
+                if (wanted, &parameters["MessageType"])
+                    != ("ML_DSA_SHAKE_256", &json!("EXTERNAL_MU"))
+                {
+                    return refuse(
+                        "ValidationException",
+                        "this stand-in signs representatives only",
+                    );
+                }
+                let Ok(mu) = message.as_slice().try_into() else {
+                    return refuse("ValidationException", "EXTERNAL_MU has 64 bytes");
+                };
+                let signer =
+                    ml_dsa::ExpandedSigningKey::<ml_dsa::MlDsa65>::from_seed(&(*seed).into());
+                let signature = signer.sign_mu_deterministic(mu).encode();
+                return Ok(
+                    json!({"KeyId": arn(region, &key.id), "Signature": STANDARD.encode(signature.as_slice()), "SigningAlgorithm": wanted}),
+                );
+            }
             if parameters["MessageType"] != "DIGEST" {
                 return refuse("ValidationException", "this stand-in signs digests only");
             }
-            let message = bytes("Message");
-            let wanted = parameters["SigningAlgorithm"].as_str().unwrap_or_default();
             let hash = match wanted.rsplit('_').next() {
                 Some("256") => &digest::SHA256,
                 Some("384") => &digest::SHA384,

@@ -48,7 +48,7 @@ impl AwsSigner {
             .collect();
         if schemes.is_empty() {
             return Err(Error::Config(format!(
-                "{key} cannot be used for certificates: its key spec must be RSA, or ECC on P-256, P-384 or P-521"
+                "{key} cannot be used for certificates: its key spec must be RSA, ECC on P-256, P-384 or P-521, or ML_DSA"
             )));
         }
         let public_key = answer
@@ -96,20 +96,24 @@ impl KmsSigner for AwsSigner {
                 self.arn
             )));
         }
-        if digest.len() != scheme.digest().size() {
+        if digest.len() != scheme.input_octets() {
             return Err(Error::Config(format!(
                 "the digest for {scheme:?} must be {} bytes long",
-                scheme.digest().size()
+                scheme.input_octets()
             )));
         }
+        // RAW would be limited to 4096 bytes, less than many a CRL.
+        let form = match scheme {
+            SigningScheme::MlDsa => MessageType::ExternalMu,
+            _ => MessageType::Digest,
+        };
         let answer = self
             .session
             .at_home("Sign", Some(&self.arn), |client| {
                 let request = client
                     .sign()
                     .key_id(&self.arn)
-                    // RAW would be limited to 4096 bytes, less than many a CRL.
-                    .message_type(MessageType::Digest)
+                    .message_type(form.clone())
                     .message(Blob::new(digest))
                     .signing_algorithm(algorithm(scheme));
                 async move { request.send().await }
@@ -133,6 +137,7 @@ fn scheme(algorithm: &SigningAlgorithmSpec) -> Option<SigningScheme> {
         SigningAlgorithmSpec::RsassaPssSha256 => SigningScheme::RsaPss(Digest::Sha256),
         SigningAlgorithmSpec::RsassaPssSha384 => SigningScheme::RsaPss(Digest::Sha384),
         SigningAlgorithmSpec::RsassaPssSha512 => SigningScheme::RsaPss(Digest::Sha512),
+        SigningAlgorithmSpec::MlDsaShake256 => SigningScheme::MlDsa,
         _ => return None,
     })
 }
@@ -148,6 +153,7 @@ fn algorithm(scheme: SigningScheme) -> SigningAlgorithmSpec {
         SigningScheme::RsaPss(Digest::Sha256) => SigningAlgorithmSpec::RsassaPssSha256,
         SigningScheme::RsaPss(Digest::Sha384) => SigningAlgorithmSpec::RsassaPssSha384,
         SigningScheme::RsaPss(Digest::Sha512) => SigningAlgorithmSpec::RsassaPssSha512,
+        SigningScheme::MlDsa => SigningAlgorithmSpec::MlDsaShake256,
     }
 }
 
@@ -166,6 +172,8 @@ mod tests {
                 assert_eq!(scheme(&algorithm(one)), Some(one));
             }
         }
+        let one = SigningScheme::MlDsa;
+        assert_eq!(scheme(&algorithm(one)), Some(one));
         assert_eq!(scheme(&SigningAlgorithmSpec::Sm2Dsa), None);
     }
 }
