@@ -173,6 +173,16 @@ impl Csr {
         &self.der
     }
 
+    /// The signed part.
+    pub fn info(&self) -> &[u8] {
+        &self.der[self.info.clone()]
+    }
+
+    /// The signature.
+    pub fn signature(&self) -> &[u8] {
+        &self.der[self.signature.clone()]
+    }
+
     /// PEM with a final newline.
     pub fn pem(&self) -> String {
         pem::encode("CERTIFICATE REQUEST", &self.der)

@@ -30,6 +30,7 @@ mod unsigned;
 pub mod acme;
 pub mod anchor;
 pub mod authority;
+pub mod blueprint;
 pub mod constraints;
 mod finding;
 pub mod glob;
@@ -56,6 +57,7 @@ pub use const_oid::ObjectIdentifier as Oid;
 pub use landfast_base::Secret;
 
 pub use crate::asn1::FOREVER;
+pub use crate::blueprint::Blueprint;
 pub use crate::cert::{Certificate, ExtensionRef, Template};
 pub use crate::crl::{Crl, CrlTemplate, RevokedEntries, RevokedEntry};
 pub use crate::crypto::digest_for;

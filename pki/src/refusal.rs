@@ -343,6 +343,15 @@ pub enum Refusal {
         signer: &'static str,
     },
 
+    /// A program that says what only a CA certificate has.
+    #[error(
+        "a CEL role makes no CA certificates and none with constraints on names: leave IsCA, the constraints, and such an extension out of the template, and sign a CA at issuer/:issuer_ref/sign-intermediate"
+    )]
+    ProgramCa,
+    /// A program that says what is the issuer's to say.
+    #[error("the {0} is the issuer's: leave it out of ExtraExtensions")]
+    ProgramExtension(&'static str),
+
     /// The finished certificate breaks a rule; `rule` names it. See [`crate::lint`].
     #[error("the certificate would break the rule {rule}: {text}")]
     Lint {

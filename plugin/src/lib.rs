@@ -11,6 +11,7 @@ mod aia;
 mod authority;
 mod backend;
 mod ca_key;
+mod cel_role;
 mod certificates;
 mod clock;
 mod crl;

@@ -170,6 +170,8 @@ pub(crate) enum IssuedBy {
     Root,
     SignIntermediate,
     SignSelfIssued,
+    CelIssue,
+    CelSign,
 }
 
 impl Label for IssuedBy {
@@ -181,6 +183,8 @@ impl Label for IssuedBy {
         Self::Root,
         Self::SignIntermediate,
         Self::SignSelfIssued,
+        Self::CelIssue,
+        Self::CelSign,
     ];
 
     fn name(self) -> &'static str {
@@ -192,6 +196,8 @@ impl Label for IssuedBy {
             Self::Root => "root",
             Self::SignIntermediate => "sign-intermediate",
             Self::SignSelfIssued => "sign-self-issued",
+            Self::CelIssue => "cel-issue",
+            Self::CelSign => "cel-sign",
         }
     }
 

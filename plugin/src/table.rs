@@ -11,9 +11,9 @@ use crate::entry::ends;
 use crate::entry::revoked;
 use crate::entry::tidy::TidyEntry;
 use crate::paths::{
-    absent, acme, auto_tidy, cluster, crl, defaults, fetch, import, intermediate, issue, issuers,
-    key_pool, keys, kms, lists, metrics, ocsp, revoke, roles, root, seal, sign, tidy, trust_anchor,
-    urls,
+    acme, auto_tidy, cel, cel_roles, cluster, crl, defaults, fetch, import, intermediate, issue,
+    issuers, key_pool, keys, kms, lists, metrics, ocsp, revoke, roles, root, seal, sign, tidy,
+    trust_anchor, urls,
 };
 use crate::{Mount, certificates};
 
@@ -31,7 +31,7 @@ pub(crate) fn table() -> Table<Mount> {
         fetch_rows(),
         setting_rows(),
         directories::rows(),
-        absent_rows(),
+        cel_rows(),
     ];
     Table::new(rows.into_iter().flatten().collect())
         .help(HELP)
@@ -228,20 +228,31 @@ fn setting_rows() -> Vec<Path<Mount>> {
     ]
 }
 
-/// What the built-in engine has and this one has not, yet.
-fn absent_rows() -> Vec<Path<Mount>> {
-    const WHAT: &str = "Not served by this engine.";
-    let rows = [
-        path("cel/roles", WHAT).list(absent::cel),
-        path("cel/roles/{name}", WHAT)
-            .read(absent::cel)
-            .update(absent::cel)
-            .patch(absent::cel)
-            .delete(absent::cel),
-        path("cel/issue/{role}", WHAT).update(absent::cel),
-        path("cel/sign/{role}", WHAT).update(absent::cel),
-    ];
-    rows.into_iter().map(Path::hidden).collect()
+fn cel_rows() -> Vec<Path<Mount>> {
+    vec![
+        path("cel/roles", "List the CEL roles.")
+            .list(cel_roles::list)
+            .display("cel-roles"),
+        path("cel/roles/{name}", "Read, write and delete a CEL role.")
+            .describe(
+                "A CEL role decides by a program in the Common Expression Language. Its syntax is checked when it is written. Patching \
+                 changes the parts of the program that are sent.",
+            )
+            .read(cel_roles::read)
+            .update(cel_roles::write)
+            .patch(cel_roles::patch)
+            .delete(cel_roles::delete)
+            .display("cel-role"),
+        path("cel/issue/{role}", "Make a key and a certificate for it, as the program of a CEL role decides.")
+            .describe(
+                "The program reads all fields that are sent, whatever their names. The private key is in the answer and nowhere else: it \
+                 is not stored.",
+            )
+            .update(cel::issue),
+        path("cel/sign/{role}", "Make a certificate from a CSR, as the program of a CEL role decides.")
+            .describe("The CSR gives the public key. Everything else comes from the program, which reads the CSR too.")
+            .update(cel::sign),
+    ]
 }
 
 fn authority_rows() -> Vec<Path<Mount>> {

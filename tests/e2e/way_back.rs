@@ -79,6 +79,14 @@ fn fill(client: &Client, openssl: &Openssl, who: &str) -> Made {
             "not_after_bound": "ttl-limited", "policy_identifiers": "1.2.3", "no_store": true, "issuer_ref": root,
             "max_ttl": "3h"}),
     );
+    post(
+        &format!("cel/roles/{who}"),
+        json!({"cel_program": {
+            "variables": [{"name": "short", "expression": "duration(request.ttl) < duration('3h')"}],
+            "expression": format!("short && '<&>' != '' ? ValidationOutput{{key_type: 'ec', issuer_ref: '{root}', template: CertTemplate{{\
+                Subject: PKIX.Name{{CommonName: request.name}}, NotBefore: now, NotAfter: now + duration(request.ttl)}}}} : 'too long'"),
+        }}),
+    );
     let kept = issue(client, who);
     let gone = issue(client, who);
     // The built-in engine knows no reasons, and is to read what has one.
@@ -165,11 +173,33 @@ fn hex(serial: &str) -> String {
 
 /// Does with the mount what an operator does: reads all, issues, revokes, rotates, makes roots and keys, imports.
 fn works(client: &Client, openssl: &Openssl, made: &Made, who: &str) {
-    for (list, one) in [("issuers", "issuer"), ("keys", "key"), ("roles", "roles")] {
+    for (list, one) in [
+        ("issuers", "issuer"),
+        ("keys", "key"),
+        ("roles", "roles"),
+        ("cel/roles", "cel/roles"),
+    ] {
         let names = client.list(&format!("pki/{list}")).ok().texts("keys");
         for name in &names {
             client.read(&format!("pki/{one}/{name}")).ok();
         }
+    }
+    for name in client.list("pki/cel/roles").ok().texts("keys") {
+        let path = format!("pki/cel/issue/{name}");
+        let made = client
+            .write(&path, json!({"name": "a.test", "ttl": "1h"}))
+            .ok();
+        let text = openssl.text("x509", &made.text("certificate"));
+        assert!(
+            text.contains("Subject: CN = a.test") || text.contains("Subject: CN=a.test"),
+            "{text}"
+        );
+        let path = format!("pki/cert/{}", made.text("serial_number"));
+        client.read(&path).ok();
+        let path = format!("pki/cel/issue/{name}");
+        client
+            .write(&path, json!({"name": "a.test", "ttl": "9h"}))
+            .refused(500, "too long");
     }
     for path in ["cluster", "urls", "crl", "issuers", "keys"] {
         client.read(&format!("pki/config/{path}")).ok();

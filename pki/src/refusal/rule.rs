@@ -157,6 +157,8 @@ impl Refusal {
             | Self::NoPem
             | Self::NotCa
             | Self::NotSelfIssued
+            | Self::ProgramCa
+            | Self::ProgramExtension(_)
             | Self::AlgorithmMismatch { .. } => Rule::Authority,
             Self::Lint { .. } => Rule::Lint,
             Self::Encoding(_) => Rule::Encoding,

@@ -3,16 +3,45 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use zeroize::Zeroize;
 
 use super::other;
 use crate::store::Entry;
 
-/// The bytes of an entry: compact JSON and a line feed, as the built-in engine writes.
+/// The bytes of an entry: compact JSON and a line feed, as the built-in engine writes, and what means something in HTML escaped.
 pub(crate) fn encode(entry: &impl Serialize) -> Vec<u8> {
     let mut bytes =
         serde_json::to_vec(entry).expect("entries have text keys and no failing serialiser");
     bytes.push(b'\n');
-    bytes
+    if !bytes.iter().any(|octet| SPECIAL.contains(octet)) {
+        return bytes;
+    }
+    let escaped = escape(&bytes);
+    bytes.zeroize();
+    escaped
+}
+
+/// `<`, `>`, `&`, and the octet that the two separators of lines begin with.
+const SPECIAL: [u8; 4] = [b'<', b'>', b'&', 0xe2];
+
+/// None of these stands outside of a text.
+fn escape(bytes: &[u8]) -> Vec<u8> {
+    // Enough room from the start: growing would leave copies behind, and an entry may hold a secret.
+    let mut escaped = Vec::with_capacity(bytes.len() * 6);
+    let mut rest = bytes;
+    while let Some(octet) = rest.first() {
+        let (text, length): (&[u8], usize) = match octet {
+            b'<' => (b"\\u003c", 1),
+            b'>' => (b"\\u003e", 1),
+            b'&' => (b"\\u0026", 1),
+            _ if rest.starts_with("\u{2028}".as_bytes()) => (b"\\u2028", 3),
+            _ if rest.starts_with("\u{2029}".as_bytes()) => (b"\\u2029", 3),
+            _ => (&rest[..1], 1),
+        };
+        escaped.extend_from_slice(text);
+        rest = &rest[length..];
+    }
+    escaped
 }
 
 /// Reads an entry as Go programs read JSON: a field that is missing or null has its default. Which default that is, each entry says itself.

@@ -1,6 +1,7 @@
 //! What lies in storage: one file a noun, serde structs in the layout of the built-in engine.
 
 pub mod acme;
+pub mod cel;
 pub mod config;
 pub mod crl;
 pub mod ends;
@@ -22,6 +23,7 @@ mod tests;
 pub(crate) use json::{JsonEntry, decode, encode};
 
 impl JsonEntry for acme::ValidationConfig {}
+impl JsonEntry for cel::CelRoleEntry {}
 impl JsonEntry for config::ClusterConfig {}
 impl JsonEntry for config::IssuersConfig {}
 impl JsonEntry for config::KeyPoolConfig {}

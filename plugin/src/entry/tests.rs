@@ -100,3 +100,28 @@ fn members(json: &[u8]) -> Vec<(String, Value)> {
     }
     serde_json::from_slice::<Ordered>(json).unwrap().0
 }
+
+/// As OpenBao 2.7.2 stored it.
+#[test]
+fn a_cel_role_is_written_as_go_writes_it() {
+    let entry = cel::CelRoleEntry {
+        name: "c".to_owned(),
+        validation_program: cel::ProgramEntry {
+            variables: vec![cel::VariableEntry {
+                name: "v".to_owned(),
+                expression: "1 < 2".to_owned(),
+                ..Default::default()
+            }],
+            expression: "v && '>' != '\u{2028}' ? 'é' : \"y\"".to_owned(),
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    let stored = concat!(
+        r#"{"name":"c","validation_program":{"variables":[{"name":"v","expression":"1 \u003c 2"}],"#,
+        r#""expression":"v \u0026\u0026 '\u003e' != '\u2028' ? 'é' : \"y\""}}"#,
+        "\n"
+    );
+    assert_eq!(String::from_utf8(encode(&entry)).unwrap(), stored);
+    assert_eq!(rewritten::<cel::CelRoleEntry>(stored), stored.as_bytes());
+}

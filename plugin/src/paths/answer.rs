@@ -223,6 +223,38 @@ impl Encoding {
     }
 }
 
+/// Answers with a certificate that a program decided on: always in PEM, with members for a key also where none was made, and, where one
+/// was, without a chain that is the issuer alone.
+///
+/// # Errors
+/// When the key or the issuer's chain cannot be encoded.
+pub(crate) fn of_program(
+    certificate: &Certificate,
+    issuer: &LoadedIssuer,
+    key: Option<&PrivateKey>,
+    remove_roots: bool,
+) -> Result<Response, Error> {
+    let encoding = Encoding {
+        format: Format::Pem,
+        key: KeyEncoding::Traditional,
+        remove_roots,
+    };
+    let issuing_ca = trimmed(&issuer.entry.certificate);
+    let mut issued = encoding.issued(certificate, issuing_ca, key, &[])?;
+    let own = &issuer.certificate;
+    if key.is_none() || own.aki().is_some_and(|aki| Some(aki) != own.ski()) {
+        issued.ca_chain = encoding.chain(&issuer.entry.ca_chain)?;
+    }
+    issued.key.get_or_insert_with(|| ShownKey {
+        private_key: Shown(Secret::new(String::new())),
+        private_key_type: "",
+    });
+    Response::data(&Leaf {
+        issued,
+        not_before: unix(certificate.not_before()),
+    })
+}
+
 /// A private key in PEM, in the usual form of its type.
 ///
 /// # Errors

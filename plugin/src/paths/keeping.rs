@@ -25,6 +25,11 @@ impl Keeping {
     pub(crate) fn by(by: IssuedBy, role: Option<&RoleEntry>) -> Self {
         let no_store = role.is_some_and(|role| role.settings.no_store);
         let lease = role.is_some_and(|role| role.settings.generate_lease);
+        Self::new(by, no_store, lease)
+    }
+
+    /// As these say. A certificate that is on no record has no lease: it could not be revoked when that ends.
+    pub(crate) const fn new(by: IssuedBy, no_store: bool, lease: bool) -> Self {
         Self {
             no_store,
             lease: lease && !no_store,
@@ -32,10 +37,31 @@ impl Keeping {
         }
     }
 
-    /// Signs what the rules prepared, stores the certificate before anybody learns of it, and answers.
+    /// Signs what the rules prepared and stores the certificate before anybody learns of it.
     ///
     /// # Errors
     /// When the key cannot sign. When storage fails; the caller then has no certificate that could not be revoked.
+    pub(crate) async fn keep(
+        self,
+        mount: &Mount,
+        authority: &Authority,
+        prepared: Unsigned<Certificate>,
+    ) -> Result<Kept, Error> {
+        let certificate = authority.sign(mount, prepared).await?;
+        if !self.no_store {
+            certificates::store(mount, &certificate).await?;
+        }
+        mount.metrics.issued.count(self.by);
+        let lease = self
+            .lease
+            .then(|| lease(&certificate, mount.now().as_second()));
+        Ok(Kept { certificate, lease })
+    }
+
+    /// [`Self::keep`], and the answer.
+    ///
+    /// # Errors
+    /// As there, and when the answer cannot be encoded.
     pub(crate) async fn answer(
         self,
         mount: &Mount,
@@ -44,17 +70,25 @@ impl Keeping {
         prepared: Unsigned<Certificate>,
         key: Option<&PrivateKey>,
     ) -> Result<Response, Error> {
-        let certificate = &authority.sign(mount, prepared).await?;
-        if !self.no_store {
-            certificates::store(mount, certificate).await?;
+        let kept = self.keep(mount, authority, prepared).await?;
+        let response = encoding.leaf(&kept.certificate, &authority.signing.loaded, key)?;
+        Ok(kept.leased(response))
+    }
+}
+
+/// A certificate that was signed and put on record.
+pub(crate) struct Kept {
+    pub(crate) certificate: Certificate,
+    lease: Option<Lease>,
+}
+
+impl Kept {
+    /// The answer with the lease, if there is one.
+    pub(crate) fn leased(self, response: Response) -> Response {
+        match self.lease {
+            Some(lease) => response.lease(lease),
+            None => response,
         }
-        mount.metrics.issued.count(self.by);
-        let response = encoding.leaf(certificate, &authority.signing.loaded, key)?;
-        Ok(if self.lease {
-            response.lease(lease(certificate, mount.now().as_second()))
-        } else {
-            response
-        })
     }
 }
 

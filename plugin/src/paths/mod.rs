@@ -1,11 +1,12 @@
 //! Handlers: one file a noun, one function a row of the path table.
 
-pub(crate) mod absent;
 pub(crate) mod acme;
 pub(crate) mod answer;
 pub(crate) mod auto_tidy;
 pub(crate) mod by_role;
 pub(crate) mod ca;
+pub(crate) mod cel;
+pub(crate) mod cel_roles;
 pub(crate) mod cluster;
 pub(crate) mod crl;
 pub(crate) mod defaults;

@@ -22,6 +22,13 @@ pub(crate) const ANSWERS: &[(&str, Operation, Answer)] = &[
     ("ca", Read, Body(DER)),
     ("ca/pem", Read, Body(PEM)),
     ("ca_chain", Read, Body(DER)),
+    ("cel/issue/{role}", Update, Data(&[SIGNED, LEAF, KEY])),
+    ("cel/roles", List, Keys(&[])),
+    ("cel/roles/{name}", Read, CEL_ROLE),
+    ("cel/roles/{name}", Update, CEL_ROLE),
+    ("cel/roles/{name}", Patch, CEL_ROLE),
+    ("cel/roles/{name}", Delete, Done),
+    ("cel/sign/{role}", Update, Data(&[SIGNED, LEAF, KEY])),
     ("cert/ca", Read, Data(&[STORED])),
     ("cert/ca/raw", Read, Body(DER)),
     ("cert/ca/raw/pem", Read, Body(PEM)),
@@ -209,6 +216,11 @@ const OCSP: &str = "application/ocsp-response";
 const JSON: &str = "application/json";
 
 /// What is written is what is read.
+const CEL_ROLE: Answer = Settings {
+    without: &[],
+    more: &[Member::new("name", Text, "Name of the role.")],
+};
+
 const WHOLE: Answer = Settings {
     without: &[],
     more: &[],

@@ -65,6 +65,11 @@ impl Stage {
                 json!({ "allow_any_name": true, "key_type": "any", "ttl": "1h" }),
             ),
             ("config/kms", json!({ "region": "eu-central-1" })),
+            (
+                "cel/roles/c",
+                json!({ "cel_program": { "expression": "ValidationOutput{key_type: 'ec', template: CertTemplate{\
+                    Subject: PKIX.Name{CommonName: 'a'}, NotBefore: now, NotAfter: now + duration('1h')}}" } }),
+            ),
         ] {
             ok(mount.update(path, data).await);
         }
@@ -133,6 +138,7 @@ impl Stage {
         let key = json!({ "key_type": "ec", "key_name": "new" });
         let imported = json!({ "pem_bundle": self.new.key_pem() });
         let none = || json!({});
+        let program = json!({ "cel_program": { "expression": "'no'" } });
         vec![
             (Update, "issuers/import/bundle", bundle.clone()),
             (Update, "config/ca", bundle),
@@ -214,6 +220,11 @@ impl Stage {
             (Update, "roles/new", none()),
             (Patch, "roles/r", json!({ "ttl": "2h" })),
             (Delete, "roles/r", none()),
+            (Update, "cel/roles/new", program.clone()),
+            (Patch, "cel/roles/c", program),
+            (Delete, "cel/roles/c", none()),
+            (Update, "cel/issue/c", none()),
+            (Update, "cel/sign/c", json!({ "csr": csr })),
             (Update, "issue/r", leaf.clone()),
             (Update, "issuer/root/issue/r", leaf),
             (Update, "sign/r", leaf_csr.clone()),
@@ -317,7 +328,14 @@ fn shape(mount: &Harness<Mount>) -> BTreeMap<String, usize> {
 /// What the mount says of all that requests change.
 async fn told(mount: &Harness<Mount>) -> Vec<Value> {
     let mut told = Vec::new();
-    for path in ["issuers", "keys", "roles", "certs", "certs/revoked"] {
+    for path in [
+        "issuers",
+        "keys",
+        "roles",
+        "cel/roles",
+        "certs",
+        "certs/revoked",
+    ] {
         told.push(mount.list(path).await.data);
     }
     for path in [
@@ -335,6 +353,8 @@ async fn told(mount: &Harness<Mount>) -> Vec<Value> {
         "config/metrics",
         "roles/r",
         "roles/new",
+        "cel/roles/c",
+        "cel/roles/new",
         "issuer/root",
         "issuer/second",
         "issuer/renamed",

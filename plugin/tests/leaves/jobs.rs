@@ -94,16 +94,3 @@ async fn what_an_entry_lacks_is_zero_and_not_what_holds_without_an_entry() {
         assert_ne!(without, bare, "{path}");
     }
 }
-
-#[tokio::test]
-async fn what_is_not_there_yet_says_so_and_what_to_do() {
-    let mount = empty().await;
-    let reply = mount.update("cel/roles/one", json!({})).await;
-    assert_eq!(reply.status, 404, "{reply:?}");
-    assert!(reply.error().contains("`roles/`"), "{reply:?}");
-    // It is not offered.
-    let document = mount.help("").await["openapi"]["paths"].clone();
-    let paths: Vec<_> = document.as_object().unwrap().keys().collect();
-    let offered = paths.iter().find(|path| path.starts_with("/cel"));
-    assert_eq!(offered, None);
-}

@@ -52,10 +52,15 @@ pub struct Ttl(pub Duration);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyValues(pub BTreeMap<String, String>);
 
+/// All that was sent, each value as it stands in the request and the parameters of the path over it: for rows that take fields by any name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sent(pub serde_json::Map<String, serde_json::Value>);
+
 /// Names by which the weak deserializer knows the newtypes.
 pub(crate) const COMMA_LIST: &str = "landfast::CommaList";
 pub(crate) const TTL: &str = "landfast::Ttl";
 pub(crate) const KEY_VALUES: &str = "landfast::KeyValues";
+pub(crate) const SENT: &str = "landfast::Sent";
 
 impl CommaList {
     /// True when there are no elements.
@@ -304,5 +309,42 @@ impl JsonSchema for KeyValues {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "object", "format": "kvpairs", "x-kind": "key-values" })
+    }
+}
+
+impl<'de> Deserialize<'de> for Sent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> Visitor<'de> for All {
+            type Value = Sent;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Sent, A::Error> {
+                let mut all = serde_json::Map::new();
+                while let Some((name, value)) = members.next_entry()? {
+                    all.insert(name, value);
+                }
+                Ok(Sent(all))
+            }
+        }
+        deserializer.deserialize_newtype_struct(SENT, All)
+    }
+}
+
+impl JsonSchema for Sent {
+    fn schema_name() -> Cow<'static, str> {
+        "Sent".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": true })
     }
 }

@@ -179,7 +179,7 @@ pub use duration::{
 pub use engine::Engine;
 pub(crate) use engine::MAX_PATH;
 pub use error::{Error, Result};
-pub use fields::{CommaList, KeyValues, NoFields, Page, Ttl};
+pub use fields::{CommaList, KeyValues, NoFields, Page, Sent, Ttl};
 pub use form::{Filled, Form};
 pub use path::{Handler, Path, RequestData, path};
 pub use response::{Lease, RawBody, Response};

@@ -13,6 +13,7 @@ pub use self::scalar::parse_bool;
 
 use self::refusal::Refusal;
 use self::value::Weak;
+use super::fields::SENT;
 use super::json::{Json, Object};
 use super::schema::{FieldSet, Kind};
 
@@ -84,12 +85,7 @@ impl<'j> Deserializer<'j> for Input<'j> {
     }
 
     fn deserialize_map<V: Visitor<'j>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        visitor.visit_map(All {
-            input: self,
-            capture: 0,
-            entry: 0,
-            current: None,
-        })
+        visitor.visit_map(All::new(self, false))
     }
 
     fn deserialize_any<V: Visitor<'j>>(self, visitor: V) -> Result<V::Value, Refusal> {
@@ -110,9 +106,12 @@ impl<'j> Deserializer<'j> for Input<'j> {
 
     fn deserialize_newtype_struct<V: Visitor<'j>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Refusal> {
+        if name == SENT {
+            return visitor.visit_map(All::new(self, true));
+        }
         visitor.visit_newtype_struct(self)
     }
 
@@ -179,9 +178,23 @@ impl<'j> MapAccess<'j> for Known<'j> {
 /// Hands over everything that was sent, for types that take any field.
 struct All<'j> {
     input: Input<'j>,
+    /// Whether each value is handed over as it was sent, whatever its field is.
+    raw: bool,
     capture: usize,
     entry: usize,
     current: Option<(&'j str, &'j Json<'j>)>,
+}
+
+impl<'j> All<'j> {
+    fn new(input: Input<'j>, raw: bool) -> Self {
+        Self {
+            input,
+            raw,
+            capture: 0,
+            entry: 0,
+            current: None,
+        }
+    }
 }
 
 impl<'j> MapAccess<'j> for All<'j> {
@@ -200,7 +213,8 @@ impl<'j> MapAccess<'j> for All<'j> {
         }
         while let Some((name, value)) = self.input.data.entry(self.entry) {
             self.entry += 1;
-            if self.input.capture(name).is_none() && self.input.counts(name, value) {
+            let counts = self.raw || self.input.counts(name, value);
+            if counts && self.input.capture(name).is_none() {
                 self.current = Some((name, value));
                 return seed
                     .deserialize(BorrowedStrDeserializer::new(name))
@@ -212,8 +226,17 @@ impl<'j> MapAccess<'j> for All<'j> {
 
     fn next_value_seed<T: DeserializeSeed<'j>>(&mut self, seed: T) -> Result<T::Value, Refusal> {
         let field = self.current.take();
-        self.input
-            .field(seed, field.expect("serde asks for a value after its key"))
+        let (name, value) = field.expect("serde asks for a value after its key");
+        if self.raw {
+            return seed
+                .deserialize(Weak {
+                    value,
+                    kind: Kind::Any,
+                    top: false,
+                })
+                .map_err(|refusal| refusal.of_field(name));
+        }
+        self.input.field(seed, (name, value))
     }
 }
 

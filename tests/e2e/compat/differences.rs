@@ -510,21 +510,6 @@ fn a_certificate_that_stops_a_mount_is_refused() {
 }
 
 #[test]
-fn paths_of_later_releases_say_what_to_do() {
-    let pair = with_root(json!({}));
-    for (method, path, status, hint) in [
-        ("POST", "cel/roles/one", 404, "a role below `roles/`"),
-        ("LIST", "cel/roles", 404, "a role below `roles/`"),
-        ("POST", "cel/issue/one", 404, "a role below `roles/`"),
-    ] {
-        let body = (method == "POST").then(|| json!({}));
-        pair.both(method, path, body.as_ref())
-            .ours
-            .refused(status, hint);
-    }
-}
-
-#[test]
 fn acme_is_not_there_for_those_without_a_token() {
     let mut pair = with_root(json!({}));
     let nobody = pair.server().client().with_token("");

@@ -3,6 +3,7 @@
 //! `docs/compatibility.md` and asserted in `differences.rs`.
 
 mod authority;
+mod cel;
 mod census;
 mod certificates;
 mod conditional;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::client::Asked;
-use super::{Client, PLUGIN_NAME, Reply, Server};
+use super::{Client, PLUGIN_NAME, Release, Reply, Server};
 
 /// Mount of the server's own engine.
 const THEIRS: &str = "builtin";
@@ -33,6 +33,11 @@ impl Pair {
     /// A dev server with both engines mounted.
     pub(crate) fn new() -> Self {
         Self::on(Server::dev(), "")
+    }
+
+    /// The same on a certain server.
+    pub(crate) fn of(release: Release) -> Self {
+        Self::on(Server::dev_of(release), "")
     }
 
     /// The same below a namespace of this name.

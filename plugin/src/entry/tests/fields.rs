@@ -70,6 +70,11 @@ fn kinds() -> Vec<Kind> {
             again: |_, bytes| key::KeyEntry::decode("i", bytes).unwrap().encode(),
             inner: &["landfast_kms"],
         },
+        kind::<cel::CelRoleEntry>(
+            "cel/role/r",
+            json!({"name": "r", "validation_program": {"variables": [{"name": "a", "expression": "1"}], "expression": "a"}}),
+            &["validation_program"],
+        ),
         Kind {
             key: "role/r",
             full: role,
@@ -112,6 +117,7 @@ fn default_of(key: &str, field: &str, full: &Value) -> Value {
         ("role/r", "issuer") => json!("default"),
         ("role/r", "cn_validations") => json!(["email", "hostname"]),
         ("role/r", "key_bits") => json!(256),
+        ("cel/role/r", "validation_program") => json!({"expression": ""}),
         ("config/auto-tidy", "issuer_safety_buffer") => json!(365 * 24 * 3600 * 1_000_000_000_i64),
         // Null, or left out again.
         ("config/auto-tidy", "revoked_safety_buffer")
