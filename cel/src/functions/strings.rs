@@ -1,6 +1,6 @@
 //! Functions on texts whose work or result grows by more than the sum of their arguments.
 
-use cel::common::types::{CelDouble, CelInt, CelList, CelString, DYN_TYPE, LIST_TYPE, STRING_TYPE};
+use cel::common::types::{CelInt, CelList, CelString, LIST_TYPE, STRING_TYPE};
 use cel::common::value::CowVal;
 use cel::{DeclarationError, Env, ExecutionError, add_member_overload};
 
