@@ -285,7 +285,7 @@ impl Checker<'_> {
             {
                 kind = *inner;
             }
-            of = Some(of.map_or(kind.clone(), |of| of.joined(&kind)));
+            of = Some(of.map_or_else(|| kind.clone(), |of| of.joined(&kind)));
         }
         Kind::list(of.unwrap_or(Kind::Dyn))
     }

@@ -24,7 +24,7 @@ pub(super) fn elements<'a, 'v>(
     list.map(CelList::inner).ok_or_else(no_overload)
 }
 
-fn optional<'b, 'v>(found: Option<&Box<dyn Val + 'v>>) -> CowVal<'b, 'v> {
+fn optional<'b, 'v>(found: Option<&(dyn Val + 'v)>) -> CowVal<'b, 'v> {
     CowVal::owned(match found {
         Some(value) => CelOptional::of(value.clone_as_boxed()),
         None => CelOptional::none(),
@@ -32,21 +32,23 @@ fn optional<'b, 'v>(found: Option<&Box<dyn Val + 'v>>) -> CowVal<'b, 'v> {
 }
 
 fn first<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    Ok(optional(elements(&arguments, 0)?.first()))
+    Ok(optional(
+        elements(&arguments, 0)?.first().map(AsRef::as_ref),
+    ))
 }
 
 fn last<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    Ok(optional(elements(&arguments, 0)?.last()))
+    Ok(optional(elements(&arguments, 0)?.last().map(AsRef::as_ref)))
 }
 
 /// The first of each set of equal elements.
 fn distinct<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let all = elements(&arguments, 0)?;
-    let mut found: Vec<&Box<dyn Val + 'v>> = Vec::new();
+    let mut found: Vec<&(dyn Val + 'v)> = Vec::new();
     for one in all {
         charge(found.len().saturating_mul(8))?;
         if !found.iter().any(|other| other.equals(one.as_ref())) {
-            found.push(one);
+            found.push(one.as_ref());
         }
     }
     let found: Vec<_> = found.into_iter().map(|one| one.clone_as_boxed()).collect();
