@@ -18,6 +18,14 @@ fn prepared() -> Cluster {
     cluster.mount("pki");
     let role = json!({"key_type": "ec", "allow_any_name": true, "ttl": "1h"});
     cluster.client(0).write("pki/roles/one", role).ok();
+    // A node that has just joined may not vote, and two that do not elect nobody.
+    until("all three vote", TURNOVER, || {
+        let path = "sys/storage/raft/configuration";
+        let known = cluster.client(0).read(path).ok();
+        let nodes = known.data()["config"]["servers"].as_array().cloned()?;
+        let voters = nodes.iter().filter(|node| node["voter"] == true).count();
+        (voters == 3).then_some(())
+    });
     for node in 1..3 {
         let client = cluster.client(node);
         until("the node has the role", TURNOVER, || {
