@@ -200,7 +200,7 @@ fn the_command_line_issues_an_intermediate_across_mounts() {
 fn every_method_of_hvac_is_answered_alike() {
     let server = stand_in();
     let openssl = Openssl::new();
-    let csr = openssl.file("csr.pem", &openssl.csr("csr.a.test"));
+    let csr = openssl.file("csr.pem", openssl.csr("csr.a.test"));
     let (own, _) = openssl.authority_on("P-256", "Self");
     let own = openssl.file("own.pem", &own);
     let python = tools().join("hvac/bin/python");
