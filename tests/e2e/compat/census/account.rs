@@ -8,7 +8,7 @@ use crate::support::{Pair, pattern_of};
 
 /// What is not asked of both with success, and why.
 const NOT_BOTH: &[(&str, &str)] = &[
-    ("/cel/", "not served: docs/compatibility.md"),
+    ("/cel/", "compat/cel.rs"),
     (
         "POST /keys/generate/kms",
         "the server's external keys there, AWS KMS here: seal/ca_kms.rs",
