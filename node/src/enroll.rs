@@ -460,6 +460,7 @@ fn type_name(spec: KeySpec) -> String {
     match spec.kind {
         KeyType::Ec => format!("P-{}", spec.bits),
         KeyType::Rsa => format!("RSA {}", spec.bits),
+        KeyType::MlDsa => format!("ML-DSA-{}", spec.bits),
         other => format!("{other:?}"),
     }
 }

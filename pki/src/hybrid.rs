@@ -77,9 +77,13 @@ impl Login {
     }
 }
 
+/// The kinds of keys that a role for nodes may want, by their names in the API, beginning with the one that it wants when nobody says
+/// otherwise: `any` is for a fleet on its way from one to the other.
+pub const NODE_KEYS: [&str; 3] = ["ec", "mldsa", "any"];
+
 /// The recommended role for hybrid nodes.
 ///
-/// P-256 keys, client authentication only, digitalSignature only, the node's own name and nothing
+/// P-256 keys (the first of [`NODE_KEYS`]), client authentication only, digitalSignature only, the node's own name and nothing
 /// else in it, a short life, and five minutes of backdating for drifting clocks. The end cannot be
 /// chosen by the node, nor the spelling of its name.
 pub fn node_role(login: &Login, ttl: Duration, max_ttl: Duration) -> Settings {

@@ -142,6 +142,13 @@ impl From<EnrolError> for Failure {
             }) if message.contains("not allowed by this role") => Self::Refused(format!(
                 "{path}: {message}; give the name that this login may have by --node-name, or allow this one on the role (allowed_domains, allow_bare_domains)"
             )),
+            EnrolError::Vault(VaultError::Refused {
+                path,
+                status: 400,
+                message,
+            }) if wants_another_key(&message) => Self::Refused(format!(
+                "{path}: {message}; give --rotate-key and --key-type for a key that the role takes, or let the role take this one (key_type, key_bits)"
+            )),
             EnrolError::Vault(error) => error.into(),
             EnrolError::NodeName(_) | EnrolError::KeyType { .. } => Self::Usage(error.to_string()),
             EnrolError::Unusable { .. } | EnrolError::ForeignKey { .. } => {
@@ -150,6 +157,13 @@ impl From<EnrolError> for Failure {
             other => Self::of(other),
         }
     }
+}
+
+/// Whether these are a role's words for a key of a kind or size that it does not certify.
+fn wants_another_key(message: &str) -> bool {
+    ["role requires keys of type", "role requires a minimum of a"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 impl From<RenewError> for Failure {

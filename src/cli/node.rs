@@ -47,8 +47,9 @@ pub(super) struct CertificateArguments {
     #[arg(long, value_name = "FILE", default_value = "/etc/iam/pki/server.key")]
     pub(super) private_key: PathBuf,
 
-    /// The kind of a new key: ec (P-256), ec-521, rsa (2048 bits), rsa-3072 or
-    /// rsa-4096; without it that of the key in place, or ec
+    /// The kind of a new key: ec (P-256), ec-521, rsa (2048 bits), rsa-3072,
+    /// rsa-4096, or post-quantum mldsa-44, mldsa-65 or mldsa-87; without it
+    /// that of the key in place, or ec
     #[arg(long, value_name = "KIND", value_parser = values::key_kind)]
     pub(super) key_type: Option<KeySpec>,
 

@@ -113,18 +113,30 @@ pub(super) fn key_kind(text: &str) -> Result<KeySpec, String> {
         "rsa" | "rsa-2048" => ("rsa", 2048),
         "rsa-3072" => ("rsa", 3072),
         "rsa-4096" => ("rsa", 4096),
+        "mldsa-44" => ("mldsa", 44),
+        "mldsa-65" => ("mldsa", 65),
+        "mldsa-87" => ("mldsa", 87),
         "ec-384" => {
             return Err(
                 "Roles Anywhere wants SHA-256 with every curve, which P-384 keys do not sign here: use ec or ec-521".into(),
             );
         }
-        _ => return Err("one of ec, ec-521, rsa, rsa-3072, rsa-4096".into()),
+        "mldsa" | "ml-dsa" => {
+            return Err("say which parameter set: mldsa-44, mldsa-65 or mldsa-87".into());
+        }
+        _ => {
+            return Err(
+                "one of ec, ec-521, rsa, rsa-3072, rsa-4096, mldsa-44, mldsa-65, mldsa-87".into(),
+            );
+        }
     };
     KeySpec::parse(kind, bits).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use landfast_pki::KeyType;
+
     use super::*;
 
     #[test]
@@ -164,5 +176,12 @@ mod tests {
         assert_eq!(key_kind("rsa").unwrap().bits, 2048);
         assert!(key_kind("ec-384").unwrap_err().contains("ec-521"));
         assert!(key_kind("ed25519").is_err());
+        for set in [44, 65, 87] {
+            let spec = key_kind(&format!("mldsa-{set}")).unwrap();
+            assert_eq!((spec.kind, spec.bits), (KeyType::MlDsa, set));
+        }
+        for bad in ["mldsa", "mldsa-64", "ML-DSA-65"] {
+            assert!(key_kind(bad).unwrap_err().contains("mldsa-65"), "{bad}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod emitted;
 mod inputs;
 pub(crate) mod logins;
 mod owners;
+mod post_quantum;
 mod trouble;
 
 use std::fs;
@@ -36,6 +37,16 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new(server: Server) -> Self {
+        Self::with(server, &json!({"key_type": "ec"}))
+    }
+
+    /// The same with CAs whose keys are of this kind: `key_type`, and `key_bits` if not the usual ones.
+    pub(crate) fn with(server: Server, kind: &Value) -> Self {
+        let of_kind = |mut body: Value| {
+            let kind = kind.as_object().expect("an object").clone();
+            body.as_object_mut().expect("an object").extend(kind);
+            body
+        };
         let client = server.client();
         for mount in ["root", "pki"] {
             server.mount(mount, PLUGIN_NAME);
@@ -43,14 +54,14 @@ impl Site {
         let root = client
             .write(
                 "root/root/generate/internal",
-                json!({"common_name": "root of the nodes", "key_type": "ec", "ttl": "87600h"}),
+                of_kind(json!({"common_name": "root of the nodes", "ttl": "87600h"})),
             )
             .ok()
             .text("certificate");
         let csr = client
             .write(
                 "pki/intermediate/generate/internal",
-                json!({"common_name": "nodes", "key_type": "ec"}),
+                of_kind(json!({"common_name": "nodes"})),
             )
             .ok()
             .text("csr");

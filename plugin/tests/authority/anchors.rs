@@ -333,6 +333,33 @@ async fn the_role_for_nodes_admits_the_name_that_the_login_proves() {
 const NODES: &str = "auth_approle_0000000a";
 
 #[tokio::test]
+async fn a_role_for_nodes_takes_the_keys_that_it_is_told() {
+    let mount = with_nodes().await;
+    for (sent, shown) in [
+        (json!({}), ("ec", 256)),
+        (json!({ "key_type": "ec", "key_bits": 256 }), ("ec", 256)),
+        (json!({ "key_type": "mldsa" }), ("mldsa", 44)),
+        (
+            json!({ "key_type": "mldsa", "key_bits": 65 }),
+            ("mldsa", 65),
+        ),
+        (json!({ "key_type": "any" }), ("any", 0)),
+    ] {
+        let mut body = json!({ "preset": "hybrid-node", "mount_accessor": NODES });
+        let more = sent.as_object().expect("an object").clone();
+        body.as_object_mut().expect("an object").extend(more);
+        let reply = ok(mount.update("roles/nodes", body).await);
+        let (kind, bits) = shown;
+        assert_eq!(reply.data["key_type"], kind, "{sent}");
+        assert_eq!(reply.data["key_bits"], bits, "{sent}");
+        // What makes it one for nodes does not depend on that.
+        assert_eq!(reply.data["key_usage"], json!(["DigitalSignature"]));
+        assert_eq!(reply.data["landfast_node_names"], true);
+        assert!(reply.warnings.is_empty(), "{reply:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_role_for_nodes_that_binds_nobody_is_refused() {
     let mount = with_nodes().await;
     for (fields, start) in [
@@ -373,8 +400,25 @@ async fn a_role_for_nodes_that_binds_nobody_is_refused() {
         ),
         // Nor is it made wider in passing.
         (
-            json!({ "mount_accessor": NODES, "allow_any_name": true, "key_type": "rsa" }),
-            "preset=hybrid-node gives allow_any_name, key_type itself",
+            json!({ "mount_accessor": NODES, "allow_any_name": true, "use_pss": true }),
+            "preset=hybrid-node gives allow_any_name, use_pss itself",
+        ),
+        // Of keys, those that nodes have, and no curve but the usual one.
+        (
+            json!({ "mount_accessor": NODES, "key_type": "rsa" }),
+            "key_type of a role for nodes is one of ec, mldsa, any",
+        ),
+        (
+            json!({ "mount_accessor": NODES, "key_type": "mldsa", "key_bits": 64 }),
+            "key_bits: unsupported bit length for ML-DSA key: 64",
+        ),
+        (
+            json!({ "mount_accessor": NODES, "key_bits": 521 }),
+            "preset=hybrid-node gives key_bits itself",
+        ),
+        (
+            json!({ "mount_accessor": NODES, "key_type": "any", "key_bits": 87 }),
+            "preset=hybrid-node gives key_bits itself",
         ),
         (
             json!({ "preset": "other", "mount_accessor": NODES }),

@@ -151,6 +151,8 @@ fn what_cannot_be_right_is_told_before_a_server_is_asked() {
         (&["--ttl", "soon"], "a number with a unit"),
         (&["--key-type", "ed25519"], "one of ec"),
         (&["--key-type", "ec-384"], "ec-521"),
+        (&["--key-type", "mldsa"], "mldsa-44, mldsa-65 or mldsa-87"),
+        (&["--key-type", "mldsa-64"], "mldsa-65"),
     ] {
         refuses("enroll", &[flags], 2, part);
         refuses("renew", &[flags], 2, part);

@@ -10,9 +10,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use landfast_pki::Settings;
 use landfast_pki::hybrid::{self, Login};
 use landfast_pki::lint::{Finding, Severity};
+use landfast_pki::{KeySpec, Settings};
 use landfast_sdk::logical::{CommaList, Cx, Error, Response};
 
 use super::{RoleName, Sent, describe, put};
@@ -23,8 +23,8 @@ use crate::role::Role;
 /// What a preset makes a role from.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct PresetRequest {
-    /// `hybrid-node`: write the role that EKS hybrid nodes need. Beside it `ttl`, `max_ttl`, `no_store` and `issuer_ref` may be sent,
-    /// the preset gives everything else.
+    /// `hybrid-node`: write the role that EKS hybrid nodes need. Beside it `ttl`, `max_ttl`, `no_store` and `issuer_ref` may be sent, and
+    /// `key_type`, one of `ec`, `mldsa` (with `key_bits` 44, 65 or 87 as the least) and `any`; the preset gives everything else.
     #[serde(default)]
     #[schemars(extend("enum" = ["hybrid-node"]))]
     preset: String,
@@ -82,6 +82,7 @@ pub(super) async fn write(
     let mut asked = Settings {
         ttl: ONE_DAY,
         max_ttl: LONG,
+        key_type: hybrid::NODE_KEYS[0].to_owned(),
         ..Settings::default()
     };
     // A fault in the rest is told after those in what makes a role one for nodes.
@@ -93,7 +94,10 @@ pub(super) async fn write(
         ));
     }
     let allowed = allowed(preset)?;
-    let made = role(preset, allowed, ttl, max_ttl);
+    let mut made = role(preset, allowed, ttl, max_ttl);
+    if asked.key_type != made.key_type {
+        (made.key_type, made.key_bits) = other_key(&asked)?;
+    }
     let settings = with_sent(made, sent)?;
     let entry = RoleEntry {
         settings,
@@ -166,6 +170,26 @@ fn is_accessor(text: &str, login: &str) -> bool {
         && digits
             .bytes()
             .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// `key_type` and `key_bits` of a role whose nodes have other keys than the usual ones.
+///
+/// # Errors
+/// When nodes have no such keys.
+fn other_key(asked: &Settings) -> Result<(String, i64), Error> {
+    let kind = asked.key_type.as_str();
+    if !hybrid::NODE_KEYS.contains(&kind) {
+        return Err(Error::bad_request(format!(
+            "key_type of a role for nodes is one of {}",
+            hybrid::NODE_KEYS.join(", ")
+        )));
+    }
+    if kind == "any" {
+        return Ok((kind.to_owned(), 0));
+    }
+    let spec = KeySpec::parse(kind, asked.key_bits)
+        .map_err(|why| Error::bad_request(format!("key_bits: {why}")))?;
+    Ok((kind.to_owned(), spec.bits.into()))
 }
 
 /// The preset's role with what was sent beside it.
