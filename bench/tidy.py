@@ -24,7 +24,7 @@ def issue(server, mounts, role, clients, requests):
     """The report on each mount of as many certificates."""
     targets = [word for mount in mounts for word in ("--target", f"{mount}={server.url(mount)}")]
     return load("--calibrate", "--verify", "0", "--op", "issue", "--role", role, "--token", server.token, "-c", str(clients),
-                "-n", str(requests), "--rounds", "1", "--pid", str(server.process.pid), *targets)["targets"]
+                "-n", str(requests), "--rounds", "1", "--max-seconds", "3000", "--pid", str(server.process.pid), *targets)["targets"]
 
 
 def fill(server, mounts, count):
