@@ -62,7 +62,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--landfast", default=str(ROOT / "target/release/landfast"))
     parser.add_argument("--bao", default=str(ROOT / ".tools/openbao/2.7.2/bao"))
-    parser.add_argument("--certificates", type=int, default=20_000)
+    parser.add_argument("--certificates", type=int, default=200_000)
     parser.add_argument("--output", help="the page to write")
     arguments = parser.parse_args()
     build_load()
