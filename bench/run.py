@@ -33,6 +33,8 @@ from revocation import large_crl, ratio, revoking, store_crl
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOKEN = "root"
+#: Octets of an entry on raft: the default of 1 MiB holds a CRL of some 27,000 revocations.
+LARGEST = 16 << 20
 
 
 class Server:
@@ -61,7 +63,7 @@ class Server:
         else:
             (self.dir / "raft").mkdir(exist_ok=True)
             join = f'retry_join {{\n leader_api_addr = "{self.leader.api()}"\n }}\n' if self.leader else ""
-            config += (f'storage "raft" {{\n path = "{self.dir}/raft"\n node_id = "{self.node}"\n{join}}}\n'
+            config += (f'storage "raft" {{\n path = "{self.dir}/raft"\n node_id = "{self.node}"\n max_entry_size = {LARGEST}\n{join}}}\n'
                        f'listener "tcp" {{\n address = "127.0.0.1:{self.port}"\n tls_disable = true\n}}\n'
                        f'api_addr = "http://127.0.0.1:{self.port}"\n'
                        f'cluster_addr = "https://127.0.0.1:{self.port + 1}"\n')
