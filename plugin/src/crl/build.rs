@@ -6,7 +6,7 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::crl::{CrlTemplate, RevokedEntries};
 use landfast_pki::{SerialNumber, SignatureAlgorithm};
-use landfast_sdk::logical::{Error, Write};
+use landfast_sdk::logical::{Error, StorageError, Write};
 
 use super::figures::Figures;
 use super::groups::{Group, Listed, MANY, groups, unusable};
@@ -72,10 +72,11 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         figures,
         ..
     } = build;
+    let longest = writes.iter().map(length_of).max().unwrap_or_default();
     if let Err(error) = mount.save(writes).await {
         // Some of them may be there.
         mount.crl.figures.forget();
-        return Err(error);
+        return Err(stored_no_more(error, longest));
     }
     let ids = book.issuer_id_crl_map.values();
     let keys: HashSet<_> = ids
@@ -86,6 +87,26 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         mount.crl.index.covered(generation);
     }
     Ok(Built { warnings, failure })
+}
+
+/// Octets that a write brings.
+fn length_of(write: &Write) -> usize {
+    match write {
+        Write::Put { value, .. } => value.len(),
+        Write::Delete { .. } => 0,
+    }
+}
+
+/// Says what to do where the server's storage has a limit for entries that a CRL is beyond.
+fn stored_no_more(error: Error, longest: usize) -> Error {
+    match error {
+        Error::Storage(StorageError::Host(why)) if why.contains("too large") => {
+            Error::failed(format!(
+                "a CRL of {longest} bytes is more than an entry of the server's storage may have ({why}), so the CRLs stay as they were, and what was revoked is on record:                  raise max_entry_size of the raft storage on every node, or let tidying remove what is over"
+            ))
+        }
+        other => other,
+    }
 }
 
 /// The book after a build but for what each new CRL adds: who has which CRL, and nothing of CRLs that nobody has any more.
@@ -362,4 +383,25 @@ fn next_number(book: &mut CrlBook, id: &str) -> u64 {
 
 fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
     now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_storage_is_told_with_a_way_on() {
+        let refused = |text: &str| {
+            let error = Error::Storage(StorageError::from_host(text.to_owned()));
+            stored_no_more(error, 1_950_153).to_string()
+        };
+        let told =
+            refused("put failed due to value being too large; got 86 bytes, max 1048576 bytes");
+        assert!(told.contains("a CRL of 1950153 bytes"), "{told}");
+        assert!(told.contains("raise max_entry_size"), "{told}");
+        assert_eq!(
+            refused("no space left on device"),
+            "no space left on device"
+        );
+    }
 }
