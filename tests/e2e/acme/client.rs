@@ -19,11 +19,13 @@ pub(super) const HEADERS: [&str; 4] = ["Replay-Nonce", "Link", "Location", "Retr
 pub(super) fn serve(server: &Server, mount: &str, dns: &Dns) {
     let client = server.client();
     let tuned = json!({ "allowed_response_headers": HEADERS, "max_lease_ttl": "87600h" });
-    // A mount may lie below a namespace.
-    let (namespace, below) = mount.split_at(mount.rfind('/').map_or(0, |at| at + 1));
-    client
-        .write(&format!("{namespace}sys/mounts/{below}/tune"), tuned)
-        .ok();
+    // A slash is of the mount's own path, or stands behind a namespace.
+    let mut settings = format!("sys/mounts/{mount}");
+    if client.read(&settings).status != 200 {
+        let (namespace, below) = mount.split_at(mount.rfind('/').map_or(0, |at| at + 1));
+        settings = format!("{namespace}sys/mounts/{below}");
+    }
+    client.write(&format!("{settings}/tune"), tuned).ok();
     let write = |path: &str, body: Value| client.write(&format!("{mount}/{path}"), body).ok();
     write(
         "root/generate/internal",
