@@ -62,6 +62,9 @@ pub fn examine(question: &Question, now: Timestamp) -> Result<Report, DoctorErro
     let arns = arns.check(question.region.as_deref(), &mut report);
     let leaf = pair::check(question, now, &mut report);
     let issuers = path::check(question, anchor.as_ref(), leaf.as_ref(), now, &mut report);
+    if question.post_quantum {
+        report.post_quantum = Some(path::audit(anchor.as_ref(), leaf.as_ref()));
+    }
     revocation::check(
         question,
         &issuers,

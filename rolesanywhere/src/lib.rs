@@ -6,6 +6,7 @@
 
 pub mod causes;
 pub mod policy;
+pub mod post_quantum;
 pub mod rules;
 pub mod session;
 pub mod signature;

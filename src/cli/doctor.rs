@@ -11,6 +11,7 @@ use landfast_node::doctor::{self, DoctorError, Machine, Question, Report};
 use landfast_node::identity;
 use landfast_node::provider::Options;
 use landfast_node::session::{EndpointKind, SessionRequest};
+use landfast_rolesanywhere::post_quantum::Audit;
 use landfast_rolesanywhere::rules::Severity;
 use landfast_rolesanywhere::session::USUAL_DURATION;
 use landfast_rolesanywhere::tags::Facts;
@@ -38,6 +39,9 @@ Examples:
   # ask AWS as well, for one session that is thrown away
   landfast doctor --online --trust-anchor-arn ARN --profile-arn ARN \\
     --role-arn ARN
+
+  # for an auditor: which keys and signatures are post-quantum
+  landfast doctor --pqc --trust-anchor ca.pem --certificate node.pem
 
   # what AWS's words mean
   landfast doctor --error \"Untrusted signing certificate\"
@@ -149,6 +153,11 @@ pub(super) struct Arguments {
     #[arg(long, requires = "online", hide = true)]
     with_proxy: bool,
 
+    /// Say of each certificate of trust anchor, chain and node whether it is
+    /// post-quantum: by its key, and by how it was signed
+    #[arg(long)]
+    pqc: bool,
+
     /// Judge as of this moment, such as 2026-12-24T00:00:00Z
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -252,7 +261,8 @@ impl Arguments {
             || self.profile.is_some()
             || self.role.is_some()
             || self.trust_policy.is_some()
-            || !self.crl.is_empty();
+            || !self.crl.is_empty()
+            || self.pqc;
         let certificate = self.certificate.clone().or_else(|| {
             let usual = PathBuf::from(CERTIFICATE);
             (!other || usual.exists()).then_some(usual)
@@ -285,6 +295,7 @@ impl Arguments {
             error: self.error.clone(),
             not_hybrid: self.not_hybrid,
             hypothetical: self.at.is_some(),
+            post_quantum: self.pqc,
         }
     }
 }
@@ -326,6 +337,28 @@ fn told(report: &Report, asked: bool) -> String {
     }
     for skipped in &report.skipped {
         line(format_args!("skipped  {skipped}"));
+    }
+    if let Some(audit) = &report.post_quantum {
+        text.push_str(&audited(audit));
+    }
+    text
+}
+
+/// What is post-quantum, one line for each certificate.
+fn audited(audit: &Audit) -> String {
+    let all = &audit.certificates;
+    let good = all.iter().filter(|one| one.post_quantum).count();
+    let mut text = format!("post-quantum: {good} of {} certificates\n", all.len());
+    for one in all {
+        let (verdict, place) = (
+            if one.post_quantum { "yes" } else { "no" },
+            one.place.name(),
+        );
+        let _ = writeln!(
+            text,
+            "  {verdict:3}  {place:6}  {}: key {}, signed by {}, {} octets",
+            one.subject, one.key, one.signature, one.octets
+        );
     }
     text
 }

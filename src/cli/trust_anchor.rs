@@ -16,6 +16,7 @@ use landfast_pki::anchor::{
     self, Anchor, Content, Expectations, Form, Notification, Report, SelectError,
 };
 use landfast_pki::{Certificate, pem};
+use landfast_rolesanywhere::post_quantum::Audit;
 use serde_json::{Value, json};
 
 use super::{Failure, server};
@@ -95,7 +96,8 @@ pub(super) struct Arguments {
     output: Option<PathBuf>,
 
     /// Print one JSON object: the document, the warnings, and each
-    /// certificate's subject, serial number and end
+    /// certificate's subject, serial number, end and algorithms, and whether
+    /// those are post-quantum
     #[arg(long)]
     json: bool,
 }
@@ -329,16 +331,7 @@ fn chain(answer: &Value) -> Option<Vec<Certificate>> {
 }
 
 fn document(form: Form, text: &str, certificates: &[Certificate], report: &Report) -> Value {
-    let certificates: Vec<Value> = certificates
-        .iter()
-        .map(|certificate| {
-            json!({
-                "subject": certificate.subject().to_string(),
-                "serial_number": certificate.serial().colon(),
-                "not_after": certificate.not_after().to_string(),
-            })
-        })
-        .collect();
+    let certificates = Audit::of(certificates, &[], None).certificates;
     let warnings: Vec<Value> = report
         .warnings
         .iter()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use landfast_pki::{Certificate, anchor};
+use landfast_rolesanywhere::post_quantum::Audit;
 use landfast_rolesanywhere::rules::{self, Finding};
 use landfast_rolesanywhere::trust;
 
@@ -51,6 +52,16 @@ pub(super) fn check(
         leads(question, leaf, chain, &anchors, now, report);
     }
     anchors
+}
+
+/// What of anchor, chain and leaf is post-quantum.
+pub(super) fn audit(
+    document: Option<&AnchorDocument>,
+    pair: Option<&(Certificate, Vec<Certificate>)>,
+) -> Audit {
+    let anchors = document.map(|document| anchor::read_bundle(&document.bundle).0);
+    let (leaf, chain) = pair.map_or((None, &[][..]), |(leaf, chain)| (Some(leaf), chain));
+    Audit::of(&anchors.unwrap_or_default(), chain, leaf)
 }
 
 /// CA-09: the leaf's issuer, or a CA above the chain that is sent, is in the anchor.

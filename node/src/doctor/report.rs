@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use landfast_rolesanywhere::post_quantum::Audit;
 use landfast_rolesanywhere::rules::{Finding, Severity};
 use serde::Serialize;
 
@@ -54,6 +55,8 @@ pub struct Question {
     pub not_hybrid: bool,
     /// The time that is judged by is not the machine's clock.
     pub hypothetical: bool,
+    /// Whether to say of each certificate if it is post-quantum.
+    pub post_quantum: bool,
 }
 
 /// What was found.
@@ -67,6 +70,9 @@ pub struct Report {
     pub skipped: Vec<&'static str>,
     /// What AWS's text usually means, when there was one and it is a known one.
     pub cause: Option<Explanation>,
+    /// What of the certificates is post-quantum, when that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_quantum: Option<Audit>,
 }
 
 /// What a text of AWS's usually means.

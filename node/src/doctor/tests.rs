@@ -453,3 +453,33 @@ fn constraints_and_critical_extensions_are_told() {
     assert_eq!(judged("a.other.example", false), ["EE-13"]);
     assert_eq!(judged("a.nodes.example", true), ["EE-12"]);
 }
+
+#[test]
+fn an_auditor_is_told_what_is_post_quantum() {
+    let asked = Question {
+        post_quantum: true,
+        ..node()
+    };
+    let audit = examine(&asked, now()).unwrap().post_quantum.unwrap();
+    assert!(!audit.all);
+    let told: Vec<_> = audit
+        .certificates
+        .iter()
+        .map(|one| (one.place.name(), one.key.as_str(), one.post_quantum))
+        .collect();
+    assert_eq!(
+        told,
+        [("anchor", "RSA 2048", false), ("node", "RSA 2048", false)]
+    );
+    // A node alone, and nobody who asks.
+    let alone = Question {
+        certificate: Some(data("pki/mldsa44-leaf.crt")),
+        private_key: None,
+        trust_anchor: None,
+        ..asked
+    };
+    let report = serde_json::to_value(examine(&alone, now()).unwrap()).unwrap();
+    assert_eq!(report["post_quantum"]["certificates"][0]["place"], "node");
+    let report = serde_json::to_value(examine(&node(), now()).unwrap()).unwrap();
+    assert_eq!(report.get("post_quantum"), None);
+}
