@@ -14,7 +14,7 @@ use crate::support::{Page, Release, Server, commands, shell};
 
 /// The pages with commands, each with the test that runs them: those of
 /// docs/compose.md want Docker, and tests/compose/test.py runs them.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "docs/auto-unseal.md",
     "docs/acme.md",
@@ -24,6 +24,7 @@ const PAGES: [&str; 12] = [
     "docs/install.md",
     "docs/nodes.md",
     "docs/operators.md",
+    "docs/post-quantum.md",
     "docs/roles-anywhere.md",
     "docs/vault.md",
     "docs/walk-through.md",

@@ -3,6 +3,8 @@
 //! in for Roles Anywhere, moto for the Security Token Service and nothing else:
 //! its KMS (5.2.5) hashes a digest once more before it signs.
 
+mod post_quantum;
+
 use std::fs;
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
@@ -37,8 +39,13 @@ fn crl(lab: &Lab, site: &Site, more: &[&str]) -> (i32, String) {
 
 /// A second issuer in the mount, of the same root.
 fn new_issuer(site: &Site, name: &str) {
+    new_issuer_of(site, name, "ec");
+}
+
+/// The same with a key of this type.
+fn new_issuer_of(site: &Site, name: &str, key_type: &str) {
     let client = &site.client;
-    let body = json!({"common_name": "nodes anew", "key_type": "ec"});
+    let body = json!({"common_name": "nodes anew", "key_type": key_type});
     let csr = client.write("pki/intermediate/generate/internal", body);
     let csr = csr.ok().text("csr");
     let body = json!({"csr": csr, "common_name": "nodes anew", "ttl": "43800h"});

@@ -18,6 +18,13 @@ const BEFORE_NODES: [&str; 3] = [
     "One name per node",
 ];
 
+/// The sections of walk-through.md that post-quantum.md begins after.
+const BEFORE_POST_QUANTUM: [&str; 3] = [
+    "The engine",
+    "Who may have which name",
+    "What AWS must know",
+];
+
 /// The mount `old` is the built-in engine's again, as pages leave it.
 fn old_is_given_back(server: &Server) {
     let mount = server.client().read("sys/mounts/old").ok();
@@ -220,6 +227,34 @@ fn walk_through_md() {
         !said.contains("every user of this machine can read"),
         "{said}"
     );
+}
+
+#[test]
+fn post_quantum_md() {
+    let server = Server::bare_dev(Release::Current);
+    // The pages' port may be taken here.
+    let port = free_port().to_string();
+    let before = Page::read("docs/walk-through.md").sections(&BEFORE_POST_QUANTUM);
+    let page = Page::read("docs/post-quantum.md").script();
+    let script = replaced(&(before + &page), &[("9912", &port)]);
+    let dir = tempfile::tempdir().expect("a folder");
+    let (printed, said) = ran(&mut on(&server, &script, dir.path()));
+    // A session in every state of the fleet.
+    assert_eq!(
+        printed.matches("\"AccessKeyId\":\"ASIALAB").count(),
+        5,
+        "{printed}\n{said}"
+    );
+    for part in [
+        "post-quantum: 2 of 3 certificates\n",
+        "  no   anchor  CN=Hybrid nodes 2026: key P-256, signed by ECDSA-SHA256, ",
+        "  yes  anchor  CN=Hybrid nodes post-quantum: key ML-DSA-65, signed by ML-DSA-65, ",
+        "  yes  node    CN=node-1: key ML-DSA-65, signed by ML-DSA-65, ",
+        // Of the anchor that holds the new CA alone.
+        "\ntrue\n",
+    ] {
+        assert!(printed.contains(part), "{part}\n{printed}\n{said}");
+    }
 }
 
 /// The page on Vault, with the server that is at hand under the name of Vault's command. OpenBao's takes the same
