@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use aws_lc_rs::cipher::{
     AES_128, AES_192, AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey,
 };
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsDer, AsRawBytes};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::pbkdf2;
 use aws_lc_rs::rand::SystemRandom;
@@ -114,6 +114,15 @@ const ML_DSA: [&PqdsaSigningAlgorithm; 3] = [
     &signature::ML_DSA_65_SIGNING,
     &signature::ML_DSA_87_SIGNING,
 ];
+
+/// The expanded form (FIPS 204 section 7.2) of an ML-DSA key in PKCS#8; `None` for whatever else.
+pub(crate) fn expanded(der: &[u8]) -> Option<Secret<Vec<u8>>> {
+    let pair = ML_DSA
+        .into_iter()
+        .find_map(|signing| PqdsaKeyPair::from_pkcs8(signing, der).ok())?;
+    let octets = pair.private_key().as_raw_bytes().ok()?;
+    Some(Secret::new(octets.as_ref().to_vec()))
+}
 
 impl SessionKey {
     /// Reads a key in DER: PKCS#8, PKCS#1 or SEC1.

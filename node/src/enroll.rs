@@ -8,8 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use landfast_pki::ext::GeneralNames;
 use landfast_pki::{
-    Certificate, Csr, KeyEncoding, KeySpec, KeyType, PrivateKey, Secret, SignatureAlgorithm,
-    Subject,
+    Certificate, Csr, KeySpec, KeyType, PrivateKey, Secret, SignatureAlgorithm, Subject,
 };
 use landfast_rolesanywhere::rules::{self, Finding, Severity};
 use landfast_rolesanywhere::tags::Facts;
@@ -19,6 +18,7 @@ use serde_json::{Value, json};
 use crate::crypto::SessionKey;
 use crate::files::{FileError, Opened};
 use crate::identity::{self, Files};
+use crate::key_file;
 use crate::pair::{self, Pair, Text};
 use crate::reach;
 use crate::vault::{Vault, VaultError};
@@ -401,7 +401,7 @@ impl Attempt<'_> {
         warnings.extend(lease(&answer));
         warnings.extend(said(&answer));
         warnings.extend(told);
-        pair.install(&issued.file(), &key.to_pem(KeyEncoding::Pkcs8)?)?;
+        pair.install(&issued.file(), &key_file::to_pem(&key)?)?;
         let key_type_changed = former_kind.is_some_and(|former| former.kind != kind(&key).kind);
         Ok(Outcome::Issued {
             certificate: issued.leaf,

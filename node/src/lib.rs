@@ -12,6 +12,7 @@ pub mod generate;
 pub mod helper;
 pub mod http;
 pub mod identity;
+mod key_file;
 pub mod login;
 pub mod pair;
 pub mod provider;
