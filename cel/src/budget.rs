@@ -2,7 +2,8 @@
 //!
 //! The counter lies in the thread, since functions of the language's crate carry nothing: each evaluation has a thread of its own.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use cel::ExecutionError;
 use cel::common::types::{CelBytes, CelList, CelMap, CelMapKey, CelOptional, CelString, CelStruct};
@@ -11,7 +12,7 @@ use cel::common::value::{CowVal, Val};
 use crate::fault::error;
 
 /// All values that an evaluation comes to, in octets, each counted with [`NODE`] beside its texts.
-const ALL: usize = 32 << 20;
+const ALL: usize = 96 << 20;
 
 /// One value.
 pub(crate) const LARGEST: usize = 1 << 20;
@@ -19,13 +20,52 @@ pub(crate) const LARGEST: usize = 1 << 20;
 /// What a value costs besides its text.
 const NODE: usize = 32;
 
+/// How much is counted between two looks at whether anybody waits.
+const LOOK: usize = 64 << 10;
+
+/// Who says whether anybody still waits for what a program comes to; by default somebody always does.
+#[derive(Clone, Default)]
+pub struct GivenUp(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl GivenUp {
+    /// Asks `given_up` now and then, which says whether nobody waits any more.
+    pub fn by(given_up: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(given_up)))
+    }
+
+    fn holds(&self) -> bool {
+        self.0.as_ref().is_some_and(|given_up| given_up())
+    }
+}
+
+impl std::fmt::Debug for GivenUp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("GivenUp").field(&self.holds()).finish()
+    }
+}
+
 thread_local! {
     static LEFT: Cell<usize> = const { Cell::new(0) };
+    static UNSEEN: Cell<usize> = const { Cell::new(0) };
+    static GIVEN_UP: RefCell<GivenUp> = const { RefCell::new(GivenUp(None)) };
 }
 
 /// Begins to count anew.
-pub(crate) fn begin() {
+pub(crate) fn begin(given_up: GivenUp) {
     LEFT.set(ALL);
+    UNSEEN.set(0);
+    GIVEN_UP.set(given_up);
+}
+
+/// Whether nobody waits any more, looked at after so much work.
+fn is_given_up(steps: usize) -> bool {
+    let unseen = UNSEEN.get().saturating_add(steps);
+    if unseen < LOOK {
+        UNSEEN.set(unseen);
+        return false;
+    }
+    UNSEEN.set(0);
+    GIVEN_UP.with_borrow(GivenUp::holds)
 }
 
 /// Whether it was used up. An expression may have swallowed the error, so this is asked at the end.
@@ -43,7 +83,7 @@ pub(crate) const SPENT: &str =
 /// It is too much.
 pub(crate) fn charge(steps: usize) -> Result<(), ExecutionError> {
     match LEFT.get().checked_sub(steps) {
-        Some(left) if left > 0 => {
+        Some(left) if left > 0 && !is_given_up(steps) => {
             LEFT.set(left);
             Ok(())
         }

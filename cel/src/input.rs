@@ -11,6 +11,8 @@ use landfast_pki::name::attribute;
 use landfast_pki::{Csr, Name, Oid};
 use serde_json::{Map, Value as Json};
 
+use crate::budget::GivenUp;
+
 /// What a program reads of a request for a certificate.
 #[derive(Debug, Clone)]
 pub struct Inputs<'a> {
@@ -20,6 +22,8 @@ pub struct Inputs<'a> {
     pub now: Timestamp,
     /// For `sign`: the request that was sent along; the inner is none where none was.
     pub csr: Option<Option<&'a Csr>>,
+    /// Whether nobody waits for the decision any more. It is asked now and then while a program runs, which then ends.
+    pub given_up: GivenUp,
 }
 
 /// How numbers of JSON are read.

@@ -19,6 +19,7 @@ mod room;
 mod source;
 mod url;
 
+pub use crate::budget::GivenUp;
 pub use crate::fault::Fault;
 pub use crate::input::Inputs;
 pub use crate::output::Wanted;

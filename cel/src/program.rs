@@ -107,7 +107,7 @@ impl Compiled {
     /// The program refuses, in its own words where it has some; it cannot be evaluated; or it says what no certificate can be.
     pub fn run(&self, inputs: &Inputs<'_>) -> Result<Wanted, Fault> {
         with_room(|| {
-            budget::begin();
+            budget::begin(inputs.given_up.clone());
             let result = self.evaluate(inputs);
             let result = if budget::is_spent() {
                 Err(Fault::new(budget::SPENT))

@@ -3,7 +3,7 @@
 #![no_main]
 
 use jiff::Timestamp;
-use landfast_cel::{Inputs, Program, Variable};
+use landfast_cel::{GivenUp, Inputs, Program, Variable};
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 
@@ -30,6 +30,7 @@ fuzz_target!(|text: &str| {
         request: request.as_object().expect("a literal object"),
         now: Timestamp::UNIX_EPOCH,
         csr: text.starts_with(' ').then_some(None),
+        given_up: GivenUp::default(),
     };
     if let Ok(wanted) = compiled.run(&inputs) {
         assert!(wanted.blueprint.names.dns.iter().all(|name| name.is_ascii()));

@@ -45,6 +45,8 @@ pub struct Mount {
     revoking: [Mutex<()>; REVOKED_AT_A_TIME],
     /// Turns for work that takes long.
     pub(crate) heavy: Heavy,
+    /// Turns for programs of CEL roles, which may use all that they have and then keep nobody else waiting.
+    pub(crate) programs: Heavy,
     /// Who signed which issuer.
     pub(crate) signatures: Arc<Signatures>,
     /// What is remembered of CRLs between requests.
@@ -99,6 +101,7 @@ impl Mount {
             authority: Mutex::new(()),
             revoking: std::array::from_fn(|_| Mutex::new(())),
             heavy: Heavy::default(),
+            programs: Heavy::default(),
             signatures: Arc::default(),
             crl: CrlState::default(),
             ends: Ends::default(),

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::GivenUp;
 
 fn run(expression: &str) -> Result<Wanted, String> {
     run_with(&[], expression, &json!({"n": 3, "s": "x"}))
@@ -24,6 +25,7 @@ fn run_with(
         request: request.as_object().unwrap(),
         now: "2026-11-30T08:00:00Z".parse().unwrap(),
         csr: None,
+        given_up: GivenUp::default(),
     };
     let compiled = program.compile().map_err(|fault| fault.to_string())?;
     compiled.run(&inputs).map_err(|fault| fault.to_string())
@@ -165,4 +167,24 @@ proptest! {
             prop_assert!(!fault.contains("another way"), "{expression} {variable}: {fault}");
         }
     }
+}
+
+#[test]
+fn a_program_ends_when_nobody_waits_for_it() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let program = Program {
+        expression: "lists.range(1000).all(a, lists.range(1000).all(b, a + b >= 0)) ? 'y' : 'n'"
+            .to_owned(),
+        ..Program::default()
+    };
+    let request = serde_json::json!({});
+    let inputs = Inputs {
+        request: request.as_object().unwrap(),
+        now: "2026-11-30T08:00:00Z".parse().unwrap(),
+        csr: None,
+        given_up: GivenUp::by(|| ASKED.fetch_add(1, Ordering::Relaxed) >= 2),
+    };
+    assert!(program.compile().unwrap().run(&inputs).is_err());
+    assert_eq!(ASKED.load(Ordering::Relaxed), 3, "it ended at once");
 }

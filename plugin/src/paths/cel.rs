@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use landfast_cel::{Fault, Inputs, Wanted};
+use landfast_cel::{GivenUp, Inputs, Wanted};
 use landfast_pki::blueprint;
 use landfast_pki::issue::{self, Holder};
 use landfast_pki::{Csr, KeySpec, KeyType, Refusal};
-use landfast_sdk::logical::{Cx, Error, Response, Sent, Ttl};
+use landfast_sdk::logical::{Caller, Cx, Error, Response, Sent, Ttl};
 
 use crate::cel_role;
 use crate::metrics::IssuedBy;
@@ -163,13 +163,25 @@ async fn decide(
     csr: Option<Option<&Csr>>,
 ) -> Result<Wanted, Error> {
     let role = cel_role::load(mount, &role.role).await?;
+    // From here on a task of its own, so that it is known when the client goes.
+    tokio::task::yield_now().await;
+    let caller = Caller::present();
+    let asked = caller.clone();
     let inputs = Inputs {
         request: &sent.0,
         now: mount.now(),
         csr,
+        given_up: GivenUp::by(move || asked.has_gone()),
     };
-    let decided = mount.heavy.run(|| role.compiled()?.run(&inputs)).await;
-    decided.map_err(|fault: Fault| Error::Failed(fault.to_string()))
+    let decide = || {
+        if caller.has_gone() {
+            return Err(Error::failed("nobody waits for the decision any more"));
+        }
+        role.compiled()
+            .and_then(|program| program.run(&inputs))
+            .map_err(|fault| Error::Failed(fault.to_string()))
+    };
+    mount.programs.run(decide).await
 }
 
 /// The issuer that the program names, once the request makes sense.

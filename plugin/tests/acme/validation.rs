@@ -49,7 +49,7 @@ async fn reading_a_challenge_begins_nothing() {
     assert_eq!(problem(&odd), "malformed");
     let begun = client.follow(&challenge, "{}").await;
     assert_eq!(body(&begun)["status"], "processing");
-    assert_eq!(begun.headers["Retry-After"], ["1"]);
+    assert_eq!(begun.headers["Retry-After"], ["2"]);
     assert_eq!(on_record(&mount).await.len(), 1);
     // Twice is once, and only one way at a time.
     assert_eq!(client.follow(&challenge, "{}").await.status, 200);
@@ -106,6 +106,9 @@ async fn what_fails_is_told_tried_again_and_given_up() {
         "urn:ietf:params:acme:error:incorrectResponse"
     );
     assert_eq!(told["error"]["detail"], "http-01: nothing is there");
+    // So that a client that asks thirty times is still there for the last try, and hears why.
+    let asked = client.follow(&url, "").await;
+    assert_eq!(asked.headers["Retry-After"], ["5"]);
     let name = on_record(&mount).await.remove(0);
     let key = format!("acme/validations/{name}");
     let entry: Value =

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::watch::{Asked, Watched};
+use super::watch::{Asked, Waits, Watched};
 
 /// Runs a call to its end, whatever becomes of the caller: the host gives a request up by dropping it, and a handler that is dropped
 /// half way has written one thing and not the other. `None` when the call panicked, which ends only itself.
@@ -21,6 +21,7 @@ where
     F: Future<Output: Send + 'static> + Send + 'static,
     W: Send + 'static,
 {
+    let _waits = Waits(asked.clone());
     let mut future = Watched::new(asked, call);
     let first = std::future::poll_fn(|cx| {
         let turn = AssertUnwindSafe(|| Pin::new(&mut future).poll(cx));

@@ -187,7 +187,7 @@ pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Product, ReplicationState, SystemView};
 pub use table::Table;
 pub(crate) use watch::{Asked, LARGE, Turns};
-pub use watch::{apart, carry};
+pub use watch::{Caller, apart, carry};
 pub use weak::parse_bool;
 pub use wire::{
     ExistsReply, RawLease, RawReply, RawRequest, RawResponse, ReplyError, SpecialPaths,

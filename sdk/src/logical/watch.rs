@@ -8,7 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,8 @@ pub(crate) struct Asked {
     large: bool,
     /// Bytes that it has taken up since it was last apart.
     carried: AtomicUsize,
+    /// Nobody waits for the answer any more.
+    given_up: AtomicBool,
     turns: Arc<Turns>,
 }
 
@@ -52,6 +54,7 @@ impl Asked {
             stranger: request.unauthenticated,
             large: size > LARGE,
             carried: AtomicUsize::new(0),
+            given_up: AtomicBool::new(false),
             turns: Arc::clone(turns),
         })
     }
@@ -83,6 +86,44 @@ impl Asked {
             "a request kept a thread of the plugin for {} ms: requests of other mounts may have waited for it",
             took.as_millis()
         );
+    }
+}
+
+/// Whoever waits for the answer to a request: long work looks now and then whether somebody still does.
+#[derive(Clone, Default)]
+pub struct Caller(Option<Arc<Asked>>);
+
+impl Caller {
+    /// The caller of the request that is being handled; one that never goes where there is none, in a test for example.
+    #[must_use]
+    pub fn present() -> Self {
+        Self(PRESENT.with_borrow(Clone::clone))
+    }
+
+    /// Whether the host gave the request up, as it does when its client has gone. Only what could be left undone as a whole may be left then: no host
+    /// tells the client anything of it.
+    #[must_use]
+    pub fn has_gone(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|asked| asked.given_up.load(Ordering::Relaxed))
+    }
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Caller").field(&self.has_gone()).finish()
+    }
+}
+
+/// Held by whoever waits for a request; says so when it is dropped.
+pub(crate) struct Waits(pub(crate) Option<Arc<Asked>>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        if let Some(asked) = &self.0 {
+            asked.given_up.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -84,6 +84,11 @@ fn answer(mut stream: std::net::TcpStream, store: &Store) -> Option<()> {
 /// An image with the binary under test as its ENTRYPOINT, in an index with another architecture; the registry's port and the index's digest.
 fn published() -> (u16, String) {
     let dir = directory();
+    // A copy: links to the binary under test come and go, and tar takes that for a change of the file.
+    let binary = dir.path().join("plugins").join(PLUGIN_NAME);
+    let copy = dir.path().join("copy");
+    fs::copy(&binary, &copy).expect("the binary can be copied");
+    fs::rename(&copy, &binary).expect("within one folder");
     let tar = Command::new("tar")
         .args(["--create", "--file=-", "--directory"])
         .args([dir.path().join("plugins").as_os_str(), PLUGIN_NAME.as_ref()])

@@ -31,8 +31,14 @@ pub(crate) struct Which {
     challenge_type: String,
 }
 
-/// Seconds after which it is worth asking again for what is being validated.
-const SOON: &str = "1";
+/// Seconds after which it is worth asking again for what is being validated; certbot asks some thirty times in all, and then gives up.
+fn pause(challenge: &ChallengeEntry) -> &'static str {
+    match challenge.error {
+        // The next try is a while away.
+        Some(_) => "5",
+        None => "2",
+    }
+}
 
 /// `POST authorization/ID`: read it, or give it up.
 pub(crate) async fn update(
@@ -118,7 +124,7 @@ async fn respond(mount: &Shared, session: &Session, which: &Which) -> Result<Ans
     let answer = Answer::json(200, &one(&session.directory, &authorization.id, challenge))
         .header("Link", format!("<{up}>;rel=\"up\""));
     Ok(match challenge.status {
-        ChallengeStatus::Processing => answer.header("Retry-After", SOON),
+        ChallengeStatus::Processing => answer.header("Retry-After", pause(challenge)),
         _ => answer,
     })
 }
@@ -139,14 +145,16 @@ fn show(directory: &Directory, authorization: &AuthorizationEntry) -> Answer {
         body["expires"] = authorization.expires.as_str().into();
     }
     let answer = Answer::json(200, &body);
-    let is_tried = authorization
+    let tried = authorization
         .challenges
         .iter()
-        .any(|one| one.status == ChallengeStatus::Processing);
-    if is_tried && authorization.status == AuthorizationStatus::Pending {
-        return answer.header("Retry-After", SOON);
+        .find(|one| one.status == ChallengeStatus::Processing);
+    match tried {
+        Some(challenge) if authorization.status == AuthorizationStatus::Pending => {
+            answer.header("Retry-After", pause(challenge))
+        }
+        _ => answer,
     }
-    answer
 }
 
 fn one(directory: &Directory, id: &str, challenge: &ChallengeEntry) -> Value {

@@ -162,3 +162,30 @@ fn small_numbers_add_up_and_are_counted_anew_after_a_turn_apart() {
     // Nobody watches: nothing to count.
     assert!(!is_much(usize::MAX));
 }
+
+#[test]
+fn long_work_hears_that_its_caller_has_gone() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (said, heard) = tokio::sync::oneshot::channel();
+        let call = async move {
+            tokio::task::yield_now().await;
+            let caller = Caller::present();
+            assert!(!caller.has_gone());
+            while !caller.has_gone() {
+                tokio::task::yield_now().await;
+            }
+            said.send(()).unwrap();
+        };
+        let request = super::super::complete(Some(asked("cel/issue/a", 0, 2)), || (), call);
+        // As the host gives a request up.
+        let waited = tokio::time::timeout(Duration::from_millis(20), request).await;
+        assert!(waited.is_err());
+        heard.await.unwrap();
+    });
+    assert!(!Caller::present().has_gone());
+}

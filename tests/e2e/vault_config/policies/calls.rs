@@ -259,7 +259,12 @@ pub(super) fn of_the_ca(things: &Things) -> Vec<Call> {
     ));
     calls.push(call("POST", "pki/acme/new-eab", json!({}), NOBODY));
     calls.push(call("LIST", "pki/eab", Value::Null, OPERATOR));
-    calls.push(call("DELETE", "pki/eab/none", Value::Null, OPERATOR));
+    calls.push(call(
+        "DELETE",
+        "pki/eab/00000000-0000-0000-0000-000000000000",
+        Value::Null,
+        OPERATOR,
+    ));
     for name in ["kms", "seal"] {
         calls.push(call(
             "DELETE",
