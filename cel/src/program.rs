@@ -49,7 +49,7 @@ struct Expression {
 }
 
 impl Program {
-    /// Whether the program can be stored: the syntax of all of it, and what [`check`] knows of the main expression.
+    /// Whether the program can be stored: the syntax of all of it, and the types of the main expression as far as they are known.
     ///
     /// # Errors
     /// What is wrong with it, in the words of the built-in engine.
