@@ -102,7 +102,7 @@ fn stored_no_more(error: Error, longest: usize) -> Error {
     match error {
         Error::Storage(StorageError::Host(why)) if why.contains("too large") => {
             Error::failed(format!(
-                "a CRL of {longest} bytes is more than an entry of the server's storage may have ({why}), so the CRLs stay as they were, and what was revoked is on record:                  raise max_entry_size of the raft storage on every node, or let tidying remove what is over"
+                "a CRL of {longest} bytes is more than an entry of the server's storage may have ({why}), so the CRLs stay as they were, and what was revoked is on record: raise max_entry_size of the raft storage on every node, or let tidying remove what is over"
             ))
         }
         other => other,
@@ -398,7 +398,7 @@ mod tests {
         let told =
             refused("put failed due to value being too large; got 86 bytes, max 1048576 bytes");
         assert!(told.contains("a CRL of 1950153 bytes"), "{told}");
-        assert!(told.contains("raise max_entry_size"), "{told}");
+        assert!(told.contains("on record: raise max_entry_size"), "{told}");
         assert_eq!(
             refused("no space left on device"),
             "no space left on device"
