@@ -17,6 +17,7 @@ mod manual;
 mod node;
 mod output;
 mod progress;
+mod public;
 mod read_certificate_data;
 mod register;
 mod renew;
@@ -71,6 +72,7 @@ enum Command {
     Lab(lab::Arguments),
     #[command(hide = true)]
     Manual(manual::Arguments),
+    Public(Box<public::Arguments>),
     ReadCertificateData(read_certificate_data::Arguments),
     Register(register::Arguments),
     Renew(Box<renew::Arguments>),
@@ -98,6 +100,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Manual(arguments) => manual::run(&arguments),
+        Command::Public(arguments) => public::run(&arguments),
         Command::ReadCertificateData(arguments) => read_certificate_data::run(&arguments),
         Command::Register(arguments) => register::run(&arguments),
         Command::Renew(arguments) => renew::run(&arguments),

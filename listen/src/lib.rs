@@ -19,6 +19,8 @@
 //! landfast_listen::serve(listener, &Limits::default(), plain, stopped, handle).await;
 //! ```
 //!
+//! [`receive`] does the same for a [`Host`], which looks at who connects before it answers.
+//!
 //! A listener that knows its clients has two rooms: a small one for strangers, and one that a connection moves to once it is known
 //! ([`Place::move_to`]).
 //!
@@ -34,7 +36,7 @@ mod server;
 pub use connection::{Bounds, Ending, LEAST_HEAD, converse};
 pub use room::{Busy, Full, Place, Room, neighbourhood};
 pub use scheme::refuse_plain_http;
-pub use server::{Accept, plain, serve};
+pub use server::{Accept, Host, plain, receive, serve};
 
 /// What the connections of one listener may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,8 +12,9 @@ pub(super) const WIDTH: usize = 80;
 const NAMES: usize = 24;
 
 /// What people come for, and the commands for it.
-const JOBS: [(&str, &[&str]); 6] = [
+const JOBS: [(&str, &[&str]); 7] = [
     ("A server: plugin and seal", &["register", "unseal"]),
+    ("What strangers may have of a server", &["public"]),
     (
         "What AWS holds for the CA",
         &["trust-anchor", "crl", "generate"],

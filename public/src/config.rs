@@ -1,0 +1,187 @@
+//! The configuration: a JSON file, or what a command line says in its place.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// The whole of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where clients connect to: plain HTTP, HTTPS, or both.
+    pub listeners: Vec<ListenerFile>,
+    /// Address and port for metrics and health, without TLS. Keep it on the loopback interface or a management network.
+    #[serde(default)]
+    pub metrics_listen: Option<SocketAddr>,
+    /// One JSON line per request goes here; standard output if it is left out.
+    #[serde(default)]
+    pub audit_log: Option<PathBuf>,
+    /// The secrets server.
+    pub server: ServerFile,
+    /// What is given out, by the beginning of its paths: `/` or `/name`.
+    pub mounts: BTreeMap<String, MountFile>,
+    /// What clients and answers may cost.
+    #[serde(default)]
+    pub limits: LimitsFile,
+}
+
+/// A place to listen at.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerFile {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Makes it HTTPS.
+    #[serde(default)]
+    pub tls: Option<TlsFile>,
+}
+
+/// Files of an HTTPS listener.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFile {
+    /// The certificate and its chain, PEM.
+    pub certificate: PathBuf,
+    /// The private key, PEM.
+    pub key: PathBuf,
+    /// CA certificates of clients, PEM. A client need not show a certificate; one that does has to have one of these CAs.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// How often these files are looked at for a change.
+    #[serde(default = "check_seconds")]
+    pub check_seconds: u64,
+}
+
+/// How the secrets server is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerFile {
+    /// A URL such as `https://vault.example:8200`.
+    pub address: String,
+    /// Its CA certificates, PEM; the system's if they are left out.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// The namespace of all mounts.
+    #[serde(default)]
+    pub namespace: Option<String>,
+}
+
+/// A mount.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountFile {
+    /// Its path on the server, such as `pki`.
+    pub mount: String,
+    /// Its namespace, below that of the server.
+    #[serde(default)]
+    pub namespace: Option<String>,
+}
+
+/// Limits, each with a default.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsFile {
+    /// Connections at one time.
+    pub connections: usize,
+    /// Connections at one time from one address.
+    pub connections_per_address: usize,
+    /// Requests a minute from one address, and as many at once.
+    pub requests_per_minute: u32,
+    /// Octets of a revocation list at the most.
+    pub crl_bytes: usize,
+    /// Answers of OCSP that are kept for each mount.
+    pub ocsp_answers: usize,
+    /// What is kept is asked for again after this time.
+    pub refresh_seconds: u64,
+    /// Clients, and caches on the way, may keep an answer this long, and never beyond its own end.
+    pub client_seconds: u32,
+}
+
+impl Default for LimitsFile {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connections_per_address: 256,
+            requests_per_minute: 6000,
+            crl_bytes: 64 * 1024 * 1024,
+            ocsp_answers: 4096,
+            refresh_seconds: 60,
+            client_seconds: 300,
+        }
+    }
+}
+
+fn check_seconds() -> u64 {
+    30
+}
+
+impl Config {
+    /// One mount behind one address, as the command line has it.
+    pub fn of_one(listen: SocketAddr, server: ServerFile, mount: &str) -> Self {
+        let listener = ListenerFile {
+            address: listen,
+            tls: None,
+        };
+        let mount = MountFile {
+            mount: mount.to_owned(),
+            namespace: None,
+        };
+        Self {
+            listeners: vec![listener],
+            metrics_listen: None,
+            audit_log: None,
+            server,
+            mounts: BTreeMap::from([("/".to_owned(), mount)]),
+            limits: LimitsFile::default(),
+        }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or says what cannot be.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+        let mut parser = serde_json::Deserializer::from_slice(&text);
+        let config: Result<Self, _> = serde_path_to_error::deserialize(&mut parser);
+        let config = config.map_err(|error| Error::file(path, error))?;
+        parser.end().map_err(|error| Error::file(path, error))?;
+        config.check().map_err(|reason| Error::file(path, reason))?;
+        Ok(config)
+    }
+
+    /// Refuses what cannot be.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.listeners.is_empty() {
+            return Err("listeners must name at least one address".to_owned());
+        }
+        if self.mounts.is_empty() {
+            return Err("mounts must name at least one mount".to_owned());
+        }
+        for (prefix, mount) in &self.mounts {
+            if prefix != "/" && !(prefix.starts_with('/') && is_path(&prefix[1..])) {
+                return Err(format!(
+                    "mounts: {prefix:?} must be / or a path such as /name"
+                ));
+            }
+            if !is_path(mount.mount.trim_matches('/')) {
+                return Err(format!(
+                    "mounts.{prefix}.mount: {:?} is no path such as pki",
+                    mount.mount
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Segments of letters, digits and a few signs, none of them empty or made of dots.
+fn is_path(text: &str) -> bool {
+    let sign = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text.split('/')
+        .all(|part| !part.is_empty() && !part.chars().all(|c| c == '.') && part.chars().all(sign))
+}

@@ -1,0 +1,400 @@
+//! What everybody may have of one mount, as it is kept here.
+
+mod answers;
+mod authority;
+mod list;
+mod wanted;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use hyper::body::Bytes;
+use jiff::Timestamp;
+
+use self::answers::Answers;
+use self::authority::{Authority, Index};
+use self::list::List;
+pub(crate) use self::wanted::Wanted;
+use self::wanted::What;
+use crate::config::LimitsFile;
+use crate::mounts::Mount;
+use crate::ocsp::Question;
+use crate::request::{PAUSE, Reply, Request};
+use crate::sheet::Sheet;
+use crate::slot::{Found, Missing, Slot};
+use crate::upstream::{Answer, Call};
+
+/// Octets of a list of issuers, and of an issuer with its chain.
+const MOST: usize = 8 * 1024 * 1024;
+
+/// A mount, and what is kept of it.
+pub(crate) struct Site {
+    at: Arc<Remote>,
+    default: Arc<Slot<Authority>>,
+    index: Arc<Slot<Index>>,
+    /// Of those in the index only, so that no stranger makes it grow.
+    issuers: Mutex<HashMap<Arc<str>, Arc<Issuer>>>,
+    answers: Answers,
+    keep: Keep,
+}
+
+/// For how long things are kept.
+#[derive(Debug, Clone, Copy)]
+struct Keep {
+    /// Here, until the server is asked again.
+    fresh: Duration,
+    /// By clients and caches on the way, in seconds.
+    outside: i64,
+}
+
+#[derive(Default)]
+struct Issuer {
+    authority: Arc<Slot<Authority>>,
+    complete: Arc<Slot<List>>,
+    delta: Arc<Slot<List>>,
+}
+
+/// A mount on its server.
+struct Remote {
+    mount: Arc<Mount>,
+    most: usize,
+}
+
+impl Site {
+    pub(crate) fn new(mount: Arc<Mount>, limits: &LimitsFile) -> Self {
+        Self {
+            at: Arc::new(Remote {
+                mount,
+                most: limits.crl_bytes,
+            }),
+            default: Arc::default(),
+            index: Arc::default(),
+            issuers: Mutex::default(),
+            answers: Answers::new(limits.ocsp_answers),
+            keep: Keep {
+                fresh: Duration::from_secs(limits.refresh_seconds),
+                outside: i64::from(limits.client_seconds),
+            },
+        }
+    }
+
+    pub(crate) fn mount(&self) -> &Arc<Mount> {
+        &self.at.mount
+    }
+
+    /// Gives out a list or certificates.
+    pub(crate) async fn give(&self, wanted: &Wanted<'_>, request: &Request) -> Reply {
+        let operation = wanted.what.name();
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Reply::method_not_allowed(operation, "GET, HEAD");
+        }
+        let now = Timestamp::now().as_second();
+        let found = match wanted.issuer {
+            None => self.of_default(wanted, now).await,
+            Some(reference) => self.of_issuer(reference, wanted, now).await,
+        };
+        match found {
+            Ok(given) => {
+                let outside = self.keep.outside;
+                let sheet = &given.sheet;
+                let mut reply =
+                    sheet.reply(operation, request.headers(), now, given.since, outside);
+                reply.note.source = Some(given.source);
+                reply
+            }
+            Err(missing) => missing.reply(operation),
+        }
+    }
+
+    async fn of_default(&self, wanted: &Wanted<'_>, now: i64) -> Result<Given, Missing> {
+        let default = self.authority(&self.default, "default", now).await?;
+        let given = if let What::Complete | What::Delta = wanted.what {
+            let issuer = self.issuer(&default.value.id);
+            let list = self.list(&issuer, &default.value, wanted.what, now).await?;
+            Given::list(wanted, &list)
+        } else {
+            Given::certificates(wanted, &default)?
+        };
+        Ok(Given {
+            since: default.value.since,
+            ..given
+        })
+    }
+
+    async fn of_issuer(
+        &self,
+        reference: &str,
+        wanted: &Wanted<'_>,
+        now: i64,
+    ) -> Result<Given, Missing> {
+        let load = |_| {
+            let at = self.at.clone();
+            async move { at.index().await }
+        };
+        let index = self.index.get(self.keep.fresh, now, load).await?;
+        let id = index.value.id(reference).ok_or(Missing::Absent)?;
+        if index.source == "server" {
+            let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+            issuers.retain(|id, _| index.value.has(id));
+        }
+        let issuer = self.issuer(id);
+        let authority = self.authority(&issuer.authority, id, now).await?;
+        if let What::Complete | What::Delta = wanted.what {
+            let list = self
+                .list(&issuer, &authority.value, wanted.what, now)
+                .await?;
+            return Ok(Given::list(wanted, &list));
+        }
+        Given::certificates(wanted, &authority)
+    }
+
+    fn issuer(&self, id: &Arc<str>) -> Arc<Issuer> {
+        let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+        issuers.entry(id.clone()).or_default().clone()
+    }
+
+    async fn authority(
+        &self,
+        slot: &Arc<Slot<Authority>>,
+        reference: &str,
+        now: i64,
+    ) -> Result<Found<Authority>, Missing> {
+        let load = |before: Option<Arc<Authority>>| {
+            let (at, reference) = (self.at.clone(), reference.to_owned());
+            async move { at.authority(&reference, before.as_deref(), now).await }
+        };
+        slot.get(self.keep.fresh, now, load).await
+    }
+
+    async fn list(
+        &self,
+        issuer: &Issuer,
+        authority: &Arc<Authority>,
+        what: What,
+        now: i64,
+    ) -> Result<Found<List>, Missing> {
+        let delta = what == What::Delta;
+        let slot = if delta {
+            &issuer.delta
+        } else {
+            &issuer.complete
+        };
+        let load = |before| {
+            let (at, authority) = (self.at.clone(), authority.clone());
+            async move { at.list(&authority, delta, before, now).await }
+        };
+        slot.get(self.keep.fresh, now, load).await
+    }
+
+    /// Answers a question of OCSP. What is no question gets the answer for that (RFC 6960 section 2.3).
+    pub(crate) async fn ocsp(&self, question: Option<Question>, request: &Request) -> Reply {
+        let Some(question) = question else {
+            return failure(
+                StatusCode::BAD_REQUEST,
+                landfast_pki::OcspFailure::MalformedRequest,
+            );
+        };
+        let now = Timestamp::now().as_second();
+        if !question.is_plain() {
+            return self.pass_on(&question).await;
+        }
+        // The CA that has to have signed the answer; without it nothing can be checked, and nothing stops.
+        let known = self.authority(&self.default, "default", now).await.ok();
+        let slot = self.answers.slot(question.der());
+        let load = |_| {
+            let (at, question) = (self.at.clone(), question.clone());
+            let known = known.map(|known| known.value.certificates.clone());
+            async move { at.ocsp(&question, &known.unwrap_or_default(), now).await }
+        };
+        match slot.get(self.keep.fresh, now, load).await {
+            Ok(found) => {
+                let mut reply = found.value.reply(request.headers(), now, self.keep.outside);
+                reply.note.source = Some(found.source);
+                reply
+            }
+            Err(missing) => later(&missing),
+        }
+    }
+
+    /// A question that only the mount can judge: its answer is for this client alone.
+    async fn pass_on(&self, question: &Question) -> Reply {
+        let path = format!("ocsp/{}", question.path());
+        match self.at.get(&path, answers::MOST).await {
+            Ok(answer) => {
+                let mut reply = answers::relayed(answer);
+                reply.note.source = Some("server");
+                reply
+            }
+            Err(missing) => later(&missing),
+        }
+    }
+}
+
+/// What is found at a path.
+struct Given {
+    sheet: Arc<Sheet>,
+    /// Since when it stands there, in seconds since 1970; 0 if nothing else was seen there.
+    since: i64,
+    source: &'static str,
+}
+
+impl Given {
+    fn list(wanted: &Wanted<'_>, list: &Found<List>) -> Self {
+        Self {
+            sheet: wanted.list(&list.value).clone(),
+            since: 0,
+            source: list.source,
+        }
+    }
+
+    fn certificates(wanted: &Wanted<'_>, authority: &Found<Authority>) -> Result<Self, Missing> {
+        let sheet = wanted.certificates(&authority.value);
+        Ok(Self {
+            sheet: sheet.ok_or(Missing::Absent)?.clone(),
+            since: 0,
+            source: authority.source,
+        })
+    }
+}
+
+/// An answer that says why there is none.
+fn failure(status: StatusCode, failure: landfast_pki::OcspFailure) -> Reply {
+    let body = Bytes::copy_from_slice(&failure.der());
+    let mut reply = Reply::new(status, "ocsp", answers::KIND, body);
+    reply.note.error = Some(format!("{failure:?}"));
+    reply.with(
+        http::header::CACHE_CONTROL,
+        http::HeaderValue::from_static("no-store"),
+    )
+}
+
+/// The mount cannot be asked now.
+fn later(missing: &Missing) -> Reply {
+    let mut reply = failure(
+        StatusCode::SERVICE_UNAVAILABLE,
+        landfast_pki::OcspFailure::TryLater,
+    );
+    if let Missing::Away(cause) = missing {
+        reply.note.error = Some(cause.to_string());
+    }
+    reply.with(http::header::RETRY_AFTER, PAUSE.into())
+}
+
+impl Missing {
+    fn reply(&self, operation: &'static str) -> Reply {
+        match self {
+            Self::Absent => {
+                let mut reply = Reply::not_found();
+                reply.note.operation = operation;
+                reply
+            }
+            Self::Away(cause) => Reply::unavailable(operation, PAUSE, cause),
+        }
+    }
+}
+
+impl Remote {
+    async fn get(&self, path: &str, most: usize) -> Result<Answer, Missing> {
+        let path = format!("{}/{path}", self.mount.path);
+        let call = Call {
+            namespace: self.mount.namespace.as_deref(),
+            most,
+            ..Call::get(&path)
+        };
+        self.mount.upstream.call(call).await.map_err(Missing::away)
+    }
+
+    async fn index(&self) -> Result<Arc<Index>, Missing> {
+        let answer = self.get("issuers?list=true", MOST).await?;
+        match answer.status {
+            StatusCode::OK => Index::read(&answer.body)
+                .map(Arc::new)
+                .map_err(Missing::away),
+            StatusCode::NOT_FOUND => Err(Missing::Absent),
+            _ => Err(self.refused(&answer)),
+        }
+    }
+
+    async fn authority(
+        &self,
+        reference: &str,
+        before: Option<&Authority>,
+        now: i64,
+    ) -> Result<Arc<Authority>, Missing> {
+        let answer = self.get(&format!("issuer/{reference}/json"), MOST).await?;
+        if answer.status == StatusCode::OK {
+            return Authority::read(&answer.body, before, now)
+                .map(Arc::new)
+                .map_err(Missing::away);
+        }
+        let none = ["no default issuer", "unable to find PKI issuer"];
+        match answer.error() {
+            Some(text) if none.iter().any(|words| text.contains(words)) => Err(Missing::Absent),
+            _ => Err(self.refused(&answer)),
+        }
+    }
+
+    async fn list(
+        &self,
+        authority: &Authority,
+        delta: bool,
+        before: Option<Arc<List>>,
+        now: i64,
+    ) -> Result<Arc<List>, Missing> {
+        use crate::slot::Dated as _;
+
+        let kind = if delta { "crl/delta/der" } else { "crl/der" };
+        let answer = self
+            .get(&format!("issuer/{}/{kind}", authority.id), self.most)
+            .await?;
+        match answer.status {
+            StatusCode::OK if !answer.body.is_empty() => {}
+            StatusCode::OK | StatusCode::NO_CONTENT => return Err(Missing::Absent),
+            _ => return Err(self.refused(&answer)),
+        }
+        // The same octets, mostly: they are held once, and their signature is known.
+        if let Some(before) = &before
+            && before.der().body() == &answer.body
+        {
+            return Ok(before.clone());
+        }
+        let list =
+            List::read(answer.body, authority.certificate(), delta).map_err(Missing::away)?;
+        Ok(match before {
+            Some(before) if list.is_older_than(&before) && now < before.valid_until() => before,
+            _ => Arc::new(list),
+        })
+    }
+
+    async fn ocsp(
+        &self,
+        question: &Question,
+        known: &[landfast_pki::Certificate],
+        now: i64,
+    ) -> Result<Arc<answers::Kept>, Missing> {
+        let answer = self
+            .get(&format!("ocsp/{}", question.path()), answers::MOST)
+            .await?;
+        answers::Kept::new(question, answer, known, now)
+            .map(Arc::new)
+            .map_err(Missing::away)
+    }
+
+    fn refused(&self, answer: &Answer) -> Missing {
+        let text = answer.error().unwrap_or_default();
+        let path = &self.mount.path;
+        let advice = match answer.status.as_u16() {
+            403 | 404 => ": is that path a pki mount?",
+            _ => "",
+        };
+        Missing::away(
+            format!(
+                "{path}: the server answers {}{advice} {text}",
+                answer.status.as_u16()
+            )
+            .trim_end(),
+        )
+    }
+}
