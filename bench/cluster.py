@@ -8,13 +8,12 @@ busiest of three nodes has more than half of what one alone has.
     bench/cluster.py --quick    fewer and shorter rounds, for a look; writes no page
 """
 
-import pathlib
 import statistics
 import sys
 import time
 
 from revocation import cpu
-from run import Server, arguments_of, build_load, load, machine, table
+from run import Server, arguments_of, build_load, load, machine, table, written
 
 ENGINES = {"builtin": "pki", "ours": "landfast"}
 CLIENTS = 12
@@ -84,14 +83,11 @@ def main():
     busiest = {key: max(used) for key, (_, used) in figures.items()}
     row("busiest of three nodes ÷ one node alone, CPU per certificate", 0.5, busiest["ours", 3] / busiest["ours", 1])
     row("CPU of three nodes per certificate ÷ built-in", 1, sum(figures["ours", 3][1]) / sum(figures["builtin", 3][1]))
-    if not arguments.quick:
-        page(arguments.output, rows, version, figures)
-        print(f"written: {arguments.output}")
-    return 0 if all(line[3] == "yes" for line in rows) else 1
+    return written(arguments, rows, page(rows, version, figures))
 
 
-def page(path, rows, version, figures):
-    lines = [
+def page(rows, version, figures):
+    return [
         "# Performance of a cluster",
         "",
         "Made by `make bench`. Three nodes with raft and without TLS; the role has `no_store`, so that every node that is asked",
@@ -113,7 +109,6 @@ def page(path, rows, version, figures):
           for (mount, width), (rate, used) in figures.items()),
         "",
     ]
-    pathlib.Path(path).write_text("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from run import ROOT, Server, arguments_of, machine, spread, table
+from run import ROOT, Server, arguments_of, machine, spread, table, written
 
 NODE = "node-1"
 # What every Linux with glibc has: the loader, libc and the parts of it that are files of their own.
@@ -164,35 +164,31 @@ def main():
                 raise SystemExit("the cache was not used")
         row("`credential-process` from the cache, from fork to end, ms, median", 10, statistics.median(cached), digits=1)
 
-    met = all(line[3] == "yes" for line in rows)
-    if not quick:
-        figures = [("`/bin/echo`, for comparison", bare, None), ("`landfast --version`", start, start_cpu),
-                   ("`enroll`, nothing to do", kept, kept_cpu), ("`credential-process` from the cache", cached, cached_cpu),
-                   ("`credential-process` with a session from the lab", fresh, fresh_cpu),
-                   ("`renew --now`, same key", again, None)]
-        pathlib.Path(arguments.output).write_text("\n".join([
-            "# Performance on a node",
-            "",
-            "Made by `make bench`. A real server signs the certificates, and `landfast lab` stands in for AWS.",
-            "",
-            f"{machine(version)}.",
-            "",
-            *table(rows, "performance-node.svg"),
-            "",
-            "## Figures behind them",
-            "",
-            "| command | ms, median [min-max] | CPU ms, median |",
-            "| --- | --- | --- |",
-            *(f"| {name} | {spread(times)} | {f'{statistics.median(cpu):.1f}' if cpu else ''} |"
-              for name, times, cpu in figures),
-            "",
-            f"Resident memory of the daemon: {ready[0]:.1f} MiB after its first certificate, {after[0]:.1f} MiB after "
-            f"{renewals} renewals, {after[1]:.1f} MiB at its highest.",
-            "",
-            f"Shared libraries: {', '.join(sorted(libraries(binary))) or 'none'}.",
-            ""]))
-        print(f"written: {arguments.output}")
-    return 0 if met else 1
+    figures = [("`/bin/echo`, for comparison", bare, None), ("`landfast --version`", start, start_cpu),
+               ("`enroll`, nothing to do", kept, kept_cpu), ("`credential-process` from the cache", cached, cached_cpu),
+               ("`credential-process` with a session from the lab", fresh, fresh_cpu),
+               ("`renew --now`, same key", again, None)]
+    return written(arguments, rows, [
+        "# Performance on a node",
+        "",
+        "Made by `make bench`. A real server signs the certificates, and `landfast lab` stands in for AWS.",
+        "",
+        f"{machine(version)}.",
+        "",
+        *table(rows, "performance-node.svg"),
+        "",
+        "## Figures behind them",
+        "",
+        "| command | ms, median [min-max] | CPU ms, median |",
+        "| --- | --- | --- |",
+        *(f"| {name} | {spread(times)} | {f'{statistics.median(cpu):.1f}' if cpu else ''} |"
+          for name, times, cpu in figures),
+        "",
+        f"Resident memory of the daemon: {ready[0]:.1f} MiB after its first certificate, {after[0]:.1f} MiB after "
+        f"{renewals} renewals, {after[1]:.1f} MiB at its highest.",
+        "",
+        f"Shared libraries: {', '.join(sorted(libraries(binary))) or 'none'}.",
+        ""])
 
 
 if __name__ == "__main__":

@@ -65,12 +65,13 @@ def save(figure, name):
 
 def budgets(page, rows):
     """How much of each budget is used."""
-    rows = [row for row in rows if number(row[1]) > 0]
+    rows = [row for row in rows if row[1] and number(row[1]) > 0]
     figure, drawn = axes(len(rows))
-    used = [number(row[2]) / number(row[1]) for row in rows]
+    # Of what is to be at least so much, the share is of the value: it too is above one where the budget is not met.
+    used = [number(row[1]) / number(row[2]) if row[1].startswith("≥") else number(row[2]) / number(row[1]) for row in rows]
     drawn.barh([short(row[0]) for row in rows], used, color=[OVER if share > 1 else OURS for share in used], height=0.6)
     for place, (row, share) in enumerate(zip(rows, used)):
-        drawn.text(max(share, 0) + 0.015, place, f" {row[2]} of {row[1].lstrip('≤ ')}", va="center", fontsize=9,
+        drawn.text(max(share, 0) + 0.015, place, f" {row[2]} of {row[1].lstrip('≤≥ ')}", va="center", fontsize=9,
                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5}, zorder=3)
     drawn.axvline(1, color="black", linewidth=1)
     drawn.set_xlim(0, max(1.25, 1.25 * max(used)))

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from run import Server, arguments_of, build_load, load, machine
+from run import Server, arguments_of, build_load, load, machine, written
 
 #: What a function's name says about its purpose; the first that fits counts.
 PURPOSES = [
@@ -143,13 +143,11 @@ def main():
             f"is the host's. In five runs in turn, the 99th percentile was {listed['builtin']} ms with the built-in engine and "
             f"{listed['ours-ec']} ms with landfast.")
     print(tail)
-    if not arguments.quick:
-        page(arguments.output, version, lines, text, tail)
-        print(f"written: {arguments.output}")
+    return written(arguments, [], page(version, lines, text, tail))
 
 
-def page(path, version, lines, text, tail):
-    pathlib.Path(path).write_text("\n".join([
+def page(version, lines, text, tail):
+    return [
         "# Where the time goes", "",
         "Made by `make profile`. The ratios are in [performance.md](performance.md); this page says what they consist of.", "",
         f"{machine(version)}; server, plugin and client share them.", "", *lines,
@@ -160,7 +158,7 @@ def page(path, version, lines, text, tail):
         "the machine than the others do.", "",
         "## Longest waits, 16 clients", "", tail, "",
         "The built-in engine's tail is that of the host's garbage collector and scheduler under its arithmetic, which differs much from",
-        "machine to machine; that of landfast is what the host alone leaves.", ""]))
+        "machine to machine; that of landfast is what the host alone leaves.", ""]
 
 
 if __name__ == "__main__":

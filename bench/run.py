@@ -268,26 +268,47 @@ def spread(values, digits=1):
     return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}-{max(values):.{digits}f}]"
 
 
-def arguments_of(doc, page):
-    """What every measurement takes, a function that holds a figure against its budget, and its table's rows."""
+def arguments_of(doc, page, **counts):
+    """What every measurement takes, a function that holds a figure against its budget, and its table's rows.
+
+    Each of `counts` is an option of this measurement: what it counts, how many there are usually, and how many with --quick.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bao", default=os.environ.get("BAO_BIN") or os.environ.get("VAULT_BIN")
                         or str(ROOT / ".tools/openbao/2.7.2/bao"))
     parser.add_argument("--binary", default=str(ROOT / "target/release/landfast"))
-    parser.add_argument("--output", default=str(ROOT / page))
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--output", default=str(ROOT / page), help="the page to write")
+    parser.add_argument("--quick", action="store_true", help="less of everything, for a look; writes no page")
+    for name, (what, usual, quick) in counts.items():
+        parser.add_argument(f"--{name}", type=int, help=f"{what} ({usual:,}, with --quick {quick:,})")
     arguments = parser.parse_args()
+    for name, (_, usual, quick) in counts.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, quick if arguments.quick else usual)
     for what, path in (("server", arguments.bao), ("binary", arguments.binary)):
         if not os.access(path, os.X_OK):
             raise SystemExit(f"no {what} at {path}: run `make tools build`, or set BAO_BIN")
     rows = []
 
-    def row(figure, budget, value, unit="", digits=2):
-        met = value <= budget
-        rows.append((figure, f"≤ {budget}{unit}", f"{value:.{digits}f}{unit}", "yes" if met else "**no**"))
+    def row(figure, budget, value, unit="", digits=2, least=False):
+        """A budget is the most that a figure may be, or the least; None where there is none."""
+        if budget is None:
+            rows.append((figure, "", f"{value:.{digits}f}{unit}", ""))
+            print(f"     {figure}: {value:.{digits}f}{unit}", flush=True)
+            return
+        met = value >= budget if least else value <= budget
+        rows.append((figure, f"{'≥' if least else '≤'} {budget}{unit}", f"{value:.{digits}f}{unit}", "yes" if met else "**no**"))
         print(f"{'ok  ' if met else 'OVER'} {figure}: {value:.{digits}f}{unit} (budget {budget}{unit})", flush=True)
 
     return arguments, row, rows
+
+
+def written(arguments, rows, lines):
+    """Writes the page, unless the run was for a look. The exit code: 1 where a budget is not met."""
+    if not arguments.quick:
+        pathlib.Path(arguments.output).write_text("\n".join(lines))
+        print(f"written: {arguments.output}")
+    return int(any(line[3] == "**no**" for line in rows))
 
 
 def machine(version):
@@ -371,15 +392,11 @@ def main():
     steady = max(floors) / min(floors)
     if steady > 1.15:
         print(f"warning: this machine's speed moved by {100 * (steady - 1):.0f} % during the run: measure again")
-    met = all(line[3] == "yes" for line in rows)
-    if not quick:
-        page(arguments.output, rows, version, floors, times, cpu, at16, at1, signed, stored, fetched, revoked, waited, ahead,
-             (before, half, after), at, total)
-        print(f"written: {arguments.output}")
-    return 0 if met else 1
+    return written(arguments, rows, page(rows, version, floors, times, cpu, at16, at1, signed, stored, fetched, revoked, waited, ahead,
+                                         (before, half, after), at, total))
 
 
-def page(path, rows, version, floors, times, cpu, at16, at1, signed, stored, fetched, revoked, waited, ahead, rss, at, total):
+def page(rows, version, floors, times, cpu, at16, at1, signed, stored, fetched, revoked, waited, ahead, rss, at, total):
     def figures(name, run, who):
         target = run[who]
         latency, used = target["latency_ms"], target["cpu_ms_per_1000"]
@@ -390,7 +407,7 @@ def page(path, rows, version, floors, times, cpu, at16, at1, signed, stored, fet
                 f"[{used['min'] / 1000:.3f}-{used['max'] / 1000:.3f}] | {processes} |")
 
     steady = 100 * (max(floors) / min(floors) - 1)
-    lines = [
+    return [
         "# Performance",
         "",
         "Made by `make bench`. The built-in `pki` engine and landfast are mounted in one server; every comparison is one",
@@ -445,8 +462,6 @@ def page(path, rows, version, floors, times, cpu, at16, at1, signed, stored, fet
         f"{at[5]:.0f} ms with five.",
         "",
     ]
-    pathlib.Path(path).parent.mkdir(exist_ok=True)
-    pathlib.Path(path).write_text("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import threading
 import time
 import urllib.request
 
-from run import ROOT, Server, arguments_of, build_load, free_pair, handshakes, load, machine, rss, spread, stop, table
+from run import ROOT, Server, arguments_of, build_load, free_pair, handshakes, load, machine, rss, spread, stop, table, written
 
 REGION = "eu-central-1"
 ACCESS_KEY = "AKIAEXAMPLEUNSEAL000"
@@ -340,13 +340,10 @@ def main():
         print(f"warning: the bare call took between {min(bare):.2f} and {max(bare):.2f} ms: this machine is not steady, measure again")
     for calls in wrong:
         print(f"an unseal called {calls}")
-    if not quick:
-        page(arguments.output, rows, version, starts, cpu, times, added, steady, report, servers)
-        print(f"written: {arguments.output}")
-    return 0 if all(line[3] == "yes" for line in rows) else 1
+    return written(arguments, rows, page(rows, version, starts, cpu, times, added, steady, report, servers))
 
 
-def page(path, rows, version, starts, cpu, times, added, steady, report, servers):
+def page(rows, version, starts, cpu, times, added, steady, report, servers):
     lines = [
         "# Performance of the seal",
         "",
@@ -388,7 +385,7 @@ def page(path, rows, version, starts, cpu, times, added, steady, report, servers
         lines.append(f"| {name} | {target['rps']['median']:,.0f} | {target['latency_ms']['p50']:.2f} | {target['latency_ms']['p99']:.2f} "
                      f"| {spent['median'] / 1000:.3f} [{spent['min'] / 1000:.3f}-{spent['max'] / 1000:.3f}] |")
     lines += ["", f"Memory of the unseal server afterwards: {servers[0]:.1f} MiB with cached data keys, {servers[1]:.1f} MiB without.", ""]
-    pathlib.Path(path).write_text("\n".join(lines))
+    return lines
 
 
 if __name__ == "__main__":

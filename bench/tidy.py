@@ -1,20 +1,18 @@
 #!/usr/bin/env python3
 """Measures tidying beside the built-in engine, on raft storage: half of the stored certificates are past their end.
 
-Prints CPU of server and plugin together, ours ÷ the built-in's, what issuing waits meanwhile, and the plugin's memory; with --output it writes
-docs/performance-tidy.md, say. Exit code 1 beyond the budget.
+CPU of server and plugin together, ours ÷ the built-in's, what issuing waits meanwhile, and the plugin's memory. Exit code 1 beyond a budget.
 
-    bench/tidy.py --landfast target/release/landfast [--certificates 200000]
+    make bench               this too
+    bench/tidy.py --quick    few of them, for a look; writes no page
 """
 
-import argparse
-import pathlib
 import sys
 import threading
 import time
 
 from revocation import cpu
-from run import ROOT, Server, build_load, load, machine
+from run import Server, arguments_of, build_load, load, machine, table, written
 
 MOUNTS = ("theirs", "ours")
 PLAN = {"tidy_cert_store": True, "tidy_revoked_certs": True, "safety_buffer": "1s"}
@@ -59,21 +57,9 @@ def issuing(server, mount):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--landfast", default=str(ROOT / "target/release/landfast"))
-    parser.add_argument("--bao", default=str(ROOT / ".tools/openbao/2.7.2/bao"))
-    parser.add_argument("--certificates", type=int, default=200_000)
-    parser.add_argument("--output", help="the page to write")
-    arguments = parser.parse_args()
+    arguments, row, rows = arguments_of(__doc__, "docs/performance-tidy.md", certificates=("stored in a mount of each engine", 200_000, 4_000))
     build_load()
-    rows = []
-
-    def row(figure, value, budget=None):
-        rows.append((figure, value, budget))
-        late = budget is not None and value > budget
-        print(f"{'OVER ' if late else 'ok   '} {figure}: {value:.2f}" + (f" (budget {budget})" if budget else ""), flush=True)
-
-    with Server(arguments.bao, arguments.landfast, storage="raft") as server:
+    with Server(arguments.bao, arguments.binary, storage="raft") as server:
         server.initialise()
         server.register()
         server.mount("theirs", "pki", "ec")
@@ -91,11 +77,11 @@ def main():
             again[mount] = tidied(server, mount)
         if used["theirs"][3] != used["ours"][3]:
             raise SystemExit("not the same number of certificates went")
-        row("CPU of tidying ÷ built-in, server and plugin", used["ours"][0] / used["theirs"][0], 0.4)
-        row("the same for a run that finds nothing to delete", again["ours"][0] / again["theirs"][0], 0.4)
-        row("memory of the plugin before, MiB", memory)
-        row("memory of the plugin at most, during a run, MiB", used["ours"][2])
-        row("memory of the plugin after, MiB", server.plugin_rss())
+        row("CPU of tidying ÷ built-in, server and plugin", 0.4, used["ours"][0] / used["theirs"][0])
+        row("the same for a run that finds nothing to delete", 0.4, again["ours"][0] / again["theirs"][0])
+        row("memory of the plugin before, MiB", None, memory, digits=1)
+        row("memory of the plugin at most, during a run, MiB", None, used["ours"][2], digits=1)
+        row("memory of the plugin after, MiB", None, server.plugin_rss(), digits=1)
 
         for mount in MOUNTS:
             fill(server, (mount,), arguments.certificates)
@@ -110,28 +96,21 @@ def main():
             if not runs:
                 raise SystemExit(f"{mount}: the run failed")
             what = f"p99 of issuing while {'landfast' if mount == 'ours' else 'the built-in engine'} tidies ÷ p99 before ({idle:.1f} ms)"
-            row(what, meanwhile / idle, 1.5 if mount == "ours" else None)
-    if arguments.output:
-        page(arguments.output, version, arguments.certificates, rows, used)
-        print(f"written: {arguments.output}")
-    return int(any(budget is not None and value > budget for _, value, budget in rows))
+            row(what, 1.5 if mount == "ours" else None, meanwhile / idle)
+    return written(arguments, rows, page(arguments.certificates, rows, version, used))
 
 
-def page(path, version, certificates, rows, used):
-    def met(value, budget):
-        return ("", "") if budget is None else (f"≤ {budget}", "yes" if value <= budget else "**no**")
-
-    lines = [
+def page(certificates, rows, version, used):
+    return [
         "# Performance of tidying",
         "",
-        f"Made by `bench/tidy.py --certificates {certificates} --output docs/performance-tidy.md`. Raft on disk; {certificates:,} certificates in a mount of each",
-        "engine, half of them past their end.",
+        f"Made by `make bench`. Raft on disk; {certificates:,} certificates in a mount of each engine, half of them past their end.",
         "",
         f"{machine(version)}; server, plugin and client share them.",
         "",
-        "| figure | budget | measured | met |",
-        "| --- | --- | --- | --- |",
-        *(f"| {figure} | {met(value, budget)[0]} | {value:.2f} | {met(value, budget)[1]} |" for figure, value, budget in rows),
+        *table(rows, "performance-tidy.svg"),
+        "",
+        "## Figures behind them",
         "",
         "| engine | deleted | seconds | CPU seconds |",
         "| --- | --- | --- | --- |",
@@ -141,7 +120,6 @@ def page(path, version, certificates, rows, used):
         "The seconds of landfast are half a rest: it leaves the server to others for as long as each write took.",
         "",
     ]
-    pathlib.Path(path).write_text("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ pub(crate) mod orders;
 pub(crate) mod recent;
 pub(crate) mod renewal;
 pub(crate) mod state;
+pub(crate) mod stored;
 pub(crate) mod tidy;
 pub(crate) mod validation;
 

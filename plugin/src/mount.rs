@@ -278,7 +278,7 @@ impl Mount {
     /// # Errors
     /// When storage fails; the writes may then have taken effect or not.
     pub(crate) async fn save(&self, writes: Vec<Write>) -> Result<(), Error> {
-        let keys: Vec<_> = writes.iter().map(key_of).collect();
+        let keys: Vec<_> = writes.iter().map(|write| write.key().to_owned()).collect();
         let recent = self.acme.recent.saving(&writes);
         let saved = self.storage.apply(writes).await;
         for key in &keys {
@@ -395,12 +395,6 @@ pub(crate) async fn take_up(size: usize) {
     const LITTLE: usize = 4 << 10;
     if size > LITTLE {
         carry(size).await;
-    }
-}
-
-fn key_of(write: &Write) -> String {
-    match write {
-        Write::Put { key, .. } | Write::Delete { key } => key.clone(),
     }
 }
 

@@ -89,15 +89,12 @@ fn index_of_from(
     wanted: &CelString<'_>,
     from: &CelInt,
 ) -> Result<CelInt, ExecutionError> {
-    let (text, wanted) = (text.inner(), wanted.inner());
-    if wanted.is_empty() && *from.inner() >= 0 {
-        return Ok((*from.inner()).min(length(text)).into());
-    }
-    let Some(start) = octet(text, *from.inner())? else {
-        return Ok((-1).into());
-    };
-    let found = text[start..].find(wanted);
-    Ok(found.map_or(-1, |at| length(&text[..start + at])).into())
+    found_from(
+        text.inner(),
+        wanted.inner(),
+        *from.inner(),
+        |text, wanted, start| text[start..].find(wanted).map(|at| start + at),
+    )
 }
 
 fn last_index_of(text: &CelString<'_>, wanted: &CelString<'_>) -> Result<CelInt, ExecutionError> {
@@ -114,16 +111,28 @@ fn last_index_of_from(
     wanted: &CelString<'_>,
     from: &CelInt,
 ) -> Result<CelInt, ExecutionError> {
-    let (text, wanted) = (text.inner(), wanted.inner());
-    if wanted.is_empty() && *from.inner() >= 0 {
-        return Ok((*from.inner()).min(length(text)).into());
+    found_from(
+        text.inner(),
+        wanted.inner(),
+        *from.inner(),
+        |text, wanted, start| {
+            let end = text.len().min(start + wanted.len());
+            text[..text.floor_char_boundary(end)].rfind(wanted)
+        },
+    )
+}
+
+/// Which code point `find` finds, that is given octets; the empty text is anywhere.
+fn found_from(
+    text: &str,
+    wanted: &str,
+    from: i64,
+    find: impl FnOnce(&str, &str, usize) -> Option<usize>,
+) -> Result<CelInt, ExecutionError> {
+    if wanted.is_empty() && from >= 0 {
+        return Ok(from.min(length(text)).into());
     }
-    let Some(start) = octet(text, *from.inner())? else {
-        return Ok((-1).into());
-    };
-    let end = text.len().min(start + wanted.len());
-    let end = text.floor_char_boundary(end);
-    let found = text[..end].rfind(wanted);
+    let found = octet(text, from)?.and_then(|start| find(text, wanted, start));
     Ok(found.map_or(-1, |at| length(&text[..at])).into())
 }
 

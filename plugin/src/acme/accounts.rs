@@ -1,7 +1,5 @@
 //! `acme/accounts/KID` and `acme/account-thumbprints/THUMBPRINT`: who may ask.
 
-use std::sync::Arc;
-
 use landfast_acme::AccountKey;
 use landfast_acme::problem::Kind;
 use landfast_sdk::logical::{Error, Write};
@@ -9,13 +7,13 @@ use landfast_sdk::logical::{Error, Write};
 use crate::Mount;
 use crate::acme::directory::Directory;
 use crate::acme::recent::ACCOUNTS;
+use crate::acme::stored::read;
 use crate::acme::{Refused, because, eab, problem};
 use crate::authority::new_id;
 use crate::entry;
 use crate::entry::acme::{AccountEntry, AccountStatus, BoundEntry, ThumbprintEntry};
 use crate::entry::other::Other;
 use crate::entry::time::StoredTime;
-use crate::fault::internal;
 
 /// Storage prefix of the keys of accounts.
 pub(crate) const THUMBPRINTS: &str = "acme/account-thumbprints/";
@@ -66,48 +64,6 @@ pub(crate) fn write_key(key: &AccountKey, id: &str) -> Write {
         other: Other::default(),
     };
     Write::put(thumbprint_key(&key.thumbprint()), entry::encode(&entry))
-}
-
-/// An entry of ACME, decoded; none where there is none.
-///
-/// # Errors
-/// When storage fails, or the entry cannot be read.
-pub(crate) async fn read<T: serde::de::DeserializeOwned>(
-    mount: &Mount,
-    key: &str,
-) -> Result<Option<T>, Error> {
-    // The keys of external accounts stay in memory no longer than needed.
-    let found = match key.starts_with(ACCOUNTS) {
-        true => bytes(mount, key).await?,
-        false => mount.storage().get(key).await?.map(Arc::from),
-    };
-    let Some(bytes) = found else {
-        return Ok(None);
-    };
-    entry::decode(&bytes).map(Some).map_err(|cause| {
-        // The parser's text may quote a value.
-        internal(
-            "a stored entry of ACME could not be read",
-            format_args!("{key}: {:?}", cause.classify()),
-        )
-    })
-}
-
-/// What is stored at `key`, from memory where a request of a moment ago had it.
-///
-/// # Errors
-/// When storage fails.
-pub(crate) async fn bytes(mount: &Mount, key: &str) -> Result<Option<Arc<[u8]>>, Error> {
-    if let Some(kept) = mount.acme.recent.find(key) {
-        return Ok(Some(kept));
-    }
-    let turn = mount.acme.recent.reading(key);
-    let Some(bytes) = mount.storage().get(key).await? else {
-        return Ok(None);
-    };
-    let bytes = bytes.into();
-    turn.end(&bytes);
-    Ok(Some(bytes))
 }
 
 /// The account with this id, if it is one of the directory.

@@ -5,9 +5,10 @@ use landfast_pki::acme::{AcmeRequest, check_names, prepare};
 use landfast_pki::{Certificate, Csr, SerialNumber};
 use landfast_sdk::logical::{Error, Write};
 
-use crate::acme::accounts::{self, Account, read};
+use crate::acme::accounts::{self, Account};
 use crate::acme::directory::Directory;
 use crate::acme::orders::Order;
+use crate::acme::stored::{self, read};
 use crate::acme::{Refused, problem};
 use crate::entry::acme::{OrderStatus, TrackedEntry};
 use crate::entry::other::Other;
@@ -139,7 +140,7 @@ pub(crate) async fn chain(mount: &Mount, order: &Order) -> Result<String, Refuse
         )
         .into());
     }
-    let der = accounts::bytes(mount, &certificates::key(&entry.cert_serial_number)).await?;
+    let der = stored::bytes(mount, &certificates::key(&entry.cert_serial_number)).await?;
     let der = der.ok_or_else(|| missing("the certificate"))?;
     let issuer = crate::issuers::find(mount, &entry.issuer_id).await?;
     let issuer = issuer.ok_or_else(|| missing("the issuer"))?;

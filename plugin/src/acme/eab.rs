@@ -3,7 +3,8 @@
 use landfast_base::Secret;
 use landfast_sdk::logical::Error;
 
-use crate::acme::accounts::{is_id, read};
+use crate::acme::accounts::is_id;
+use crate::acme::stored::read;
 use crate::authority::new_id;
 use crate::entry::acme::EabEntry;
 use crate::entry::other::Other;

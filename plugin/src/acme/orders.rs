@@ -8,8 +8,9 @@ use landfast_pki::Profile;
 use landfast_sdk::logical::{Error, Write};
 
 use crate::Mount;
-use crate::acme::accounts::{self, is_id, read};
+use crate::acme::accounts::{self, is_id};
 use crate::acme::directory::Directory;
+use crate::acme::stored::read;
 use crate::acme::{Refused, because};
 use crate::authority::new_id;
 use crate::entry::acme::{

@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use landfast_sdk::logical::{Error, Write};
 
 use crate::Mount;
-use crate::acme::accounts::{self, Account, read};
+use crate::acme::accounts::{self, Account};
 use crate::acme::certificates::tracked_key;
 use crate::acme::orders;
+use crate::acme::stored::read;
 use crate::entry::acme::{AccountEntry, AccountStatus, OrderEntry, ThumbprintEntry};
 use crate::entry::time::StoredTime;
 

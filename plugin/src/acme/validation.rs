@@ -15,8 +15,8 @@ use landfast_acme::{Identifier, Networks};
 use landfast_sdk::logical::{Error, StorageError, Write};
 use serde_json::Value;
 
-use crate::acme::accounts::read;
 use crate::acme::orders::{self, authorization_key, write_authorization};
+use crate::acme::stored::read;
 use crate::acme::{self, Refused, problem};
 use crate::entry;
 use crate::entry::acme::{

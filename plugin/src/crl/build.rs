@@ -72,7 +72,7 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         figures,
         ..
     } = build;
-    let longest = writes.iter().map(length_of).max().unwrap_or_default();
+    let longest = writes.iter().map(Write::octets).max().unwrap_or_default();
     if let Err(error) = mount.save(writes).await {
         // Some of them may be there.
         mount.crl.figures.forget();
@@ -87,14 +87,6 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         mount.crl.index.covered(generation);
     }
     Ok(Built { warnings, failure })
-}
-
-/// Octets that a write brings.
-fn length_of(write: &Write) -> usize {
-    match write {
-        Write::Put { value, .. } => value.len(),
-        Write::Delete { .. } => 0,
-    }
 }
 
 /// Says what to do where the server's storage has a limit for entries that a CRL is beyond.

@@ -18,9 +18,6 @@ pub struct TidyEntry {
     /// Whether CRLs list what a run that came to no good end deleted: whoever tidies next builds them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rebuild: bool,
-    /// Fields of other versions.
-    #[serde(flatten)]
-    pub other: Other,
 }
 
 /// A run and how far it is.

@@ -21,6 +21,9 @@ use crate::logical::{Storage, StorageError, Transaction, Write, page};
 /// Deletions of a transaction that are under way at a time: few enough that what others ask the host for meanwhile hardly waits.
 const TOGETHER: usize = 16;
 
+/// Octets of a value: several longer ones on their way at a time would do harm.
+const SHORT: usize = 16 << 10;
+
 /// Storage over the brokered connection, plain or within one transaction.
 #[derive(Clone)]
 pub(crate) struct HostStorage {
@@ -223,7 +226,7 @@ impl Transaction for HostTransaction {
             let together = writes
                 .iter()
                 .take(TOGETHER)
-                .take_while(|write| is_short(write) && keys.insert(key(write)));
+                .take_while(|write| write.octets() <= SHORT && keys.insert(write.key()));
             let (now, later) = writes.split_at(together.count().max(1));
             let calls = now.iter().map(|write| match write {
                 Write::Put { key, value } => self.put(key, value.clone()),
@@ -258,20 +261,6 @@ impl Drop for HostTransaction {
         {
             runtime.spawn(roll_back(self.storage.clone()));
         }
-    }
-}
-
-fn key(write: &Write) -> &str {
-    match write {
-        Write::Put { key, .. } | Write::Delete { key } => key,
-    }
-}
-
-/// Whether several of them on their way do no harm.
-fn is_short(write: &Write) -> bool {
-    match write {
-        Write::Put { value, .. } => value.len() <= 16 << 10,
-        Write::Delete { .. } => true,
     }
 }
 
