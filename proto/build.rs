@@ -16,7 +16,9 @@ const FILES: &[&str] = &[
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=defs");
     let descriptors = protox::compile(FILES, ["defs"])?;
+    // A value that is stored may be megabytes, and is kept by who writes it until the write has ended.
     tonic_prost_build::configure()
+        .bytes(".pb.StorageEntry.value")
         .build_transport(false)
         .compile_fds(descriptors)?;
     Ok(())

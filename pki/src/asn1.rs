@@ -45,6 +45,11 @@ impl Writer {
         Self(Vec::with_capacity(bytes))
     }
 
+    /// Behind what is there.
+    pub(crate) const fn on(der: Vec<u8>) -> Self {
+        Self(der)
+    }
+
     pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
@@ -173,6 +178,14 @@ impl Writer {
             self.0.extend_from_slice(significant);
         }
     }
+}
+
+/// The tag and the length of a value of this length.
+pub(crate) fn header(tag: u8, length: usize) -> Vec<u8> {
+    let mut w = Writer::with_capacity(10);
+    w.0.push(tag);
+    w.length(length);
+    w.finish()
 }
 
 /// How many octets a value of this length takes with its tag and length.

@@ -355,7 +355,11 @@ impl Certificate {
         signature: &[u8],
         parsed: Arc<Parsed>,
     ) -> Self {
-        let (der, start) = sign_and_wrap(tbs, algorithm, signature);
+        let identifier = algorithm.identifier();
+        // With room for what comes around it.
+        let mut part = Vec::with_capacity(tbs.len() + identifier.len() + signature.len() + 16);
+        part.extend_from_slice(tbs);
+        let (der, start) = sign_and_wrap(part, algorithm, signature);
         Self {
             tbs: start..start + tbs.len(),
             signature: der.len() - signature.len()..der.len(),

@@ -33,9 +33,29 @@ impl RevokedEntries {
         }
     }
 
+    /// No entry, and room for so many without extensions and for what a list has around them.
+    pub fn with_capacity(entries: usize) -> Self {
+        /// Octets of an entry: a serial number of 20 octets, and a UTCTime.
+        const ENTRY: usize = 40;
+        /// Octets of everything else in an ordinary list.
+        const AROUND: usize = 4 << 10;
+        Self {
+            der: Vec::with_capacity(entries.saturating_mul(ENTRY).saturating_add(AROUND)),
+            count: 0,
+        }
+    }
+
     /// Adds a certificate, revoked at this second, without a reason.
     pub fn push(&mut self, serial: &SerialNumber, revoked_at: Timestamp) {
-        self.push_with(serial, revoked_at, &[]);
+        self.push_octets(serial.as_bytes(), revoked_at, None);
+    }
+
+    /// As [`push_because`](Self::push_because), for a serial number by its octets.
+    pub fn push_octets(&mut self, serial: &[u8], revoked_at: Timestamp, reason: Option<Reason>) {
+        match reason {
+            Some(reason) => self.write(serial, revoked_at, &[reason.extension()]),
+            None => self.write(serial, revoked_at, &[]),
+        }
     }
 
     /// As [`push`](Self::push), for this reason if there is one.
@@ -45,10 +65,7 @@ impl RevokedEntries {
         revoked_at: Timestamp,
         reason: Option<Reason>,
     ) {
-        match reason {
-            Some(reason) => self.push_with(serial, revoked_at, &[reason.extension()]),
-            None => self.push(serial, revoked_at),
-        }
+        self.push_octets(serial.as_bytes(), revoked_at, reason);
     }
 
     /// As [`push`](Self::push), with extensions of the entry (RFC 5280 section 5.3).
@@ -58,16 +75,20 @@ impl RevokedEntries {
         revoked_at: Timestamp,
         extensions: &[Extension],
     ) {
-        let mut w = Writer::default();
+        self.write(serial.as_bytes(), revoked_at, extensions);
+    }
+
+    fn write(&mut self, serial: &[u8], revoked_at: Timestamp, extensions: &[Extension]) {
+        let mut w = Writer::on(std::mem::take(&mut self.der));
         w.sequence(|w| {
-            w.unsigned(serial.as_bytes());
+            w.unsigned(serial);
             w.time(revoked_at);
             // RFC 5280 section 5.1: where there is no extension there is no list of them.
             if !extensions.is_empty() {
                 Extension::write_list(w, extensions);
             }
         });
-        self.der.extend_from_slice(&w.finish());
+        self.der = w.finish();
         self.count += 1;
     }
 
@@ -116,10 +137,10 @@ pub struct CrlTemplate {
 }
 
 impl CrlTemplate {
-    /// Builds the bytes to sign.
+    /// Builds the bytes to sign, around the entries where they are.
     pub fn prepare(
         &self,
-        entries: &RevokedEntries,
+        entries: RevokedEntries,
         algorithm: SignatureAlgorithm,
     ) -> Unsigned<Tbs<Crl>> {
         let mut extensions = vec![
@@ -136,28 +157,37 @@ impl CrlTemplate {
             }
             None => {}
         }
-        let mut w = Writer::with_capacity(entries.der.len() + self.issuer.der().len() + 512);
-        w.sequence(|w| {
-            w.number(1);
-            w.raw(algorithm.identifier());
-            w.raw(self.issuer.der());
-            w.time(self.this_update);
-            w.time(self.next_update);
-            if !entries.is_empty() {
-                w.tlv(asn1::SEQUENCE, &entries.der);
-            }
+        let mut head = Writer::with_capacity(self.issuer.der().len() + 128);
+        head.number(1);
+        head.raw(algorithm.identifier());
+        head.raw(self.issuer.der());
+        head.time(self.this_update);
+        head.time(self.next_update);
+        if !entries.is_empty() {
+            head.raw(&asn1::header(asn1::SEQUENCE, entries.der.len()));
+        }
+        let head = head.finish();
+        let tail = asn1::encode(|w| {
             w.nested(asn1::context_constructed(0), |w| {
                 Extension::write_list(w, &extensions)
             });
         });
-        Unsigned::encoded(w.finish(), algorithm, Crl::from_der)
+        let length = head.len() + entries.der.len() + tail.len();
+        let mut front = asn1::header(asn1::SEQUENCE, length);
+        front.extend_from_slice(&head);
+        let mut der = entries.der;
+        // And for what the signature adds.
+        der.reserve(front.len() + tail.len() + ROOM);
+        der.splice(0..0, front);
+        der.extend_from_slice(&tail);
+        Unsigned::encoded(der, algorithm, Crl::from_vec)
     }
 }
 
 /// A revocation list. Cheap to clone; the entries stay encoded.
 #[derive(Clone)]
 pub struct Crl {
-    der: Arc<[u8]>,
+    der: Arc<Vec<u8>>,
     tbs: Range<usize>,
     signature: Range<usize>,
     entries: Range<usize>,
@@ -183,8 +213,16 @@ impl Crl {
     /// # Errors
     /// Broken structure, also of an entry.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        Self::from_vec(der.to_vec())
+    }
+
+    /// As [`from_der`](Self::from_der), without a copy.
+    ///
+    /// # Errors
+    /// As for it.
+    pub fn from_vec(der: Vec<u8>) -> Result<Self, Error> {
         let broken = |why: der::Error| Error::malformed("CRL", why);
-        let (tbs, algorithm, signature) = asn1::signed(der).map_err(broken)?;
+        let (tbs, algorithm, signature) = asn1::signed(&der).map_err(broken)?;
         let (parsed, entries) = Parsed::read(tbs)?;
         if parsed.algorithm != algorithm {
             return Err(Error::malformed(
@@ -194,18 +232,18 @@ impl Crl {
         }
         let mut reader = SliceReader::new(entries).map_err(broken)?;
         while !reader.is_finished() {
-            entry(&mut reader).map_err(broken)?;
+            Row::read(&mut reader).map_err(broken)?;
         }
-        let start = range_in(der, tbs).start;
+        let start = range_in(&der, tbs).start;
         Ok(Self {
             tbs: start..start + tbs.len(),
             signature: der.len() - signature.len()..der.len(),
             entries: if entries.is_empty() {
                 0..0
             } else {
-                range_in(der, entries)
+                range_in(&der, entries)
             },
-            der: der.into(),
+            der: Arc::new(der),
             parsed: Arc::new(parsed),
         })
     }
@@ -221,6 +259,11 @@ impl Crl {
     /// The encoding.
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The encoding, without a copy where nobody else has this list.
+    pub fn into_der(self) -> Vec<u8> {
+        Arc::unwrap_or_clone(self.der)
     }
 
     /// PEM with a final newline.
@@ -287,16 +330,22 @@ impl Crl {
 
     /// The entries, in order.
     pub fn entries(&self) -> impl Iterator<Item = RevokedEntry<'_>> {
-        let mut reader = SliceReader::new(&self.der[self.entries.clone()]).ok();
-        std::iter::from_fn(move || {
-            let reader = reader.as_mut().filter(|reader| !reader.is_finished())?;
-            entry(reader).ok()
-        })
+        self.rows().map(Row::entry)
     }
 
     /// The entry of a certificate, if it is listed.
     pub fn find(&self, serial: &SerialNumber) -> Option<RevokedEntry<'_>> {
-        self.entries().find(|entry| entry.serial == *serial)
+        self.rows()
+            .find(|row| row.serial == serial.as_bytes())
+            .map(Row::entry)
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let mut reader = SliceReader::new(&self.der[self.entries.clone()]).ok();
+        std::iter::from_fn(move || {
+            let reader = reader.as_mut().filter(|reader| !reader.is_finished())?;
+            Row::read(reader).ok()
+        })
     }
 
     /// Checks the signature, and nothing else, against a key.
@@ -403,28 +452,50 @@ impl Parsed {
 }
 
 /// Reads the next entry.
-fn entry<'a>(reader: &mut SliceReader<'a>) -> der::Result<RevokedEntry<'a>> {
-    let der = asn1::raw_sequence(reader)?;
-    let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE))?;
-    asn1::decode(body, |r| {
-        let serial = SerialNumber::from_bytes(asn1::unsigned(r)?);
-        let revoked_at = asn1::time(r)?;
-        let mut reason = None;
-        if !r.is_finished() {
-            ext::walk(asn1::raw_sequence(r)?, |oid, _, value| {
-                if let (ext::id::REASON_CODE, [asn1::ENUMERATED, 1, code]) = (oid, value) {
-                    reason = Some(*code);
-                }
-            })?;
-        }
-        Ok(RevokedEntry {
-            serial,
-            revoked_at,
-            reason,
-            der,
-        })
-    })
+/// An entry as it is read: a large list is gone through without an allocation for each.
+struct Row<'a> {
+    serial: &'a [u8],
+    revoked_at: Timestamp,
+    reason: Option<u8>,
+    der: &'a [u8],
 }
+
+impl<'a> Row<'a> {
+    fn read(reader: &mut SliceReader<'a>) -> der::Result<Self> {
+        let der = asn1::raw_sequence(reader)?;
+        let body = asn1::decode(der, |r| asn1::value(r, asn1::SEQUENCE))?;
+        asn1::decode(body, |r| {
+            let serial = asn1::unsigned(r)?;
+            let revoked_at = asn1::time(r)?;
+            let mut reason = None;
+            if !r.is_finished() {
+                ext::walk(asn1::raw_sequence(r)?, |oid, _, value| {
+                    if let (ext::id::REASON_CODE, [asn1::ENUMERATED, 1, code]) = (oid, value) {
+                        reason = Some(*code);
+                    }
+                })?;
+            }
+            Ok(Row {
+                serial,
+                revoked_at,
+                reason,
+                der,
+            })
+        })
+    }
+
+    fn entry(self) -> RevokedEntry<'a> {
+        RevokedEntry {
+            serial: SerialNumber::from_bytes(self.serial),
+            revoked_at: self.revoked_at,
+            reason: self.reason,
+            der: self.der,
+        }
+    }
+}
+
+/// Octets that a signature of the common algorithms adds to what it signs.
+const ROOM: usize = 1 << 10;
 
 fn number_extension(oid: Oid, critical: bool, number: u64) -> Extension {
     Extension {

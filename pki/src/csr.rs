@@ -49,7 +49,7 @@ impl CsrTemplate {
         let info = w.finish();
         Parsed::read(&info)?;
         Ok(Unsigned::encoded(info, algorithm, |der| {
-            let csr = Csr::from_der(der)?;
+            let csr = Csr::from_der(&der)?;
             csr.verify()?;
             Ok(csr)
         }))

@@ -161,7 +161,7 @@ impl OcspTemplate<'_> {
                 });
             });
         });
-        Unsigned::encoded(tbs, algorithm, |basic| Ok(response(basic)))
+        Unsigned::encoded(tbs, algorithm, |basic| Ok(response(&basic)))
     }
 
     fn write_status(&self, w: &mut Writer) {

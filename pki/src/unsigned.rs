@@ -33,7 +33,7 @@ pub trait ToBeSigned: Send + Sync {
 #[derive(Debug)]
 pub struct Tbs<T> {
     der: Vec<u8>,
-    read: fn(&[u8]) -> Result<T, Error>,
+    read: fn(Vec<u8>) -> Result<T, Error>,
 }
 
 impl<T: ToBeSigned> Unsigned<T> {
@@ -80,7 +80,7 @@ impl<T> Unsigned<Tbs<T>> {
     pub(crate) const fn encoded(
         der: Vec<u8>,
         algorithm: SignatureAlgorithm,
-        read: fn(&[u8]) -> Result<T, Error>,
+        read: fn(Vec<u8>) -> Result<T, Error>,
     ) -> Self {
         let body = Tbs { der, read };
         Self { body, algorithm }
@@ -95,25 +95,26 @@ impl<T> ToBeSigned for Tbs<T> {
     }
 
     fn join(self, algorithm: SignatureAlgorithm, signature: &[u8]) -> Result<T, Error> {
-        (self.read)(&sign_and_wrap(&self.der, algorithm, signature).0)
+        (self.read)(sign_and_wrap(self.der, algorithm, signature).0)
     }
 }
 
-/// The SEQUENCE of signed part, algorithm and signature, and where the signed part starts in it.
+/// The SEQUENCE of signed part, algorithm and signature, and where the signed part starts in it. The signed part stays where it is if there is room:
+/// it may be megabytes.
 pub(crate) fn sign_and_wrap(
-    tbs: &[u8],
+    tbs: Vec<u8>,
     algorithm: SignatureAlgorithm,
     signature: &[u8],
 ) -> (Vec<u8>, usize) {
     let identifier = algorithm.identifier();
-    let mut w = Writer::with_capacity(tbs.len() + identifier.len() + signature.len() + 16);
-    w.sequence(|w| {
-        w.raw(tbs);
-        w.raw(identifier);
-        w.bit_string(signature);
-    });
-    let der = w.finish();
     let tail = identifier.len() + asn1::tlv_len(signature.len() + 1);
-    let start = der.len() - tail - tbs.len();
-    (der, start)
+    let header = asn1::header(asn1::SEQUENCE, tbs.len() + tail);
+    let start = header.len();
+    let mut der = tbs;
+    der.reserve_exact(start + tail);
+    der.splice(0..0, header);
+    let mut w = Writer::on(der);
+    w.raw(identifier);
+    w.bit_string(signature);
+    (w.finish(), start)
 }

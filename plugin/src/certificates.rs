@@ -12,7 +12,10 @@ pub(crate) const PREFIX: &str = "certs/";
 
 /// What is to be written so that the certificate is on record.
 pub(crate) fn write(certificate: &Certificate) -> Write {
-    Write::put(key(&certificate.serial().dash()), certificate.der())
+    Write::put(
+        key(&certificate.serial().dash()),
+        certificate.der().to_vec(),
+    )
 }
 
 /// Puts the certificate on record at once, and notes when it ends. The cache keeps no certificate, and so need not learn of it.

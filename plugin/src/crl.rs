@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use jiff::SignedDuration;
 use landfast_pki::SerialNumber;
 use landfast_pki::crl::Crl;
@@ -33,6 +34,7 @@ mod build;
 mod figures;
 mod groups;
 mod index;
+mod revocations;
 mod signer;
 mod state;
 #[cfg(test)]
@@ -40,11 +42,12 @@ mod tests;
 mod wal;
 
 use figures::Figures;
+use groups::Places;
 use state::Served;
 
 /// DER of a CRL, as it lies in storage.
 #[derive(Debug)]
-pub(crate) struct CrlBytes(pub(crate) Vec<u8>);
+pub(crate) struct CrlBytes(pub(crate) Bytes);
 
 /// Which CRL of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +90,7 @@ impl Scope {
 
 impl Entry for CrlBytes {
     fn decode(_key: &str, bytes: &[u8]) -> Result<Self, String> {
-        Ok(Self(bytes.to_vec()))
+        Ok(Self(bytes.to_vec().into()))
     }
 }
 
@@ -136,7 +139,12 @@ pub(crate) async fn figures(
         Err(ticket) => ticket,
     };
     // Not by the cache: nobody may ever want the whole of it.
-    let Some(bytes) = mount.storage().get(&key).await?.map(CrlBytes) else {
+    let Some(bytes) = mount
+        .storage()
+        .get(&key)
+        .await?
+        .map(|der| CrlBytes(der.into()))
+    else {
         return Ok(None);
     };
     let count = || read(&bytes).map(|crl| Figures::of(&crl, crl.entries().count(), None));
@@ -152,6 +160,13 @@ pub(crate) async fn last_modified(mount: &Mount, kind: Kind) -> Result<StoredTim
         Kind::Complete => book.last_modified,
         Kind::Delta => book.delta_last_modified,
     })
+}
+
+/// Gives up the DER of the present CRL of an issuer, for who has it in another form.
+fn release(mount: &Mount, book: &CrlBook, issuer_id: &str, kind: Kind) {
+    if let Some(id) = book.issuer_id_crl_map.get(issuer_id) {
+        mount.release(&kind.key(id));
+    }
 }
 
 /// The present CRL of the issuer that `reference` means.
@@ -307,16 +322,23 @@ pub(crate) async fn periodic(mount: &Mount) -> Result<(), Error> {
 /// Whether a complete CRL that can be built [is behind](build::is_behind).
 async fn is_due(mount: &Mount, config: &CrlConfig, book: &CrlBook) -> Result<bool, Error> {
     let keys = keys::all(mount).await?;
+    let issuers = issuers::all(mount).await?;
+    let mut groups = groups::grouped(&issuers, book)?;
+    groups.retain(|group| group.signer(&keys).is_ok());
     let look = !config.auto_rebuild && !mount.crl.index.is_covered();
-    let (groups, generation) = groups::groups(mount, book, !look).await?;
-    for group in groups.iter().filter(|group| group.signer(&keys).is_ok()) {
-        if build::is_behind(mount, config, book, group).await? {
-            return Ok(true);
-        }
+    if !look {
+        let lead = build::lead(config);
+        let mut groups = groups.iter();
+        return Ok(groups.any(|group| build::runs_out(mount, book, group, lead)));
     }
-    if look {
-        mount.crl.index.covered(generation);
+    let (revoked, generation) = index::all(mount, &mount.crl.index).await?;
+    let default = issuers::config(mount).await?.default.clone();
+    let places = Places::new(&groups, &issuers, &default, &revoked);
+    let behind = build::behind(mount, config, book, &groups, &places).await?;
+    if behind.contains(&true) {
+        return Ok(true);
     }
+    mount.crl.index.covered(generation);
     Ok(false)
 }
 

@@ -170,6 +170,28 @@ impl Issuers {
         signers.first().map(|first| named[*first])
     }
 
+    /// As [`parent_of`](Self::parent_of), for a certificate that the mount stored: it signed that itself. So its names and key identifiers tell
+    /// the issuer, unless issuers with several keys answer to them.
+    pub(crate) fn parent_of_stored(&self, certificate: &Certificate) -> Option<&Arc<LoadedIssuer>> {
+        let Some(aki) = certificate.aki() else {
+            return self.parent_of(certificate);
+        };
+        let mut named = self.iter().filter(|issuer| {
+            issuer.certificate.subject() == certificate.issuer()
+                && issuer.certificate.der() != certificate.der()
+        });
+        let first = named.next()?;
+        let is_one = |issuer: &Arc<LoadedIssuer>| {
+            issuer.certificate.ski() == Some(aki)
+                && issuer.certificate.public_key().spki_der()
+                    == first.certificate.public_key().spki_der()
+        };
+        if is_one(first) && named.all(is_one) {
+            return Some(first);
+        }
+        self.parent_of(certificate)
+    }
+
     /// What is said where `reference` means no issuer that can be read.
     fn missing(&self, reference: &str) -> Error {
         match self.unreadable.get(reference) {

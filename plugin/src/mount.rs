@@ -268,6 +268,16 @@ impl Mount {
         (self.cache.ticket(), self.cache.find(key))
     }
 
+    /// To be taken before what is [kept](Self::keep) becomes true.
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.cache.ticket()
+    }
+
+    /// Gives up what is kept under `key`, which is true still: for what is large and seldom wanted again.
+    pub(crate) fn release(&self, key: &str) {
+        self.cache.release(key);
+    }
+
     /// Keeps a value that the caller checks for freshness itself.
     pub(crate) fn keep<T: Send + Sync + 'static>(&self, ticket: Ticket, key: &str, value: &Arc<T>) {
         self.cache.keep(ticket, key, value);
@@ -296,11 +306,7 @@ impl Mount {
     /// # Errors
     /// As [`Self::save`].
     pub(crate) async fn put(&self, key: impl Into<String>, value: Vec<u8>) -> Result<(), Error> {
-        self.save(vec![Write::Put {
-            key: key.into(),
-            value,
-        }])
-        .await
+        self.save(vec![Write::put(key, value)]).await
     }
 
     /// Deletes one entry; it need not exist.

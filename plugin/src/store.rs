@@ -76,6 +76,12 @@ impl Cache {
         entries.insert(key.into(), Kept { value, size });
     }
 
+    /// Gives up the entry at `key`, which is true still.
+    pub(crate) fn release(&self, key: &str) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.remove(key);
+    }
+
     /// Forgets the entry at `key` and whatever was derived from the folders that it lies in.
     pub(crate) fn invalidate(&self, key: &str) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);

@@ -99,6 +99,6 @@ pub(crate) fn large_crl(root: &str) -> Vec<u8> {
         more: Vec::new(),
     };
     let algorithm = SignatureAlgorithm::choose(key.public_key(), 0, false).expect("one fits");
-    let signed = template.prepare(&entries, algorithm.algorithm).sign(&key);
+    let signed = template.prepare(entries, algorithm.algorithm).sign(&key);
     signed.expect("a local key signs").der().to_vec()
 }

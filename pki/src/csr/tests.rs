@@ -43,7 +43,7 @@ fn a_request_signed_with_another_key_is_no_proof() {
     };
     let prepared = template.prepare(testing::algorithm(&own)).unwrap();
     let signature = other.sign(prepared.algorithm(), prepared.tbs()).unwrap();
-    let der = sign_and_wrap(prepared.tbs(), prepared.algorithm(), &signature).0;
+    let der = sign_and_wrap(prepared.tbs().to_vec(), prepared.algorithm(), &signature).0;
     assert_eq!(
         Csr::from_der(&der).unwrap().verify(),
         Err(Error::RequestSignature)

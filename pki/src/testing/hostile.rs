@@ -27,7 +27,7 @@ fn samples() -> &'static [Vec<u8>] {
             more: Vec::new(),
         };
         let crl = template
-            .prepare(&entries, algorithm(&root.key))
+            .prepare(entries, algorithm(&root.key))
             .sign(&root.key)
             .unwrap();
         let mut all = vec![

@@ -520,7 +520,7 @@ fn revocation_lists_complete_empty_and_delta() {
             },
             more: Vec::new(),
         };
-        let prepared = template.prepare(&entries, crl.signature_algorithm().unwrap());
+        let prepared = template.prepare(entries, crl.signature_algorithm().unwrap());
         assert!(
             crl.der()[4..].starts_with(prepared.tbs()),
             "list number {number}"

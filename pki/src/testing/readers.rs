@@ -56,7 +56,7 @@ fn crl(issuer: &Authority, entries: &RevokedEntries, delta_base: Option<u64>) ->
         more: Vec::new(),
     };
     template
-        .prepare(entries, algorithm(&issuer.key))
+        .prepare(entries.clone(), algorithm(&issuer.key))
         .sign(&issuer.key)
         .unwrap()
 }

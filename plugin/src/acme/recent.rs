@@ -81,10 +81,7 @@ impl Recent {
                 Write::Delete { key } => (key, None),
             };
             if key.starts_with(ACCOUNTS) {
-                return Some((
-                    self.writing(key),
-                    value.map(|value| value.as_slice().into()),
-                ));
+                return Some((self.writing(key), value.map(|value| value.as_ref().into())));
             }
             self.forget(key);
             None

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use landfast_sdk::logical::{Error, RawBody};
 
-use super::{DER_TYPE, Kind, LABEL, PEM_TYPE, current};
+use super::{DER_TYPE, Kind, LABEL, PEM_TYPE, current, release};
+use crate::entry::crl::CrlBook;
 use crate::mount::{Mount, take_up};
 
 /// Where all CRLs lie: whatever changes there, all bodies are forgotten.
@@ -77,7 +78,13 @@ pub(crate) async fn body(
         return Ok(None);
     };
     let encode = || Arc::new(form.encode(&bytes.0));
-    let body = mount.heavy.run_if(bytes.0.len() > LARGE, encode).await;
+    let large = bytes.0.len() > LARGE;
+    let body = mount.heavy.run_if(large, encode).await;
+    if large {
+        // Nobody needs it twice.
+        let book = mount.load_or_default::<CrlBook>(CrlBook::KEY).await?;
+        release(mount, &book, issuer_id, kind);
+    }
     let mut kept = bodies.0.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.len() >= MOST {
         kept.clear();

@@ -1,15 +1,17 @@
 //! One build of CRLs: who signs which list, and in which order it is stored.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
-use landfast_pki::crl::{CrlTemplate, RevokedEntries};
-use landfast_pki::{SerialNumber, SignatureAlgorithm};
+use landfast_pki::SignatureAlgorithm;
+use landfast_pki::crl::{Crl, CrlTemplate, RevokedEntries};
 use landfast_sdk::logical::{Error, StorageError, Write};
 
 use super::figures::Figures;
-use super::groups::{Group, Listed, MANY, groups, unusable};
+use super::groups::{Group, MANY, Places, grouped, unusable};
 use super::signer::{algorithm, template, told};
 use super::{CrlBytes, Scope, index, length, serials, wal};
 use crate::ca_key::CaKey;
@@ -38,8 +40,10 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
     if scope != Scope::Delta {
         index::associate(mount).await?;
     }
-    let (groups, generation) = groups(mount, &before, config.disable).await?;
     let issuers = issuers::all(mount).await?;
+    let groups = grouped(&issuers, &before)?;
+    let (lists, generation) =
+        lists(mount, config, scope, &before, &groups, &issuers, &pending).await?;
     let now = mount.now();
     let mut build = Build {
         mount,
@@ -54,16 +58,16 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         crls: Vec::new(),
         figures: Vec::new(),
         covered: HashSet::new(),
-        covers: scope != Scope::Delta && !config.disable && !pending.is_empty(),
     };
     for (id, why) in issuers.unreadable() {
         build.warn(&format!(
             "issuer [id:{id}] can not be used by this plugin ({why}), so its CRL stays as it is; delete the issuer, or leave the mount to the built-in engine"
         ));
     }
-    for group in &groups {
-        build.group(group).await?;
+    for (group, list) in groups.iter().zip(lists) {
+        build.group(group, list).await;
     }
+    let complete = build.complete();
     let writes = build.writes(pending);
     let Build {
         warnings,
@@ -73,6 +77,7 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         ..
     } = build;
     let longest = writes.iter().map(Write::octets).max().unwrap_or_default();
+    let changes = mount.crl.changes.load(Ordering::Acquire);
     if let Err(error) = mount.save(writes).await {
         // Some of them may be there.
         mount.crl.figures.forget();
@@ -83,6 +88,13 @@ pub(super) async fn build(mount: &Mount, config: &CrlConfig, scope: Scope) -> Re
         .flat_map(|id| [CrlBook::complete_key(id), CrlBook::delta_key(id)])
         .collect();
     mount.crl.figures.built(|key| keys.contains(key), figures);
+    // Whoever asks for a new CRL need not wait for storage. Only who holds the lock of builds writes CRLs, but for another node.
+    let ticket = mount.ticket();
+    if mount.crl.changes.load(Ordering::Acquire) == changes {
+        for (key, der) in complete {
+            mount.keep(ticket, &key, &Arc::new(der));
+        }
+    }
     if scope.is_complete() && failure.is_none() {
         mount.crl.index.covered(generation);
     }
@@ -147,28 +159,90 @@ struct Build<'a> {
     crls: Vec<Write>,
     /// What is to be known of them.
     figures: Vec<(String, Figures)>,
-    /// Serial numbers on the new complete CRLs, if the [write-ahead list](wal) waits for them.
+    /// Serial numbers on the new complete CRLs that the [write-ahead list](wal) waits for.
     covered: HashSet<Vec<u8>>,
-    covers: bool,
+}
+
+/// What is to be listed for a group.
+#[derive(Default)]
+struct List {
+    /// On the CRL that is to be built: the complete one, or the delta CRL if only that is.
+    entries: RevokedEntries,
+    /// Of them, what the [write-ahead list](wal) waits for.
+    awaited: Vec<Vec<u8>>,
+    /// Nothing is to be built.
+    skip: bool,
+}
+
+/// What is to be listed for each group, and the generation of the revocations.
+async fn lists(
+    mount: &Mount,
+    config: &CrlConfig,
+    scope: Scope,
+    book: &CrlBook,
+    groups: &[Group],
+    issuers: &Issuers,
+    pending: &wal::Pending,
+) -> Result<(Vec<List>, u64), Error> {
+    let (revoked, generation) = index::all(mount, &mount.crl.index).await?;
+    let mut lists: Vec<List> = groups.iter().map(|_| List::default()).collect();
+    if config.disable {
+        return Ok((lists, generation));
+    }
+    let default = issuers::config(mount).await?.default.clone();
+    let places = Places::new(groups, issuers, &default, &revoked);
+    if scope == Scope::Behind {
+        let behind = behind(mount, config, book, groups, &places).await?;
+        for (list, behind) in lists.iter_mut().zip(behind) {
+            list.skip = !behind;
+        }
+    }
+    let mut old = Vec::new();
+    if scope == Scope::Delta {
+        for group in groups {
+            old.push(listed(mount, group).await?);
+        }
+    }
+    let awaited = match scope {
+        Scope::Delta => HashSet::new(),
+        _ => pending.serials(),
+    };
+    let fill = || {
+        let mut counts = vec![0; groups.len()];
+        places.each(|group, _| counts[group] += 1);
+        for (list, count) in lists.iter_mut().zip(counts) {
+            if !list.skip && scope != Scope::Delta {
+                list.entries = RevokedEntries::with_capacity(count);
+            }
+        }
+        places.each(|group, (serial, time, reason)| {
+            let list = &mut lists[group];
+            let is_old = old.get(group).is_some_and(|old| old.contains(serial));
+            if list.skip || is_old {
+                return;
+            }
+            list.entries.push_octets(serial, time, reason);
+            if awaited.contains(serial) {
+                list.awaited.push(serial.to_vec());
+            }
+        });
+    };
+    mount.heavy.run_if(revoked.len() >= MANY, fill).await;
+    Ok((lists, generation))
 }
 
 impl Build<'_> {
     /// Has the CRLs of a group signed, if that is to be and can be.
-    async fn group(&mut self, group: &Group) -> Result<(), Error> {
+    async fn group(&mut self, group: &Group, list: List) {
         let signer = match group.signer(self.keys) {
             Ok(signer) => signer,
-            Err(why) => {
-                self.warn(&why);
-                return Ok(());
-            }
+            Err(why) => return self.warn(&why),
         };
-        if self.scope == Scope::Behind
-            && !is_behind(self.mount, self.config, self.before, group).await?
-        {
-            return Ok(());
+        if list.skip {
+            return;
         }
         let Some((key, algorithm)) = self.key(signer).await else {
-            return Ok(());
+            return;
         };
         let next_update = later(self.now, length(&self.config.expiry));
         let mut template = CrlTemplate {
@@ -176,36 +250,28 @@ impl Build<'_> {
             ..template(signer, key.public_key(), self.now, next_update)
         };
         let mut complete = None;
-        let listed = if self.scope == Scope::Delta {
-            listed(self.mount, group).await?
-        } else {
+        let mut fresh = list.entries;
+        if self.scope != Scope::Delta {
+            // Nothing that was revoked is newer than the complete CRL.
+            let entries = std::mem::take(&mut fresh);
             template.number = next_number(&mut self.book, &group.crl_id);
-            let begun = Instant::now();
-            let prepare = || template.prepare(&encoded(group.revoked.iter()), algorithm);
-            let many = group.revoked.len() >= MANY;
-            let prepared = self.mount.heavy.run_if(many, prepare).await;
+            let (begun, count) = (Instant::now(), entries.len());
+            let prepare = || template.prepare(entries, algorithm);
+            let prepared = self.mount.heavy.run_if(count >= MANY, prepare).await;
             match key.sign(self.mount, prepared).await {
                 Ok(signed) => {
-                    let took = Some(begun.elapsed());
-                    let figures = Figures::of(&signed, group.revoked.len(), took);
+                    let figures = Figures::of(&signed, count, Some(begun.elapsed()));
                     complete = Some((template.number, signed, figures));
                 }
-                Err(error) => {
-                    self.note(error);
-                    return Ok(());
-                }
+                Err(error) => return self.note(error),
             }
-            let serials = group.revoked.iter().map(|(serial, ..)| serial.clone());
-            serials.collect()
-        };
+        }
         let base = complete.as_ref().map(|(number, ..)| *number);
         let last = self.book.last_complete_number_map.get(&group.crl_id);
         template.delta_base = Some(base.or_else(|| last.copied()).unwrap_or(1));
         template.number = next_number(&mut self.book, &group.crl_id);
-        let begun = Instant::now();
-        let fresh = group.revoked.iter();
-        let fresh = encoded(fresh.filter(|(serial, ..)| !listed.contains(serial)));
-        let prepared = template.prepare(&fresh, algorithm);
+        let (begun, count) = (Instant::now(), fresh.len());
+        let prepared = template.prepare(fresh, algorithm);
         let delta = key.sign(self.mount, prepared).await;
         // A complete CRL that is signed already is worth storing for itself: the delta CRL in force only lists too much then.
         if let Some((number, complete, figures)) = complete {
@@ -216,23 +282,31 @@ impl Build<'_> {
             self.book
                 .crl_expiration_map
                 .insert(id.clone(), StoredTime(template.next_update));
-            let key = CrlBook::complete_key(id);
-            self.crls.push(Write::put(key.clone(), complete.der()));
-            self.figures.push((key, figures));
+            self.put(CrlBook::complete_key(id), complete, figures);
         }
         match delta {
             Ok(delta) => {
-                let key = CrlBook::delta_key(&group.crl_id);
-                self.crls.push(Write::put(key.clone(), delta.der()));
-                let figures = Figures::of(&delta, fresh.len(), Some(begun.elapsed()));
-                self.figures.push((key, figures));
+                let figures = Figures::of(&delta, count, Some(begun.elapsed()));
+                self.put(CrlBook::delta_key(&group.crl_id), delta, figures);
             }
             Err(error) => self.note(error),
         }
-        if self.covers {
-            self.covered.extend(listed);
-        }
-        Ok(())
+        self.covered.extend(list.awaited);
+    }
+
+    /// Has a CRL written and told of.
+    fn put(&mut self, key: String, crl: Crl, figures: Figures) {
+        self.crls.push(Write::put(key.clone(), crl.into_der()));
+        self.figures.push((key, figures));
+    }
+
+    /// The new CRLs.
+    fn complete(&self) -> Vec<(String, CrlBytes)> {
+        let crls = self.crls.iter().filter_map(|write| match write {
+            Write::Put { key, value } => Some((key.clone(), CrlBytes(value.clone()))),
+            Write::Delete { .. } => None,
+        });
+        crls.collect()
     }
 
     /// The key of `signer`, and how it signs; `None`, with the reason kept, where it cannot sign now.
@@ -314,32 +388,53 @@ impl Build<'_> {
     }
 }
 
-/// Whether the complete CRL of a group is missing, about to run out, or lacks a revocation that belonged on it at once.
-pub(super) async fn is_behind(
-    mount: &Mount,
-    config: &CrlConfig,
-    book: &CrlBook,
-    group: &Group,
-) -> Result<bool, Error> {
+/// How long before its end a complete CRL is built anew.
+pub(super) fn lead(config: &CrlConfig) -> SignedDuration {
     let grace = length(&config.auto_rebuild_grace_period);
     // The grace period binds nobody who rebuilds at once, and may then be longer than a CRL's life.
-    let lead = if config.auto_rebuild {
+    if config.auto_rebuild {
         grace
     } else {
         grace.min(length(&config.expiry) / 3)
-    };
+    }
+}
+
+/// Whether the complete CRL of a group is missing, or runs out within `lead`.
+pub(super) fn runs_out(mount: &Mount, book: &CrlBook, group: &Group, lead: SignedDuration) -> bool {
     let end = book.crl_expiration_map.get(&group.crl_id);
-    if end.is_none_or(|end| end.0.duration_since(mount.now()) <= lead) {
-        return Ok(true);
+    end.is_none_or(|end| end.0.duration_since(mount.now()) <= lead)
+}
+
+/// Of which groups the complete CRL is missing, about to run out, or lacks a revocation that belonged on it at once.
+pub(super) async fn behind(
+    mount: &Mount,
+    config: &CrlConfig,
+    book: &CrlBook,
+    groups: &[Group],
+    places: &Places<'_>,
+) -> Result<Vec<bool>, Error> {
+    let lead = lead(config);
+    let ends = groups.iter();
+    let mut behind: Vec<_> = ends
+        .map(|group| runs_out(mount, book, group, lead))
+        .collect();
+    if config.auto_rebuild {
+        return Ok(behind);
     }
-    if config.auto_rebuild || group.revoked.is_empty() {
-        return Ok(false);
+    let mut any = vec![false; groups.len()];
+    places.each(|group, _| any[group] = true);
+    let mut old = Vec::new();
+    for ((group, any), behind) in groups.iter().zip(any).zip(&behind) {
+        old.push(match any && !behind {
+            true => Some(listed(mount, group).await?),
+            false => None,
+        });
     }
-    let listed = listed(mount, group).await?;
-    Ok(!group
-        .revoked
-        .iter()
-        .all(|(serial, ..)| listed.contains(serial)))
+    places.each(|group, (serial, ..)| {
+        let lacks = |old: &HashSet<Vec<u8>>| !old.contains(serial);
+        behind[group] |= old[group].as_ref().is_some_and(lacks);
+    });
+    Ok(behind)
 }
 
 /// What the complete CRL of a group lists now.
@@ -348,14 +443,6 @@ async fn listed(mount: &Mount, group: &Group) -> Result<HashSet<Vec<u8>>, Error>
     let present = mount.load::<CrlBytes>(&key).await?;
     let listed = present.map(|bytes| serials(&bytes)).transpose()?;
     Ok(listed.unwrap_or_default())
-}
-
-fn encoded<'a>(revoked: impl Iterator<Item = &'a Listed>) -> RevokedEntries {
-    let mut entries = RevokedEntries::new();
-    for (serial, time, reason) in revoked {
-        entries.push_because(&SerialNumber::from_bytes(serial), *time, *reason);
-    }
-    entries
 }
 
 /// Where delta CRLs are. A CRL without the pointer serves better than none, so a fault in the URLs only leaves it out.

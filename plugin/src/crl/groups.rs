@@ -1,31 +1,25 @@
 //! Issuers that share a CRL, and what each such CRL has to list.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use landfast_pki::{Certificate, Reason};
+use landfast_pki::{Certificate, SerialNumber};
 use landfast_sdk::logical::Error;
 
-use super::index;
-use super::state::Revocations;
+use super::revocations::{Listed, Revocations};
 use crate::authority::new_id;
 use crate::entry::crl::CrlBook;
 use crate::entry::issuer::Usage;
-use crate::issuers::{self, Issuers, LoadedIssuer};
+use crate::issuers::{Issuers, LoadedIssuer};
 use crate::keys::{Keys, LoadedKey};
-use crate::mount::Mount;
 
 /// So many revocations keep a thread for milliseconds.
 pub(super) const MANY: usize = 2_000;
-
-/// A certificate on a CRL: its serial number, since when it is revoked, and why.
-pub(super) type Listed = (Vec<u8>, Timestamp, Option<Reason>);
 
 /// Issuers that share key and subject, and so a CRL.
 pub(super) struct Group {
     pub(super) crl_id: String,
     pub(super) members: Vec<Arc<LoadedIssuer>>,
-    pub(super) revoked: Vec<Listed>,
 }
 
 impl Group {
@@ -71,25 +65,8 @@ pub(super) fn unusable(signer: &LoadedIssuer, key: &LoadedKey, why: &str) -> Str
     )
 }
 
-/// The groups with what each has to list, nothing where `empty` says so, and the generation of the revocations.
-pub(super) async fn groups(
-    mount: &Mount,
-    book: &CrlBook,
-    empty: bool,
-) -> Result<(Vec<Group>, u64), Error> {
-    let issuers = issuers::all(mount).await?;
-    let mut groups = grouped(&issuers, book)?;
-    let (revoked, generation) = index::all(mount, &mount.crl.index).await?;
-    if !empty {
-        let default = issuers::config(mount).await?.default.clone();
-        let assign = || assign(&mut groups, &issuers, &default, &revoked);
-        mount.heavy.run_if(revoked.len() >= MANY, assign).await;
-    }
-    Ok((groups, generation))
-}
-
 /// The issuers that have a key, by key and subject, each group with the id of its CRL.
-fn grouped(issuers: &Issuers, book: &CrlBook) -> Result<Vec<Group>, Error> {
+pub(super) fn grouped(issuers: &Issuers, book: &CrlBook) -> Result<Vec<Group>, Error> {
     let mut groups: Vec<Group> = Vec::new();
     for issuer in issuers
         .iter()
@@ -106,7 +83,6 @@ fn grouped(issuers: &Issuers, book: &CrlBook) -> Result<Vec<Group>, Error> {
                 groups.push(Group {
                     crl_id: String::new(),
                     members: vec![Arc::clone(issuer)],
-                    revoked: Vec::new(),
                 });
             }
         }
@@ -124,55 +100,84 @@ fn grouped(issuers: &Issuers, book: &CrlBook) -> Result<Vec<Group>, Error> {
     Ok(groups)
 }
 
-/// Puts each revocation on the list of its issuer; one whose issuer is not known goes to the default issuer's.
-fn assign(groups: &mut [Group], issuers: &Issuers, default: &str, revoked: &Revocations) {
-    for (serial, entry) in revoked {
-        let parsed = entry
-            .certificate
-            .as_ref()
-            .and_then(|der| Certificate::from_der(der).ok());
-        let parent = parsed
-            .as_ref()
-            .and_then(|certificate| issuers.parent_of(certificate));
-        // A self-signed issuer never lists itself.
-        if parsed
-            .as_ref()
-            .is_some_and(|own| parent.is_none() && issuers.holding(own).is_some())
-        {
-            continue;
-        }
-        let known = issuers
-            .by_id(&entry.issuer_id)
-            .is_some_and(|issuer| !issuer.entry.key_id.is_empty());
-        let id = if known {
-            entry.issuer_id.as_str()
-        } else {
-            parent.map_or(default, |issuer| issuer.id())
-        };
-        let group = groups
-            .iter_mut()
-            .find(|group| group.members.iter().any(|member| member.id() == id));
-        if let Some(group) = group {
-            group
-                .revoked
-                .push((serial.clone(), entry.time, entry.reason));
+/// Whose list each revocation belongs on.
+pub(super) struct Places<'a> {
+    issuers: &'a Issuers,
+    revoked: &'a Revocations,
+    /// By the place of an issuer's id among those of the revocations; none where the mount has no such issuer with a key.
+    by_issuer: Vec<Option<usize>>,
+    /// Of certificates that tell their issuer themselves. Without one they are on no list.
+    strays: HashMap<&'a SerialNumber, Option<usize>>,
+    /// By the id of an issuer.
+    groups: HashMap<&'a str, usize>,
+    default: Option<usize>,
+}
+
+impl<'a> Places<'a> {
+    /// Of these revocations on the lists of these groups; one whose issuer is not known goes to the default issuer's.
+    pub(super) fn new(
+        groups: &'a [Group],
+        issuers: &'a Issuers,
+        default: &str,
+        revoked: &'a Revocations,
+    ) -> Self {
+        let members = groups.iter().enumerate().flat_map(|(place, group)| {
+            let ids = group.members.iter().map(|member| member.id());
+            ids.map(move |id| (id, place))
+        });
+        let groups: HashMap<_, _> = members.collect();
+        let place = |id: &str| groups.get(id).copied();
+        let by_issuer: Vec<_> = revoked.issuers().iter().map(|id| place(id)).collect();
+        let default = place(default);
+        let strays = revoked.strays().filter_map(|(serial, der)| {
+            let own = Certificate::from_der(der).ok()?;
+            match issuers.parent_of(&own) {
+                Some(parent) => Some((serial, place(parent.id()))),
+                // A self-signed issuer never lists itself.
+                None if issuers.holding(&own).is_some() => Some((serial, None)),
+                None => Some((serial, default)),
+            }
+        });
+        Self {
+            strays: strays.collect(),
+            issuers,
+            revoked,
+            by_issuer,
+            groups,
+            default,
         }
     }
-    // The built-in engine keeps no record of a revoked issuer that was imported but what the issuer itself says.
-    for issuer in issuers.iter().filter(|issuer| issuer.entry.revoked) {
-        let serial = issuer.certificate.serial().as_bytes();
-        if revoked.contains_key(serial) {
-            continue;
+
+    /// Shows each revocation, with the number of its group.
+    pub(super) fn each(&self, mut show: impl FnMut(usize, Listed<'a>)) {
+        let rows = self.revoked.iter();
+        for (issuer, listed) in rows {
+            let known = self.by_issuer.get(issuer).copied().flatten();
+            let place = if self.strays.is_empty() {
+                known.or(self.default)
+            } else {
+                let stray = self.strays.get(&SerialNumber::from_bytes(listed.0));
+                match (stray, known) {
+                    (Some(None), _) => None,
+                    (_, Some(known)) => Some(known),
+                    (Some(found), None) => *found,
+                    (None, None) => self.default,
+                }
+            };
+            if let Some(place) = place {
+                show(place, listed);
+            }
         }
-        let parent = issuers.parent_of(&issuer.certificate);
-        let group = parent.and_then(|parent| {
-            groups
-                .iter_mut()
-                .find(|group| group.members.iter().any(|one| one.id() == parent.id()))
-        });
-        if let Some(group) = group {
-            let time = issuer.entry.revoked_at();
-            group.revoked.push((serial.to_vec(), time, None));
+        // The built-in engine keeps no record of a revoked issuer that was imported but what the issuer itself says.
+        for issuer in self.issuers.iter().filter(|issuer| issuer.entry.revoked) {
+            let serial = issuer.certificate.serial();
+            if self.revoked.contains(serial) {
+                continue;
+            }
+            let parent = self.issuers.parent_of(&issuer.certificate);
+            if let Some(place) = parent.and_then(|parent| self.groups.get(parent.id())) {
+                show(*place, (serial.as_bytes(), issuer.entry.revoked_at(), None));
+            }
         }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use landfast_pki::{Certificate, SerialNumber};
 use landfast_sdk::logical::Error;
 
-use super::state::{Index, Revocations, Revoked};
+use super::revocations::{Gathered, Revocations};
+use super::state::Index;
 use crate::entry::revoked;
 use crate::issuers::{self, Issuers};
 use crate::mount::Mount;
@@ -31,14 +32,14 @@ pub(super) async fn all(mount: &Mount, index: &Index) -> Result<(Arc<Revocations
 pub(super) async fn associate(mount: &Mount) -> Result<(), Error> {
     let issuers = issuers::all(mount).await?;
     let (revoked, _) = all(mount, &mount.crl.index).await?;
-    let strays = revoked.iter().filter_map(|(serial, entry)| {
-        let certificate = Certificate::from_der(entry.certificate.as_deref()?).ok()?;
+    let strays = revoked.strays().filter_map(|(serial, der)| {
+        let certificate = Certificate::from_der(der).ok()?;
         // Issuers stand for themselves.
         if issuers.holding(&certificate).is_some() {
             return None;
         }
         let parent = issuers.parent_of(&certificate)?;
-        Some((SerialNumber::from_bytes(serial), parent.entry.id.clone()))
+        Some((serial.clone(), parent.entry.id.clone()))
     });
     let strays: Vec<_> = strays.collect();
     for some in strays.chunks(AT_A_TIME) {
@@ -60,7 +61,7 @@ pub(super) async fn associate(mount: &Mount) -> Result<(), Error> {
 }
 
 async fn read(mount: &Mount, issuers: &Issuers) -> Result<Revocations, Error> {
-    let mut revoked = Revocations::new();
+    let mut read = Gathered::default();
     for name in mount.storage().list(revoked::PREFIX).await? {
         // A name that is no serial number is nothing that a CRL could list.
         let Ok(serial) = SerialNumber::parse(&name) else {
@@ -71,9 +72,9 @@ async fn read(mount: &Mount, issuers: &Issuers) -> Result<Revocations, Error> {
         };
         // An issuer that was deleted and imported again has a new id: its certificates are found by their signature.
         let known = issuers.by_id(&entry.issuer_id).is_some();
-        revoked.insert(serial.as_bytes().to_vec(), Revoked::new(entry, known));
+        read.add(serial, entry, known);
     }
-    Ok(revoked)
+    Ok(read.complete())
 }
 
 /// Entries that are brought up to date in one write.

@@ -1,14 +1,13 @@
 //! What a mount remembers of CRLs and revocations between requests.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
-use landfast_pki::{Reason, SerialNumber};
+use landfast_pki::SerialNumber;
 use tokio::sync::Mutex;
 
 use super::figures::Known;
+use super::revocations::Revocations;
 use crate::entry::issuer;
 use crate::entry::revoked::{self, RevokedEntry};
 
@@ -21,6 +20,8 @@ pub(crate) struct CrlState {
     pub(super) index: Index,
     /// What is told of CRLs in numbers.
     pub(super) figures: Known,
+    /// How often the host said that another node changed a CRL.
+    pub(super) changes: AtomicU64,
 }
 
 /// The highest ticket that a finished build has served, and what the build failed with.
@@ -35,6 +36,13 @@ impl CrlState {
     /// Notes a revocation, so that the next build need not read all of them again.
     pub(crate) fn note(&self, serial: &SerialNumber, entry: &RevokedEntry) {
         self.index.note(serial, entry);
+    }
+
+    /// Whether this one is on record, if all that are were read and nobody said since that others came.
+    pub(crate) fn knows(&self, serial: &SerialNumber) -> Option<bool> {
+        let kept = self.index.lock();
+        let revoked = kept.revoked.as_ref();
+        revoked.map(|revoked| revoked.contains(serial))
     }
 
     /// Notes that revocations were deleted, or may have been.
@@ -53,25 +61,10 @@ impl CrlState {
     pub(crate) fn invalidate(&self, key: &str) {
         self.index.invalidate(key);
         if key.starts_with("crls/") {
+            self.changes.fetch_add(1, Ordering::AcqRel);
             self.figures.forget();
         }
     }
-}
-
-/// Revocations by serial number.
-pub(super) type Revocations = BTreeMap<Vec<u8>, Revoked>;
-
-/// A revocation as far as CRLs need it.
-#[derive(Clone, Debug)]
-pub(super) struct Revoked {
-    /// Since when.
-    pub(super) time: Timestamp,
-    /// Why, if that is on record.
-    pub(super) reason: Option<Reason>,
-    /// Whose CRL lists it, if that is on record.
-    pub(super) issuer_id: String,
-    /// DER, kept only while the issuer is not known.
-    pub(super) certificate: Option<Vec<u8>>,
 }
 
 /// What was read of the revocations, and whether the CRLs are known to list all of it.
@@ -96,10 +89,7 @@ impl Index {
         kept.generation += 1;
         if let Some(revoked) = &mut kept.revoked {
             let known = !entry.issuer_id.is_empty();
-            Arc::make_mut(revoked).insert(
-                serial.as_bytes().to_vec(),
-                Revoked::new(entry.clone(), known),
-            );
+            Arc::make_mut(revoked).insert(serial, entry, known);
         }
     }
 
@@ -111,7 +101,7 @@ impl Index {
         if let Some(revoked) = &mut kept.revoked {
             let revoked = Arc::make_mut(revoked);
             for serial in gone {
-                revoked.remove(serial.as_bytes());
+                revoked.remove(serial);
             }
         }
     }
@@ -160,17 +150,5 @@ impl Index {
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Revoked {
-    /// What is kept of `entry`: its certificate only unless its issuer is `known`.
-    pub(super) fn new(entry: RevokedEntry, known: bool) -> Self {
-        Self {
-            time: entry.time(),
-            reason: entry.reason(),
-            certificate: (!known).then_some(entry.certificate_bytes),
-            issuer_id: entry.issuer_id,
-        }
     }
 }

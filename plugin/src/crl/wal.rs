@@ -47,9 +47,12 @@ pub(super) async fn pending(mount: &Mount, config: &CrlConfig) -> Result<Pending
 }
 
 impl Pending {
-    /// Whether the list has no serial number.
-    pub(super) fn is_empty(&self) -> bool {
-        self.serials.is_empty()
+    /// The serial numbers of the list.
+    pub(super) fn serials(&self) -> HashSet<Vec<u8>> {
+        let serials = self.serials.iter();
+        serials
+            .filter_map(|name| Some(SerialNumber::parse(name).ok()?.as_bytes().to_vec()))
+            .collect()
     }
 
     /// What is to be written with CRLs: a complete CRL lists what is in `listed`, and each delta CRL what had come until now where `all` were built.

@@ -73,7 +73,7 @@ pub(crate) async fn resign(
     let issuer = signer(&mount, &fields.issuer_ref).await?;
     let combine = || combined(&crls, &issuer);
     let (entries, warnings) = mount.heavy.run_if(size > LARGE, combine).await?;
-    let answer = sign(&mount, &issuer, &wanted, &entries, Vec::new()).await?;
+    let answer = sign(&mount, &issuer, &wanted, entries, Vec::new()).await?;
     Ok(answer.warn_all(warnings))
 }
 
@@ -92,7 +92,7 @@ pub(crate) async fn sign_list(
     };
     let (entries, extensions) = mount.heavy.run_if(many, parse).await?;
     let issuer = signer(&mount, &fields.issuer_ref).await?;
-    sign(&mount, &issuer, &wanted, &entries, extensions).await
+    sign(&mount, &issuer, &wanted, entries, extensions).await
 }
 
 /// What was asked for, in bounds.
@@ -160,7 +160,7 @@ async fn sign(
     mount: &Shared,
     issuer: &LoadedIssuer,
     wanted: &Wanted,
-    entries: &RevokedEntries,
+    entries: RevokedEntries,
     more: Vec<Extension>,
 ) -> Result<Response, Error> {
     if issuer.entry.key_id.is_empty() {

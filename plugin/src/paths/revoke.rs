@@ -288,7 +288,9 @@ async fn put_on_record(
             own.id()
         )));
     }
-    if let Some(entry) = revocations::load(mount, certificate.serial()).await? {
+    if mount.crl.knows(certificate.serial()) != Some(false)
+        && let Some(entry) = revocations::load(mount, certificate.serial()).await?
+    {
         if !crl::lists(mount, certificate.serial()).await? {
             publish(mount, &certificate).await?;
         }
@@ -310,8 +312,11 @@ async fn put_on_record(
             )],
         });
     }
-    let issuer_id = issuers
-        .parent_of(&certificate)
+    let parent = match store {
+        true => issuers.parent_of(&certificate),
+        false => issuers.parent_of_stored(&certificate),
+    };
+    let issuer_id = parent
         .map(|issuer| issuer.entry.id.clone())
         .unwrap_or_default();
     let entry = RevokedEntry::new(certificate.der().to_vec(), now, issuer_id).because(reason);
@@ -324,7 +329,11 @@ async fn put_on_record(
         &*crl::config(mount).await?,
         certificate.serial(),
     ));
-    mount.save(writes).await?;
+    if let Err(error) = mount.save(writes).await {
+        // It may be on record all the same.
+        mount.crl.forget();
+        return Err(error);
+    }
     mount.crl.note(certificate.serial(), &entry);
     mount.metrics.revoked.count(by);
     drop(alone);

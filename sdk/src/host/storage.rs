@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::Uri;
 use landfast_proto::pb::{self, storage_client::StorageClient};
 use tonic::{Code, Status};
@@ -67,6 +68,20 @@ impl HostStorage {
         self.client.clone()
     }
 
+    async fn put_bytes(&self, key: &str, value: Bytes) -> Result<(), StorageError> {
+        check_key(key)?;
+        let args = pb::StoragePutArgs {
+            entry: Some(pb::StorageEntry {
+                key: key.to_owned(),
+                value,
+                seal_wrap: false,
+            }),
+            txn: self.txn.clone(),
+        };
+        let reply = self.client().put(args).await.map_err(refused)?;
+        host(reply.into_inner().err)
+    }
+
     async fn offers_transactions(&self) -> Result<bool, StorageError> {
         if let Some(known) = self.offers.transactions.get() {
             return Ok(*known);
@@ -91,21 +106,11 @@ impl Storage for HostStorage {
         let reply = self.unread.ask("/pb.Storage/Get", args).await;
         let reply: pb::StorageGetReply = reply.map_err(refused)?;
         host(reply.err)?;
-        Ok(reply.entry.map(|entry| entry.value))
+        Ok(reply.entry.map(|entry| entry.value.into()))
     }
 
     async fn put(&self, key: &str, value: Vec<u8>) -> Result<(), StorageError> {
-        check_key(key)?;
-        let args = pb::StoragePutArgs {
-            entry: Some(pb::StorageEntry {
-                key: key.to_owned(),
-                value,
-                seal_wrap: false,
-            }),
-            txn: self.txn.clone(),
-        };
-        let reply = self.client().put(args).await.map_err(refused)?;
-        host(reply.into_inner().err)
+        self.put_bytes(key, value.into()).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
@@ -228,9 +233,13 @@ impl Transaction for HostTransaction {
                 .take(TOGETHER)
                 .take_while(|write| write.octets() <= SHORT && keys.insert(write.key()));
             let (now, later) = writes.split_at(together.count().max(1));
-            let calls = now.iter().map(|write| match write {
-                Write::Put { key, value } => self.put(key, value.clone()),
-                Write::Delete { key } => self.delete(key),
+            let calls = now.iter().map(|write| -> Asked<'_> {
+                match write {
+                    Write::Put { key, value } => {
+                        Box::pin(self.storage.put_bytes(key, value.clone()))
+                    }
+                    Write::Delete { key } => self.delete(key),
+                }
             });
             all(calls.collect()).await?;
             writes = later;
@@ -264,10 +273,11 @@ impl Drop for HostTransaction {
     }
 }
 
+/// A call of the host that is under way.
+type Asked<'a> = Pin<Box<dyn Future<Output = Result<(), StorageError>> + Send + 'a>>;
+
 /// Waits for all calls; gives the first failure, if there is one.
-async fn all(
-    mut calls: Vec<impl Future<Output = Result<(), StorageError>> + Unpin>,
-) -> Result<(), StorageError> {
+async fn all(mut calls: Vec<Asked<'_>>) -> Result<(), StorageError> {
     let mut outcome = Ok(());
     std::future::poll_fn(|cx| {
         calls.retain_mut(|call| match Pin::new(call).poll(cx) {

@@ -1,6 +1,7 @@
 //! The storage of a mount.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -49,7 +50,7 @@ pub trait Storage: Send + Sync {
             let Some(transaction) = transaction else {
                 for write in writes {
                     match write {
-                        Write::Put { key, value } => self.put(&key, value).await?,
+                        Write::Put { key, value } => self.put(&key, value.into()).await?,
                         Write::Delete { key } => self.delete(&key).await?,
                     }
                 }
@@ -106,7 +107,7 @@ pub trait Transaction: Storage {
     async fn stage(&self, writes: &[Write]) -> Result<(), StorageError> {
         for write in writes {
             match write {
-                Write::Put { key, value } => self.put(key, value.clone()).await?,
+                Write::Put { key, value } => self.put(key, value.to_vec()).await?,
                 Write::Delete { key } => self.delete(key).await?,
             }
         }
@@ -130,8 +131,8 @@ pub enum Write {
     Put {
         /// Where.
         key: String,
-        /// What.
-        value: Vec<u8>,
+        /// What. A copy of it is cheap.
+        value: Bytes,
     },
     /// Delete a value.
     Delete {
@@ -145,7 +146,7 @@ impl Write {
     pub fn put(key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         Self::Put {
             key: key.into(),
-            value: value.into(),
+            value: Bytes::from(value.into()),
         }
     }
 

@@ -202,7 +202,7 @@ impl Storage for Store {
         let value = self.0.values.lock().unwrap().get(&key).cloned();
         let entry = value.map(|value| pb::StorageEntry {
             key,
-            value,
+            value: value.into(),
             seal_wrap: false,
         });
         Ok(Response::new(pb::StorageGetReply {
@@ -217,7 +217,7 @@ impl Storage for Store {
     ) -> Result<Response<pb::StoragePutReply>, Status> {
         let args = request.into_inner();
         let entry = args.entry.unwrap();
-        let err = self.write(&args.txn, entry.key, Some(entry.value));
+        let err = self.write(&args.txn, entry.key, Some(entry.value.into()));
         Ok(Response::new(pb::StoragePutReply { err }))
     }
 
