@@ -6,6 +6,7 @@ mod hex;
 pub mod limits;
 pub mod region;
 mod secret;
+pub mod settings;
 
 pub use crypto::{NoRandomness, equal, fill, hmac_sha256, random, sha1, sha256};
 pub use hex::{hex, unhex, uuid};

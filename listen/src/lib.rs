@@ -24,16 +24,24 @@
 //! A listener that knows its clients has two rooms: a small one for strangers, and one that a connection moves to once it is known
 //! ([`Place::move_to`]).
 //!
+//! What a listener writes of strangers has a [`Budget`], and what they ask for has [`Buckets`]; [`Lines`] are what it writes to.
+//!
 //! Nothing here depends on another crate of landfast, so every one that listens can use it.
 
 use std::time::Duration;
 
+mod budget;
 mod connection;
+mod limit;
+mod lines;
 mod room;
 mod scheme;
 mod server;
 
+pub use budget::{Budget, Decision, Unwritten};
 pub use connection::{Bounds, Ending, LEAST_HEAD, converse};
+pub use limit::{Bucket, Buckets};
+pub use lines::Lines;
 pub use room::{Busy, Full, Place, Room, neighbourhood};
 pub use scheme::refuse_plain_http;
 pub use server::{Accept, Host, plain, receive, serve};

@@ -16,7 +16,9 @@ use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use landfast_base::{Secret, hex, sha256};
-use landfast_listen::{Bounds, Ending, LEAST_HEAD, converse, plain, refuse_plain_http};
+use landfast_listen::{
+    Bounds, Budget, Decision, Ending, LEAST_HEAD, Unwritten, converse, plain, refuse_plain_http,
+};
 use rustls_pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,13 +34,11 @@ use crate::error::Error;
 
 mod api;
 mod audit;
-mod budget;
 mod cache;
 mod clients;
 mod config;
 mod desk;
 mod keys;
-mod limit;
 mod messages;
 mod metrics;
 mod options;
@@ -48,7 +48,6 @@ mod tls;
 mod visit;
 
 use audit::Audit;
-use budget::{Budget, Decision, Unwritten};
 use clients::Clients;
 pub use desk::Desk;
 use metrics::Metrics;

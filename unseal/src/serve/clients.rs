@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use der::Decode;
 use landfast_base::{equal, sha256, unhex};
+use landfast_listen::Bucket;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -14,7 +15,6 @@ use x509_cert::ext::pkix::name::GeneralName;
 use super::cache::CachedKey;
 use super::config::{ClientFile, File, VersionFile};
 use super::keys::{KeyRing, SigningRing};
-use super::limit::Bucket;
 use super::metrics::Metrics;
 use super::options::Options;
 use crate::config::{Environment, ParseOptions};

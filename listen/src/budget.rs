@@ -7,36 +7,38 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::limit::Bucket;
+use crate::limit::Bucket;
 
 /// Different addresses are counted up to here, so that their number takes no memory.
 const ADDRESSES: usize = 64;
 
 /// A budget of lines, filled steadily.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub struct Budget {
     bucket: Bucket,
     unwritten: Mutex<Option<Unwritten>>,
 }
 
 /// What was not written.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unwritten {
-    pub(super) count: u64,
-    pub(super) since: Timestamp,
+pub struct Unwritten {
+    /// How many things.
+    pub count: u64,
+    /// When the first of them happened.
+    pub since: Timestamp,
     addresses: HashSet<IpAddr>,
 }
 
 impl Unwritten {
     /// From how many addresses they came, counted to 64.
-    pub(super) fn addresses(&self) -> usize {
+    pub fn addresses(&self) -> usize {
         self.addresses.len()
     }
 }
 
 /// What is to be done about one thing.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
     /// Write it, and before it how many were not written.
     Write(Option<Unwritten>),
     /// It is counted.
@@ -45,14 +47,15 @@ pub(super) enum Decision {
 
 impl Budget {
     /// This many at once, and so many a minute on.
-    pub(super) fn new(at_once: u32, per_minute: u32, now: Instant) -> Self {
+    pub fn new(at_once: u32, per_minute: u32, now: Instant) -> Self {
         Self {
             bucket: Bucket::new(at_once, per_minute, now),
             unwritten: Mutex::new(None),
         }
     }
 
-    pub(super) fn spend(&self, address: IpAddr, now: Instant) -> Decision {
+    /// Spends a line on something that this address caused, or counts it.
+    pub fn spend(&self, address: IpAddr, now: Instant) -> Decision {
         if self.bucket.take(now).is_ok() {
             return Decision::Write(self.settle());
         }
@@ -70,7 +73,7 @@ impl Budget {
     }
 
     /// What was not written so far; from now on it counts as told.
-    pub(super) fn settle(&self) -> Option<Unwritten> {
+    pub fn settle(&self) -> Option<Unwritten> {
         self.lock().take()
     }
 
