@@ -106,7 +106,7 @@ cat >"$package/DEBIAN/prerm" <<'END'
 #!/bin/sh
 set -e
 if [ "$1" = remove ] && [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
-    systemctl --quiet --no-reload disable --now landfast-renew.timer landfast-renew.service landfast-serve.service landfast-unseal.service || true
+    systemctl --quiet --no-reload disable --now landfast-renew.timer landfast-renew.service landfast-serve.service landfast-unseal.service landfast-public.service || true
 fi
 END
 for script in postinst postrm; do

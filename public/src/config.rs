@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use landfast_base::settings::{self, within};
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -17,6 +18,9 @@ pub struct Config {
     /// Address and port for metrics and health, without TLS. Keep it on the loopback interface or a management network.
     #[serde(default)]
     pub metrics_listen: Option<SocketAddr>,
+    /// How clients reach the listeners, such as `http://pki.example.com`: `--suggest-urls` writes it into certificates.
+    #[serde(default)]
+    pub url: Option<String>,
     /// One JSON line per request goes here; standard output if it is left out.
     #[serde(default)]
     pub audit_log: Option<PathBuf>,
@@ -115,6 +119,40 @@ impl Default for LimitsFile {
     }
 }
 
+impl LimitsFile {
+    fn check(&self) -> Result<(), String> {
+        let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        for (field, value, range) in [
+            ("connections", number(self.connections), 1..=65_536),
+            (
+                "connections_per_address",
+                number(self.connections_per_address),
+                1..=65_536,
+            ),
+            (
+                "requests_per_minute",
+                u64::from(self.requests_per_minute),
+                1..=u64::from(u32::MAX),
+            ),
+            (
+                "crl_bytes",
+                number(self.crl_bytes),
+                1024..=1024 * 1024 * 1024,
+            ),
+            ("ocsp_answers", number(self.ocsp_answers), 1..=1_000_000),
+            ("refresh_seconds", self.refresh_seconds, 1..=86_400),
+            (
+                "client_seconds",
+                u64::from(self.client_seconds),
+                0..=31_536_000,
+            ),
+        ] {
+            within(&format!("limits.{field}"), value, &range)?;
+        }
+        Ok(())
+    }
+}
+
 fn check_seconds() -> u64 {
     30
 }
@@ -133,6 +171,7 @@ impl Config {
         Self {
             listeners: vec![listener],
             metrics_listen: None,
+            url: None,
             audit_log: None,
             server,
             mounts: BTreeMap::from([("/".to_owned(), mount)]),
@@ -145,11 +184,9 @@ impl Config {
     /// # Errors
     /// It cannot be read, or says what cannot be.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read(path).map_err(|error| Error::file(path, error))?;
-        let mut parser = serde_json::Deserializer::from_slice(&text);
-        let config: Result<Self, _> = serde_path_to_error::deserialize(&mut parser);
-        let config = config.map_err(|error| Error::file(path, error))?;
-        parser.end().map_err(|error| Error::file(path, error))?;
+        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+        let config: Self =
+            settings::read(&text, |_| None).map_err(|reason| Error::file(path, reason))?;
         config.check().map_err(|reason| Error::file(path, reason))?;
         Ok(config)
     }
@@ -158,6 +195,18 @@ impl Config {
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.listeners.is_empty() {
             return Err("listeners must name at least one address".to_owned());
+        }
+        for (index, listener) in self.listeners.iter().enumerate() {
+            if let Some(tls) = &listener.tls {
+                let field = format!("listeners[{index}].tls.check_seconds");
+                within(&field, tls.check_seconds, &(1..=86_400))?;
+            }
+        }
+        self.limits.check()?;
+        if let Some(url) = &self.url
+            && !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            return Err(format!("url: {url:?} must begin with http:// or https://"));
         }
         if self.mounts.is_empty() {
             return Err("mounts must name at least one mount".to_owned());
@@ -184,4 +233,88 @@ fn is_path(text: &str) -> bool {
     let sign = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     text.split('/')
         .all(|part| !part.is_empty() && !part.chars().all(|c| c == '.') && part.chars().all(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(change: impl FnOnce(&mut Value)) -> Result<Config, Error> {
+        let mut config = json!({
+            "listeners": [{"address": "127.0.0.1:0"}, {"address": "[::1]:0", "tls": {"certificate": "c", "key": "k"}}],
+            "url": "http://pki.example.com",
+            "server": {"address": "https://vault.example:8200"},
+            "mounts": {"/": {"mount": "pki"}, "/inner/2": {"mount": "team/pki_int", "namespace": "team"}},
+            "limits": {"connections": 1},
+        });
+        change(&mut config);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("public.json");
+        std::fs::write(&path, config.to_string()).expect("written");
+        Config::read(&path)
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let config = read(|_| ()).expect("good");
+        assert_eq!(
+            config.limits,
+            LimitsFile {
+                connections: 1,
+                ..LimitsFile::default()
+            }
+        );
+        assert_eq!(config.mounts.len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_by_its_key() {
+        type Change<'a> = &'a dyn Fn(&mut Value);
+        let cases: [(Change<'_>, &str); 11] = [
+            (&|c| c["listeners"] = json!([]), "listeners must name"),
+            (
+                &|c| c["listeners"][0]["address"] = json!("localhost"),
+                "listeners[0].address: an address with a port",
+            ),
+            (
+                &|c| c["listeners"][1]["tls"]["check_seconds"] = json!(0),
+                "listeners[1].tls.check_seconds is 0",
+            ),
+            (&|c| c["mounts"] = json!({}), "mounts must name"),
+            (
+                &|c| c["mounts"]["pki"] = json!({"mount": "pki"}),
+                "\"pki\" must be /",
+            ),
+            (
+                &|c| c["mounts"]["/a/../b"] = json!({"mount": "pki"}),
+                "must be /",
+            ),
+            (
+                &|c| c["mounts"]["/"]["mount"] = json!("pki?x"),
+                "mounts./.mount",
+            ),
+            (
+                &|c| c["limits"]["crl_bytes"] = json!(1),
+                "limits.crl_bytes is 1",
+            ),
+            (
+                &|c| c["limits"]["requests"] = json!(1),
+                "unknown field `requests`",
+            ),
+            (
+                &|c| c["url"] = json!("pki.example.com"),
+                "must begin with http",
+            ),
+            (
+                &|c| c["server"] = json!({}),
+                "server: missing field `address`",
+            ),
+        ];
+        for (change, wanted) in cases {
+            let error = read(|config| change(config)).expect_err(wanted).to_string();
+            assert!(error.contains(wanted), "{wanted}: {error}");
+        }
+    }
 }

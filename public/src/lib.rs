@@ -9,24 +9,31 @@
 //!
 //! Nothing here holds a key of the CA, and without EST not even a token.
 
+mod audit;
 mod certs_only;
 pub mod config;
+mod door;
 mod error;
+mod metrics;
 pub mod mounts;
+mod observe;
 mod ocsp;
 mod pages;
 pub mod request;
 mod routes;
 mod serve;
+mod shared;
 mod sheet;
 mod site;
 mod slot;
+pub mod suggest;
 mod tls;
 pub mod upstream;
 
 pub use certs_only::{KIND as CERTS_ONLY, certs_only};
 pub use error::Error;
 pub use serve::Server;
+pub use shared::Origin;
 
 /// What fuzz targets call.
 #[doc(hidden)]
@@ -34,5 +41,10 @@ pub mod fuzz {
     /// A request of OCSP, in a body or in a path.
     pub fn ocsp_question(bytes: &[u8]) {
         crate::ocsp::try_any(bytes);
+    }
+
+    /// What a mount answers to a question.
+    pub fn ocsp_answer(bytes: &[u8]) {
+        crate::ocsp::try_answer(bytes);
     }
 }

@@ -19,6 +19,20 @@ pub struct Mount {
     pub upstream: Arc<Upstream>,
 }
 
+impl Mount {
+    /// Whether two configurations mean the same mount: what was kept of one is good for the other.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let place = |mount: &Self| {
+            (
+                mount.prefix.clone(),
+                mount.path.clone(),
+                mount.namespace.clone(),
+            )
+        };
+        place(self) == place(other) && self.upstream.is_same(&other.upstream)
+    }
+}
+
 /// All mounts of a configuration.
 pub struct Mounts(BTreeMap<String, Arc<Mount>>);
 

@@ -3,7 +3,7 @@
 mod answer;
 mod question;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, try_answer};
 pub(crate) use question::{MOST, Question, try_any};
 
 use der::asn1::AnyRef;

@@ -1,5 +1,7 @@
 //! The paths below a mount.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use http::Method;
 
@@ -8,10 +10,10 @@ use crate::request::{Handler, Reply, Request};
 use crate::site::{Site, Wanted};
 
 /// The paths of one mount.
-pub(crate) struct Pages(Site);
+pub(crate) struct Pages(Arc<Site>);
 
 impl Pages {
-    pub(crate) fn new(site: Site) -> Self {
+    pub(crate) fn new(site: Arc<Site>) -> Self {
         Self(site)
     }
 

@@ -4,6 +4,7 @@
 //! client's limit was looked at; after it the audit line is written out of the answer's [`Note`].
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,7 +45,7 @@ pub struct Visitor {
 pub struct Request {
     head: request::Parts,
     body: Body,
-    visitor: Visitor,
+    visitor: Arc<Visitor>,
     read: usize,
 }
 
@@ -78,12 +79,12 @@ impl BodyError {
 }
 
 impl Request {
-    pub(crate) fn new(request: http::Request<Incoming>, visitor: &Visitor) -> Self {
+    pub(crate) fn new(request: http::Request<Incoming>, visitor: Arc<Visitor>) -> Self {
         let (head, body) = request.into_parts();
         Self {
             head,
             body: Body::Network(body),
-            visitor: visitor.clone(),
+            visitor,
             read: 0,
         }
     }
@@ -94,7 +95,7 @@ impl Request {
         Self {
             head,
             body: Body::Memory(body),
-            visitor,
+            visitor: Arc::new(visitor),
             read: 0,
         }
     }
@@ -182,7 +183,7 @@ pub struct Note {
     /// What was asked, in a word of a fixed set, such as `crl`: it is also a label of metrics.
     pub operation: &'static str,
     /// The mount that it is about, as the configuration names it.
-    pub mount: Option<std::sync::Arc<str>>,
+    pub mount: Option<Arc<str>>,
     /// Where the answer came from: `cache`, `stale` or `server`.
     pub source: Option<&'static str>,
     /// Who the client turned out to be, by its certificate or login.
@@ -266,7 +267,7 @@ impl Reply {
     }
 
     /// The same answer, about this mount.
-    pub fn about(mut self, mount: &std::sync::Arc<str>) -> Self {
+    pub fn about(mut self, mount: &Arc<str>) -> Self {
         self.note.mount = Some(mount.clone());
         self
     }

@@ -1,5 +1,6 @@
 //! Which handler answers which paths. A new protocol is a line in [`Routes::new`].
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -7,22 +8,33 @@ use crate::error::Error;
 use crate::mounts::Mounts;
 use crate::pages::Pages;
 use crate::request::{Handler, Reply, Request};
-use crate::site::Site;
+use crate::site::{Site, Status};
 
 /// Handlers by the beginning of paths; the longest that fits answers.
-pub(crate) struct Routes(Vec<(String, Arc<dyn Handler>)>);
+pub(crate) struct Routes {
+    handlers: Vec<(String, Arc<dyn Handler>)>,
+    sites: Vec<Arc<Site>>,
+}
 
 impl Routes {
-    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+    /// The paths of a configuration. What `before` keeps of mounts that did not change stays.
+    pub(crate) fn new(config: &Config, before: Option<&Self>) -> Result<Self, Error> {
         let mounts = Mounts::new(config)?;
-        let mut routes: Vec<(String, Arc<dyn Handler>)> = Vec::new();
+        let mut handlers: Vec<(String, Arc<dyn Handler>)> = Vec::new();
+        let mut sites = Vec::new();
         for mount in mounts.iter() {
-            let pages = Pages::new(Site::new(mount.clone(), &config.limits));
-            routes.push((mount.prefix.to_string(), Arc::new(pages)));
+            let mut old = before.into_iter().flat_map(|before| &before.sites);
+            let old = old.find(|site| site.mount().is_same(mount));
+            let site = Arc::new(Site::new(
+                mount.clone(),
+                &config.limits,
+                old.map(|old| &**old),
+            ));
+            sites.push(site.clone());
+            handlers.push((mount.prefix.to_string(), Arc::new(Pages::new(site))));
         }
-        // The longest first.
-        routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Ok(Self(routes))
+        handlers.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
+        Ok(Self { handlers, sites })
     }
 
     pub(crate) async fn answer(&self, request: &mut Request) -> Reply {
@@ -31,9 +43,14 @@ impl Routes {
             let rest = path.strip_prefix(prefix);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        match self.0.iter().find(|(prefix, _)| below(prefix)) {
+        match self.handlers.iter().find(|(prefix, _)| below(prefix)) {
             Some((_, handler)) => handler.answer(request).await,
             None => Reply::not_found(),
         }
+    }
+
+    /// How each mount is doing.
+    pub(crate) fn statuses(&self, now: i64) -> Vec<Status> {
+        self.sites.iter().map(|site| site.status(now)).collect()
     }
 }

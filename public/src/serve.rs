@@ -1,100 +1,106 @@
-//! The server: its ports, its connections, its signals.
+//! The server: its ports and its signals.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use http::Response;
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use landfast_listen::{Bounds, Host, LEAST_HEAD, Limits, Room, receive, refuse_plain_http};
-use rustls_pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use landfast_listen::{Bounds, LEAST_HEAD, Limits, Room, receive};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::{Config, LimitsFile};
+use crate::door::Door;
 use crate::error::Error;
-use crate::request::{Reply, Request, Visitor};
-use crate::routes::Routes;
+use crate::observe;
+use crate::shared::{Origin, Shared};
 use crate::tls::Tls;
+
+/// How long audit lines wait for others.
+const FLUSH_EVERY: Duration = Duration::from_millis(250);
+
+/// How often refusals beyond their budget are summed up.
+const SUM_EVERY: Duration = Duration::from_secs(60);
 
 /// The server, bound to its ports.
 pub struct Server {
+    origin: Origin,
     shared: Arc<Shared>,
-    doors: Vec<(TcpListener, Option<Tls>)>,
+    doors: Vec<(TcpListener, Arc<Door>)>,
+    metrics: Option<TcpListener>,
     limits: LimitsFile,
-}
-
-/// What all connections share.
-struct Shared {
-    routes: ArcSwap<Routes>,
-}
-
-/// A listener's own.
-struct Door {
-    shared: Arc<Shared>,
-    tls: Option<ArcSwap<Tls>>,
+    check_every: Duration,
 }
 
 impl Server {
-    /// Binds the ports. The secrets server is not asked.
+    /// Reads the configuration and binds the ports. The secrets server is not asked.
     ///
     /// # Errors
     /// The configuration or a file that it names cannot be used, or a port is taken.
-    pub async fn bind(config: Config) -> Result<Self, Error> {
-        config.check().map_err(Error::Config)?;
-        let routes = Routes::new(&config)?;
+    pub async fn bind(origin: Origin) -> Result<Self, Error> {
+        let config = origin.read()?;
+        let shared = Arc::new(Shared::new(&config)?);
         let mut doors = Vec::new();
         for listener in &config.listeners {
             let tls = listener.tls.as_ref().map(Tls::load).transpose()?;
-            let address = listener.address;
-            let bound = TcpListener::bind(address).await;
-            let bound = bound.map_err(|source| Error::Listen {
-                field: "listeners",
-                address,
-                source,
-            })?;
-            doors.push((bound, tls));
+            let bound = bind("listeners", listener.address).await?;
+            let door = Door::new(shared.clone(), listener.address, tls);
+            doors.push((bound, Arc::new(door)));
         }
-        let shared = Shared {
-            routes: ArcSwap::from_pointee(routes),
+        let metrics = match config.metrics_listen {
+            Some(address) => Some(bind("metrics_listen", address).await?),
+            None => None,
         };
         Ok(Self {
-            shared: Arc::new(shared),
+            origin,
+            shared,
             doors,
+            metrics,
+            check_every: check_every(&config),
             limits: config.limits,
         })
     }
 
-    /// The addresses that clients connect to, in the order of the configuration.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        let address = |(listener, _): &(TcpListener, _)| listener.local_addr().ok();
+    /// The addresses that clients connect to, in the order of the configuration, each with whether it is HTTPS.
+    pub fn addresses(&self) -> Vec<(SocketAddr, bool)> {
+        let address = |(listener, door): &(TcpListener, Arc<Door>)| {
+            Some((listener.local_addr().ok()?, door.tls().is_some()))
+        };
         self.doors.iter().filter_map(address).collect()
     }
 
-    /// Serves until SIGTERM or SIGINT. Tells systemd about it.
+    /// The address of metrics, if they are configured.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.local_addr().ok()
+    }
+
+    /// Serves until SIGTERM or SIGINT, and reads the configuration anew on SIGHUP. Tells systemd about it.
     ///
     /// # Errors
     /// Signals cannot be awaited.
     pub async fn run(self) -> io::Result<()> {
         let (stop, stopped) = watch::channel(false);
-        let (mut term, mut int) = (
+        let (mut term, mut int, mut hup) = (
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
         );
+        let doors: Vec<_> = self.doors.iter().map(|(_, door)| door.clone()).collect();
+        let (origin, shared) = (self.origin.clone(), self.shared.clone());
+        let mut files = interval(self.check_every);
+        files.set_missed_tick_behavior(MissedTickBehavior::Delay);
         notify(sd_notify::NotifyState::Ready);
         let signals = async move {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = int.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = term.recv() => break,
+                    _ = int.recv() => break,
+                    _ = hup.recv() => reload(&origin, &shared, &doors),
+                    _ = files.tick() => doors.iter().for_each(|door| door.refresh_tls()),
+                }
             }
             notify(sd_notify::NotifyState::Stopping);
             let _ = stop.send(true);
@@ -116,142 +122,91 @@ impl Server {
             ..Limits::default()
         };
         let mut open = JoinSet::new();
-        for (listener, tls) in self.doors {
-            let door = Door {
-                shared: self.shared.clone(),
-                tls: tls.map(ArcSwap::from_pointee),
-            };
+        for (listener, door) in self.doors {
             let (limits, room, stopped) = (limits.clone(), room.clone(), stopped.clone());
-            open.spawn(
-                async move { receive(listener, &limits, &room, Arc::new(door), stopped).await },
-            );
+            open.spawn(async move { receive(listener, &limits, &room, door, stopped).await });
         }
-        while open.join_next().await.is_some() {}
-    }
-}
-
-impl Host<TcpStream> for Door {
-    type Stream = Stream;
-    type Guest = Visitor;
-    type Body = Full<Bytes>;
-
-    async fn open(
-        &self,
-        mut stream: TcpStream,
-        remote: Option<SocketAddr>,
-    ) -> io::Result<(Stream, Visitor)> {
-        let remote = remote.ok_or(io::ErrorKind::AddrNotAvailable)?;
-        stream.set_nodelay(true)?;
-        let Some(tls) = &self.tls else {
-            let visitor = Visitor {
-                remote,
-                secure: false,
-                chain: Vec::new(),
-            };
-            return Ok((Stream::Plain(stream), visitor));
+        if let Some(listener) = self.metrics {
+            open.spawn(observe::serve(
+                self.shared.clone(),
+                listener,
+                stopped.clone(),
+            ));
+        }
+        let shared = self.shared.clone();
+        let chores = async {
+            let (mut flush, mut sum) = (interval(FLUSH_EVERY), interval(SUM_EVERY));
+            flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = flush.tick() => shared.flush().await,
+                    _ = sum.tick() => shared.audit.settle(),
+                }
+            }
         };
-        if refuse_plain_http(&mut stream).await? {
-            return Err(io::Error::other("the client speaks plain HTTP"));
+        tokio::select! {
+            () = chores => {}
+            () = async { while open.join_next().await.is_some() {} } => {}
         }
-        let acceptor = TlsAcceptor::from(tls.load().server.clone());
-        let stream = acceptor.accept(stream).await?;
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let chain = chain
-            .iter()
-            .cloned()
-            .map(CertificateDer::into_owned)
-            .collect();
-        Ok((
-            Stream::Tls(Box::new(stream)),
-            Visitor {
-                remote,
-                secure: true,
-                chain,
-            },
-        ))
-    }
-
-    async fn answer(
-        &self,
-        guest: &Visitor,
-        request: http::Request<Incoming>,
-    ) -> Response<Full<Bytes>> {
-        let routes = self.shared.routes.load_full();
-        let mut request = Request::new(request, guest);
-        let reply = routes.answer(&mut request).await;
-        respond(reply)
+        self.shared.audit.settle();
+        self.shared.flush().await;
     }
 }
 
-fn respond(reply: Reply) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(reply.body));
-    *response.status_mut() = reply.status;
-    *response.headers_mut() = reply.headers;
-    response
+async fn bind(field: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| Error::Listen {
+        field,
+        address,
+        source,
+    })
 }
 
-/// A connection with or without TLS.
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+/// The least of what the listeners want.
+fn check_every(config: &Config) -> Duration {
+    let files = config
+        .listeners
+        .iter()
+        .filter_map(|listener| listener.tls.as_ref());
+    let seconds = files.map(|tls| tls.check_seconds).min();
+    Duration::from_secs(seconds.unwrap_or(3600))
 }
 
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+/// Reads everything anew. What cannot be used leaves everything as it was.
+fn reload(origin: &Origin, shared: &Shared, doors: &[Arc<Door>]) {
+    notify(sd_notify::NotifyState::Reloading);
+    let fresh = || {
+        let config = origin.read()?;
+        let mut renewed = Vec::new();
+        for door in doors {
+            let file = config
+                .listeners
+                .iter()
+                .find(|one| one.address == door.address);
+            match file.map(|file| (&file.tls, door.tls().is_some())) {
+                Some((Some(tls), true)) => renewed.push((door, Tls::load(tls)?)),
+                Some((None, false)) => {}
+                _ => tracing::warn!(address = %door.address, "listeners change by a restart only"),
+            }
+        }
+        if config.listeners.len() > doors.len() {
+            tracing::warn!("listeners are added by a restart only");
+        }
+        shared.reload(&config)?;
+        Ok::<_, Error>(renewed)
+    };
+    match fresh() {
+        Ok(renewed) => {
+            for (door, tls) in renewed {
+                door.set_tls(tls);
+            }
+            tracing::info!("the configuration was read anew");
+        }
+        Err(error) => {
+            tracing::error!(%error, "the new configuration cannot be used; the old one stays");
         }
     }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
+    notify(sd_notify::NotifyState::Ready);
 }
 
 fn notify(state: sd_notify::NotifyState<'_>) {

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::{Method, StatusCode};
 use hyper::body::Bytes;
 use jiff::Timestamp;
@@ -23,21 +24,32 @@ use crate::mounts::Mount;
 use crate::ocsp::Question;
 use crate::request::{PAUSE, Reply, Request};
 use crate::sheet::Sheet;
-use crate::slot::{Found, Missing, Slot};
+use crate::slot::{Dated as _, Found, Missing, Slot};
 use crate::upstream::{Answer, Call};
 
 /// Octets of a list of issuers, and of an issuer with its chain.
 const MOST: usize = 8 * 1024 * 1024;
 
 /// A mount, and what is kept of it.
+#[derive(Clone)]
 pub(crate) struct Site {
     at: Arc<Remote>,
     default: Arc<Slot<Authority>>,
     index: Arc<Slot<Index>>,
     /// Of those in the index only, so that no stranger makes it grow.
-    issuers: Mutex<HashMap<Arc<str>, Arc<Issuer>>>,
-    answers: Answers,
+    issuers: Arc<Mutex<HashMap<Arc<str>, Arc<Issuer>>>>,
+    answers: Arc<Answers>,
     keep: Keep,
+}
+
+/// How a mount is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) mount: Arc<str>,
+    /// Why the last call was not answered, if it was not.
+    pub(crate) trouble: Option<Arc<Missing>>,
+    /// End of the default issuer's complete list that is held, in seconds since 1970.
+    pub(crate) crl_until: Option<i64>,
 }
 
 /// For how long things are kept.
@@ -60,23 +72,45 @@ struct Issuer {
 struct Remote {
     mount: Arc<Mount>,
     most: usize,
+    /// Why the last call was not answered.
+    trouble: ArcSwapOption<Missing>,
 }
 
 impl Site {
-    pub(crate) fn new(mount: Arc<Mount>, limits: &LimitsFile) -> Self {
+    /// A mount of a configuration; `before` is the same mount in one before, and what it keeps stays.
+    pub(crate) fn new(mount: Arc<Mount>, limits: &LimitsFile, before: Option<&Self>) -> Self {
+        let before = before.cloned();
+        let answers = before.as_ref().map(|before| before.answers.clone());
+        let answers = answers.filter(|answers| answers.most() == limits.ocsp_answers);
+        let (default, index, issuers) = match before {
+            Some(before) => (before.default, before.index, before.issuers),
+            None => Default::default(),
+        };
         Self {
             at: Arc::new(Remote {
                 mount,
                 most: limits.crl_bytes,
+                trouble: ArcSwapOption::empty(),
             }),
-            default: Arc::default(),
-            index: Arc::default(),
-            issuers: Mutex::default(),
-            answers: Answers::new(limits.ocsp_answers),
+            default,
+            index,
+            issuers,
+            answers: answers.unwrap_or_else(|| Arc::new(Answers::new(limits.ocsp_answers))),
             keep: Keep {
                 fresh: Duration::from_secs(limits.refresh_seconds),
                 outside: i64::from(limits.client_seconds),
             },
+        }
+    }
+
+    pub(crate) fn status(&self, now: i64) -> Status {
+        let id = self.default.held(now).map(|default| default.id.clone());
+        let issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = id.and_then(|id| issuers.get(&id)?.complete.held(now));
+        Status {
+            mount: self.at.mount.prefix.clone(),
+            trouble: self.at.trouble.load_full(),
+            crl_until: list.map(|list| list.valid_until()),
         }
     }
 
@@ -303,7 +337,20 @@ impl Remote {
             most,
             ..Call::get(&path)
         };
-        self.mount.upstream.call(call).await.map_err(Missing::away)
+        let outcome = self.mount.upstream.call(call).await.map_err(Missing::away);
+        match &outcome {
+            Ok(_) if self.trouble.load().is_none() => {}
+            Ok(_) => {
+                self.trouble.store(None);
+                tracing::info!(mount = %self.mount.prefix, "the server answers again");
+            }
+            Err(missing) => {
+                if self.trouble.swap(Some(Arc::new(missing.clone()))).is_none() {
+                    tracing::warn!(mount = %self.mount.prefix, "{missing}; what is kept and valid is given out");
+                }
+            }
+        }
+        outcome
     }
 
     async fn index(&self) -> Result<Arc<Index>, Missing> {
@@ -343,8 +390,6 @@ impl Remote {
         before: Option<Arc<List>>,
         now: i64,
     ) -> Result<Arc<List>, Missing> {
-        use crate::slot::Dated as _;
-
         let kind = if delta { "crl/delta/der" } else { "crl/der" };
         let answer = self
             .get(&format!("issuer/{}/{kind}", authority.id), self.most)

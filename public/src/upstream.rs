@@ -191,6 +191,11 @@ impl Upstream {
         })
     }
 
+    /// Whether two configurations mean the same server.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.address, &self.namespace) == (&other.address, &other.namespace)
+    }
+
     /// The server's address.
     pub fn address(&self) -> &str {
         self.address.as_str().trim_end_matches('/')

@@ -25,6 +25,7 @@ mod pages;
 mod policies;
 mod ports;
 mod process;
+mod public;
 mod reasons;
 mod register;
 mod rotation;

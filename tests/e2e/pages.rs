@@ -14,7 +14,7 @@ use crate::support::{Page, Release, Server, commands, shell};
 
 /// The pages with commands, each with the test that runs them: those of
 /// docs/compose.md want Docker, and tests/compose/test.py runs them.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "docs/auto-unseal.md",
     "docs/acme.md",
@@ -25,6 +25,7 @@ const PAGES: [&str; 13] = [
     "docs/nodes.md",
     "docs/operators.md",
     "docs/post-quantum.md",
+    "docs/public.md",
     "docs/roles-anywhere.md",
     "docs/vault.md",
     "docs/walk-through.md",

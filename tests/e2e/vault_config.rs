@@ -9,6 +9,7 @@ mod kubernetes;
 mod logins;
 mod policies;
 mod prometheus;
+mod public;
 mod registry;
 mod servers;
 mod systemd;

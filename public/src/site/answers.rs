@@ -55,12 +55,14 @@ impl Kept {
             return Ok(Self::Passing(relayed(answer)));
         }
         let read = Answer::to(question.der(), &answer.body, known)?;
-        Ok(match read.next_update {
-            Some(next) if now < next => {
-                Self::Signed(Sheet::new(answer.body, KIND, read.this_update, next))
-            }
-            _ => Self::Passing(relayed(answer)),
-        })
+        Ok(
+            match read.and_then(|read| Some((read.this_update, read.next_update?))) {
+                Some((made, next)) if now < next => {
+                    Self::Signed(Sheet::new(answer.body, KIND, made, next))
+                }
+                _ => Self::Passing(relayed(answer)),
+            },
+        )
     }
 
     pub(super) fn reply(&self, asked: &HeaderMap, now: i64, keep: i64) -> Reply {
@@ -116,9 +118,14 @@ struct Slots {
 impl Answers {
     pub(super) fn new(most: usize) -> Self {
         Self {
-            most: most.max(1),
+            most,
             slots: Mutex::default(),
         }
+    }
+
+    /// How many answers are kept at the most.
+    pub(super) fn most(&self) -> usize {
+        self.most
     }
 
     /// The place of the answer to a question. Strangers choose the questions, so there is an end to their number.
@@ -130,7 +137,7 @@ impl Answers {
             *used = slots.uses;
             return slot.clone();
         }
-        if slots.by_question.len() >= self.most {
+        if slots.by_question.len() >= self.most.max(1) {
             slots.shrink(self.most - self.most.div_ceil(8));
         }
         let slot = Arc::new(Slot::default());

@@ -92,6 +92,27 @@ fn operators_md_goes_on_from_the_readme() {
 }
 
 #[test]
+fn public_md() {
+    let server = Server::bare_dev(Release::Current);
+    let dir = tempfile::tempdir().expect("a folder");
+    let port = free_port().to_string();
+    let script = replaced(&Page::read("docs/public.md").script(), &[("8080", &port)]);
+    let (printed, said) = ran(&mut on(&server, &script, dir.path()));
+    let base = format!("http://127.0.0.1:{port}");
+    for part in [
+        &format!("  ocsp_servers='{base}/ocsp' \\\n"),
+        &format!("OCSP - URI:{base}/ocsp\n"),
+        "good.pem: good\n",
+        "bad.pem: revoked\n",
+        "issuer=CN = Root\n",
+        "200\n304\n",
+        " crl 304 cache\n",
+    ] {
+        assert!(printed.contains(part), "{part}\n{printed}\n{said}");
+    }
+}
+
+#[test]
 fn acme_md() {
     let server = Server::dev();
     server.mount("pki", PLUGIN_NAME);

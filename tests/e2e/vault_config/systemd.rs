@@ -3,7 +3,8 @@
 use super::*;
 
 /// Every unit of the folder.
-const UNITS: [&str; 7] = [
+const UNITS: [&str; 8] = [
+    "landfast-public.service",
     "landfast-renew.service",
     "landfast-renew.timer",
     "landfast-serve.service",
@@ -63,6 +64,7 @@ fn no_service_is_less_caged_than_it_was() {
     let dir = installed(|_, text| text);
     // In tenths: 100 is no cage at all. Those that talk to systemd keep a capability for it.
     for (name, limit) in [
+        ("landfast-public.service", 20),
         ("landfast-renew.service", 30),
         ("landfast-serve.service", 20),
         ("landfast-unseal.service", 17),
@@ -93,6 +95,7 @@ fn values<'a>(text: &'a str, setting: &str) -> Vec<&'a str> {
 #[test]
 fn the_commands_of_the_units_are_those_of_the_programs() {
     for (name, variables) in [
+        ("landfast-public.service", &[][..]),
         ("landfast-renew.service", &[][..]),
         (
             "landfast-serve.service",

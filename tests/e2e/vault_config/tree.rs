@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// Every file, with the test that loads, runs or reads it: a module of this one.
-const FILES: [(&str, &str); 53] = [
+const FILES: [(&str, &str); 55] = [
     ("README.md", "tree"),
     ("agent/agent.hcl", "agent"),
     ("agent/login.sh", "agent"),
@@ -48,6 +48,8 @@ const FILES: [(&str, &str); 53] = [
     ("policies/operator.hcl", "policies"),
     ("policies/sealer.hcl", "policies"),
     ("prometheus/scrape.yml", "prometheus"),
+    ("public/public.json", "public"),
+    ("systemd/landfast-public.service", "systemd"),
     ("systemd/landfast-renew.service", "systemd"),
     ("systemd/landfast-renew.timer", "systemd"),
     ("systemd/landfast-serve.service", "systemd"),
