@@ -8,6 +8,7 @@
 #   .tools/kubernetes/           kubernetes-validate, with the schemas of Kubernetes
 #   .tools/metrics/              prometheus_client, which reads metrics as Prometheus does
 #   .tools/hvac/                 hvac, the Python client of Vault
+#   .tools/gnutls/               ocsptool of GnuTLS, from Debian packages, unless it is installed
 #   .tools/browser/              selenium, which drives Chromium (only by `make test-browser`)
 #   .tools/plots/                matplotlib, which draws what `make bench` measured (only by it)
 #
@@ -23,6 +24,7 @@
 #   scripts/tools.sh kubernetes  only the schemas of Kubernetes
 #   scripts/tools.sh metrics     only what reads metrics
 #   scripts/tools.sh hvac        only the Python client
+#   scripts/tools.sh gnutls      only what asks by OCSP as GnuTLS does
 #   scripts/tools.sh browser     only what drives Chromium
 #   scripts/tools.sh plots       only what draws
 set -euo pipefail
@@ -82,12 +84,25 @@ metrics() { environment metrics scripts/metrics.txt "a reader of metrics"; }
 
 hvac() { environment hvac scripts/hvac.txt "hvac"; }
 
+# apt-get verifies the packages; nothing is installed, and no root is needed.
+gnutls() {
+    if command -v ocsptool >/dev/null || [[ -x $tools/gnutls/usr/bin/ocsptool ]]; then return; fi
+    echo "tools: fetching ocsptool"
+    local work deb
+    work=$(mktemp -d "$tools/.gnutls.XXXXXX")
+    (cd "$work" && apt-get download -qq gnutls-bin libgnutls-dane0 libunbound8 libevent-2.1-7 2>apt.log) \
+        || { cat "$work/apt.log" >&2; echo "tools: install ocsptool (Debian: gnutls-bin)" >&2; exit 1; }
+    for deb in "$work"/*.deb; do dpkg -x "$deb" "$work/done"; done
+    mv -T "$work/done" "$tools/gnutls" 2>/dev/null || [[ -x $tools/gnutls/usr/bin/ocsptool ]]
+    rm -rf "$work"
+}
+
 browser() { environment browser scripts/browser.txt "selenium"; }
 
 plots() { environment plots scripts/plots.txt "matplotlib"; }
 
 case ${1:-all} in
-    all) servers; linters; kms; acme; kubernetes; metrics; hvac ;;
+    all) servers; linters; kms; acme; kubernetes; metrics; hvac; gnutls ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
@@ -95,6 +110,7 @@ case ${1:-all} in
     kubernetes) kubernetes ;;
     metrics) metrics ;;
     hvac) hvac ;;
+    gnutls) gnutls ;;
     browser) browser ;;
     plots) plots ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;

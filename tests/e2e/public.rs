@@ -4,6 +4,7 @@ mod clients;
 pub(crate) mod front;
 mod hostile;
 pub(crate) mod life;
+mod others;
 mod outage;
 
 use serde_json::json;
