@@ -32,6 +32,7 @@
 //! (OpenBao 2.6 and later), on Unix.
 
 mod coalesce;
+mod encoder;
 pub mod hclog;
 mod host;
 pub mod kms;

@@ -10,7 +10,7 @@ use crate::entry::crl::CrlBook;
 use crate::mount::{Mount, take_up};
 
 /// Where all CRLs lie: whatever changes there, all bodies are forgotten.
-const FOLDER: &str = "crls/";
+pub(super) const FOLDER: &str = "crls/";
 /// Bodies that are kept at most.
 const MOST: usize = 8;
 /// A CRL of more bytes than this takes milliseconds to encode.

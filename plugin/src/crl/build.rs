@@ -10,6 +10,7 @@ use landfast_pki::SignatureAlgorithm;
 use landfast_pki::crl::{Crl, CrlTemplate, RevokedEntries};
 use landfast_sdk::logical::{Error, StorageError, Write};
 
+use super::bodies::FOLDER;
 use super::figures::Figures;
 use super::groups::{Group, MANY, Places, grouped, unusable};
 use super::signer::{algorithm, template, told};
@@ -207,6 +208,13 @@ async fn lists(
         Scope::Delta => HashSet::new(),
         _ => pending.serials(),
     };
+    if revoked.len() >= MANY && scope != Scope::Delta {
+        // Whoever asks for the present CRLs meanwhile has them read again: large ones are not held beside the new ones.
+        mount.release(FOLDER);
+        for group in groups {
+            mount.release(&CrlBook::complete_key(&group.crl_id));
+        }
+    }
     let fill = || {
         let mut counts = vec![0; groups.len()];
         places.each(|group, _| counts[group] += 1);

@@ -78,8 +78,9 @@ impl HostStorage {
             }),
             txn: self.txn.clone(),
         };
-        let reply = self.client().put(args).await.map_err(refused)?;
-        host(reply.into_inner().err)
+        let reply = self.unread.ask("/pb.Storage/Put", args).await;
+        let reply: pb::StoragePutReply = reply.map_err(refused)?;
+        host(reply.err)
     }
 
     async fn offers_transactions(&self) -> Result<bool, StorageError> {

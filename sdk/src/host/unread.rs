@@ -12,9 +12,9 @@ use tonic::{
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder},
 };
-use tonic_prost::ProstEncoder;
 
 use super::{HostChannel, LARGEST_MESSAGE};
+use crate::encoder::Exact;
 use crate::logical::carry;
 
 /// Asks the host. A clone is cheap.
@@ -59,11 +59,11 @@ struct Messages<T>(PhantomData<fn(T)>);
 impl<T: Message + 'static> Codec for Messages<T> {
     type Encode = T;
     type Decode = Bytes;
-    type Encoder = ProstEncoder<T>;
+    type Encoder = Exact<T>;
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::default()
+        Exact::default()
     }
 
     fn decoder(&mut self) -> Self {

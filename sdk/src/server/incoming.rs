@@ -12,9 +12,9 @@ use tonic::{
     Status,
     codec::{Codec, DecodeBuf, Decoder},
 };
-use tonic_prost::ProstEncoder;
 
 use super::convert;
+use crate::encoder::Exact;
 use crate::logical::{Asked, LARGE, LARGEST_OPEN_DATA, MAX_OPEN_DATA, MAX_PATH, RawRequest, Turns};
 
 /// A message of fewer bytes is read at once, whoever sends it.
@@ -328,11 +328,11 @@ impl<R> Messages<R> {
 impl<R: prost::Message + 'static> Codec for Messages<R> {
     type Encode = R;
     type Decode = Incoming;
-    type Encoder = ProstEncoder<R>;
+    type Encoder = Exact<R>;
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::default()
+        Exact::default()
     }
 
     fn decoder(&mut self) -> Self {
