@@ -18,16 +18,19 @@ fn main() -> ExitCode {
         .nth(1)
         .is_some_and(|first| !first.to_string_lossy().starts_with('-'));
     match launched_as().filter(|_| !command) {
-        Some(PluginKind::Secret) => {
-            landfast_plugin::lend_roles_anywhere(roles_anywhere::open);
-            let version = concat!("v", env!("CARGO_PKG_VERSION"));
-            serve::<landfast_plugin::Mount>(Options::default().version(version))
-        }
         Some(PluginKind::Kms) => {
             let plugin =
                 KmsPlugin::new(Environment::of_process()).roles_anywhere(roles_anywhere::open);
-            kms::serve(Options::default(), Arc::new(plugin))
+            let options = Options::default().also(PluginKind::Secret);
+            kms::serve(options, Arc::new(plugin))
         }
-        _ => cli::run(),
+        // Of the kinds that are not served it tells which ones are.
+        Some(_) => {
+            landfast_plugin::lend_roles_anywhere(roles_anywhere::open);
+            let version = concat!("v", env!("CARGO_PKG_VERSION"));
+            let options = Options::default().version(version).also(PluginKind::Kms);
+            serve::<landfast_plugin::Mount>(options)
+        }
+        None => cli::run(),
     }
 }

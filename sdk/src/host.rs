@@ -5,7 +5,11 @@ mod storage;
 mod system;
 mod unread;
 
-pub(crate) use self::{channel::HostChannel, storage::HostStorage, system::HostSystemView};
+pub(crate) use self::{
+    channel::HostChannel,
+    storage::HostStorage,
+    system::{HostSystemView, alias},
+};
 
 /// Largest message that either side accepts: what the hosts set.
 pub(crate) const LARGEST_MESSAGE: usize = i32::MAX as usize;

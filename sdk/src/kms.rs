@@ -29,7 +29,8 @@ use crate::{
 /// Call it when [`crate::launched_as`] says [`PluginKind::Kms`], before any thread is started; it takes over the log, the panic hook and
 /// the signals of the process. Started by hand it says so on stderr, and the exit code is 1.
 pub fn serve(options: Options, plugin: Arc<dyn Plugin>) -> ExitCode {
-    run_process(PluginKind::Kms, |launch| {
+    let kind = PluginKind::Kms;
+    run_process(kind, &options.served(kind), |launch| {
         Server::kms(launch, options, plugin)
     })
 }

@@ -14,6 +14,11 @@ const SECRET_COOKIE: (&str, &str) = (
     "VAULT_BACKEND_PLUGIN",
     "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
 );
+/// Cookie of `database` plugins, the same on Vault and OpenBao.
+const DATABASE_COOKIE: (&str, &str) = (
+    "VAULT_DATABASE_PLUGIN",
+    "926a0820-aea2-be28-51d6-83cdf00e8edb",
+);
 /// Cookie of OpenBao's `kms` plugins.
 const KMS_COOKIE: (&str, &str) = ("OPENBAO_KMS_PLUGIN", "39704a18-7da7-4bda-9a2d-f7c488d70328");
 /// Version of the handshake line itself.
@@ -24,24 +29,60 @@ const CORE_PROTOCOL: u32 = 1;
 pub enum PluginKind {
     /// A secrets engine (Vault and OpenBao), protocol version 5.
     Secret,
+    /// An auth method (Vault and OpenBao), protocol version 5. A host starts it as it starts a secrets engine, and says only later which of the
+    /// two it wants: [`launched_as`] says `Secret` of both.
+    Auth,
+    /// A plugin of the server's `database` engine (Vault and OpenBao), protocol version 6, or 5 where the host knows no more.
+    Database,
     /// A KMS plugin (OpenBao 2.6 and later), protocol version 1.
     Kms,
 }
 
 impl PluginKind {
-    /// The version of the application protocol that this crate speaks for the kind.
+    /// The newest version of the application protocol that this crate speaks for the kind.
     pub const fn protocol_version(self) -> u32 {
         match self {
-            Self::Secret => 5,
+            Self::Secret | Self::Auth => 5,
+            Self::Database => 6,
             Self::Kms => 1,
+        }
+    }
+
+    /// The type by which the kind is registered in the catalog.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Auth => "auth",
+            Self::Database => "database",
+            Self::Kms => "kms",
+        }
+    }
+
+    /// All versions of the protocol, the newest last.
+    const fn versions(self) -> &'static [u32] {
+        match self {
+            Self::Secret | Self::Auth => &[5],
+            Self::Database => &[5, 6],
+            Self::Kms => &[1],
         }
     }
 
     const fn cookie(self) -> (&'static str, &'static str) {
         match self {
-            Self::Secret => SECRET_COOKIE,
+            Self::Secret | Self::Auth => SECRET_COOKIE,
+            Self::Database => DATABASE_COOKIE,
             Self::Kms => KMS_COOKIE,
         }
+    }
+}
+
+/// Names kinds for an operator: `secret and kms`.
+pub(crate) fn names(kinds: &[PluginKind]) -> String {
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => "no type at all".to_owned(),
     }
 }
 
@@ -56,7 +97,7 @@ pub fn launched_as() -> Option<PluginKind> {
 
 /// [`launched_as`] on an environment given as a function.
 pub fn kind_of(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PluginKind> {
-    [PluginKind::Secret, PluginKind::Kms]
+    [PluginKind::Secret, PluginKind::Database, PluginKind::Kms]
         .into_iter()
         .find(|kind| {
             let (name, value) = kind.cookie();
@@ -82,6 +123,8 @@ pub fn product_of(var: &dyn Fn(&str) -> Option<OsString>) -> Product {
 pub struct Launch {
     /// The kind of plugin to be.
     pub kind: PluginKind,
+    /// The version of the protocol that both ends speak.
+    pub version: u32,
     /// The host's certificate: the only peer to be trusted, in both directions.
     pub host_certificate: CertificateDer<'static>,
     /// Where to make the socket; the system's temporary directory when the host named none.
@@ -103,6 +146,18 @@ pub enum LaunchError {
         "This binary is a plugin. It is started by Vault or OpenBao, not by hand: register it in the plugin catalog."
     )]
     NotAPlugin,
+    /// The host wants another kind of plugin: the binary is registered under a type that it does not serve.
+    #[error(
+        "this binary serves plugins of type {}, and was started as one of type {}: register it under a type that it serves, \
+         `bao plugin register ... {} NAME`",
+        names(served), wanted.name(), served.first().map_or("secret", |kind| kind.name())
+    )]
+    WrongKind {
+        /// What the binary serves.
+        served: Vec<PluginKind>,
+        /// What the host wants.
+        wanted: PluginKind,
+    },
     /// The host speaks none of our protocol versions; Vault and OpenBao try an old version when the first attempt failed.
     #[error("the host offers plugin protocol versions {offered:?}, this plugin speaks {ours}")]
     Version {
@@ -155,11 +210,11 @@ impl Launch {
         };
 
         let ours = kind.protocol_version();
-        if let Some(offered) = text("PLUGIN_PROTOCOL_VERSIONS")
-            && negotiate(&offered, &[ours]).is_none()
-        {
-            return Err(LaunchError::Version { offered, ours });
-        }
+        let version = match text("PLUGIN_PROTOCOL_VERSIONS") {
+            None => ours,
+            Some(offered) => negotiate(&offered, kind.versions())
+                .ok_or(LaunchError::Version { offered, ours })?,
+        };
         let multiplex = text("PLUGIN_MULTIPLEX_GRPC");
         if multiplex.as_deref().is_some_and(|text| !is_false(text)) {
             return Err(LaunchError::BrokerMultiplexing);
@@ -170,6 +225,7 @@ impl Launch {
 
         Ok(Self {
             kind,
+            version,
             host_certificate,
             socket_dir: var("PLUGIN_UNIX_SOCKET_DIR")
                 .filter(|dir| !dir.is_empty())
@@ -185,7 +241,7 @@ impl Launch {
     /// The certificate is base64 without padding, and the seventh field is written only for hosts that know it: older ones split the
     /// line into six fields and would take it for a part of the certificate.
     pub fn handshake_line(&self, address: &str, certificate: &CertificateDer<'_>) -> String {
-        let version = self.kind.protocol_version();
+        let version = self.version;
         let certificate = STANDARD_NO_PAD.encode(certificate);
         let seventh = if self.seventh_field { "|false" } else { "" };
         format!("{CORE_PROTOCOL}|{version}|unix|{address}|grpc|{certificate}{seventh}\n")
@@ -218,168 +274,4 @@ fn is_true(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-
-    fn pem() -> String {
-        crate::mtls::Identity::generate().unwrap().pem()
-    }
-
-    fn read(
-        kind: PluginKind,
-        vars: &[(&str, &str)],
-        without: &[&str],
-    ) -> Result<Launch, LaunchError> {
-        let pem = pem();
-        let (cookie, value) = kind.cookie();
-        let mut all: HashMap<&str, &str> = HashMap::from([
-            (cookie, value),
-            ("PLUGIN_PROTOCOL_VERSIONS", "3,5,4,1"),
-            ("PLUGIN_CLIENT_CERT", &pem),
-        ]);
-        all.extend(vars.iter().copied());
-        all.retain(|name, _| !without.contains(name));
-        Launch::read(kind, &|name| all.get(name).map(OsString::from))
-    }
-
-    #[test]
-    fn the_servers_are_told_apart_by_their_versions() {
-        let with = |vault: Option<&str>, bao: Option<&str>| {
-            let (vault, bao) = (vault.map(OsString::from), bao.map(OsString::from));
-            product_of(&|name| match name {
-                "VAULT_VERSION" => vault.clone(),
-                "BAO_VERSION" => bao.clone(),
-                _ => None,
-            })
-        };
-        assert_eq!(with(Some("2.7.2"), Some("2.7.2")), Product::OpenBao);
-        assert_eq!(with(Some("1.14.7"), None), Product::Vault);
-        // A variable that an operator left in the environment of Vault.
-        assert_eq!(with(Some("1.14.7"), Some("2.7.2")), Product::Vault);
-        assert_eq!(with(None, None), Product::OpenBao);
-    }
-
-    #[test]
-    fn the_highest_common_version_wins_whatever_the_order() {
-        assert_eq!(negotiate("3,5,4", &[5]), Some(5));
-        assert_eq!(negotiate("5,3,4", &[3, 4]), Some(4));
-        assert_eq!(negotiate(" 5 , x", &[5]), Some(5));
-        assert_eq!(negotiate("3,4", &[5]), None);
-        assert_eq!(negotiate("", &[5]), None);
-        assert_eq!(negotiate("99999999999", &[5]), None);
-    }
-
-    #[test]
-    fn the_cookie_needs_name_and_value() {
-        let vars = |name: &'static str, value: &'static str| {
-            move |asked: &str| (asked == name).then(|| OsString::from(value))
-        };
-        let secret = vars(SECRET_COOKIE.0, SECRET_COOKIE.1);
-        assert_eq!(kind_of(&secret), Some(PluginKind::Secret));
-        assert_eq!(
-            kind_of(&vars(KMS_COOKIE.0, KMS_COOKIE.1)),
-            Some(PluginKind::Kms)
-        );
-        assert_eq!(kind_of(&vars(SECRET_COOKIE.0, KMS_COOKIE.1)), None);
-        assert_eq!(
-            read(PluginKind::Secret, &[(SECRET_COOKIE.0, "1")], &[]).err(),
-            Some(LaunchError::NotAPlugin)
-        );
-    }
-
-    #[test]
-    fn an_old_protocol_is_refused() {
-        let error = read(
-            PluginKind::Secret,
-            &[("PLUGIN_PROTOCOL_VERSIONS", "4,3")],
-            &[],
-        );
-        assert_eq!(
-            error.err(),
-            Some(LaunchError::Version {
-                offered: "4,3".into(),
-                ours: 5
-            })
-        );
-    }
-
-    #[test]
-    fn a_host_without_certificate_is_refused() {
-        let missing = read(PluginKind::Secret, &[], &["PLUGIN_CLIENT_CERT"]);
-        assert_eq!(missing.err(), Some(LaunchError::NoCertificate));
-        let broken = read(
-            PluginKind::Kms,
-            &[("PLUGIN_CLIENT_CERT", "not a certificate")],
-            &[],
-        );
-        assert_eq!(broken.err(), Some(LaunchError::BadCertificate));
-    }
-
-    #[test]
-    fn broker_multiplexing_is_refused_when_demanded() {
-        for demand in ["true", "1", "maybe"] {
-            let launch = read(
-                PluginKind::Secret,
-                &[("PLUGIN_MULTIPLEX_GRPC", demand)],
-                &[],
-            );
-            assert_eq!(
-                launch.err(),
-                Some(LaunchError::BrokerMultiplexing),
-                "{demand}"
-            );
-        }
-        assert!(
-            read(
-                PluginKind::Secret,
-                &[("PLUGIN_MULTIPLEX_GRPC", "false")],
-                &[]
-            )
-            .unwrap()
-            .seventh_field
-        );
-    }
-
-    #[test]
-    fn the_handshake_line_has_six_fields_and_unpadded_base64() {
-        let launch = read(PluginKind::Secret, &[], &[]).unwrap();
-        let certificate = CertificateDer::from(vec![0xfb, 0xff, 0xfe, 0x00]);
-        assert_eq!(
-            launch.handshake_line("/tmp/plugin1", &certificate),
-            "1|5|unix|/tmp/plugin1|grpc|+//+AA\n"
-        );
-    }
-
-    #[test]
-    fn the_handshake_line_gets_its_seventh_field_only_when_asked() {
-        let launch = read(PluginKind::Kms, &[("PLUGIN_MULTIPLEX_GRPC", "0")], &[]).unwrap();
-        let certificate = CertificateDer::from(vec![0, 0, 0]);
-        assert_eq!(
-            launch.handshake_line("/s", &certificate),
-            "1|1|unix|/s|grpc|AAAA|false\n"
-        );
-    }
-
-    #[test]
-    fn the_socket_goes_where_the_host_says() {
-        let launch = read(
-            PluginKind::Secret,
-            &[
-                ("PLUGIN_UNIX_SOCKET_DIR", "/run/p"),
-                ("PLUGIN_UNIX_SOCKET_GROUP", "bao"),
-            ],
-            &[],
-        )
-        .unwrap();
-        assert_eq!(launch.socket_dir, PathBuf::from("/run/p"));
-        assert_eq!(launch.socket_group.as_deref(), Some("bao"));
-        let launch = read(PluginKind::Secret, &[("TMPDIR", "/var/tmp")], &[]).unwrap();
-        assert_eq!(launch.socket_dir, PathBuf::from("/var/tmp"));
-        assert_eq!(
-            read(PluginKind::Secret, &[], &[]).unwrap().socket_dir,
-            PathBuf::from("/tmp")
-        );
-    }
-}
+mod tests;

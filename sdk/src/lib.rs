@@ -3,7 +3,7 @@
 //! A server starts a plugin as a process of its own and talks to it over gRPC, with certificates that both make for that one
 //! conversation. All of that is in here; what is left to write is the engine itself.
 //!
-//! - [`logical`] is the framework for secrets engines, and the place to start: its page builds a plugin step by step.
+//! - [`logical`] is the framework for secrets engines and auth methods, and the place to start: its page builds one of each step by step.
 //! - `testing`, behind the feature of that name, runs an engine without a server: the whole path table on storage in memory,
 //!   with faults if you like.
 //! - [`serve`] is the main function of such a plugin. It serves all mounts of the server in one process.
@@ -16,7 +16,12 @@
 //! ```text
 //! bao plugin register -sha256=$(sha256sum ports | cut -d' ' -f1) -command=ports secret ports
 //! bao secrets enable ports
+//!
+//! bao plugin register -sha256=$(sha256sum machine-auth | cut -d' ' -f1) -command=machine-auth auth machine-auth
+//! bao auth enable -path=machine machine-auth
 //! ```
+//!
+//! Under a type that the binary does not serve it can be registered, but not enabled: the error says which types it serves.
 //!
 //! A server starts a plugin at every unseal, reload and crash, so its start should be cheap. AWS-LC feeds its generator from CPU
 //! timing jitter unless it is built without, which costs each start some 30 ms of CPU (Go plugins take 19 to 25 ms in all). Cargo
@@ -28,7 +33,7 @@
 //! AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
 //! ```
 //!
-//! Supported are plugin protocol 5 for secrets engines (Vault 1.12 and later, OpenBao 2) and protocol 1 for KMS plugins
+//! Supported are plugin protocol 5 for secrets engines and auth methods (Vault 1.12 and later, OpenBao 2) and protocol 1 for KMS plugins
 //! (OpenBao 2.6 and later), on Unix.
 
 mod coalesce;

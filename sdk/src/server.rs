@@ -15,7 +15,7 @@
 //! 1|5|unix|/tmp/plugin-5f0c3a9be1d27746|grpc|MIIBXzCCAQagAwIBAgIU...
 //! ```
 //!
-//! These are the version of the line, the version of the protocol (5 for a secrets engine, 1 for a KMS plugin), the kind and path of the
+//! These are the version of the line, the version of the protocol (5 for a secrets engine or an auth method, 6 or 5 for a database, 1 for a KMS plugin), the kind and path of the
 //! socket, the language spoken there, and the plugin's certificate in base64 without padding. Nothing else is ever written to stdout.
 //!
 //! When that fails the plugin says why in the host's log and exits with code 1. Most often it is a socket path that is too long:
@@ -110,8 +110,8 @@ use self::{
 use crate::{
     coalesce::Coalesced,
     hclog, kms,
-    launch::{Launch, LaunchError, PluginKind},
-    logical::{Backend, RawRequest},
+    launch::{self, Launch, LaunchError, PluginKind},
+    logical::{Backend, MountKind, RawRequest},
     mtls::Identity,
     socket::{Socket, SocketError},
 };
@@ -137,6 +137,8 @@ pub struct Options {
     /// Semantic version to report. A host stores a plugin that reports one under that version only, so that a plugin which shall take the
     /// place of a built-in engine without a version must report none.
     pub version: Option<String>,
+    /// Kinds that the binary serves beside the one that is being served; see [`Options::also`].
+    pub others: Vec<PluginKind>,
 }
 
 impl Options {
@@ -145,6 +147,20 @@ impl Options {
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
         self
+    }
+
+    /// Says that the binary serves another kind of plugin as well: who has registered it under a type that it does not serve is told all of them.
+    #[must_use]
+    pub fn also(mut self, kind: PluginKind) -> Self {
+        self.others.push(kind);
+        self
+    }
+
+    /// All kinds that the binary serves.
+    pub(crate) fn served(&self, kind: PluginKind) -> Vec<PluginKind> {
+        let mut served = vec![kind];
+        served.extend(self.others.iter().filter(|other| **other != kind));
+        served
     }
 }
 
@@ -169,14 +185,23 @@ pub enum ServeError {
     Io(#[from] io::Error),
 }
 
-/// Serves a secrets engine to the host that started this process, until the end of either.
+/// Serves a secrets engine or an auth method, as [`Backend::KIND`] says, to the host that started this process, until the end of either.
 ///
-/// Call it when [`crate::launched_as`] says [`PluginKind::Secret`], before any thread is started; it takes over the log, the panic hook and
-/// the signals of the process. Started by hand it says so on stderr, and the exit code is 1.
+/// Call it before any thread is started, and in a binary that serves more kinds when [`crate::launched_as`] says [`PluginKind::Secret`]; it takes
+/// over the log, the panic hook and the signals of the process. Started by hand it says so on stderr, and the exit code is 1. Registered under a
+/// type that is not served, it tells the host's client which ones are.
 pub fn serve<B: Backend>(options: Options) -> ExitCode {
-    run_process(PluginKind::Secret, |launch| {
-        Server::secret::<B>(launch, options)
+    let kind = kind_of::<B>();
+    run_process(kind, &options.served(kind), |launch| {
+        Server::backend::<B>(launch, options)
     })
+}
+
+fn kind_of<B: Backend>() -> PluginKind {
+    match B::KIND {
+        MountKind::Secret => PluginKind::Secret,
+        MountKind::Auth => PluginKind::Auth,
+    }
 }
 
 /// Reads the message of a `HandleRequest` call, as the server does for each request: of one without a token, no more than the engine would take. For
@@ -201,13 +226,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server of a secrets engine.
+    /// A server of a secrets engine or an auth method.
     ///
     /// # Errors
     /// See [`ServeError`].
-    pub fn secret<B: Backend>(launch: &Launch, options: Options) -> Result<Self, ServeError> {
+    pub fn backend<B: Backend>(launch: &Launch, options: Options) -> Result<Self, ServeError> {
+        let served = options.served(kind_of::<B>());
         Self::bind(launch, options, |life, broker, tls| {
-            secret::Secret::<B>::product(life, broker, tls)
+            secret::Secret::<B>::product(served, life, broker, tls)
         })
     }
 
@@ -435,13 +461,17 @@ async fn health() -> HealthServer<impl Health> {
 /// The life of a plugin process, from the environment to the exit code.
 pub(crate) fn run_process(
     kind: PluginKind,
+    served: &[PluginKind],
     bind: impl FnOnce(&Launch) -> Result<Server, ServeError>,
 ) -> ExitCode {
     let launch = match Launch::from_env(kind) {
         Ok(launch) => launch,
         Err(error @ LaunchError::NotAPlugin) => {
-            // Only a person reads this one.
-            let _ = writeln!(io::stderr(), "{error}");
+            match launch::launched_as() {
+                Some(wanted) => refuse(served, wanted),
+                // Only a person reads this one.
+                None => drop(writeln!(io::stderr(), "{error}")),
+            }
             return ExitCode::FAILURE;
         }
         Err(error) => {
@@ -461,6 +491,15 @@ pub(crate) fn run_process(
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells a host that wants another kind what there is. It takes the first line on stdout for the handshake, and shows one that is none to its
+/// client; its log gets the same.
+fn refuse(served: &[PluginKind], wanted: PluginKind) {
+    let served = served.to_vec();
+    let error = LaunchError::WrongKind { served, wanted };
+    hclog::write(Level::ERROR, "plugin", &error);
+    let _ = writeln!(io::stdout(), "{error}");
 }
 
 fn run_server(server: Server) -> Result<End, ServeError> {
@@ -538,6 +577,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let launch = Launch {
             kind: PluginKind::Kms,
+            version: 1,
             host_certificate: Identity::generate().unwrap().certificate().clone(),
             socket_dir: dir.path().into(),
             socket_group: None,

@@ -35,7 +35,7 @@ impl Pair {
         let host = FakeHost::new();
         let launch = host.launch(PluginKind::Secret);
         let server =
-            Server::secret::<Probe>(&launch, Options::default().version("v1.2.3")).unwrap();
+            Server::backend::<Probe>(&launch, Options::default().version("v1.2.3")).unwrap();
         let plugin = Handshake::parse(server.handshake_line());
         let running = tokio::spawn(async { server.run().await.unwrap() });
         Self {
@@ -480,4 +480,19 @@ async fn a_host_that_goes_away_ends_the_plugin() {
     let (pair, connection, mount) = Pair::mounted(&Store::openbao()).await;
     drop((connection, mount));
     assert_eq!(pair.running.await.unwrap(), End::BrokerClosed);
+}
+
+#[tokio::test]
+async fn a_mount_of_another_kind_is_told_which_ones_there_are() {
+    let pair = Pair::start();
+    let connection = pair.host.connect(&pair.plugin).await;
+    let announcement = pair.host.serve(&pair.plugin, 7, &Store::openbao());
+    connection.broker.send(announcement).unwrap();
+    let mut mount = Mount::new(&connection, "other00001");
+    let error = mount.set_up(7, &[("plugin_type", "auth")]).await;
+    let text = "this binary serves plugins of type secret, and was started as one of type auth";
+    assert!(error.starts_with(text), "{error}");
+    let announcement = pair.host.serve(&pair.plugin, 8, &Store::openbao());
+    connection.broker.send(announcement).unwrap();
+    assert_eq!(mount.set_up(8, &[("plugin_type", "secret")]).await, "");
 }

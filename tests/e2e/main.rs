@@ -18,6 +18,7 @@ mod large_answers;
 mod lifecycle;
 mod lint;
 mod log_style;
+mod machine_auth;
 mod nobody_waits;
 mod node;
 mod own_server;

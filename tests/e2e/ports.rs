@@ -1,9 +1,5 @@
 //! The example plugin: its own tests, and its life on real servers.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::json;
 
 use crate::support::{Client, Release, Server};
@@ -18,27 +14,7 @@ mod plugin;
 /// A server with the example registered and enabled as `ports`.
 fn serving(release: Release) -> Server {
     let server = Server::bare_dev(release);
-    // Cargo builds examples along with the tests, beside the binary.
-    let built = Path::new(env!("CARGO_BIN_EXE_landfast"))
-        .with_file_name("examples")
-        .join("ports");
-    let installed = server.dir().join("plugins").join("ports");
-    fs::copy(&built, &installed).expect("the example is built: run `cargo build --example ports`");
-    let sum = Command::new("sha256sum")
-        .arg(&installed)
-        .output()
-        .expect("sha256sum runs")
-        .stdout;
-    let sum = String::from_utf8_lossy(&sum);
-    let sha256 = sum
-        .split_whitespace()
-        .next()
-        .expect("sha256sum prints a sum");
-    let entry = json!({ "sha256": sha256, "command": "ports" });
-    server
-        .client()
-        .write("sys/plugins/catalog/secret/ports", entry)
-        .ok();
+    server.register_example("secret", "ports");
     server.mount("ports", "ports");
     server
 }

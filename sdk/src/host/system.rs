@@ -160,7 +160,8 @@ fn entity(entity: logical::Entity) -> Entity {
     }
 }
 
-fn alias(alias: logical::Alias) -> Alias {
+/// An alias as the host has it.
+pub(crate) fn alias(alias: logical::Alias) -> Alias {
     Alias {
         id: alias.id,
         mount_type: alias.mount_type,

@@ -4,13 +4,26 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::{Cx, Error, LeaseContext, Response, Storage, SystemView, Table};
+use super::{Auth, Cx, Error, LeaseContext, Login, Response, Storage, SystemView, Table};
 
-/// One mount of a secrets engine.
+/// What a plugin is mounted as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MountKind {
+    /// A secrets engine.
+    #[default]
+    Secret,
+    /// An auth method.
+    Auth,
+}
+
+/// One mount of a secrets engine or an auth method.
 ///
 /// The host makes one value for each mount, and runs its requests concurrently: state is shared behind `Arc<Self>` and
 /// guards itself. Several mounts live in one process, so nothing of a mount may be global.
 pub trait Backend: Sized + Send + Sync + 'static {
+    /// What it is mounted as.
+    const KIND: MountKind = MountKind::Secret;
+
     /// Makes the state of one mount. The host refuses storage writes here (reads work): first writes belong in
     /// [`Backend::initialize`]. It also runs in short-lived processes that only register the plugin, so it must have no
     /// side effects.
@@ -46,6 +59,17 @@ pub trait Backend: Sized + Send + Sync + 'static {
         lease: LeaseContext,
     ) -> impl Future<Output = Result<Response, Error>> + Send {
         let _ = (cx, lease);
+        async { Err(Error::UnsupportedOperation) }
+    }
+
+    /// Renews the token of a login. The answer is what the method says of it now: mostly [`Login::auth`], after a look whether whoever logged in may
+    /// still do so. An error leaves the token as it is, to end at its time; revocation needs no word of the method.
+    fn renew_login(
+        self: Arc<Self>,
+        cx: Cx,
+        login: Login,
+    ) -> impl Future<Output = Result<Auth, Error>> + Send {
+        let _ = (cx, login);
         async { Err(Error::UnsupportedOperation) }
     }
 

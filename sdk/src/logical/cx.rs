@@ -1,8 +1,9 @@
 //! What a handler knows of a request besides its typed data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::RawRequest;
+use super::{Error, Identity, RawRequest, SystemView};
 
 /// What the host asks for. Names are those of the protocol, in lower case on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +34,10 @@ pub enum Operation {
     Revoke,
     /// Asks before every request for the canonical path (OpenBao 2.7).
     ResolvePath,
+    /// Asks an auth method for whom a login would be, to lock out who guesses; see [`super::Path::look_ahead`].
+    AliasLookahead,
+    /// Asks an auth method for the role of a login, to count what quotas limit; see [`super::Path::resolve_role`].
+    ResolveRole,
     /// Anything this framework does not know; answered as unsupported.
     Unknown,
 }
@@ -55,6 +60,8 @@ impl Operation {
             "renew" => Self::Renew,
             "revoke" => Self::Revoke,
             "resolve-path" => Self::ResolvePath,
+            "alias-lookahead" => Self::AliasLookahead,
+            "resolve-role" => Self::ResolveRole,
             _ => Self::Unknown,
         }
     }
@@ -76,26 +83,52 @@ impl Operation {
             Self::Renew => "renew",
             Self::Revoke => "revoke",
             Self::ResolvePath => "resolve-path",
+            Self::AliasLookahead => "alias-lookahead",
+            Self::ResolveRole => "resolve-role",
             Self::Unknown => "unknown",
         }
     }
 }
 
 /// The context of one request: what the host says of it, but for its data, which a handler gets as a type of its own.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Cx {
     /// The operation.
     pub operation: Operation,
     request: RawRequest,
+    system: Arc<dyn SystemView>,
 }
 
 impl Cx {
-    pub(super) fn new(operation: Operation, request: RawRequest) -> Self {
+    pub(super) fn new(
+        operation: Operation,
+        request: RawRequest,
+        system: Arc<dyn SystemView>,
+    ) -> Self {
         let request = RawRequest {
             data: String::new(),
             ..request
         };
-        Self { operation, request }
+        Self {
+            operation,
+            request,
+            system,
+        }
+    }
+
+    /// The entity that the request comes from, and its groups; `None` for a token without one, and for a login. Two questions to the host.
+    ///
+    /// # Errors
+    /// The host does not answer.
+    pub async fn identity(&self) -> Result<Option<Identity>, Error> {
+        if self.entity_id.is_empty() {
+            return Ok(None);
+        }
+        let Some(entity) = self.system.entity(&self.entity_id).await? else {
+            return Ok(None);
+        };
+        let groups = self.system.groups(&self.entity_id).await?;
+        Ok(Some(Identity { entity, groups }))
     }
 
     /// The first value of a request header that the mount's tuning lets through, whatever the case of its name.
@@ -104,6 +137,17 @@ impl Cx {
         let mut headers = self.headers.iter();
         let (_, values) = headers.find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         values.first().map(String::as_str)
+    }
+}
+
+/// What is asked, and where. The rest may hold what a log must not have.
+impl std::fmt::Debug for Cx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cx")
+            .field("operation", &self.operation)
+            .field("mount_point", &self.mount_point)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +160,7 @@ impl std::ops::Deref for Cx {
 }
 
 /// The lease that a request renews or revokes.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct LeaseContext {
     /// The lease id; the host leaves it empty when renewing.
     pub id: String,
@@ -132,6 +176,20 @@ pub struct LeaseContext {
     pub issued_at: Option<i64>,
     /// What the engine stored with the lease, see [`super::Lease::internal`].
     pub internal: serde_json::Map<String, serde_json::Value>,
+}
+
+/// All but what the engine stored with it, which may be secret.
+impl std::fmt::Debug for LeaseContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LeaseContext")
+            .field("id", &self.id)
+            .field("ttl", &self.ttl)
+            .field("max_ttl", &self.max_ttl)
+            .field("renewable", &self.renewable)
+            .field("increment", &self.increment)
+            .field("issued_at", &self.issued_at)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LeaseContext {

@@ -10,8 +10,8 @@ use super::schema::FieldSet;
 use super::watch::{LARGE, carry};
 use super::weak::Input;
 use super::{
-    Backend, Cx, Error, ExistsReply, Operation, RawReply, RawRequest, RawResponse, ReplyError,
-    Response, Setup, SpecialPaths, Table, help, reply,
+    Backend, Cx, Error, ExistsReply, MountKind, Operation, RawReply, RawRequest, RawResponse,
+    ReplyError, Response, Setup, SpecialPaths, SystemView, Table, help, reply,
 };
 
 /// One mount of a plugin, driven by raw requests. A transport makes it; an author of plugins has no need of it, and tests
@@ -20,6 +20,7 @@ pub struct Engine<B> {
     backend: Arc<B>,
     table: Arc<Table<B>>,
     special: Arc<SpecialPaths>,
+    system: Arc<dyn SystemView>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -35,9 +36,19 @@ impl<B: Backend> Engine<B> {
     ///
     /// # Errors
     /// What [`Backend::new`] returns.
+    ///
+    /// # Panics
+    /// When a secrets engine has a row for logins: the host would throw the token away.
     pub async fn with_table(table: Arc<Table<B>>, setup: Setup) -> Result<Self, Error> {
+        let login = table.rows.iter().find(|row| row.logs_in);
+        assert!(
+            B::KIND == MountKind::Auth || login.is_none(),
+            "{login:?} is for logins, which only an auth method has: set `Backend::KIND` to `MountKind::Auth`"
+        );
         let special = Arc::new(table.special_paths());
+        let system = Arc::clone(&setup.system);
         Ok(Self {
+            system,
             backend: Arc::new(B::new(setup).await?),
             table,
             special,
@@ -69,6 +80,9 @@ impl<B: Backend> Engine<B> {
                     // The host drops the text: nobody would learn of it.
                     Err(error) => return reply::of_periodic(error, &request.mount_point),
                 }
+            }
+            Operation::Renew if request.login.is_some() => {
+                Box::pin(self.renew_login(request)).await.map(Outcome::from)
             }
             Operation::Renew | Operation::Revoke => Box::pin(self.lease(operation, request))
                 .await
@@ -198,7 +212,7 @@ impl<B: Backend> Engine<B> {
             fields,
         };
         request.path = path.strip_suffix('/').unwrap_or(&path).to_owned();
-        let cx = Cx::new(operation, request);
+        let cx = self.cx(operation, request);
         Ok((slot.invoke(Arc::clone(&self.backend), cx, input)?, warnings))
     }
 
@@ -220,7 +234,7 @@ impl<B: Backend> Engine<B> {
             fields: &NO_FIELDS,
         };
         request.path.clone_from(&path);
-        let cx = Cx::new(Operation::Update, request);
+        let cx = self.cx(Operation::Update, request);
         check(Arc::clone(&self.backend), cx, input).map(Some)
     }
 
@@ -230,12 +244,25 @@ impl<B: Backend> Engine<B> {
         mut request: RawRequest,
     ) -> Result<Response, Error> {
         let lease = request.lease.get_or_insert_default().clone();
-        let cx = Cx::new(operation, request);
+        let cx = self.cx(operation, request);
         let backend = Arc::clone(&self.backend);
         match operation {
             Operation::Renew => backend.renew(cx, lease).await,
             _ => backend.revoke(cx, lease).await,
         }
+    }
+
+    /// What the host knows of the login stays as it is.
+    async fn renew_login(&self, mut request: RawRequest) -> Result<Response, Error> {
+        let login = request.login.take().unwrap_or_default();
+        let cx = self.cx(Operation::Renew, request);
+        let renewal = Arc::clone(&self.backend).renew_login(cx, (*login).clone());
+        let auth = renewal.await?;
+        Ok(Response::renewed(login.renewed(auth)))
+    }
+
+    fn cx(&self, operation: Operation, request: RawRequest) -> Cx {
+        Cx::new(operation, request, Arc::clone(&self.system))
     }
 
     fn resolve(&self, path: &str) -> RawReply {
@@ -315,5 +342,7 @@ fn warnings<B: Send + Sync + 'static>(
     warnings
 }
 
+#[cfg(test)]
+mod logins;
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,11 @@ impl Error {
         Self::Failed(text.into())
     }
 
+    /// Nobody may: 403 with this text.
+    pub fn denied(text: impl Into<String>) -> Self {
+        Self::PermissionDenied(text.into())
+    }
+
     /// Something broke: `public` for the caller, `log` for the log only.
     pub fn internal(public: impl Into<String>, log: impl std::fmt::Display) -> Self {
         Self::Internal {

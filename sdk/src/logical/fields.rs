@@ -10,11 +10,21 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 
+pub use self::bytes::Base64;
 use super::duration::parse_duration;
+
+mod bytes;
 
 /// No fields besides those of the path.
 #[derive(Debug, Clone, Copy, Default, serde::Deserialize, JsonSchema)]
 pub struct NoFields {}
+
+/// The parameter `name` of the path, and no fields besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, Serialize, JsonSchema)]
+pub struct Named {
+    /// Name of what the path is of.
+    pub name: String,
+}
 
 /// One page of a list.
 #[derive(Debug, Clone, Default, serde::Deserialize, Serialize, JsonSchema)]

@@ -1,4 +1,4 @@
-//! Secrets engines: what they are made of, without any transport.
+//! Secrets engines and auth methods: what they are made of, without any transport.
 //!
 //! A plugin is a type that implements [`Backend`]: a value of it is one mount, and its [`Table`] says which paths it serves.
 //! Each row of the table is a [`path()`] with plain async functions as handlers. From the same rows come routing, decoding,
@@ -81,6 +81,100 @@
 //! # });
 //! ```
 //!
+//! # An auth method
+//!
+//! An auth method is a [`Backend`] whose [`KIND`](Backend::KIND) says so, with a row for logins ([`Path::login`]). It answers with an
+//! [`Auth`]: who it is, and what the server's token shall be like. [`Path::resolve_role`] and [`Path::look_ahead`] answer what the server asks
+//! before a login. This one knows badges; `examples/machine-auth` in the repository is a real one, for machines that sign.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use landfast_sdk::logical::{
+//!     Auth, Backend, Cx, Error, Login, MountKind, Named, Response, Result, Setup, Storage, Table, TokenParams, path,
+//! };
+//! use landfast_sdk::testing::Harness;
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//! use serde_json::json;
+//!
+//! struct Badges {
+//!     storage: Arc<dyn Storage>,
+//! }
+//!
+//! #[derive(Deserialize, Serialize, JsonSchema)]
+//! struct Badge {
+//!     /// Digest of the badge's number, which is a long one.
+//!     digest: String,
+//!     /// The fields `token_policies`, `token_ttl` and so on, which all methods share.
+//!     #[serde(flatten)]
+//!     token: TokenParams,
+//! }
+//!
+//! #[derive(Deserialize, JsonSchema)]
+//! struct Shown {
+//!     /// Number of the badge.
+//!     number: String,
+//! }
+//! # fn digest(text: &str) -> String { text.chars().rev().collect() }
+//!
+//! impl Backend for Badges {
+//!     const KIND: MountKind = MountKind::Auth;
+//!
+//!     async fn new(setup: Setup) -> Result<Self> {
+//!         Ok(Self { storage: setup.storage })
+//!     }
+//!
+//!     fn table() -> Table<Self> {
+//!         Table::new(vec![
+//!             path("badge/{name}", "Whose badge it is.").update(Self::write),
+//!             path("login/{name}", "Log in with a badge.").login(Self::login),
+//!         ])
+//!     }
+//!
+//!     // Whoever has lost the badge since, or has other policies now, logs in again.
+//!     async fn renew_login(self: Arc<Self>, _: Cx, login: Login) -> Result<Auth> {
+//!         login.renew_by(&self.badge(login.name()).await?.token)
+//!     }
+//! }
+//!
+//! impl Badges {
+//!     async fn badge(&self, name: &str) -> Result<Badge> {
+//!         let badge = self.storage.read(&format!("badge/{name}")).await?;
+//!         badge.ok_or_else(|| Error::denied("no such badge"))
+//!     }
+//!
+//!     async fn write(self: Arc<Self>, _: Cx, (of, badge): (Named, Badge)) -> Result<Response> {
+//!         badge.token.check()?;
+//!         self.storage.write(&format!("badge/{}", of.name), &badge).await?;
+//!         Ok(Response::none())
+//!     }
+//!
+//!     async fn login(self: Arc<Self>, _: Cx, (of, shown): (Named, Shown)) -> Result<Auth> {
+//!         let badge = self.badge(&of.name).await?;
+//!         if badge.digest != digest(&shown.number) {
+//!             return Err(Error::denied("no such badge"));
+//!         }
+//!         Ok(Auth::of(&of.name).with_token(&badge.token).with_metadata("door", "front"))
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let badges = Harness::<Badges>::new().await;
+//! let badge = json!({ "digest": "321", "token_policies": "office", "token_ttl": "8h" });
+//! assert_eq!(badges.update("badge/ann", badge).await.status, 204);
+//! let reply = badges.login("login/ann", json!({ "number": "123" })).await;
+//! let auth = reply.auth.unwrap();
+//! assert_eq!(auth.alias.unwrap().name, "ann");
+//! assert_eq!((auth.policies, auth.ttl.as_secs()), (vec!["office".to_owned()], 8 * 3600));
+//! let reply = badges.login("login/ann", json!({ "number": "124" })).await;
+//! assert_eq!((reply.status, reply.error()), (403, "no such badge"));
+//! # });
+//! ```
+//!
+//! The server finds the entity of a login by the name of its alias, and makes it at the first; [`Cx::identity`] tells of the entity and the groups
+//! behind a request with a token. A token ends without a word to the method.
+//!
 //! # Requests
 //!
 //! A handler takes the parameters of its path and the fields of the data in one struct; the path wins. `Deserialize` decodes
@@ -92,7 +186,8 @@
 //! | whole numbers | numbers and numeric texts, also `"0x10"`; `""` is 0 |
 //! | `String` | texts, numbers as they were written; true is `1` |
 //! | [`Ttl`] | `60`, `"60"`, `"1h30m"`, `"1d"` |
-//! | [`CommaList`] | a list as it is, a text split at commas |
+//! | [`CommaList`], [`Cidrs`] | a list as it is, a text split at commas |
+//! | [`Base64`] | bytes, as a text in base64 |
 //! | [`KeyValues`] | an object, a list of `name=value` |
 //! | enums | the text of a variant |
 //!
@@ -143,6 +238,7 @@
 //! [`Backend::revoke`]. Expiry is a revocation.
 
 mod answer;
+mod auth;
 mod backend;
 mod bounds;
 mod complete;
@@ -169,7 +265,8 @@ mod weak;
 mod wire;
 
 pub use answer::{Answer, Member, Shape, fits};
-pub use backend::{Backend, Setup};
+pub use auth::{Auth, Cidrs, Login, TokenParams, TokenType};
+pub use backend::{Backend, MountKind, Setup};
 pub(crate) use bounds::{LARGEST_OPEN_DATA, MAX_OPEN_DATA};
 pub(crate) use complete::complete;
 pub use cx::{Cx, LeaseContext, Operation};
@@ -179,12 +276,12 @@ pub use duration::{
 pub use engine::Engine;
 pub(crate) use engine::MAX_PATH;
 pub use error::{Error, Result};
-pub use fields::{CommaList, KeyValues, NoFields, Page, Sent, Ttl};
+pub use fields::{Base64, CommaList, KeyValues, Named, NoFields, Page, Sent, Ttl};
 pub use form::{Filled, Form};
 pub use path::{Handler, Path, RequestData, path};
 pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
-pub use system::{Alias, Cluster, Entity, Group, Product, ReplicationState, SystemView};
+pub use system::{Alias, Cluster, Entity, Group, Identity, Product, ReplicationState, SystemView};
 pub use table::Table;
 pub(crate) use watch::{Asked, LARGE, Turns};
 pub use watch::{Caller, apart, carry};

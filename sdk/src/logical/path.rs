@@ -14,7 +14,7 @@ use super::route::Pattern;
 use super::rule::Rule;
 use super::schema::{FieldSet, SchemaOf, schema_of};
 use super::weak::Input;
-use super::{Cx, Error, Operation, Response};
+use super::{Auth, Cx, Error, Operation, Response};
 
 /// What a handler takes of a request: a struct that takes the parameters of the path and the fields of the data together;
 /// the path wins. Use [`super::NoFields`] for none, and a tuple of structs to share groups of fields between requests.
@@ -55,6 +55,8 @@ pub struct Path<B> {
     /// Octets of data that the row takes without a token.
     pub(crate) most_open: usize,
     pub(crate) sudo: bool,
+    /// Whether it makes tokens.
+    pub(crate) logs_in: bool,
     pub(crate) slots: Vec<Slot<B>>,
     exists: Option<Exists<B>>,
     fields: OnceLock<FieldSet>,
@@ -94,6 +96,7 @@ pub fn path<B: Send + Sync + 'static>(pattern: &'static str, help: &'static str)
         unauthenticated: false,
         most_open: MAX_OPEN_DATA,
         sudo: false,
+        logs_in: false,
         slots: Vec::new(),
         exists: None,
         fields: OnceLock::new(),
@@ -156,6 +159,64 @@ impl<B: Send + Sync + 'static> Path<B> {
     #[must_use]
     pub fn header<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::Header, handler)
+    }
+
+    /// Serves logins of an auth method: POST and PUT without a token. The handler answers with an [`Auth`], or with a [`Response`] that has one.
+    ///
+    /// Anybody may ask. A refusal that tells who is registered from who is not helps those who guess: give one text to all.
+    #[must_use]
+    pub fn login<R, F, Fut, A>(self, handler: F) -> Self
+    where
+        R: RequestData,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<A, Error>> + Send + 'static,
+        A: Into<Response> + 'static,
+    {
+        let mut row = self.on(Operation::Update, move |backend, cx, request: R| {
+            let login = handler(backend, cx, request);
+            async move { login.await.map(Into::into) }
+        });
+        row.logs_in = true;
+        row.unauthenticated()
+    }
+
+    /// Says by its data alone for whom a login would be, without a look at credentials: the host locks out whom somebody guesses for. Asked
+    /// only where a mount is of a type that the host locks out.
+    #[must_use]
+    pub fn look_ahead<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: RequestData,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<String>, Error>> + Send + 'static,
+    {
+        self.on(Operation::AliasLookahead, move |backend, cx, request: R| {
+            let alias = handler(backend, cx, request);
+            async move {
+                Ok(alias
+                    .await?
+                    .map_or_else(Response::none, |name| Auth::of(name).into()))
+            }
+        })
+    }
+
+    /// Says by its data alone under which role a login would be, without a look at credentials: the host counts by it where a quota is of a role.
+    /// The host asks the path `login` only, before each login, so it should be cheap.
+    #[must_use]
+    pub fn resolve_role<R, F, Fut>(self, handler: F) -> Self
+    where
+        R: RequestData,
+        F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<String>, Error>> + Send + 'static,
+    {
+        self.on(Operation::ResolveRole, move |backend, cx, request: R| {
+            let role = handler(backend, cx, request);
+            async move {
+                match role.await? {
+                    Some(role) => Response::data(&serde_json::json!({ "role": role })),
+                    None => Ok(Response::none()),
+                }
+            }
+        })
     }
 
     /// Tells whether the object of a path exists, by the path's parameters alone; see [`Path::create`].

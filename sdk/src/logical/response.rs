@@ -7,23 +7,24 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Error, RawLease, RawResponse};
+use super::{Auth, Error, Login, RawLease, RawResponse};
 
 /// The answer to a request.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Response {
     /// JSON text of an object; `None` when there is no data.
     data: Option<String>,
     warnings: Vec<String>,
     headers: Vec<(String, Vec<String>)>,
     lease: Option<Lease>,
+    auth: Option<Box<Login>>,
     wrap_ttl: Option<Duration>,
     /// Present even without content, which the host shows as 200 with `data` null.
     explicit: bool,
 }
 
 /// A lease that the host keeps for the caller, and gives back in renew and revoke requests.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Lease {
     /// Time to live; zero for the mount's default.
     pub ttl: Duration,
@@ -33,6 +34,29 @@ pub struct Lease {
     pub renewable: bool,
     /// What the engine needs to revoke it. The host stores it, and shows it to nobody.
     pub internal: Map<String, Value>,
+}
+
+/// All but what the engine stores with it, which may be secret.
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease")
+            .field("ttl", &self.ttl)
+            .field("max_ttl", &self.max_ttl)
+            .field("renewable", &self.renewable)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What it is made of, without a value.
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Response")
+            .field("octets", &self.data.as_ref().map(String::len))
+            .field("warnings", &self.warnings)
+            .field("lease", &self.lease)
+            .field("auth", &self.auth.as_ref().map(|login| &login.auth))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Lease {
@@ -176,6 +200,21 @@ impl Response {
         self
     }
 
+    /// Answers a login: the host makes a token, and adds it to the answer. Only an auth method may.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(Box::new(Login::from(auth)));
+        self
+    }
+
+    /// Answers the renewal of a login.
+    pub(crate) fn renewed(login: Login) -> Self {
+        Self {
+            auth: Some(Box::new(login)),
+            ..Self::default()
+        }
+    }
+
     /// Wraps the response whether the client asked for it or not.
     #[must_use]
     pub fn wrap(mut self, ttl: Duration) -> Self {
@@ -190,6 +229,7 @@ impl Response {
             && self.warnings.is_empty()
             && self.headers.is_empty()
             && self.lease.is_none()
+            && self.auth.is_none()
             && self.wrap_ttl.is_none()
     }
 
@@ -207,8 +247,15 @@ impl Response {
                 renewable: lease.renewable,
                 internal_data: Value::Object(lease.internal).to_string(),
             }),
+            auth: self.auth,
             wrap_ttl: self.wrap_ttl,
         })
+    }
+}
+
+impl From<Auth> for Response {
+    fn from(auth: Auth) -> Self {
+        Self::none().auth(auth)
     }
 }
 

@@ -94,6 +94,26 @@ pub struct Alias {
     pub local: bool,
 }
 
+impl Alias {
+    /// An alias by this name, for the answer to a login: the server knows the mount.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Who a request comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The entity of the token.
+    pub entity: Entity,
+    /// The groups that it is in.
+    pub groups: Vec<Group>,
+}
+
 /// An identity group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Group {

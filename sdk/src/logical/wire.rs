@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::LeaseContext;
+use super::{LeaseContext, Login};
 
 /// A request as the host sent it.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,8 @@ pub struct RawRequest {
     pub wrap_ttl: Option<Duration>,
     /// The lease, when the request renews or revokes one.
     pub lease: Option<LeaseContext>,
+    /// The login, when the request renews its token.
+    pub login: Option<Box<Login>>,
 }
 
 /// The answer to a request: a response, an error, both or neither.
@@ -59,6 +61,8 @@ pub struct RawResponse {
     pub headers: Vec<(String, Vec<String>)>,
     /// The lease to issue, or the renewed one. The transport must set an issue time: the host refuses a lease without.
     pub lease: Option<RawLease>,
+    /// The login of which the host makes a token, or whose token it renews.
+    pub auth: Option<Box<Login>>,
     /// Wrap the response with this time to live.
     pub wrap_ttl: Option<Duration>,
 }

@@ -5,12 +5,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use landfast_proto::pb;
+use landfast_proto::{logical, pb};
 use prost_types::Timestamp;
 
+use crate::host::alias as alias_in;
 use crate::logical::{
-    Error, ExistsReply, LeaseContext, RawLease, RawReply, RawRequest, RawResponse, ReplyError,
-    SpecialPaths,
+    Alias, Auth, Cidrs, Error, ExistsReply, LeaseContext, Login, RawLease, RawReply, RawRequest,
+    RawResponse, ReplyError, SpecialPaths, TokenType,
 };
 
 /// Seconds of Go's zero time, which stands for "not set": the first of January of the year 1.
@@ -45,6 +46,7 @@ pub(crate) fn request(request: pb::Request) -> RawRequest {
             .map(|info| duration(info.ttl))
             .filter(|ttl| !ttl.is_zero()),
         lease: request.secret.map(lease_in),
+        login: request.auth.map(|auth| Box::new(login_in(auth))),
     }
 }
 
@@ -118,6 +120,7 @@ fn response(response: RawResponse) -> pb::Response {
         warnings: response.warnings,
         headers: headers_out(response.headers),
         secret: response.lease.map(lease_out),
+        auth: response.auth.map(|login| login_out(*login)),
         wrap_info: response.wrap_ttl.map(|ttl| pb::ResponseWrapInfo {
             ttl: nanoseconds(ttl),
             // Vault fails the request without one, whatever it says.
@@ -136,10 +139,7 @@ fn lease_in(secret: pb::Secret) -> LeaseContext {
         max_ttl: duration(options.max_ttl),
         renewable: options.renewable,
         increment: duration(options.increment),
-        issued_at: options
-            .issue_time
-            .map(|time| time.seconds)
-            .filter(|seconds| *seconds != GO_ZERO_TIME),
+        issued_at: issued_at(options.issue_time),
         // What is not an object was not written by us.
         internal: serde_json::from_str(&secret.internal_data).unwrap_or_default(),
     }
@@ -163,6 +163,89 @@ fn lease_out(lease: RawLease) -> pb::Secret {
         internal_data,
         lease_id: String::new(),
     }
+}
+
+fn login_in(auth: pb::Auth) -> Login {
+    let options = auth.lease_options.unwrap_or_default();
+    Login {
+        increment: duration(options.increment),
+        issued_at: issued_at(options.issue_time),
+        entity_id: auth.entity_id,
+        accessor: auth.accessor,
+        token_policies: auth.token_policies,
+        identity_policies: auth.identity_policies,
+        auth: Auth {
+            policies: auth.policies,
+            no_default_policy: auth.no_default_policy,
+            display_name: auth.display_name,
+            metadata: auth.metadata.into_iter().collect(),
+            alias: auth.alias.map(alias_in),
+            group_aliases: auth.group_aliases.into_iter().map(alias_in).collect(),
+            ttl: duration(options.ttl),
+            max_ttl: duration(options.max_ttl),
+            explicit_max_ttl: duration(auth.explicit_max_ttl),
+            period: duration(auth.period),
+            renewable: options.renewable,
+            num_uses: u32::try_from(auth.num_uses).unwrap_or(0),
+            bound_cidrs: Cidrs::of_host(auth.bound_cidrs),
+            token_type: TokenType::of_number(auth.token_type),
+            // What is not an object was not written by us.
+            internal: serde_json::from_str(&auth.internal_data).unwrap_or_default(),
+        },
+    }
+}
+
+fn login_out(login: Login) -> pb::Auth {
+    let auth = login.auth;
+    pb::Auth {
+        lease_options: Some(pb::LeaseOptions {
+            ttl: nanoseconds(auth.ttl),
+            renewable: auth.renewable,
+            increment: nanoseconds(login.increment),
+            // The host refuses a login without one. That of a token that exists stays.
+            issue_time: Some(
+                login
+                    .issued_at
+                    .map_or_else(now, |seconds| Timestamp { seconds, nanos: 0 }),
+            ),
+            max_ttl: nanoseconds(auth.max_ttl),
+        }),
+        internal_data: serde_json::Value::Object(auth.internal).to_string(),
+        display_name: auth.display_name,
+        policies: auth.policies,
+        metadata: auth.metadata.into_iter().collect(),
+        client_token: String::new(),
+        accessor: login.accessor,
+        period: nanoseconds(auth.period),
+        num_uses: i64::from(auth.num_uses),
+        entity_id: login.entity_id,
+        alias: auth.alias.map(alias_out),
+        group_aliases: auth.group_aliases.into_iter().map(alias_out).collect(),
+        bound_cidrs: auth.bound_cidrs.as_slice().to_vec(),
+        token_policies: login.token_policies,
+        identity_policies: login.identity_policies,
+        explicit_max_ttl: nanoseconds(auth.explicit_max_ttl),
+        token_type: auth.token_type.number(),
+        no_default_policy: auth.no_default_policy,
+    }
+}
+
+fn alias_out(alias: Alias) -> logical::Alias {
+    logical::Alias {
+        id: alias.id,
+        mount_type: alias.mount_type,
+        mount_accessor: alias.mount_accessor,
+        name: alias.name,
+        metadata: alias.metadata.into_iter().collect(),
+        custom_metadata: alias.custom_metadata.into_iter().collect(),
+        namespace_id: alias.namespace_id,
+        local: alias.local,
+    }
+}
+
+fn issued_at(time: Option<Timestamp>) -> Option<i64> {
+    time.map(|time| time.seconds)
+        .filter(|seconds| *seconds != GO_ZERO_TIME)
 }
 
 fn headers_in(headers: HashMap<String, pb::Header>) -> Vec<(String, Vec<String>)> {

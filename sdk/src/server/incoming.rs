@@ -23,6 +23,8 @@ const SMALL: usize = MAX_OPEN_DATA;
 const MOST_OPEN: usize = 8 << 10;
 /// The operation that asks for the canonical path, before anybody has looked at a token.
 pub(super) const RESOLVE_PATH: &str = "resolve-path";
+/// What is asked of a login before it: nobody has shown a token either, and the host does not say so.
+const BEFORE_LOGIN: [&str; 2] = ["resolve-role", "alias-lookahead"];
 
 // Numbers of fields: HandleRequestArgs and HandleExistenceCheckArgs are alike.
 const REQUEST: u32 = 2;
@@ -165,11 +167,13 @@ impl<'a> Sight<'a> {
 
     /// The request without what nobody reads; `None` when all of it is read.
     fn cut(&self, asks: Asks) -> Option<Vec<u8>> {
-        let open = self
-            .fields
-            .iter()
-            .any(|field| field.number == UNAUTHENTICATED && field.value != 0);
-        let resolving = self.content(OPERATION) == RESOLVE_PATH.as_bytes();
+        let operation = self.content(OPERATION);
+        let open = BEFORE_LOGIN.iter().any(|name| name.as_bytes() == operation)
+            || self
+                .fields
+                .iter()
+                .any(|field| field.number == UNAUTHENTICATED && field.value != 0);
+        let resolving = operation == RESOLVE_PATH.as_bytes();
         let mut headers = 0;
         let mut short = Vec::new();
         let mut is_cut = false;

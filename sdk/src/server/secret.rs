@@ -1,4 +1,4 @@
-//! The service of a secrets engine: many mounts in one process.
+//! The service of a secrets engine or an auth method: many mounts in one process.
 
 use std::{
     collections::HashMap,
@@ -34,11 +34,12 @@ use super::{
 };
 use crate::{
     host::{HostChannel, HostStorage, HostSystemView, LARGEST_MESSAGE},
-    logical::{Asked, Backend, Engine, Setup, Table, Turns, complete},
+    launch::{LaunchError, PluginKind},
+    logical::{Asked, Backend, Engine, MountKind, Setup, Table, Turns, complete},
 };
 
-/// The number of a secrets engine among the kinds of backends.
-const SECRET: u32 = 1;
+/// The member of a mount's configuration that says what it is mounted as.
+const PLUGIN_TYPE: &str = "plugin_type";
 /// Paths of the calls that carry a request.
 const HANDLE: &str = "/pb.Backend/HandleRequest";
 const CHECK: &str = "/pb.Backend/HandleExistenceCheck";
@@ -50,6 +51,8 @@ pub(super) struct Secret<B: Backend> {
     mounts: RwLock<HashMap<String, Arc<Mount<B>>>>,
     /// Made by the first mount, so that the start does not wait for it.
     table: OnceLock<Arc<Table<B>>>,
+    /// All kinds that the binary serves.
+    served: Vec<PluginKind>,
     life: Arc<Life>,
     broker: Arc<Broker>,
     tls: Arc<ClientConfig>,
@@ -79,6 +82,7 @@ struct Routed<B: Backend> {
 
 impl<B: Backend> Secret<B> {
     pub(super) fn product(
+        served: Vec<PluginKind>,
         life: Arc<Life>,
         broker: Arc<Broker>,
         tls: Arc<ClientConfig>,
@@ -86,6 +90,7 @@ impl<B: Backend> Secret<B> {
         let secret = Arc::new(Self {
             mounts: RwLock::default(),
             table: OnceLock::new(),
+            served,
             life,
             broker,
             tls,
@@ -112,6 +117,7 @@ impl<B: Backend> Secret<B> {
         let path = path.map_err(|error| error.to_string())?;
         let channel = HostChannel::connect(path, Arc::clone(&self.tls)).await;
         let channel = channel.map_err(|error| error.to_string())?;
+        self.check_kind(&args.config)?;
         let setup = Setup {
             storage: Arc::new(HostStorage::new(channel.clone())),
             system: Arc::new(HostSystemView::new(channel.clone())),
@@ -136,6 +142,21 @@ impl<B: Backend> Secret<B> {
             former.close().await;
         }
         Ok(())
+    }
+
+    /// Refuses a mount of another kind. A host that only registers the plugin does not say the kind.
+    fn check_kind(&self, config: &HashMap<String, String>) -> Result<(), String> {
+        let Some(wanted) = config.get(PLUGIN_TYPE).map(String::as_str) else {
+            return Ok(());
+        };
+        let is = |kind: &PluginKind| kind.name() == wanted;
+        match [PluginKind::Secret, PluginKind::Auth].into_iter().find(is) {
+            Some(wanted) if wanted != super::kind_of::<B>() => {
+                let served = self.served.clone();
+                Err(LaunchError::WrongKind { served, wanted }.to_string())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Answers a request.
@@ -378,12 +399,17 @@ impl<B: Backend> BackendService for Service<B> {
     }
 
     async fn r#type(&self, _: Request<pb::Empty>) -> Result<Response<pb::TypeReply>, Status> {
-        Ok(Response::new(pb::TypeReply { r#type: SECRET }))
+        // The numbers of the protocol.
+        let r#type = match B::KIND {
+            MountKind::Secret => 1,
+            MountKind::Auth => 2,
+        };
+        Ok(Response::new(pb::TypeReply { r#type }))
     }
 }
 
 /// The id of the mount that a call is for; empty when the host runs one process a mount.
-fn multiplex_id(metadata: &MetadataMap) -> Result<&str, Status> {
+pub(crate) fn multiplex_id(metadata: &MetadataMap) -> Result<&str, Status> {
     let mut ids = metadata.get_all(MULTIPLEX_ID).iter();
     let id = ids.next().map_or(Ok(""), |id| id.to_str());
     match (id, ids.next()) {

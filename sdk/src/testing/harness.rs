@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::{FaultyStorage, FixedSystem, HttpReply};
 use crate::logical::{
-    Backend, Engine, Error, ExistsReply, LeaseContext, Operation, RawReply, RawRequest, Setup,
-    SpecialPaths, SystemView, complete, fits,
+    Backend, Engine, Error, ExistsReply, LeaseContext, Login, MountKind, Operation, RawReply,
+    RawRequest, Setup, SpecialPaths, SystemView, complete, fits,
 };
 
 /// A mounted plugin without a server.
@@ -79,7 +79,10 @@ impl HarnessBuilder {
         engine.initialize().await?;
         let template = RawRequest {
             id: "00000000-0000-4000-8000-000000000001".to_owned(),
-            mount_point: format!("{}/", self.mount),
+            mount_point: match B::KIND {
+                MountKind::Secret => format!("{}/", self.mount),
+                MountKind::Auth => format!("auth/{}/", self.mount),
+            },
             mount_accessor: format!("{}_accessor", self.mount),
             mount_type: self.mount,
             display_name: "token".to_owned(),
@@ -135,6 +138,60 @@ impl<B: Backend> Harness<B> {
     /// POST.
     pub async fn update(&self, path: &str, data: Value) -> HttpReply {
         self.request(Operation::Update, path, data).await
+    }
+
+    /// POST without a token, as a login is.
+    pub async fn login(&self, path: &str, data: Value) -> HttpReply {
+        let request = RawRequest {
+            path: path.to_owned(),
+            operation: name(Operation::Update),
+            data: data.to_string(),
+            unauthenticated: true,
+            display_name: String::new(),
+            entity_id: String::new(),
+            ..self.template.clone()
+        };
+        HttpReply::of(Operation::Update, self.handle(request).await)
+    }
+
+    /// Renews the token of a login: `login` is [`Login::from`] what was answered, and a renewal answers with what the method says now.
+    pub async fn renew_login(&self, path: &str, login: Login) -> HttpReply {
+        let request = RawRequest {
+            path: path.to_owned(),
+            operation: name(Operation::Renew),
+            data: "null".to_owned(),
+            login: Some(Box::new(login)),
+            ..self.template.clone()
+        };
+        HttpReply::of(Operation::Renew, self.handle(request).await)
+    }
+
+    /// The role under which a login would be, as the host asks for it before each.
+    pub async fn role_of(&self, data: Value) -> Option<String> {
+        let reply = self.ask(Operation::ResolveRole, "login", data).await;
+        reply.data["role"].as_str().map(str::to_owned)
+    }
+
+    /// For whom a login would be, as a host asks that locks out who guesses.
+    pub async fn alias_of(&self, path: &str, data: Value) -> Option<String> {
+        let reply = self.ask(Operation::AliasLookahead, path, data).await;
+        assert!(
+            reply.data.is_null(),
+            "a host breaks at data in the answer: {}",
+            reply.data
+        );
+        Some(reply.auth?.alias?.name)
+    }
+
+    async fn ask(&self, operation: Operation, path: &str, data: Value) -> HttpReply {
+        let request = RawRequest {
+            path: path.to_owned(),
+            operation: name(operation),
+            data: data.to_string(),
+            mount_point: self.template.mount_point.clone(),
+            ..RawRequest::default()
+        };
+        HttpReply::of(operation, self.handle(request).await)
     }
 
     /// PATCH.

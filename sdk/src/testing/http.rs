@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::logical::{Operation, RawLease, RawReply, RawResponse, ReplyError};
+use crate::logical::{Auth, Operation, RawLease, RawReply, RawResponse, ReplyError};
 
 /// What a client would see.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,6 +27,8 @@ pub struct HttpReply {
     pub headers: BTreeMap<String, Vec<String>>,
     /// The lease, if one was issued.
     pub lease: Option<RawLease>,
+    /// The login of which a token was made, as the method answered it.
+    pub auth: Option<Auth>,
 }
 
 impl HttpReply {
@@ -126,6 +128,7 @@ impl HttpReply {
             && empty
             && response.warnings.is_empty()
             && response.lease.is_none()
+            && response.auth.is_none()
             && !headers.is_empty()
         {
             let status = if reads(operation) { 404 } else { 204 };
@@ -143,6 +146,7 @@ impl HttpReply {
             content_type: JSON.to_owned(),
             headers,
             lease: response.lease,
+            auth: response.auth.map(|login| login.auth),
             ..Self::default()
         }
     }

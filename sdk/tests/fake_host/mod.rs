@@ -87,9 +87,13 @@ impl FakeHost {
     /// The environment that the host gives to the process.
     pub(crate) fn environment(&self, kind: PluginKind) -> HashMap<&'static str, OsString> {
         let cookie = match kind {
-            PluginKind::Secret => (
+            PluginKind::Secret | PluginKind::Auth => (
                 "VAULT_BACKEND_PLUGIN",
                 "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
+            ),
+            PluginKind::Database => (
+                "VAULT_DATABASE_PLUGIN",
+                "926a0820-aea2-be28-51d6-83cdf00e8edb",
             ),
             PluginKind::Kms => ("OPENBAO_KMS_PLUGIN", "39704a18-7da7-4bda-9a2d-f7c488d70328"),
         };

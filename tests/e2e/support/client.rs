@@ -97,6 +97,14 @@ impl Client {
             .unwrap_or_else(|error| panic!("GET {path}: {error:#?}"))
     }
 
+    /// A write with headers.
+    pub(crate) fn write_with(&self, path: &str, body: Value, headers: &[(&str, &str)]) -> Reply {
+        let body = body.to_string().into_bytes();
+        RUNTIME
+            .block_on(self.send("POST", path, Some(body), headers))
+            .unwrap_or_else(|error| panic!("POST {path}: {error:#?}"))
+    }
+
     pub(crate) fn list(&self, path: &str) -> Reply {
         self.call("LIST", path, None)
     }

@@ -205,6 +205,26 @@ impl Server {
             .ok();
     }
 
+    /// Puts an example of the repository into the plugin directory, and into the catalogue as a plugin of this type.
+    pub(crate) fn register_example(&self, kind: &str, name: &str) {
+        // Cargo builds examples along with the tests, beside the binary.
+        let built = Path::new(BINARY).with_file_name("examples").join(name);
+        let installed = self.dir.path().join("plugins").join(name);
+        // It may run already, under another type.
+        if !installed.exists() {
+            fs::copy(&built, &installed).unwrap_or_else(|error| {
+                panic!(
+                    "{}: {error}; run `cargo build --example {name}`",
+                    built.display()
+                )
+            });
+        }
+        let entry = json!({ "sha256": sha256_of(&installed), "command": name });
+        self.client()
+            .write(&format!("sys/plugins/catalog/{kind}/{name}"), entry)
+            .ok();
+    }
+
     /// Mounts a type at a path, with long leases allowed.
     pub(crate) fn mount(&self, path: &str, kind: &str) {
         self.client()
@@ -217,15 +237,7 @@ impl Server {
 
     /// SHA-256 of the binary in the plugin directory, in hex.
     pub(crate) fn sha256(&self) -> String {
-        let output = Command::new("sha256sum")
-            .arg(self.dir.path().join("plugins").join(PLUGIN_NAME))
-            .output()
-            .expect("sha256sum runs");
-        String::from_utf8_lossy(&output.stdout)
-            .split_whitespace()
-            .next()
-            .expect("sha256sum prints a sum")
-            .to_owned()
+        sha256_of(&self.dir.path().join("plugins").join(PLUGIN_NAME))
     }
 
     /// Where it listens.
@@ -270,6 +282,11 @@ impl Server {
     /// The plugin processes below the server.
     pub(crate) fn plugins(&self) -> Vec<u32> {
         plugins_below(self.child.id())
+    }
+
+    /// The processes of a plugin by the name of its file, of which the kernel keeps 15 letters.
+    pub(crate) fn processes(&self, name: &str) -> Vec<u32> {
+        below(self.child.id(), &name[..name.len().min(15)])
     }
 
     /// What the server has logged so far.
@@ -335,8 +352,25 @@ pub(crate) fn tools() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools")
 }
 
+/// SHA-256 of a file, in hex.
+fn sha256_of(file: &Path) -> String {
+    let output = Command::new("sha256sum")
+        .arg(file)
+        .output()
+        .expect("sha256sum runs");
+    String::from_utf8_lossy(&output.stdout)
+        .split_whitespace()
+        .next()
+        .expect("sha256sum prints a sum")
+        .to_owned()
+}
+
 /// The processes below `server` that run the binary under test.
 pub(crate) fn plugins_below(server: u32) -> Vec<u32> {
+    below(server, PLUGIN_NAME)
+}
+
+fn below(server: u32, name: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc is there");
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -351,7 +385,7 @@ pub(crate) fn plugins_below(server: u32) -> Vec<u32> {
             let mut rest = rest.split_whitespace();
             let alive = rest.next() != Some("Z");
             let parent = rest.next().and_then(|parent| parent.parse().ok());
-            alive && parent == Some(server) && head.ends_with(PLUGIN_NAME)
+            alive && parent == Some(server) && head.ends_with(name)
         })
         .collect()
 }
