@@ -5,6 +5,8 @@
 //! can break: those three members are always strings, no field of an event can take their names, and a line has at most
 //! [`LONGEST_LINE`] bytes. Control characters of a message are written visibly, so that text which came from outside cannot forge a line.
 //!
+//! A line that is written while a request is handled has the request's mount and id, the one by which the audit log knows it.
+//!
 //! [`init`] makes `tracing` write such lines. Every level of the plugin's own events is written, as the host has the filter; the crates
 //! of the transport are heard from `warn` on.
 
@@ -15,6 +17,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use crate::logical::at_present;
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
@@ -56,6 +59,13 @@ pub fn init() {
         if let Some(location) = info.location() {
             line.field("location", &location);
         }
+        at_present(|mount, request| {
+            for (name, value) in [("mount", mount), ("request", request)] {
+                if !value.is_empty() {
+                    line.field(name, &value);
+                }
+            }
+        });
         let payload = info.payload_as_str().unwrap_or("without a message");
         line.message(&format_args!("panicked: {payload}"));
         line.write();
@@ -258,6 +268,14 @@ impl HclogLayer {
                 line.out.push_str(fields);
             }
         }
+        // As a span around each handler would, which every request would have to pay for.
+        at_present(|mount, request| {
+            for (name, value) in [("mount", mount), ("request", request)] {
+                if !value.is_empty() && metadata.fields().field(name).is_none() {
+                    line.field(name, &value);
+                }
+            }
+        });
         line
     }
 }

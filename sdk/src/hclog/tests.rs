@@ -113,6 +113,38 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Kept {
     }
 }
 
+#[tokio::test]
+async fn a_line_of_a_request_says_which_one() {
+    use crate::logical::{Asked, RawRequest, Turns, complete};
+
+    let kept = Kept::default();
+    let subscriber = Registry::default().with(kept.clone());
+    let _default = tracing::subscriber::set_default(subscriber);
+    let request = RawRequest {
+        id: "7".to_owned(),
+        mount_point: "pki/".to_owned(),
+        ..RawRequest::default()
+    };
+    let asked = Asked::request(&request, 0, &Turns::of_cores());
+    let call = async {
+        tracing::warn!("of the request");
+        tracing::warn!(mount = "other", "of another mount");
+    };
+    complete(Some(asked), || (), call).await.unwrap();
+    tracing::warn!("of nobody");
+    let lines = kept.0.lock().unwrap();
+    let members: Vec<_> = lines.iter().map(|line| parse(line)).collect();
+    assert_eq!(
+        (&members[0]["mount"], &members[0]["request"]),
+        (&"pki/".into(), &"7".into())
+    );
+    assert_eq!(
+        (&members[1]["mount"], &members[1]["request"]),
+        (&"other".into(), &"7".into())
+    );
+    assert!(!members[2].contains_key("mount") && !members[2].contains_key("request"));
+}
+
 #[test]
 fn events_keep_their_types_and_the_fields_of_their_spans() {
     let kept = Kept::default();

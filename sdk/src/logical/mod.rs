@@ -283,7 +283,7 @@ pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Identity, Product, ReplicationState, SystemView};
 pub use table::Table;
-pub(crate) use watch::{Asked, LARGE, Turns};
+pub(crate) use watch::{Asked, LARGE, Turns, at_present};
 pub use watch::{Caller, apart, carry};
 pub use weak::parse_bool;
 pub use wire::{

@@ -28,17 +28,22 @@ pub(crate) fn of_error(error: Error) -> RawReply {
 
 /// The answer to a failure of the periodic work, of which only the log can tell: no client has asked for it.
 pub(crate) fn of_periodic(error: Error, mount: &str) -> RawReply {
-    match &error {
+    tell("the periodic work", &error, mount);
+    answer(error)
+}
+
+/// Tells the log of a failure that no answer tells.
+pub(crate) fn tell(what: &str, error: &Error, mount: &str) {
+    match error {
         // The node that may write does the work.
         Error::Storage(StorageError::ReadOnly(_)) => {
-            tracing::debug!(%mount, %error, "the periodic work was left to the active node");
+            tracing::debug!(%mount, %error, "{what} was left to the active node");
         }
         Error::Internal { log, .. } => {
-            tracing::error!(%mount, cause = %log, "the periodic work failed: {error}");
+            tracing::error!(%mount, cause = %log, "{what} failed: {error}");
         }
-        _ => tracing::error!(%mount, "the periodic work failed: {error}"),
+        _ => tracing::error!(%mount, "{what} failed: {error}"),
     }
-    answer(error)
 }
 
 fn answer(error: Error) -> RawReply {
@@ -174,3 +179,48 @@ const RECOGNISED: [&str; 14] = [
     "locked namespace",
     "required index state not present",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::logged;
+
+    #[test]
+    fn the_log_learns_of_a_failure_of_the_periodic_work_of_any_kind() {
+        let status = |code| Error::Status {
+            code,
+            message: "it is the reason".to_owned(),
+        };
+        for error in [
+            Error::bad_request("it is the reason"),
+            Error::failed("it is the reason"),
+            Error::internal("it broke", "it is the reason"),
+            Error::NotFound("it is the reason".to_owned()),
+            Error::denied("it is the reason"),
+            status(503),
+            status(200),
+            Error::Storage(StorageError::Host("it is the reason".to_owned())),
+            Error::Storage(StorageError::Transport("it is the reason".to_owned())),
+        ] {
+            let case = format!("{error:?}");
+            let log = logged(|| drop(of_periodic(error, "team/ports/")));
+            assert_eq!(log.lines().count(), 1, "{case}: {log}");
+            for part in [
+                "ERROR",
+                "it is the reason",
+                "mount=team/ports/",
+                "the periodic work",
+            ] {
+                assert!(log.contains(part), "{case}: {log}");
+            }
+        }
+        for (error, text) in [
+            (Error::UnsupportedOperation, "unsupported operation"),
+            (Error::UnsupportedPath, "unsupported path"),
+            (Error::Storage(StorageError::Conflict), "ERROR"),
+        ] {
+            let log = logged(|| drop(of_periodic(error, "ports/")));
+            assert!(log.contains(text) && log.contains("mount=ports/"), "{log}");
+        }
+    }
+}

@@ -30,6 +30,8 @@ const LONGEST_PATH: usize = 200;
 
 /// What is on a thread: for the log, and for what the request starts.
 pub(crate) struct Asked {
+    /// The request's id, by which the audit log knows it too.
+    id: String,
     mount: String,
     operation: String,
     path: String,
@@ -48,6 +50,7 @@ impl Asked {
     /// A request of a client, in a message of so many bytes.
     pub(crate) fn request(request: &RawRequest, size: usize, turns: &Arc<Turns>) -> Arc<Self> {
         Arc::new(Self {
+            id: request.id.clone(),
             mount: request.mount_point.clone(),
             operation: request.operation.clone(),
             path: request.path.clone(),
@@ -114,6 +117,18 @@ impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Caller").field(&self.has_gone()).finish()
     }
+}
+
+/// Tells the mount and the id of the request that this thread is at, if it is at one: what is logged meanwhile is of it.
+pub(crate) fn at_present(tell: impl FnOnce(&str, &str)) {
+    // Whoever logs while the request changes hands is of none.
+    let _ = PRESENT.try_with(|present| {
+        if let Ok(present) = present.try_borrow()
+            && let Some(asked) = &*present
+        {
+            tell(&asked.mount, &asked.id);
+        }
+    });
 }
 
 /// Held by whoever waits for a request; says so when it is dropped.

@@ -28,6 +28,7 @@ const BEFORE_LOGIN: [&str; 2] = ["resolve-role", "alias-lookahead"];
 
 // Numbers of fields: HandleRequestArgs and HandleExistenceCheckArgs are alike.
 const REQUEST: u32 = 2;
+const ID: u32 = 1;
 const OPERATION: u32 = 3;
 const PATH: u32 = 4;
 const DATA: u32 = 5;
@@ -158,6 +159,7 @@ impl<'a> Sight<'a> {
 
     fn head(&self) -> RawRequest {
         RawRequest {
+            id: self.text(ID),
             operation: self.text(OPERATION),
             path: self.text(PATH),
             mount_point: self.text(MOUNT_POINT),
