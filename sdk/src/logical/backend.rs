@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::{Auth, Cx, Error, LeaseContext, Login, Response, Storage, SystemView, Table};
+use super::{
+    Auth, Cx, Error, LeaseContext, Login, Response, Storage, SystemView, Table, Wal, WalEntry,
+};
 
 /// What a plugin is mounted as.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,6 +72,17 @@ pub trait Backend: Sized + Send + Sync + 'static {
         login: Login,
     ) -> impl Future<Output = Result<Auth, Error>> + Send {
         let _ = (cx, login);
+        async { Err(Error::UnsupportedOperation) }
+    }
+
+    /// The write-ahead log, if the engine has one. Its entries are undone after [`Backend::initialize`] and before [`Backend::periodic`].
+    fn wal(&self) -> Option<&Wal> {
+        None
+    }
+
+    /// Undoes what an entry of the write-ahead log says, whether it was done or not. An error leaves the entry for another time.
+    fn undo(self: Arc<Self>, entry: WalEntry) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = entry;
         async { Err(Error::UnsupportedOperation) }
     }
 

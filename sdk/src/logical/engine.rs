@@ -74,10 +74,9 @@ impl<B: Backend> Engine<B> {
             }
             // Boxed: these are rare, and would make the future of every request as large as theirs.
             Operation::Rollback => {
-                let done = Box::pin(Arc::clone(&self.backend).periodic()).await;
-                match done {
+                // The host drops the text: nobody would learn of it.
+                match Box::pin(self.periodic(&request)).await {
                     Ok(()) => Ok(Response::none().into()),
-                    // The host drops the text: nobody would learn of it.
                     Err(error) => return reply::of_periodic(error, &request.mount_point),
                 }
             }
@@ -159,7 +158,29 @@ impl<B: Backend> Engine<B> {
     /// # Errors
     /// What the backend returns.
     pub async fn initialize(&self) -> Result<(), Error> {
-        Arc::clone(&self.backend).initialize().await
+        Arc::clone(&self.backend).initialize().await?;
+        // A mount that serves is worth more than one that is tidy: what is left is undone in the periodic work.
+        if let Err(error) = self.recover(false).await {
+            reply::tell("what a crash has left", &error, "");
+        }
+        Ok(())
+    }
+
+    /// One turn of the periodic work. What fails in the first part does not hold up the second.
+    async fn periodic(&self, request: &RawRequest) -> Result<(), Error> {
+        // A mount that goes away does not wait for the age of entries.
+        let data: serde_json::Value = serde_json::from_str(&request.data).unwrap_or_default();
+        if let Err(error) = self.recover(data["immediate"] == true).await {
+            reply::tell("what a crash has left", &error, &request.mount_point);
+        }
+        Arc::clone(&self.backend).periodic().await
+    }
+
+    async fn recover(&self, now: bool) -> Result<(), Error> {
+        match self.backend.wal() {
+            Some(wal) => wal.recover(&self.backend, now).await,
+            None => Ok(()),
+        }
     }
 
     /// Passes on that a storage key has changed elsewhere.

@@ -236,6 +236,57 @@
 //!
 //! [`Response::lease`] issues one. The host keeps [`Lease::internal`] and gives it back to [`Backend::renew`] and
 //! [`Backend::revoke`]. Expiry is a revocation.
+//!
+//! # What is done outside of storage
+//!
+//! A user in a database, a key in a cloud: what is made there and what the server knows of it are in no transaction. A [`Wal`] has on record what is
+//! about to be made, so that a crash between the two leaves nothing that nobody ends:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use std::time::Duration;
+//! # use landfast_sdk::logical::*;
+//! # struct Outside;
+//! # impl Outside {
+//! #     async fn make(&self, _: &str) -> Result<()> { Ok(()) }
+//! #     async fn delete(&self, _: &str) -> Result<()> { Ok(()) }
+//! # }
+//! # struct Users { wal: Wal, outside: Outside }
+//! # impl Backend for Users {
+//! #     async fn new(setup: Setup) -> Result<Self> {
+//! #         Ok(Self { wal: Wal::new(setup.storage), outside: Outside })
+//! #     }
+//! #     fn table() -> Table<Self> { Table::new(vec![path("user/{name}", "A user.").update(Self::user)]) }
+//! fn wal(&self) -> Option<&Wal> {
+//!     Some(&self.wal)
+//! }
+//!
+//! // In the next process, and in the periodic work, for what was begun and not seen through.
+//! async fn undo(self: Arc<Self>, entry: WalEntry) -> Result<()> {
+//!     self.outside.delete(&entry.data_as::<Named>()?.name).await
+//! }
+//!
+//! async fn revoke(self: Arc<Self>, _: Cx, lease: LeaseContext) -> Result<Response> {
+//!     self.outside.delete(&lease.internal_as::<Named>()?.name).await?;
+//!     self.wal.settle(&lease).await?;
+//!     Ok(Response::none())
+//! }
+//! # }
+//! # impl Users {
+//!
+//! async fn user(self: Arc<Self>, _: Cx, user: Named) -> Result<Response> {
+//!     let made = self.outside.make(&user.name);
+//!     let ((), begun) = self.wal.guard(&self, "user", &user, made).await?;
+//!     let hour = Duration::from_secs(3600);
+//!     let lease = begun.lease(hour, 24 * hour, &user).await?;
+//!     Ok(Response::null().lease(lease))
+//! }
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! # let users = landfast_sdk::testing::Harness::<Users>::new().await;
+//! # assert!(users.update("user/ann", serde_json::json!({})).await.lease.is_some());
+//! # });
+//! ```
 
 mod answer;
 mod auth;
@@ -260,6 +311,7 @@ mod schema;
 mod storage;
 mod system;
 mod table;
+mod wal;
 mod watch;
 mod weak;
 mod wire;
@@ -283,6 +335,7 @@ pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Identity, Product, ReplicationState, SystemView};
 pub use table::Table;
+pub use wal::{Begun, Entry as WalEntry, Wal};
 pub(crate) use watch::{Asked, LARGE, Turns, at_present};
 pub use watch::{Caller, apart, carry};
 pub use weak::parse_bool;
