@@ -218,7 +218,8 @@
 //!
 //! [`Storage`] is a tree of keys and bytes; `read` and `write` on `dyn Storage` do JSON. Writes that belong together go
 //! through [`Storage::apply`]: in a transaction where the host has them, in order elsewhere, so put first what may be left
-//! over by a crash. What is cached must be dropped in [`Backend::invalidate`]: another node may have written it.
+//! over by a crash. Reads and writes that are one step go through `transaction` on `dyn Storage`, or stand under a lock of their key ([`Locks`]). What is
+//! cached must be dropped in [`Backend::invalidate`]: another node may have written it.
 //!
 //! A host cancels a request by dropping it. A handler that has begun is run to its end nevertheless, and so are
 //! [`Backend::initialize`], [`Backend::periodic`], [`Backend::renew`] and [`Backend::revoke`]: none of them needs a task of its
@@ -301,6 +302,7 @@ mod fields;
 mod form;
 mod help;
 mod json;
+mod locks;
 mod openapi;
 mod path;
 mod reply;
@@ -311,6 +313,7 @@ mod schema;
 mod storage;
 mod system;
 mod table;
+mod transaction;
 mod wal;
 mod watch;
 mod weak;
@@ -330,11 +333,13 @@ pub(crate) use engine::MAX_PATH;
 pub use error::{Error, Result};
 pub use fields::{Base64, CommaList, KeyValues, Named, NoFields, Page, Sent, Ttl};
 pub use form::{Filled, Form};
+pub use locks::{Locked, Locks};
 pub use path::{Handler, Path, RequestData, path};
 pub use response::{Lease, RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Identity, Product, ReplicationState, SystemView};
 pub use table::Table;
+pub use transaction::Tx;
 pub use wal::{Begun, Entry as WalEntry, Wal};
 pub(crate) use watch::{Asked, LARGE, Turns, at_present};
 pub use watch::{Caller, apart, carry};
