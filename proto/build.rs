@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     "wrapper.proto",
     "kms.proto",
     "metadata.proto",
+    "database.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

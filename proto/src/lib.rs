@@ -12,6 +12,7 @@
 //! | [`wrapping`] | `wrapping` | encrypted blobs and options of KMS wrappers |
 //! | [`kms`] | `kms` | keys that stay in a KMS: sign, verify, encrypt, decrypt |
 //! | [`metadata`] | `metadata` | which configuration fields of a KMS plugin are secret |
+//! | [`database`] | `dbplugin.v5` | users of databases, for the `database` engine of the server |
 //!
 //! Fields that only one of the two servers knows are marked in the `.proto` files. An unknown field is skipped when it is read, so
 //! newer hosts do no harm.
@@ -67,4 +68,9 @@ package!(
     /// Names of secret configuration fields.
     metadata,
     "metadata"
+);
+package!(
+    /// Users of databases.
+    database,
+    "dbplugin.v5"
 );

@@ -7,6 +7,7 @@
 //! - `testing`, behind the feature of that name, runs an engine without a server: the whole path table on storage in memory,
 //!   with faults if you like.
 //! - [`serve`] is the main function of such a plugin. It serves all mounts of the server in one process.
+//! - [`database`] is the framework for plugins of the server's `database` engine.
 //! - [`kms`] is the framework for OpenBao's KMS plugins: auto-unseal, and keys that never leave their device.
 //! - [`server`] tells how a server and a plugin find, trust, use and leave each other, for when one of them does not.
 //! - [`launched_as`] tells a program that is a command-line tool too whether a server has started it.
@@ -33,10 +34,12 @@
 //! AWS_LC_SYS_NO_JITTER_ENTROPY = "1"
 //! ```
 //!
-//! Supported are plugin protocol 5 for secrets engines and auth methods (Vault 1.12 and later, OpenBao 2) and protocol 1 for KMS plugins
-//! (OpenBao 2.6 and later), on Unix.
+//! Supported are plugin protocol 5 for secrets engines and auth methods, protocols 5 and 6 for databases (Vault 1.12 and later,
+//! OpenBao 2), and protocol 1 for KMS plugins (OpenBao 2.6 and later), on Unix.
 
 mod coalesce;
+mod config;
+pub mod database;
 mod encoder;
 pub mod hclog;
 mod host;
@@ -48,6 +51,11 @@ pub mod server;
 mod socket;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+
+/// The page of the crate is tried with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use launch::{PluginKind, launched_as};
 pub use server::{End, Options, ServeError, Server, serve};

@@ -101,14 +101,15 @@ use tower::Service as _;
 use tracing::Level;
 
 pub use self::life::End;
-pub(crate) use self::life::Life;
 use self::{
     broker::{Broker, BrokerService},
     infra::{Controller, Multiplexing, Stdio, Version},
     reserve::Watch,
 };
+pub(crate) use self::{life::Life, secret::multiplex_id};
 use crate::{
     coalesce::Coalesced,
+    database::{self, Database},
     hclog, kms,
     launch::{self, Launch, LaunchError, PluginKind},
     logical::{Backend, MountKind, RawRequest},
@@ -234,6 +235,16 @@ impl Server {
         let served = options.served(kind_of::<B>());
         Self::bind(launch, options, |life, broker, tls| {
             secret::Secret::<B>::product(served, life, broker, tls)
+        })
+    }
+
+    /// A server of a database plugin.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub fn database<D: Database>(launch: &Launch, options: Options) -> Result<Self, ServeError> {
+        Self::bind(launch, options, |life, _, _| {
+            database::service::Connections::<D>::product(life)
         })
     }
 

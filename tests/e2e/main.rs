@@ -32,6 +32,7 @@ mod register;
 mod rotation;
 mod seal;
 mod sessions;
+mod sqlite_database;
 mod standby;
 mod support;
 mod trust_anchor;

@@ -22,7 +22,6 @@ use landfast_proto::{
     },
     wrapping::{RpcOptions, WrapperConfig},
 };
-use prost_types::{Struct, value::Kind};
 use tonic::{Request, Response, Status};
 use tower::Service as _;
 use zeroize::Zeroizing;
@@ -32,6 +31,7 @@ use super::{
     WrapperOptions,
 };
 use crate::{
+    config::object,
     host::LARGEST_MESSAGE,
     logical::complete,
     server::{Life, Product, Reply, service_name},
@@ -454,70 +454,9 @@ fn sign_options(options: Option<&wire::SignerOpts>) -> Result<SignOptions<'_>, E
     })
 }
 
-/// A configuration as JSON. The wire knows only doubles: whole numbers become integers again.
-fn object(config: Option<Struct>) -> serde_json::Map<String, serde_json::Value> {
-    let fields = config.unwrap_or_default().fields;
-    fields
-        .into_iter()
-        .map(|(name, value)| (name, json(value)))
-        .collect()
-}
-
-fn json(value: prost_types::Value) -> serde_json::Value {
-    use serde_json::Value;
-    match value.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::NumberValue(number)) => number_value(number),
-        Some(Kind::StringValue(text)) => Value::String(text),
-        Some(Kind::BoolValue(flag)) => Value::Bool(flag),
-        Some(Kind::StructValue(object_value)) => Value::Object(object(Some(object_value))),
-        Some(Kind::ListValue(list)) => list.values.into_iter().map(json).collect(),
-    }
-}
-
-/// Integers beyond this are not all doubles.
-const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
-
-#[allow(clippy::cast_possible_truncation)]
-fn number_value(number: f64) -> serde_json::Value {
-    if number.fract() == 0.0 && number.abs() <= LARGEST_EXACT {
-        (number as i64).into()
-    } else {
-        number.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use prost_types::{ListValue, Value};
-
     use super::*;
-
-    #[test]
-    fn configurations_keep_their_types() {
-        let value = |kind| Value { kind: Some(kind) };
-        let list = vec![value(Kind::NumberValue(-3.0)), value(Kind::BoolValue(true))];
-        let fields = [
-            ("whole", value(Kind::NumberValue(5.0))),
-            ("half", value(Kind::NumberValue(0.5))),
-            ("text", value(Kind::StringValue("x".into()))),
-            ("list", value(Kind::ListValue(ListValue { values: list }))),
-            ("none", Value { kind: None }),
-        ];
-        let config = Struct {
-            fields: fields
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        };
-        let json = serde_json::Value::Object(object(Some(config)));
-        let expected = serde_json::json!({
-            "whole": 5, "half": 0.5, "text": "x", "list": [-3, true], "none": null
-        });
-        assert_eq!(json, expected);
-        assert_eq!(number_value(f64::NAN), serde_json::Value::Null);
-        assert_eq!(number_value(1e300), serde_json::json!(1e300));
-    }
 
     #[test]
     fn salt_lengths_have_two_special_values() {

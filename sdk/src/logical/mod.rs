@@ -295,6 +295,7 @@ mod backend;
 mod bounds;
 mod complete;
 mod cx;
+mod decoder;
 mod duration;
 mod engine;
 mod error;
@@ -325,6 +326,7 @@ pub use backend::{Backend, MountKind, Setup};
 pub(crate) use bounds::{LARGEST_OPEN_DATA, MAX_OPEN_DATA};
 pub(crate) use complete::complete;
 pub use cx::{Cx, LeaseContext, Operation};
+pub(crate) use decoder::Decoder;
 pub use duration::{
     DurationError, format_duration, format_nanos, parse_duration, parse_duration_nanos,
 };
