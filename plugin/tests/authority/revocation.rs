@@ -5,6 +5,7 @@ use std::process::Command;
 
 use jiff::SignedDuration;
 use landfast_pki::Certificate;
+use landfast_sdk::testing::Fault;
 use serde_json::{Value, json};
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 
@@ -329,6 +330,61 @@ async fn issuers_with_one_key_and_name_share_a_crl() {
     assert_eq!(listed(&found[2]).len(), 0);
     found[0].verify(&again.certificate).unwrap();
     found[2].verify(&renamed.certificate).unwrap();
+}
+
+/// A stored certificate is believed to be of this mount, and its key identifier tells of which issuer; names alone do not.
+#[tokio::test]
+async fn a_stored_certificate_is_on_the_crl_of_the_key_that_signed_it() {
+    let mount = mount().await;
+    let pairs = [root("Root"), root("Root"), root_without_key_id("Root")];
+    let mut ids = Vec::new();
+    for pair in &pairs {
+        ids.push(adopt(&mount, pair).await);
+    }
+    for (pair, id) in pairs.iter().zip(&ids) {
+        let leaf = leaf("leaf", pair);
+        leaf.store(&mount).await;
+        ok(mount
+            .update("revoke", json!({ "serial_number": leaf.serial() }))
+            .await);
+        let list = crl(&mount, &format!("issuer/{id}/crl/der")).await;
+        assert_eq!(listed(&list), one(&leaf.serial()));
+        list.verify(&pair.certificate).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_storage_may_have_taken_is_looked_for_there() {
+    let mount = mount().await;
+    let root = root("Root");
+    adopt(&mount, &root).await;
+    let leaf = leaf("leaf", &root);
+    leaf.store(&mount).await;
+    // All revocations are known.
+    ok(mount.read("crl/rotate").await);
+    let fields = json!({ "serial_number": leaf.serial() });
+    mount.storage().fail_at(1, Fault::After);
+    let failed = mount.update("revoke", fields.clone()).await;
+    assert_eq!(failed.status, 500, "{failed:?}");
+    mount.storage().heal();
+    ok(mount.update("revoke", fields).await);
+    assert_eq!(
+        listed(&crl(&mount, "crl").await),
+        one(&leaf.serial()),
+        "what was taken is listed"
+    );
+}
+
+#[tokio::test]
+async fn a_new_crl_is_answered_without_reading_it() {
+    let mount = mount().await;
+    adopt(&mount, &root("Root")).await;
+    ok(mount.read("crl/rotate").await);
+    mount.storage().reset_calls();
+    crl(&mount, "crl").await;
+    crl(&mount, "crl/delta").await;
+    // Which CRLs there are is read, but none of them.
+    assert_eq!(mount.storage().calls().gets, 1);
 }
 
 fn copy(pair: &Pair) -> landfast_pki::PrivateKey {
