@@ -25,6 +25,7 @@
 #   scripts/tools.sh metrics     only what reads metrics
 #   scripts/tools.sh hvac        only the Python client
 #   scripts/tools.sh gnutls      only what asks by OCSP as GnuTLS does
+#   scripts/tools.sh java        only a JDK, as root on Debian, unless there is one
 #   scripts/tools.sh browser     only what drives Chromium
 #   scripts/tools.sh plots       only what draws
 set -euo pipefail
@@ -97,12 +98,25 @@ gnutls() {
     rm -rf "$work"
 }
 
+# A compiler of Java runs a single source file.
+java() {
+    if command -v javac >/dev/null; then return; fi
+    if (( EUID == 0 )) && command -v apt-get >/dev/null; then
+        echo "tools: installing a JDK"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends default-jdk-headless >/dev/null
+    else
+        echo "tools: install a JDK (Debian: default-jdk-headless), or run as root" >&2
+        exit 1
+    fi
+}
+
 browser() { environment browser scripts/browser.txt "selenium"; }
 
 plots() { environment plots scripts/plots.txt "matplotlib"; }
 
 case ${1:-all} in
-    all) servers; linters; kms; acme; kubernetes; metrics; hvac; gnutls ;;
+    all) servers; linters; kms; acme; kubernetes; metrics; hvac; gnutls; java ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
@@ -111,6 +125,7 @@ case ${1:-all} in
     metrics) metrics ;;
     hvac) hvac ;;
     gnutls) gnutls ;;
+    java) java ;;
     browser) browser ;;
     plots) plots ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;
