@@ -642,9 +642,9 @@ fn sec1(w: &mut Writer, scalar: &[u8], point: &[u8], curve: Option<Curve>) {
     });
 }
 
-const RSA_ENCRYPTION: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
-const EC_PUBLIC_KEY: Oid = Oid::new_unwrap("1.2.840.10045.2.1");
-const ED25519: Oid = Oid::new_unwrap("1.3.101.112");
+pub(crate) const RSA_ENCRYPTION: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
+pub(crate) const EC_PUBLIC_KEY: Oid = Oid::new_unwrap("1.2.840.10045.2.1");
+pub(crate) const ED25519: Oid = Oid::new_unwrap("1.3.101.112");
 const UNKNOWN_CURVE: Error = Error::PrivateKey("its curve is none of P-256, P-384, P-521");
 
 #[cfg(test)]

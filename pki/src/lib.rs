@@ -15,6 +15,7 @@ pub mod cert;
 pub mod chain;
 pub mod crl;
 pub mod csr;
+pub mod enrol;
 pub mod error;
 pub mod ext;
 pub mod key;
@@ -62,6 +63,7 @@ pub use crate::cert::{Certificate, ExtensionRef, Template};
 pub use crate::crl::{Crl, CrlTemplate, RevokedEntries, RevokedEntry};
 pub use crate::crypto::digest_for;
 pub use crate::csr::{Csr, CsrTemplate};
+pub use crate::enrol::{ChangeSubjectName, Wanted};
 pub use crate::error::Error;
 pub use crate::ext::{
     ExtKeyUsage, Extension, GeneralNames, KeyUsage, NameConstraints, OtherName, Policy,
