@@ -8,6 +8,7 @@ use landfast_base::settings::{self, within};
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::est::config::EstFile;
 
 /// The whole of it.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +29,9 @@ pub struct Config {
     pub server: ServerFile,
     /// What is given out, by the beginning of its paths: `/` or `/name`.
     pub mounts: BTreeMap<String, MountFile>,
+    /// Enrolment by EST; none without it.
+    #[serde(default)]
+    pub est: Option<EstFile>,
     /// What clients and answers may cost.
     #[serde(default)]
     pub limits: LimitsFile,
@@ -175,6 +179,7 @@ impl Config {
             audit_log: None,
             server,
             mounts: BTreeMap::from([("/".to_owned(), mount)]),
+            est: None,
             limits: LimitsFile::default(),
         }
     }
@@ -223,6 +228,9 @@ impl Config {
                     mount.mount
                 ));
             }
+        }
+        if let Some(est) = &self.est {
+            est.check(self)?;
         }
         Ok(())
     }

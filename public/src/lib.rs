@@ -5,6 +5,7 @@
 //!
 //! - [`request`] is what a handler gets and gives: read it first to add paths.
 //! - [`upstream`] is the client of the secrets server.
+//! - [`est`] enrols devices, each logged in as itself.
 //! - [`Server`] binds the ports and lives until it is told to stop.
 //!
 //! Nothing here holds a key of the CA, and without EST not even a token.
@@ -14,6 +15,7 @@ mod certs_only;
 pub mod config;
 mod door;
 mod error;
+pub mod est;
 mod metrics;
 pub mod mounts;
 mod observe;
@@ -47,4 +49,6 @@ pub mod fuzz {
     pub fn ocsp_answer(bytes: &[u8]) {
         crate::ocsp::try_answer(bytes);
     }
+
+    pub use crate::est::refusal_of as est_refusal;
 }

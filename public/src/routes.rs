@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::est::{self, Est};
 use crate::mounts::Mounts;
 use crate::pages::Pages;
 use crate::request::{Handler, Reply, Request};
@@ -32,6 +33,10 @@ impl Routes {
             ));
             sites.push(site.clone());
             handlers.push((mount.prefix.to_string(), Arc::new(Pages::new(site))));
+        }
+        if let Some(file) = &config.est {
+            let est = Est::new(file, &mounts)?;
+            handlers.push((est::PREFIX.to_owned(), Arc::new(est)));
         }
         handlers.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
         Ok(Self { handlers, sites })

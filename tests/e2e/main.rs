@@ -9,6 +9,7 @@ mod clients;
 mod compat;
 mod dist;
 mod ends;
+mod est;
 mod failover;
 mod generate;
 mod hybrid_node;

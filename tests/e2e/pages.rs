@@ -21,6 +21,7 @@ const PAGES: [&str; 14] = [
     "docs/ca-keys.md",
     "docs/clusters.md",
     "docs/compose.md",
+    "docs/est.md",
     "docs/install.md",
     "docs/nodes.md",
     "docs/operators.md",

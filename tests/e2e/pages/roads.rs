@@ -147,6 +147,32 @@ fn acme_md() {
     );
 }
 
+/// The page's listener for the front server is in the server's configuration.
+#[test]
+fn est_md() {
+    let page = Page::read("docs/est.md");
+    let listener = page.blocks().iter().find(|block| block.info == "hcl");
+    let (trusted, front) = (free_port().to_string(), free_port().to_string());
+    let listener = &listener.expect("the page has a listener").text;
+    let server = Server::bare_dev_on(&replaced(listener, &[("8300", &trusted)]));
+    let script = replaced(&page.script(), &[("8300", &trusted), ("8443", &front)]);
+    let dir = tempfile::tempdir().expect("a folder");
+    let (printed, said) = ran(&mut on(&server, &script, dir.path()));
+    for part in [
+        "subject=CN = Device CA",
+        "printer.pem: OK",
+        "renewed.pem: OK",
+        "next.pem: OK",
+    ] {
+        assert!(printed.contains(part), "{part}\n{printed}\n{said}");
+    }
+    assert_eq!(
+        printed.matches("not allowed by this role").count(),
+        2,
+        "{printed}\n{said}"
+    );
+}
+
 #[test]
 fn nodes_md() {
     let server = Server::bare_dev(Release::Current);
