@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use http::StatusCode;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::body::Bytes;
 use jiff::Timestamp;
 use landfast_listen::neighbourhood;
@@ -229,6 +229,14 @@ impl Enrolment {
             return Err(Refusal::forbidden(
                 "no keys are made here: make one, and send a request for it to simpleenroll",
             ));
+        }
+        // Whoever asks first (`Expect`) need not send what is too large.
+        let length = request
+            .header(CONTENT_LENGTH)
+            .and_then(|text| text.parse::<usize>().ok());
+        if length.is_some_and(|length| length > body::MOST) {
+            let text = "the body is too large";
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         let body = request.body(body::MOST).await;
         let body = body.map_err(|error| {

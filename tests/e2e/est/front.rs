@@ -233,7 +233,7 @@ fn start(command: &mut Command) -> (Child, u16, Arc<Mutex<String>>) {
             child.try_wait().expect("our own child").is_none(),
             "it ended: {text}"
         );
-        let (_, rest) = text.split_once("listening on 127.0.0.1:")?;
+        let (_, rest) = text.split_once("listening on https://127.0.0.1:")?;
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok()
     });
