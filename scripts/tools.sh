@@ -9,6 +9,7 @@
 #   .tools/metrics/              prometheus_client, which reads metrics as Prometheus does
 #   .tools/hvac/                 hvac, the Python client of Vault
 #   .tools/gnutls/               ocsptool of GnuTLS, from Debian packages, unless it is installed
+#   .tools/openssl/              libcrypto and libssl of OpenSSL 3.5, where the machine's are older
 #   .tools/browser/              selenium, which drives Chromium (only by `make test-browser`)
 #   .tools/plots/                matplotlib, which draws what `make bench` measured (only by it)
 #
@@ -26,6 +27,7 @@
 #   scripts/tools.sh hvac        only the Python client
 #   scripts/tools.sh gnutls      only what asks by OCSP as GnuTLS does
 #   scripts/tools.sh java        only a JDK, as root on Debian, unless there is one
+#   scripts/tools.sh openssl     only the libraries of OpenSSL
 #   scripts/tools.sh browser     only what drives Chromium
 #   scripts/tools.sh plots       only what draws
 set -euo pipefail
@@ -115,8 +117,27 @@ browser() { environment browser scripts/browser.txt "selenium"; }
 
 plots() { environment plots scripts/plots.txt "matplotlib"; }
 
+# The openssl command of Debian 12 runs with newer libraries as with its own; this wheel brings some along.
+openssl() {
+    local machine wanted=$tools/openssl
+    machine=$(command openssl version | sed -n 's/.*(Library: OpenSSL \([0-9.]*\).*/\1/p')
+    [[ $(printf '3.5\n%s\n' "$machine" | sort -V | head -n 1) == 3.5 || -e $wanted/libcrypto.so.3 ]] && return
+    echo "tools: fetching libraries of OpenSSL 3.5"
+    local work
+    work=$(mktemp -d "$tools/.openssl.XXXXXX")
+    "$python" -m pip install --quiet --no-deps --only-binary :all: --python-version 3.11 --implementation cp --abi cp311 \
+        --platform manylinux2014_x86_64 --require-hashes --target "$work/site" --requirement scripts/openssl.txt
+    mkdir "$work/done"
+    mv "$work/site/psycopg_binary.libs/"lib{crypto,ssl}-* "$work/done/"
+    for name in crypto ssl; do
+        ln -s "$(basename "$work/done/lib$name-"*)" "$work/done/lib$name.so.3"
+    done
+    mv -T "$work/done" "$wanted" 2>/dev/null || [[ -e $wanted/libcrypto.so.3 ]]
+    rm -rf "$work"
+}
+
 case ${1:-all} in
-    all) servers; linters; kms; acme; kubernetes; metrics; hvac; gnutls; java ;;
+    all) servers; linters; kms; acme; kubernetes; metrics; hvac; gnutls; java; openssl ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
@@ -126,6 +147,7 @@ case ${1:-all} in
     hvac) hvac ;;
     gnutls) gnutls ;;
     java) java ;;
+    openssl) openssl ;;
     browser) browser ;;
     plots) plots ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;

@@ -2,16 +2,10 @@
 //! files that the node needs. Chains and CRLs are verified by openssl and by
 //! rustls-webpki.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::{CertificateDer, UnixTime, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::json;
-use webpki::{
-    BorrowedCertRevocationList, CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage,
-    RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
-};
 
-use crate::support::{Client, Openssl, PLUGIN_NAME, Server};
+use crate::support::{Client, Openssl, PLUGIN_NAME, Server, webpki_verify};
 
 const NODE: &str = "one.hybrid-node.eks";
 
@@ -279,47 +273,4 @@ fn login(server: &Server, node: &str, policy: &str) -> Client {
 
 fn der(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM of a certificate")
-}
-
-fn webpki_verify(
-    leaf: &str,
-    intermediate: &str,
-    root: &str,
-    crl: Option<&str>,
-) -> Result<(), webpki::Error> {
-    let (leaf, root) = (der(leaf), der(root));
-    let anchors = [anchor_from_trusted_cert(&root)?];
-    let intermediates: Vec<CertificateDer<'_>> =
-        CertificateDer::pem_slice_iter(intermediate.as_bytes())
-            .collect::<Result<_, _>>()
-            .expect("PEM of certificates");
-    let crl: Option<CertRevocationList<'_>> = crl
-        .map(|pem| {
-            let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-            let der = STANDARD.decode(body).expect("a CRL is base64");
-            BorrowedCertRevocationList::from_der(&der)
-                .and_then(|crl| crl.to_owned())
-                .map(CertRevocationList::from)
-        })
-        .transpose()?;
-    let crls: Vec<&CertRevocationList<'_>> = crl.iter().collect();
-    let revocation = (!crls.is_empty()).then(|| {
-        RevocationOptionsBuilder::new(&crls)
-            .expect("one CRL or more")
-            .with_depth(RevocationCheckDepth::EndEntity)
-            .with_status_policy(UnknownStatusPolicy::Deny)
-            .with_expiration_policy(ExpirationPolicy::Enforce)
-            .build()
-    });
-    EndEntityCert::try_from(&leaf)?
-        .verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            &anchors,
-            &intermediates,
-            UnixTime::now(),
-            KeyUsage::client_auth(),
-            revocation,
-            None,
-        )
-        .map(|_| ())
 }

@@ -4,9 +4,8 @@ mod broken;
 
 use serde_json::{Value, json};
 
-use self::broken::tlv;
 use super::with_root;
-use crate::support::{MlDsa, Openssl, Pair};
+use crate::support::{MlDsa, Openssl, Pair, ocsp_request};
 
 const SIZES: [u32; 3] = [44, 65, 87];
 
@@ -328,25 +327,6 @@ fn ocsp_answers_are_signed_here_alone() {
         let text = openssl.ocsp_text(&pair.ocsp(&questions).0.ours.bytes);
         assert!(text.contains("Cert Status: revoked"), "{text}");
     }
-}
-
-/// An OCSP request (RFC 6960 section 4.1.1) about a certificate of the issuer, by SHA-1 as clients do it. openssl 3.0 cannot hash such a key.
-fn ocsp_request(issuer: &str, certificate: &str) -> Vec<u8> {
-    let [issuer, certificate] = [issuer, certificate]
-        .map(|pem| landfast_pki::Certificate::from_pem(pem.as_bytes()).expect("a certificate"));
-    let digest = |octets: &[u8]| {
-        let digest =
-            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, octets);
-        tlv(4, digest.as_ref())
-    };
-    let id = [
-        tlv(0x30, &[6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0]),
-        digest(issuer.subject().der()),
-        digest(issuer.public_key().key_bits()),
-        tlv(2, certificate.serial().as_bytes()),
-    ];
-    // CertID, Request, the list of them, TBSRequest, OCSPRequest.
-    (0..5).fold(id.concat(), |inner, _| tlv(0x30, &inner))
 }
 
 /// RFC 9881 section 5: an ML-DSA key only signs. A role of which nothing was said has usages for encryption, which the built-in engine puts in.

@@ -12,10 +12,11 @@ mod schema;
 mod server;
 mod take_over;
 mod tools;
+mod webpki;
 
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::cluster::Cluster;
-pub(crate) use self::ml_dsa::MlDsa;
+pub(crate) use self::ml_dsa::{MlDsa, ocsp_request, tlv};
 pub(crate) use self::openssl::Openssl;
 pub(crate) use self::page::{Page, commands, free_port, ran, replaced, shell};
 pub(crate) use self::pair::{Both, Pair};
@@ -27,6 +28,7 @@ pub(crate) use self::server::{
 };
 pub(crate) use self::take_over::{TakeOver, VERSION};
 pub(crate) use self::tools::Python;
+pub(crate) use self::webpki::webpki_verify;
 
 use std::time::{Duration, Instant};
 
