@@ -5,9 +5,11 @@ mod crypto;
 mod hex;
 pub mod limits;
 pub mod region;
+mod representative;
 mod secret;
 pub mod settings;
 
 pub use crypto::{NoRandomness, equal, fill, hmac_sha256, random, sha1, sha256};
 pub use hex::{hex, unhex, uuid};
+pub use representative::ml_dsa_representative;
 pub use secret::Secret;

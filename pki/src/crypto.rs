@@ -1,6 +1,5 @@
-//! The primitives: key pairs, signatures, digests. The only file that names aws-lc-rs. What that lacks, keys on P-224 and SHAKE, is below.
+//! The primitives: key pairs, signatures, digests. The only file that names aws-lc-rs. What that lacks, keys on P-224, is below.
 
-mod mu;
 mod p224;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -12,6 +11,8 @@ use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, PqdsaKeyPair,
     PqdsaSigningAlgorithm, RsaEncoding, UnparsedPublicKey, VerificationAlgorithm,
 };
+
+use landfast_base::ml_dsa_representative;
 
 use crate::asn1::{self, Writer};
 use crate::key::{Curve, KeySpec, KeyType, MlDsa, PublicKey};
@@ -28,9 +29,8 @@ pub fn digest_for(
     message: &[u8],
 ) -> Option<Vec<u8>> {
     match algorithm {
-        SignatureAlgorithm::MlDsa(set) => {
-            (key.ml_dsa() == Some(set)).then(|| mu::representative(key.key_bits(), message))
-        }
+        SignatureAlgorithm::MlDsa(set) => (key.ml_dsa() == Some(set))
+            .then(|| ml_dsa_representative(key.key_bits(), message).to_vec()),
         other => Some(digest(other.hash()?, message)),
     }
 }

@@ -148,7 +148,7 @@ pub trait Key: Send + Sync + 'static {
         Err(Error::Unimplemented)
     }
 
-    /// Signs: ECDSA as ASN.1 DER, Ed25519 as 64 bytes, RSA as it is.
+    /// Signs: ECDSA as ASN.1 DER, Ed25519 as 64 bytes, RSA and ML-DSA as it is.
     ///
     /// # Errors
     /// The text is shown to the caller.
@@ -216,7 +216,7 @@ pub struct SensitiveFields {
 /// What is to be signed or verified, and how.
 ///
 /// A host may name no hash although it hands over a message: take the natural digest of the key then. For EC keys ignore PSS options, for
-/// Ed25519 keys ignore the hash; for RSA keys PSS options mean PSS and their absence PKCS#1 v1.5.
+/// Ed25519 keys ignore the hash, for ML-DSA keys ignore PSS options and expect the message and no hash; for RSA keys PSS options mean PSS and their absence PKCS#1 v1.5.
 #[derive(Clone, Copy, Debug)]
 pub struct SignInput<'a> {
     /// A message, or its digest.

@@ -2,7 +2,9 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{digest, signature};
-use landfast_base::{Secret, fill, hex, hmac_sha256, random};
+use der::Decode as _;
+use landfast_base::{Secret, fill, hex, hmac_sha256, ml_dsa_representative, random};
+use x509_cert::spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 use zeroize::Zeroize;
 
 use crate::error::Error;
@@ -79,7 +81,7 @@ pub(crate) fn hash(digest: Digest, message: &[u8]) -> Vec<u8> {
     digest::digest(algorithm(digest), message).as_ref().to_vec()
 }
 
-/// Whether `signature` is one of the digest by the key of a SubjectPublicKeyInfo. Never for ML-DSA, which the library verifies over messages alone.
+/// Whether `signature` is one of the digest by the key of a SubjectPublicKeyInfo. Never for ML-DSA: see [`MlDsaKey::verifies`].
 pub(crate) fn verifies(
     public_key_der: &[u8],
     scheme: SigningScheme,
@@ -95,6 +97,63 @@ pub(crate) fn verifies(
     let key = signature::ParsedPublicKey::new(verifier, public_key_der);
     key.is_ok_and(|key| key.verify_digest_sig(&digest, signature).is_ok())
 }
+
+/// The public half of an ML-DSA key (RFC 9881 section 4).
+pub(crate) struct MlDsaKey<'a> {
+    set: usize,
+    octets: &'a [u8],
+}
+
+impl<'a> MlDsaKey<'a> {
+    /// Reads a SubjectPublicKeyInfo; none if it holds a key of another kind, or has parameters.
+    pub(crate) fn of(public_key_der: &'a [u8]) -> Option<Self> {
+        let spki = SubjectPublicKeyInfoRef::from_der(public_key_der).ok()?;
+        let set = ML_DSA
+            .iter()
+            .position(|(_, id, _)| *id == spki.algorithm.oid)?;
+        let octets = spki.subject_public_key.as_bytes()?;
+        spki.algorithm
+            .parameters
+            .is_none()
+            .then_some(Self { set, octets })
+    }
+
+    /// 44, 65 or 87.
+    pub(crate) fn bits(&self) -> u32 {
+        ML_DSA[self.set].0
+    }
+
+    /// What a service signs in place of the message (`EXTERNAL_MU` of AWS KMS).
+    pub(crate) fn representative(&self, message: &[u8]) -> [u8; 64] {
+        ml_dsa_representative(self.octets, message)
+    }
+
+    /// Whether `signature` is one of the message, with an empty context.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        signature::UnparsedPublicKey::new(ML_DSA[self.set].2, self.octets)
+            .verify(message, signature)
+            .is_ok()
+    }
+}
+
+/// The parameter sets: name, identifier (RFC 9881 section 2) and verifier.
+static ML_DSA: [(u32, ObjectIdentifier, &dyn signature::VerificationAlgorithm); 3] = [
+    (
+        44,
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.17"),
+        &signature::ML_DSA_44,
+    ),
+    (
+        65,
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18"),
+        &signature::ML_DSA_65,
+    ),
+    (
+        87,
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.19"),
+        &signature::ML_DSA_87,
+    ),
+];
 
 fn algorithm(digest: Digest) -> &'static digest::Algorithm {
     match digest {

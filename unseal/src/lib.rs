@@ -29,6 +29,7 @@ pub mod process;
 mod recent;
 pub mod sealed;
 pub mod serve;
+mod signed;
 pub mod stanza;
 
 pub use blob::{Blob, BlobInfo};

@@ -135,8 +135,8 @@ impl KmsSigner for Handle {
 enum Signer {
     Ec(EcdsaKeyPair),
     Rsa(RsaKeyPair),
-    /// The seed of an ML-DSA-44 key: what the library has for it signs messages, and no representatives.
-    MlDsa44([u8; 32]),
+    /// The seed of an ML-DSA key of this set: what the library has for it signs messages, and no representatives.
+    MlDsa(u32, [u8; 32]),
 }
 
 impl Signer {
@@ -147,9 +147,9 @@ impl Signer {
         let signer = match (kind, bits) {
             ("ec", 256) => Self::ec(&signature::ECDSA_P256_SHA256_ASN1_SIGNING, der.expose()),
             ("ec", _) => Self::ec(&signature::ECDSA_P384_SHA384_ASN1_SIGNING, der.expose()),
-            ("mldsa", 44) => {
+            ("mldsa", set) => {
                 let seed = &der.expose()[der.expose().len() - 32..];
-                Self::MlDsa44(seed.try_into().unwrap())
+                Self::MlDsa(set, seed.try_into().unwrap())
             }
             _ => Self::Rsa(RsaKeyPair::from_pkcs8(der.expose()).unwrap()),
         };
@@ -161,10 +161,12 @@ impl Signer {
     }
 
     fn sign(&self, scheme: SigningScheme, digest: &[u8]) -> Vec<u8> {
-        if let (Self::MlDsa44(seed), SigningScheme::MlDsa) = (self, scheme) {
-            let signer = ml_dsa::ExpandedSigningKey::<ml_dsa::MlDsa44>::from_seed(&(*seed).into());
-            let mu = digest.try_into().expect("64 octets");
-            return signer.sign_mu_deterministic(mu).encode().to_vec();
+        if let (Self::MlDsa(set, seed), SigningScheme::MlDsa) = (self, scheme) {
+            return match set {
+                44 => representative::<ml_dsa::MlDsa44>(seed, digest),
+                65 => representative::<ml_dsa::MlDsa65>(seed, digest),
+                _ => representative::<ml_dsa::MlDsa87>(seed, digest),
+            };
         }
         let hash = match scheme.digest().expect("a digest") {
             Digest::Sha256 => &digest::SHA256,
@@ -185,6 +187,13 @@ impl Signer {
             (_, other) => panic!("{other:?} is not asked for here"),
         }
     }
+}
+
+/// Signs a representative, by code that is not the product's.
+fn representative<P: ml_dsa::MlDsaParams>(seed: &[u8; 32], mu: &[u8]) -> Vec<u8> {
+    let signer = ml_dsa::ExpandedSigningKey::<P>::from_seed(&(*seed).into());
+    let mu = mu.try_into().expect("64 octets");
+    signer.sign_mu_deterministic(mu).encode().to_vec()
 }
 
 fn rsa(pair: &RsaKeyPair, encoding: &'static dyn RsaEncoding, digest: &digest::Digest) -> Vec<u8> {
@@ -264,7 +273,14 @@ async fn nothing_is_there(mount: &Harness<Mount>) {
 
 #[tokio::test]
 async fn a_ca_in_the_service_signs_everything_with_one_call_each() {
-    for (kind, bits) in [("ec", 256), ("ec", 384), ("rsa", 2048), ("mldsa", 44)] {
+    for (kind, bits) in [
+        ("ec", 256),
+        ("ec", 384),
+        ("rsa", 2048),
+        ("mldsa", 44),
+        ("mldsa", 65),
+        ("mldsa", 87),
+    ] {
         let service = service(kind, bits);
         let mount = mount(&service).await;
         let root = root(&mount).await;

@@ -7,14 +7,12 @@ use serde_json::{Value, json};
 
 use super::fake_aws::{ACCESS_KEY, FakeAws, Fault, REGION, arn};
 use super::host::{fake, kill};
-use crate::support::{
-    Client, MlDsa, Openssl, PLUGIN_NAME, Release, Reply, Server, TakeOver, until,
-};
+use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Reply, Server, TakeOver, until};
 
 /// The stand-in's key `alias/ca-p256`.
 pub(super) const P256: &str = "00000000-0000-4000-8000-000000000000";
 
-fn connect(client: &Client, mount: &str, fake: &FakeAws) {
+pub(super) fn connect(client: &Client, mount: &str, fake: &FakeAws) {
     let connection = json!({
         "region": REGION, "endpoint": fake.url(), "access_key": ACCESS_KEY, "secret_key": "not-for-eyes",
     });
@@ -161,51 +159,6 @@ fn every_kind_of_key_signs_what_openssl_accepts_with_one_call_each() {
     assert!(!log.contains("not-for-eyes"));
     let read = client.read("pki/config/kms").ok();
     assert!(!String::from_utf8_lossy(&read.bytes).contains("not-for-eyes"));
-}
-
-/// AWS KMS gets the representative of what is signed (FIPS 204), so that a CRL may be of any size; others verify the message.
-#[test]
-fn an_ml_dsa_key_signs_the_representative_and_others_accept_the_message() {
-    let (fake, others) = (fake(), MlDsa::new());
-    let server = server(&fake);
-    let client = server.client();
-    let made = root(&client, "mldsa", "alias/ca-mldsa", &json!({})).ok();
-    let role =
-        json!({"allow_any_name": true, "ttl": "1h", "key_type": "ec", "issuer_ref": "mldsa"});
-    client.write("pki/roles/web", role).ok();
-    let key = client.read("pki/key/default").ok();
-    assert_eq!(key.text("key_type"), "mldsa");
-    fake.take_operations();
-    let leaf = issue(&client).ok();
-    assert_eq!(fake.take_operations(), ["Sign"]);
-    let body = json!({"serial_number": leaf.text("serial_number")});
-    client.write("pki/revoke", body).ok();
-    // More than the 4,096 octets that the service takes as a message.
-    let revoked: Vec<_> = (1..200)
-        .map(|at| json!({"serial_number": format!("01:{at:02x}"), "revocation_time": "2026-01-01T00:00:00Z"}))
-        .collect();
-    let list = json!({"crl_number": 9, "next_update": "72h", "revoked_certs": revoked});
-    let long = client
-        .write("pki/issuer/mldsa/sign-revocation-list", list)
-        .ok();
-    let root = made.text("certificate");
-    let crl = client.read("pki/issuer/mldsa/crl").ok();
-    let said = others.check(
-        &root,
-        &[
-            root.as_bytes(),
-            leaf.text("certificate").as_bytes(),
-            crl.text("crl").as_bytes(),
-            long.text("crl").as_bytes(),
-        ],
-    );
-    assert!(said.contains("199 revoked list"), "{said}");
-    let calls = fake.calls();
-    let signed = calls.iter().filter(|call| call.operation == "Sign");
-    for call in signed {
-        assert_eq!(call.parameters["MessageType"], "EXTERNAL_MU");
-        assert_eq!(call.parameters["SigningAlgorithm"], "ML_DSA_SHAKE_256");
-    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::fake_aws::{ACCESS_KEY, FakeAws, REGION};
 use super::host::{Host, fake, kill, seal};
 use crate::support::{Client, Openssl, Release, until};
 
-fn host_with_keys(fake: &FakeAws) -> Host {
+pub(super) fn host_with_keys(fake: &FakeAws) -> Host {
     let mut host = Host::new();
     host.start(Release::Current, &(host.plugin("") + &seal(fake, "")));
     host.init();
@@ -22,6 +22,9 @@ fn host_with_keys(fake: &FakeAws) -> Host {
         ("p384", "alias/ca-p384"),
         ("rsa", "alias/ca-rsa"),
         ("data", "alias/bao-unseal-2"),
+        ("mldsa44", "alias/ca-mldsa-44"),
+        ("mldsa65", "alias/ca-mldsa-65"),
+        ("mldsa87", "alias/ca-mldsa-87"),
     ] {
         client
             .write(

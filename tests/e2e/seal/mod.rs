@@ -12,6 +12,7 @@ mod faults;
 pub(crate) mod host;
 mod life;
 mod migration;
+mod post_quantum;
 mod roles_anywhere;
 mod seal_settings;
 mod sealed_keys;

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::guess::near;
 use crate::keys::key::{Context, Digest, KmsSigner, SigningScheme};
 use crate::keys::{self, Found, Place, Service, Settings};
+use crate::signed::Signed;
 
 /// Configuration key that asks for the server's own identity.
 const USE_SERVER_IDENTITY: &str = "use_server_identity";
@@ -157,15 +158,15 @@ impl kms::Key for ExternalKey {
 
     async fn sign(&self, input: SignInput<'_>) -> Result<Vec<u8>, kms::Error> {
         let signer = self.signer()?;
-        let (scheme, digest) = plan(self.service, signer.schemes(), &input)?;
-        signer.sign_digest(scheme, &digest).await.map_err(refuse)
+        let signed = plan(self.service, signer.schemes(), &input)?;
+        signed.by(signer).await.map_err(refuse)
     }
 
     /// Verifies here with the public key: that costs no call.
     async fn verify(&self, input: SignInput<'_>, signature: &[u8]) -> Result<(), kms::Error> {
         let signer = self.signer()?;
-        let (scheme, digest) = plan(self.service, signer.schemes(), &input)?;
-        if crypto::verifies(signer.public_key_der(), scheme, &digest, signature) {
+        let signed = plan(self.service, signer.schemes(), &input)?;
+        if signed.verifies(signer, signature) {
             Ok(())
         } else {
             Err(kms::Error::InvalidSignature)
@@ -178,12 +179,15 @@ impl kms::Key for ExternalKey {
 }
 
 /// Decides on scheme and digest by the rules of [`SignInput`].
-fn plan(
+fn plan<'a>(
     service: &str,
     schemes: &[SigningScheme],
-    input: &SignInput<'_>,
-) -> Result<(SigningScheme, Vec<u8>), kms::Error> {
+    input: &SignInput<'a>,
+) -> Result<Signed<'a>, kms::Error> {
     let refuse = |text: String| Err(kms::Error::Failed(text));
+    if schemes.contains(&SigningScheme::MlDsa) {
+        return plan_of_message(input);
+    }
     // An EC key has one scheme, and its digest is the natural one; an RSA key has six, SHA-256 first.
     let ec = schemes.iter().find_map(|scheme| match scheme {
         SigningScheme::Ecdsa(digest) => Some(*digest),
@@ -234,7 +238,21 @@ fn plan(
     if bytes.len() != digest.size() {
         return refuse(format!("the digest must be {} bytes long", digest.size()));
     }
-    Ok((scheme, bytes))
+    Ok(Signed::Digest(scheme, bytes))
+}
+
+/// What an ML-DSA key signs. A digest in the message's place would be signed as if it were the message, which nobody would verify as such.
+fn plan_of_message<'a>(input: &SignInput<'a>) -> Result<Signed<'a>, kms::Error> {
+    let refuse = |text: &str| Err(kms::Error::Failed(text.to_owned()));
+    if input.prehashed || input.hash.is_some() {
+        return refuse(
+            "an ML-DSA key signs the message and no digest of it: ask transit with hash_algorithm=none and without prehashed",
+        );
+    }
+    match input.options {
+        SignOptions::Ed25519 { .. } => refuse("an Ed25519 context is not for this key"),
+        SignOptions::None | SignOptions::Pss(_) => Ok(Signed::Message(input.data.into())),
+    }
 }
 
 fn names(schemes: &[SigningScheme]) -> String {
@@ -280,103 +298,4 @@ fn texts(config: Map<String, Value>) -> Result<(super::Stanza, bool), Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EC: [SigningScheme; 1] = [SigningScheme::Ecdsa(Digest::Sha384)];
-    const RSA: [SigningScheme; 6] = [
-        SigningScheme::RsaPkcs1(Digest::Sha256),
-        SigningScheme::RsaPkcs1(Digest::Sha384),
-        SigningScheme::RsaPkcs1(Digest::Sha512),
-        SigningScheme::RsaPss(Digest::Sha256),
-        SigningScheme::RsaPss(Digest::Sha384),
-        SigningScheme::RsaPss(Digest::Sha512),
-    ];
-
-    fn input(
-        data: &'static [u8],
-        prehashed: bool,
-        hash: Option<Hash>,
-        options: SignOptions<'static>,
-    ) -> SignInput<'static> {
-        SignInput {
-            data,
-            prehashed,
-            hash,
-            options,
-        }
-    }
-
-    fn scheme(schemes: &[SigningScheme], input: &SignInput<'_>) -> Option<(SigningScheme, usize)> {
-        plan("the service", schemes, input)
-            .ok()
-            .map(|(scheme, digest)| (scheme, digest.len()))
-    }
-
-    #[test]
-    fn what_the_servers_engines_ask_for_is_understood() {
-        let message: &'static [u8] = &[0; 5000];
-        let pss = SignOptions::Pss;
-        // PKI hands over the whole certificate, with its hash and no options.
-        assert_eq!(
-            scheme(
-                &RSA,
-                &input(message, false, Some(Hash::Sha256), SignOptions::None)
-            ),
-            Some((SigningScheme::RsaPkcs1(Digest::Sha256), 32))
-        );
-        // Transit names no hash and gives PSS options even for an EC key.
-        assert_eq!(
-            scheme(&EC, &input(message, false, None, pss(SaltLength::Auto))),
-            Some((EC[0], 48))
-        );
-        assert_eq!(
-            scheme(&RSA, &input(message, false, None, pss(SaltLength::Auto))),
-            Some((SigningScheme::RsaPss(Digest::Sha256), 32))
-        );
-        // OCSP and prehashed transit hand over digests.
-        assert_eq!(
-            scheme(&RSA, &input(&[0; 64], true, None, pss(SaltLength::Hash))),
-            Some((SigningScheme::RsaPss(Digest::Sha512), 64))
-        );
-        assert_eq!(
-            scheme(
-                &EC,
-                &input(&[0; 48], true, Some(Hash::Sha384), SignOptions::None)
-            ),
-            Some((EC[0], 48))
-        );
-    }
-
-    #[test]
-    fn what_aws_kms_cannot_do_is_refused() {
-        let pss = |length| SignOptions::Pss(SaltLength::Bytes(length));
-        for (schemes, input) in [
-            (
-                &EC[..],
-                input(b"x", false, Some(Hash::Sha256), SignOptions::None),
-            ),
-            (
-                &RSA,
-                input(b"x", false, Some(Hash::Sha1), SignOptions::None),
-            ),
-            (&RSA, input(b"x", false, Some(Hash::Sha256), pss(20))),
-            (
-                &RSA,
-                input(b"x", true, Some(Hash::Sha256), SignOptions::None),
-            ),
-            (&RSA, input(&[0; 20], true, None, SignOptions::None)),
-            (
-                &RSA,
-                input(b"x", false, None, SignOptions::Ed25519 { context: "" }),
-            ),
-        ] {
-            assert_eq!(scheme(schemes, &input), None, "{input:?}");
-        }
-        let exact = input(b"x", false, Some(Hash::Sha256), pss(32));
-        assert_eq!(
-            scheme(&RSA, &exact),
-            Some((SigningScheme::RsaPss(Digest::Sha256), 32))
-        );
-    }
-}
+mod tests;

@@ -20,7 +20,6 @@ use super::messages::{Decrypt, Encrypt, Sign, decode, parse, read};
 use super::reply::{Done, Refusal, reply};
 use super::route::{Operation, Route};
 use super::visit::Visit;
-use crate::crypto;
 use crate::keys::key::KmsSigner;
 
 /// Answers a client.
@@ -187,8 +186,8 @@ async fn answer(
             let wanted =
                 usize::try_from(asked.key_version.unwrap_or_default()).unwrap_or(usize::MAX);
             let (signer, version) = signer(client, route, Some(wanted).filter(|v| *v > 0)).await?;
-            let (scheme, digest) = asked.plan(signer.schemes(), route.hash.as_deref())?;
-            let signature = signer.sign_digest(scheme, &digest).await?;
+            let signed = asked.plan(signer.schemes(), route.hash.as_deref())?;
+            let signature = signed.by(signer).await?;
             let signature = format!("vault:v{version}:{}", STANDARD.encode(signature));
             Ok(done(
                 json!({"signature": signature, "key_version": version}),
@@ -200,8 +199,8 @@ async fn answer(
             let asked: Sign = parse(&read(request, size).await?)?;
             let (version, signature) = split(&asked.signature)?;
             let (signer, version) = signer(client, route, Some(version)).await?;
-            let (scheme, digest) = asked.plan(signer.schemes(), route.hash.as_deref())?;
-            let valid = crypto::verifies(signer.public_key_der(), scheme, &digest, &signature);
+            let signed = asked.plan(signer.schemes(), route.hash.as_deref())?;
+            let valid = signed.verifies(signer, &signature);
             Ok(done(json!({"valid": valid}), version))
         }
         Operation::Health | Operation::Unknown => Err(foreign()),

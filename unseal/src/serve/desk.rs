@@ -18,12 +18,13 @@ use super::reply::{Done, Refusal, reply};
 use super::route::{Operation, Route};
 use crate::keys::key::{Digest, SigningScheme};
 use crate::keys::local::LocalKey;
+use crate::signed::Signed;
 
 /// The path of the only key.
 const KEY: &str = "transit/unseal";
 
 /// What the key of a request to sign can do.
-const SCHEMES: [[SigningScheme; 2]; 2] = [
+const SCHEMES: [[SigningScheme; 2]; 3] = [
     [
         SigningScheme::Ecdsa(Digest::Sha256),
         SigningScheme::Ecdsa(Digest::Sha384),
@@ -32,6 +33,7 @@ const SCHEMES: [[SigningScheme; 2]; 2] = [
         SigningScheme::RsaPkcs1(Digest::Sha256),
         SigningScheme::RsaPss(Digest::Sha512),
     ],
+    [SigningScheme::MlDsa; 2],
 ];
 
 /// Reads requests as the server does, for one client and one key at `transit/unseal`.
@@ -92,11 +94,15 @@ impl Desk {
                     plans.find_map(|schemes| asked.plan(schemes, route.hash.as_deref()).ok());
                 match plan {
                     None => refuse(400),
-                    Some((scheme, digest)) if digest.len() == scheme.input_octets() => Ok(Done {
+                    Some(Signed::Digest(scheme, digest))
+                        if digest.len() != scheme.input_octets() =>
+                    {
+                        refuse(500)
+                    }
+                    Some(_) => Ok(Done {
                         body: json!({}),
                         version: None,
                     }),
-                    Some(_) => refuse(500),
                 }
             }
             _ => refuse(403),

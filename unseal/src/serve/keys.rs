@@ -9,6 +9,7 @@ use landfast_base::Secret;
 use tokio::sync::OnceCell;
 
 use crate::blob::{Blob, BlobInfo, ENVELOPE};
+use crate::crypto::MlDsaKey;
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::keys::key::{Context, KeyEncryptionKey, KmsSigner, SigningScheme};
@@ -158,8 +159,8 @@ pub(super) fn kind(signer: &dyn KmsSigner) -> String {
         SigningScheme::Ecdsa(digest) => Some(digest.size()),
         _ => None,
     });
-    if signer.schemes().contains(&SigningScheme::MlDsa) {
-        return "ml-dsa".to_owned();
+    if let Some(key) = MlDsaKey::of(signer.public_key_der()) {
+        return format!("mldsa-{}", key.bits());
     }
     match ec {
         Some(32) => "ecdsa-p256".to_owned(),

@@ -17,6 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::reply::Refusal;
 use crate::crypto;
 use crate::keys::key::{Digest, SigningScheme};
+use crate::signed::Signed;
 
 /// Largest body. The largest that clients send is the checksum file of a snapshot, below a kilobyte.
 const BODY: usize = 64 * 1024;
@@ -107,8 +108,17 @@ impl Sign {
         &self,
         schemes: &[SigningScheme],
         from_path: Option<&str>,
-    ) -> Result<(SigningScheme, Vec<u8>), Refusal> {
+    ) -> Result<Signed<'static>, Refusal> {
         let refuse = |text: &str| Err(Refusal::new(400, text));
+        let named = from_path.unwrap_or(&self.hash_algorithm);
+        if schemes.contains(&SigningScheme::MlDsa) {
+            if self.prehashed || !matches!(named, "" | "none") {
+                return refuse(
+                    "an ML-DSA key signs the message and no digest of it: leave prehashed false, and hash_algorithm empty or none",
+                );
+            }
+            return Ok(Signed::Message(decode("input", &self.input)?.into()));
+        }
         if !matches!(self.marshaling_algorithm.as_str(), "" | "asn1") {
             return refuse("marshaling_algorithm must be asn1");
         }
@@ -116,7 +126,6 @@ impl Sign {
             SigningScheme::Ecdsa(digest) => Some(*digest),
             _ => None,
         });
-        let named = from_path.unwrap_or(&self.hash_algorithm);
         let digest = match (named, ec) {
             ("", Some(own)) => own,
             ("" | "sha2-256", _) => Digest::Sha256,
@@ -152,7 +161,7 @@ impl Sign {
         if digest_bytes.len() != digest.size() {
             return refuse("the input is not a digest of this hash");
         }
-        Ok((scheme, digest_bytes))
+        Ok(Signed::Digest(scheme, digest_bytes))
     }
 }
 

@@ -16,7 +16,7 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
     ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair,
-    ML_DSA_65_SIGNING, PqdsaKeyPair, RsaEncoding, RsaKeyPair,
+    ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair, RsaEncoding, RsaKeyPair,
 };
 use aws_lc_rs::{digest, rand};
 use base64::Engine;
@@ -95,13 +95,13 @@ struct Key {
 enum Signer {
     Ec(EcdsaKeyPair, &'static str, &'static digest::Algorithm),
     Rsa(RsaKeyPair),
-    /// With the seed, from which the code of others makes the key that signs representatives.
-    MlDsa65(PqdsaKeyPair, [u8; 32]),
+    /// The parameter set, and the seed, from which the code of others makes the key that signs representatives.
+    MlDsa(u32, PqdsaKeyPair, [u8; 32]),
 }
 
 impl FakeAws {
     /// Starts with the keys of the vectors, a multi-Region key with replicas in eu-west-1 and us-east-1, and signing keys `alias/ca-p256`,
-    /// `alias/ca-p384`, `alias/ca-p521`, `alias/ca-rsa` and `alias/ca-mldsa`.
+    /// `alias/ca-p384`, `alias/ca-p521`, `alias/ca-rsa`, `alias/ca-mldsa-44`, `alias/ca-mldsa-65` and `alias/ca-mldsa-87`.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
             .await
@@ -286,7 +286,9 @@ fn keys() -> Vec<Key> {
             ),
         ),
         ("alias/ca-rsa", Signer::Rsa(rsa)),
-        ("alias/ca-mldsa", ml_dsa()),
+        ("alias/ca-mldsa-44", ml_dsa(44)),
+        ("alias/ca-mldsa-65", ml_dsa(65)),
+        ("alias/ca-mldsa-87", ml_dsa(87)),
     ]
     .into_iter()
     .enumerate()
@@ -312,11 +314,29 @@ fn ec(
     Signer::Ec(pair, spec, hash)
 }
 
-fn ml_dsa() -> Signer {
+fn ml_dsa(set: u32) -> Signer {
     let mut seed = [0; 32];
     rand::fill(&mut seed).expect("random");
-    let pair = PqdsaKeyPair::from_seed(&ML_DSA_65_SIGNING, &seed).expect("a key");
-    Signer::MlDsa65(pair, seed)
+    let algorithm = match set {
+        44 => &ML_DSA_44_SIGNING,
+        65 => &ML_DSA_65_SIGNING,
+        _ => &ML_DSA_87_SIGNING,
+    };
+    let pair = PqdsaKeyPair::from_seed(algorithm, &seed).expect("a key");
+    Signer::MlDsa(set, pair, seed)
+}
+
+/// A signature over a representative, by code that is not the product's.
+fn sign_representative(set: u32, seed: [u8; 32], mu: &[u8; 64]) -> Vec<u8> {
+    fn by<P: ml_dsa::MlDsaParams>(seed: [u8; 32], mu: &[u8; 64]) -> Vec<u8> {
+        let key = ml_dsa::ExpandedSigningKey::<P>::from_seed(&seed.into());
+        key.sign_mu_deterministic(mu.into()).encode().to_vec()
+    }
+    match set {
+        44 => by::<ml_dsa::MlDsa44>(seed, mu),
+        65 => by::<ml_dsa::MlDsa65>(seed, mu),
+        _ => by::<ml_dsa::MlDsa87>(seed, mu),
+    }
 }
 
 struct Refusal(String, u16, String);
@@ -589,7 +609,9 @@ fn kms(state: &State, operation: &str, parameters: &Value, region: &str) -> Resu
                 None => ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"),
                 Some(Signer::Ec(_, spec, _)) => ("SIGN_VERIFY", *spec),
                 Some(Signer::Rsa(_)) => ("SIGN_VERIFY", "RSA_2048"),
-                Some(Signer::MlDsa65(..)) => ("SIGN_VERIFY", "ML_DSA_65"),
+                Some(Signer::MlDsa(44, ..)) => ("SIGN_VERIFY", "ML_DSA_44"),
+                Some(Signer::MlDsa(65, ..)) => ("SIGN_VERIFY", "ML_DSA_65"),
+                Some(Signer::MlDsa(..)) => ("SIGN_VERIFY", "ML_DSA_87"),
             };
             Ok(json!({"KeyMetadata": {
                 "Arn": arn(region, &key.id), "KeyId": key.id, "KeyState": key.state, "KeyUsage": usage, "KeySpec": spec,
@@ -694,7 +716,7 @@ fn kms(state: &State, operation: &str, parameters: &Value, region: &str) -> Resu
                         })
                         .collect(),
                 ),
-                Some(Signer::MlDsa65(pair, _)) => (
+                Some(Signer::MlDsa(_, pair, _)) => (
                     AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(pair.public_key())
                         .expect("exports")
                         .as_ref()
@@ -712,7 +734,7 @@ fn kms(state: &State, operation: &str, parameters: &Value, region: &str) -> Resu
             usable(key)?;
             let message = bytes("Message");
             let wanted = parameters["SigningAlgorithm"].as_str().unwrap_or_default();
-            if let Some(Signer::MlDsa65(_, seed)) = &key.signer {
+            if let Some(Signer::MlDsa(set, _, seed)) = &key.signer {
                 if (wanted, &parameters["MessageType"])
                     != ("ML_DSA_SHAKE_256", &json!("EXTERNAL_MU"))
                 {
@@ -724,11 +746,9 @@ fn kms(state: &State, operation: &str, parameters: &Value, region: &str) -> Resu
                 let Ok(mu) = message.as_slice().try_into() else {
                     return refuse("ValidationException", "EXTERNAL_MU has 64 bytes");
                 };
-                let signer =
-                    ml_dsa::ExpandedSigningKey::<ml_dsa::MlDsa65>::from_seed(&(*seed).into());
-                let signature = signer.sign_mu_deterministic(mu).encode();
+                let signature = sign_representative(*set, *seed, mu);
                 return Ok(
-                    json!({"KeyId": arn(region, &key.id), "Signature": STANDARD.encode(signature.as_slice()), "SigningAlgorithm": wanted}),
+                    json!({"KeyId": arn(region, &key.id), "Signature": STANDARD.encode(signature), "SigningAlgorithm": wanted}),
                 );
             }
             if parameters["MessageType"] != "DIGEST" {

@@ -1,8 +1,9 @@
+use ml_dsa::{ExpandedSigningKey, MlDsa44, MlDsa65, MlDsa87, MlDsaParams};
 use proptest::prelude::*;
 
 use super::*;
 use crate::asn1::Writer;
-use crate::{KeyEncoding, PrivateKey, PublicKey, SignatureAlgorithm, Signer};
+use crate::{KeyEncoding, KeySpec, PrivateKey, PublicKey, SignatureAlgorithm, Signer, digest_for};
 
 /// PKCS#8 around `private`, which holds a private key, with `parameters` after the identifier.
 fn pkcs8(set: MlDsa, parameters: &[u8], private: impl FnOnce(&mut Writer)) -> Vec<u8> {
@@ -225,6 +226,39 @@ fn names_and_numbers_are_those_of_the_built_in_engine() {
             });
         });
         assert!(SignatureAlgorithm::from_identifier(&with_null).is_err());
+    }
+}
+
+/// A signature over the representative, by code of others, is one over the message.
+#[test]
+fn a_signature_over_the_representative_is_one_over_the_message() {
+    fn signature<P: MlDsaParams>(seed: &[u8], mu: &[u8]) -> Vec<u8> {
+        let key = ExpandedSigningKey::<P>::from_seed(seed.try_into().unwrap());
+        let signature = key.sign_mu_deterministic(mu.try_into().unwrap());
+        signature.encode().to_vec()
+    }
+    for set in MlDsa::ALL {
+        let key = PrivateKey::generate(KeySpec::parse("mldsa", set.bits()).unwrap()).unwrap();
+        let der = key.to_der(KeyEncoding::Pkcs8).unwrap();
+        let seed = &der.expose()[der.expose().len() - 32..];
+        let algorithm = SignatureAlgorithm::MlDsa(set);
+        for message in [&b""[..], b"message", &[7; 100_000]] {
+            let mu = digest_for(algorithm, key.public_key(), message).unwrap();
+            let signature = match set {
+                MlDsa::MlDsa44 => signature::<MlDsa44>(seed, &mu),
+                MlDsa::MlDsa65 => signature::<MlDsa65>(seed, &mu),
+                MlDsa::MlDsa87 => signature::<MlDsa87>(seed, &mu),
+            };
+            assert_eq!(
+                key.public_key().verify(algorithm, message, &signature),
+                Ok(())
+            );
+        }
+        let other = MlDsa::ALL.into_iter().find(|other| *other != set).unwrap();
+        assert_eq!(
+            digest_for(SignatureAlgorithm::MlDsa(other), key.public_key(), b""),
+            None
+        );
     }
 }
 

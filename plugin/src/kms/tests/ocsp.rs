@@ -70,7 +70,12 @@ use jiff::Timestamp;
 
 #[tokio::test]
 async fn an_answer_costs_one_signature_until_something_changes() {
-    for (kind, bits, pss) in [("ec", 256, false), ("ec", 384, false), ("rsa", 2048, false)] {
+    for (kind, bits, pss) in [
+        ("ec", 256, false),
+        ("ec", 384, false),
+        ("rsa", 2048, false),
+        ("mldsa", 65, false),
+    ] {
         let service = service(kind, bits);
         let mount = mount(&service).await;
         let ca = root(&mount).await;
