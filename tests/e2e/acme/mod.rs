@@ -8,6 +8,7 @@ mod instant;
 #[path = "../../../plugin/tests/acme/jws.rs"]
 mod jws;
 mod parity;
+mod post_quantum;
 mod take_over;
 mod under_load;
 

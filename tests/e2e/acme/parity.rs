@@ -17,7 +17,7 @@ pub(super) const DIRECTORIES: [(&str, &str); 4] = [
 ];
 
 /// A server with both engines, and the name server that they ask.
-fn both(release: Release) -> (Server, Dns) {
+pub(super) fn both(release: Release) -> (Server, Dns) {
     let (server, dns) = (Server::dev_of(release), Dns::start());
     server.mount("theirs", "pki");
     server.mount("ours", "landfast");
