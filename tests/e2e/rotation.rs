@@ -3,6 +3,7 @@
 //! in for Roles Anywhere, moto for the Security Token Service and nothing else:
 //! its KMS (5.2.5) hashes a digest once more before it signs.
 
+mod fleet;
 mod post_quantum;
 
 use std::fs;

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use super::{anchor, crl, new_issuer_of, under_load};
+use super::{anchor, crl, new_issuer_of, outcome, under_load};
 use crate::node::{Lab, Site, json_of, said};
 use crate::support::Server;
 
@@ -87,6 +87,26 @@ impl Fleet<'_> {
     fn anchored(&self, issuers: &[&str]) {
         let (code, told) = anchor(self.lab, self.site, issuers, &["--apply"]);
         assert_eq!(code, 0, "{issuers:?}: {told}");
+        // What AWS takes is only told of nodes' certificates.
+        let warned = told.contains("a trust anchor with an ML-DSA CA could not be confirmed");
+        assert_eq!(warned, issuers.contains(&"quantum"), "{told}");
+    }
+
+    /// The renewal of a unit that was emitted for EC keys, after the second node was moved by hand: it touches nothing and says what to do.
+    fn an_old_unit_refuses(&self) {
+        let pair = ["server.pem", "server.key"].map(|name| fs::read(self.place(name)).ok());
+        let mut unit = self.second("renew");
+        unit.args(["--json", "--now", "--restart-unit", "", "--key-type", "ec"])
+            .args(["--role", SECOND, "--node-name", SECOND, "--auth", "approle"])
+            .arg("--role-id-file")
+            .arg(self.site.path("role-id"))
+            .arg("--secret-id-file")
+            .arg(self.site.path("secret-id"));
+        let (code, told) = outcome(&mut unit);
+        assert_eq!(code, 2, "{told}");
+        assert!(told.contains("the key in place is ML-DSA-87"), "{told}");
+        let after = ["server.pem", "server.key"].map(|name| fs::read(self.place(name)).ok());
+        assert_eq!(after, pair);
     }
 
     /// What was replaced is revoked, and AWS is told.
@@ -205,6 +225,7 @@ fn a_fleet_moves_to_post_quantum_and_back() {
         assert_eq!(code, 4, "{told}");
         assert!(told.contains(SECOND), "{told}");
         fleet.renew_second(&["--rotate-key", "--key-type", "mldsa-87"]);
+        fleet.an_old_unit_refuses();
         fleet.second_opens();
 
         fleet.forget_what_was_replaced();
