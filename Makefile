@@ -56,7 +56,7 @@ deny: ## licences, sources and banned crates
 bench: build ## measure against the built-in engine and the budgets; writes docs/performance*.md
 	scripts/tools.sh servers
 	scripts/tools.sh kms
-	failed=0; for what in run cluster node seal acme large tidy; do python3 bench/$$what.py || failed=1; done; $(MAKE) plots || failed=1; exit $$failed
+	failed=0; for what in run cluster node seal acme large tidy quantum; do python3 bench/$$what.py || failed=1; done; $(MAKE) plots || failed=1; exit $$failed
 
 plots: ## the pictures of docs/performance*.md, drawn from their tables
 	scripts/tools.sh plots

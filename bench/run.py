@@ -119,10 +119,10 @@ class Server:
         digest = hashlib.sha256((self.dir / "plugins" / name).read_bytes()).hexdigest()
         self.call("PUT", f"sys/plugins/catalog/secret/{name}", {"sha256": digest, "command": name})
 
-    def mount(self, path, kind, key):
+    def mount(self, path, kind, key, bits=0):
         self.call("POST", f"sys/mounts/{path}", {"type": kind, "config": {"max_lease_ttl": "87600h"}})
         self.call("POST", f"{path}/root/generate/internal",
-                  {"common_name": path, "key_type": key, "ttl": "8760h"})
+                  {"common_name": path, "key_type": key, "key_bits": bits, "ttl": "8760h"})
         for name, no_store in (("nostore", True), ("stored", False)):
             self.call("POST", f"{path}/roles/{name}", {
                 "allow_any_name": True, "key_type": "ec", "key_bits": 256, "no_store": no_store})

@@ -46,7 +46,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::acme::{Account, Identity};
-use crate::certificate::{calibrate, csr, csr_name};
+use crate::certificate::{calibrate, calibrate_ml_dsa, csr, csr_name};
 use crate::report::{percentile, print_table, report};
 use crate::usage::{spent, usage};
 
@@ -173,6 +173,10 @@ struct Args {
     /// server pays for one issued P-256 certificate
     #[arg(long)]
     calibrate: bool,
+
+    /// Also time a local ML-DSA-65 key generation + signature (aws-lc-rs)
+    #[arg(long)]
+    calibrate_ml_dsa: bool,
 
     /// CA certificates in PEM for targets on https://
     #[arg(long = "ca", value_name = "FILE")]
@@ -626,6 +630,7 @@ async fn run(args: &Args) -> Result<bool> {
     let csr = csr(args)?;
     let plans = plans(args, &targets, &csr).await?;
     let floor = args.calibrate.then(calibrate).transpose()?;
+    let ml_dsa = args.calibrate_ml_dsa.then(calibrate_ml_dsa).transpose()?;
 
     let mut first = 0;
     for (target, plan) in targets.iter().zip(&plans) {
@@ -647,7 +652,7 @@ async fn run(args: &Args) -> Result<bool> {
     if args.json {
         let output = json!({
             "concurrency": args.concurrency, "requests_per_round": args.requests, "rounds": args.rounds,
-            "p256_keygen_and_sign_us": floor, "targets": reports,
+            "p256_keygen_and_sign_us": floor, "mldsa65_keygen_and_sign_us": ml_dsa, "targets": reports,
         });
         println!("{output:#}");
     } else {
@@ -655,6 +660,11 @@ async fn run(args: &Args) -> Result<bool> {
         if let Some(us) = floor {
             println!(
                 "this machine: one P-256 key generation and signature takes {us:.1} us (ring)"
+            );
+        }
+        if let Some(us) = ml_dsa {
+            println!(
+                "this machine: one ML-DSA-65 key generation and signature takes {us:.1} us (aws-lc-rs)"
             );
         }
     }
