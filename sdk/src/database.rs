@@ -216,6 +216,16 @@ impl NewUser {
     }
 }
 
+impl UserNames {
+    /// A name for a user.
+    ///
+    /// # Errors
+    /// The template makes none for it.
+    pub fn make(&self, user: &NewUser) -> Result<String> {
+        self.of_user(&user.display_name, &user.role_name)
+    }
+}
+
 /// Changes of a user, of which there is one at least.
 #[derive(Debug, Default)]
 pub struct UpdateUser {

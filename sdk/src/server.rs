@@ -109,7 +109,6 @@ use self::{
 pub(crate) use self::{life::Life, secret::multiplex_id};
 use crate::{
     coalesce::Coalesced,
-    database::{self, Database},
     hclog, kms,
     launch::{self, Launch, LaunchError, PluginKind},
     logical::{Backend, MountKind, RawRequest},
@@ -238,16 +237,6 @@ impl Server {
         })
     }
 
-    /// A server of a database plugin.
-    ///
-    /// # Errors
-    /// See [`ServeError`].
-    pub fn database<D: Database>(launch: &Launch, options: Options) -> Result<Self, ServeError> {
-        Self::bind(launch, options, |life, _, _| {
-            database::service::Connections::<D>::product(life)
-        })
-    }
-
     /// A server of a KMS plugin.
     ///
     /// # Errors
@@ -299,7 +288,8 @@ impl Server {
         Ok(end)
     }
 
-    fn bind(
+    /// Opens the socket of a product.
+    pub(crate) fn bind(
         launch: &Launch,
         options: Options,
         product: impl FnOnce(Arc<Life>, Arc<Broker>, Arc<ClientConfig>) -> Arc<dyn Product>,

@@ -8,7 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use landfast_base::{fill, hex, random, sha256, uuid};
 
-use super::NewUser;
 use crate::logical::{Error, Result};
 
 mod parse;
@@ -114,15 +113,8 @@ impl UserNames {
         Ok(names)
     }
 
-    /// A name for a user.
-    ///
-    /// # Errors
-    /// The template makes none for it.
-    pub fn make(&self, user: &NewUser) -> Result<String> {
-        self.of_user(&user.display_name, &user.role_name)
-    }
-
-    fn of_user(&self, display_name: &str, role_name: &str) -> Result<String> {
+    /// A name for a user of this role, asked for by a token of this display name.
+    pub(super) fn of_user(&self, display_name: &str, role_name: &str) -> Result<String> {
         let of = Of {
             display_name: plain(display_name),
             role_name: plain(role_name),

@@ -20,8 +20,11 @@ use super::{
 };
 use crate::config::{object, structure};
 use crate::host::LARGEST_MESSAGE;
+use crate::launch::Launch;
 use crate::logical::{Asked, Decoder, Error, Turns, complete};
-use crate::server::{Life, Product, Reply, multiplex_id, service_name};
+use crate::server::{
+    Life, Options, Product, Reply, ServeError, Server, multiplex_id, service_name,
+};
 
 /// The field of a configuration in which the engine looks for the kinds of credentials.
 const CREDENTIAL_TYPES: &str = "supported_credential_types";
@@ -115,6 +118,18 @@ impl<D: Database> Connections<D> {
         output
             .map(Response::new)
             .map_err(|error| failed(what, &error))
+    }
+}
+
+impl Server {
+    /// A server of a database plugin.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub fn database<D: Database>(launch: &Launch, options: Options) -> Result<Self, ServeError> {
+        Self::bind(launch, options, |life, _, _| {
+            Connections::<D>::product(life)
+        })
     }
 }
 
