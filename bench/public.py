@@ -146,12 +146,13 @@ def main():
                 assert name != "crl" or fetch(urls["front"]) == crl, "the front serves the same list"
                 report = load("--op", "get", "-c", "16", "-n", str(count), "--rounds", str(arguments.rounds), "--calibrate",
                               *(f"--target={who}={url}" for who, url in urls.items()), *(f"--pid={who}={pid}" for who, pid in pids.items()))
-                found = {target["name"]: target for target in report["targets"]}
+                found = dict(zip(urls, report["targets"]))
                 used = {who: target["cpu_ms_per_1000"]["median"] for who, target in found.items()}
                 rate = {who: target["rps"]["median"] for who, target in found.items()}
                 row(f"{name}, CPU ÷ built-in's", BUDGETS[name], used["front"] / used["builtin"], digits=3)
                 row(f"{name}, CPU ÷ nginx's", NGINX, used["front"] / used["nginx"])
                 figures += [(name, who, rate[who], used[who]) for who in urls]
+                print("     µs of CPU a request: " + ", ".join(f"{who} {value:,.1f}" for who, value in used.items()), flush=True)
             load("--op", "get", "-c", "64", "-n", str(arguments.requests // 10), f"--target=front={base}/crl")
             row("memory with 64 clients that fetch the list, MiB", MEMORY, rss(processes[1].pid), digits=1)
         finally:

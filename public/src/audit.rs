@@ -27,7 +27,7 @@ const PATH: usize = 200;
 pub(crate) struct Record<'a> {
     /// RFC 3339, UTC.
     pub(crate) time: String,
-    pub(crate) remote: String,
+    pub(crate) remote: &'a str,
     pub(crate) operation: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mount: Option<&'a str>,
@@ -207,7 +207,7 @@ mod tests {
     fn record(status: u16, path: &str) -> Record<'_> {
         Record {
             time: String::new(),
-            remote: "192.0.2.1:1".to_owned(),
+            remote: "192.0.2.1:1",
             operation: "crl",
             mount: Some("/pki"),
             method: "GET",

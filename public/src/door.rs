@@ -2,9 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -14,15 +12,14 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use landfast_listen::{Host, refuse_plain_http};
 use rustls_pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::audit::{Record, shown};
 use crate::request::{Reply, Request, Visitor};
 use crate::shared::Shared;
+use crate::stream::Stream;
 use crate::tls::Tls;
 
 /// A listener's own.
@@ -38,6 +35,8 @@ pub(crate) struct Door {
 /// A connection's own.
 pub(crate) struct Guest {
     visitor: Arc<Visitor>,
+    /// Its address, as each audit line has it.
+    remote: String,
     changed: watch::Receiver<u64>,
 }
 
@@ -94,6 +93,7 @@ impl Host<TcpStream> for Door {
         let changed = self.changed.subscribe();
         stream.set_nodelay(true)?;
         let guest = |secure, chain| Guest {
+            remote: remote.to_string(),
             visitor: Arc::new(Visitor {
                 remote,
                 secure,
@@ -136,7 +136,7 @@ impl Host<TcpStream> for Door {
         let note = &reply.note;
         let record = Record {
             time: jiff::Timestamp::now().to_string(),
-            remote: remote.to_string(),
+            remote: &guest.remote,
             operation: note.operation,
             mount: note.mount.as_deref(),
             method: request.method().as_str(),
@@ -184,68 +184,4 @@ fn respond(reply: Reply) -> Response<Full<Bytes>> {
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
     response
-}
-
-/// A connection with or without TLS.
-pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
 }

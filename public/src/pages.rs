@@ -17,17 +17,31 @@ impl Pages {
         Self(site)
     }
 
-    async fn ocsp(&self, below: Option<String>, request: &mut Request) -> Reply {
-        let question = match (request.method(), below) {
-            (&Method::POST, None) => match request.body(ocsp::MOST).await {
-                Ok(body) => Question::from_der(&body).ok(),
-                Err(error) => return error.reply("ocsp"),
+    /// `below` is what follows `ocsp/` in the path.
+    async fn ocsp(&self, below: Option<&str>, request: &mut Request) -> Reply {
+        let read = request.method() == Method::GET || request.method() == Method::HEAD;
+        match below {
+            None if request.method() == Method::POST => match request.body(ocsp::MOST).await {
+                Ok(body) => match self.0.kept(&body, request) {
+                    Some(reply) => reply,
+                    None => {
+                        self.0
+                            .ocsp(&body, Question::from_der(&body).ok(), request)
+                            .await
+                    }
+                },
+                Err(error) => error.reply("ocsp"),
             },
-            (&Method::GET | &Method::HEAD, Some(text)) => Question::from_path(&text),
-            (_, None) => return Reply::method_not_allowed("ocsp", "POST"),
-            (_, Some(_)) => return Reply::method_not_allowed("ocsp", "GET, HEAD"),
-        };
-        self.0.ocsp(question, request).await
+            None => Reply::method_not_allowed("ocsp", "POST"),
+            Some(text) if read => match self.0.kept(text.as_bytes(), request) {
+                Some(reply) => reply,
+                None => {
+                    let question = Question::from_path(text);
+                    self.0.ocsp(text.as_bytes(), question, request).await
+                }
+            },
+            Some(_) => Reply::method_not_allowed("ocsp", "GET, HEAD"),
+        }
     }
 }
 
@@ -35,12 +49,13 @@ impl Pages {
 impl Handler for Pages {
     async fn answer(&self, request: &mut Request) -> Reply {
         let prefix = &self.0.mount().prefix;
-        let path = request.path().strip_prefix(&**prefix).unwrap_or_default();
+        // A handle on the address, so that the path can be read while the body is.
+        let uri = request.uri().clone();
+        let path = uri.path().strip_prefix(&**prefix).unwrap_or_default();
         let path = path.strip_prefix('/').unwrap_or(path);
         let reply = if path == "ocsp" || path == "ocsp/" {
             self.ocsp(None, request).await
         } else if let Some(below) = path.strip_prefix("ocsp/") {
-            let below = below.to_owned();
             self.ocsp(Some(below), request).await
         } else {
             match Wanted::parse(path) {

@@ -9,14 +9,17 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::Bytes;
 use landfast_base::{hex, sha256};
 
+use crate::kept::{self, Keeping};
 use crate::request::{Note, Reply};
 
 /// Octets of the mark: enough to tell any two apart that are not made to be alike.
 const MARK: usize = 16;
 
 /// A body that never changes, and what is said of it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Sheet {
+    /// Goes before the body does.
+    _keeping: Option<Keeping>,
     body: Bytes,
     headers: HeaderMap,
     etag: HeaderValue,
@@ -37,6 +40,7 @@ impl Sheet {
         headers.insert(LAST_MODIFIED, date(modified));
         headers.insert(EXPIRES, date(until));
         Self {
+            _keeping: kept::keep(&body),
             body,
             headers,
             etag,

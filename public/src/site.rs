@@ -222,8 +222,24 @@ impl Site {
         slot.get(self.keep.fresh, now, load).await
     }
 
+    /// The answer to a question that came in these octets before, where one is kept that is fresh.
+    pub(crate) fn kept(&self, octets: &[u8], request: &Request) -> Option<Reply> {
+        let now = Timestamp::now().as_second();
+        let slot = self.answers.as_sent(octets)?;
+        let kept = slot.fresh(self.keep.fresh, now)?;
+        let mut reply = kept.reply(request.headers(), now, self.keep.outside);
+        reply.note.source = Some("cache");
+        Some(reply)
+    }
+
     /// Answers a question of OCSP. What is no question gets the answer for that (RFC 6960 section 2.3).
-    pub(crate) async fn ocsp(&self, question: Option<Question>, request: &Request) -> Reply {
+    /// `octets` are what the client sent: the body, or what follows in the path.
+    pub(crate) async fn ocsp(
+        &self,
+        octets: &[u8],
+        question: Option<Question>,
+        request: &Request,
+    ) -> Reply {
         let Some(question) = question else {
             return failure(
                 StatusCode::BAD_REQUEST,
@@ -237,6 +253,7 @@ impl Site {
         // The CA that has to have signed the answer; without it nothing can be checked, and nothing stops.
         let known = self.authority(&self.default, "default", now).await.ok();
         let slot = self.answers.slot(question.der());
+        self.answers.note(octets, &slot);
         let load = |_| {
             let (at, question) = (self.at.clone(), question.clone());
             let known = known.map(|known| known.value.certificates.clone());

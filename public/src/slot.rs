@@ -104,6 +104,14 @@ impl<T: Dated + Send + Sync + 'static> Slot<T> {
         (now < value.valid_until()).then(|| value.clone())
     }
 
+    /// What is held, if it is valid and not older than `fresh`.
+    pub(crate) fn fresh(&self, fresh: Duration, now: i64) -> Option<Arc<T>> {
+        let held = self.held.load();
+        let held = held.as_ref()?;
+        let good = held.since.elapsed() < fresh && now < held.value.valid_until();
+        good.then(|| held.value.clone())
+    }
+
     /// What is held if it is not older than `fresh`; else what `load` brings. While that takes long, or fails, what is held is given out as long as it is
     /// valid. `load` gets what is held, valid or not; of several who want it at one time only one asks.
     pub(crate) async fn get<F>(
@@ -115,18 +123,12 @@ impl<T: Dated + Send + Sync + 'static> Slot<T> {
     where
         F: Future<Output = Outcome<T>> + Send + 'static,
     {
-        let held = self.held.load();
-        if let Some(held) = &*held
-            && held.since.elapsed() < fresh
-            && now < held.value.valid_until()
-        {
-            let value = held.value.clone();
+        if let Some(value) = self.fresh(fresh, now) {
             return Ok(Found {
                 value,
                 source: "cache",
             });
         }
-        drop(held);
         let stale = self.held(now).map(|value| Found {
             value,
             source: "stale",

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -75,6 +76,16 @@ fn all(folder: &Path) -> Vec<Stays> {
         }},
     });
     fs::write(folder.join("unseal.json"), config.to_string()).expect("our own folder");
+    let open = file("open.key");
+    fs::copy(file("tls.key"), &open).expect("our own folder");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).expect("our own file");
+    let config = json!({
+        "listeners": [{"address": "127.0.0.1:0", "tls": {"certificate": file("tls.pem"), "key": open}}],
+        "server": {"address": "http://127.0.0.1:1"},
+        "mounts": {"/": {"mount": "pki"}},
+        "audit_log": file("public.log"),
+    });
+    fs::write(folder.join("public.json"), config.to_string()).expect("our own folder");
     // A secret that everybody can read is told, by the commands that only warn.
     fs::write(folder.join("token"), "s.any").expect("our own folder");
     vec![
@@ -85,6 +96,11 @@ fn all(folder: &Path) -> Vec<Stays> {
                 &[data("rsa-int.crt")],
             ),
             says: "",
+        },
+        Stays {
+            name: "public",
+            arguments: of(&["public", "--config"], &[file("public.json")]),
+            says: "listening on",
         },
         Stays {
             name: "renew --daemon",

@@ -112,6 +112,8 @@ type Used = (Arc<Slot<Kept>>, u64);
 #[derive(Default)]
 struct Slots {
     by_question: HashMap<Box<[u8]>, Used>,
+    /// By what clients sent, so that the same octets are taken apart once.
+    as_sent: HashMap<Box<[u8]>, Arc<Slot<Kept>>>,
     uses: u64,
 }
 
@@ -126,6 +128,21 @@ impl Answers {
     /// How many answers are kept at the most.
     pub(super) fn most(&self) -> usize {
         self.most
+    }
+
+    /// The place of the answer to a plain question that came in these octets before.
+    pub(super) fn as_sent(&self, octets: &[u8]) -> Option<Arc<Slot<Kept>>> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.as_sent.get(octets).cloned()
+    }
+
+    /// Notes in which octets a plain question came.
+    pub(super) fn note(&self, octets: &[u8], slot: &Arc<Slot<Kept>>) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.as_sent.len() >= self.most.max(1) {
+            slots.as_sent.clear();
+        }
+        slots.as_sent.insert(octets.into(), slot.clone());
     }
 
     /// The place of the answer to a question. Strangers choose the questions, so there is an end to their number.
@@ -155,6 +172,8 @@ impl Slots {
         let Some(gone) = uses.len().checked_sub(most).filter(|gone| *gone > 0) else {
             return;
         };
+        // What is gone is found by no other way either.
+        self.as_sent.clear();
         let (_, last, _) = uses.select_nth_unstable(gone - 1);
         let last = *last;
         self.by_question.retain(|_, (_, used)| *used > last);
