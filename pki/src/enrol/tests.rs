@@ -22,7 +22,7 @@ fn with_attributes(attributes: &[(&str, &[u8])]) -> Csr {
             });
         });
     });
-    Csr::from_der(&sign_and_wrap(&info, testing::algorithm(&key), b"x").0).unwrap()
+    Csr::from_der(&sign_and_wrap(info, testing::algorithm(&key), b"x").0).unwrap()
 }
 
 const CHALLENGE: Oid = Oid::new_unwrap("1.2.840.113549.1.9.7");
