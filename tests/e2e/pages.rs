@@ -14,7 +14,7 @@ use crate::support::{Page, Release, Server, commands, shell};
 
 /// The pages with commands, each with the test that runs them: those of
 /// docs/compose.md want Docker, and tests/compose/test.py runs them.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "docs/auto-unseal.md",
     "docs/acme.md",
