@@ -142,11 +142,28 @@ impl Template {
     /// As [`fill`](Self::fill), for a pattern of URIs: values are made of the characters that have no meaning in any part of a
     /// URI (RFC 3986 section 2.3), so that none ends the host, moves it, or starts a query.
     ///
+    /// A value that is the whole pattern has nothing beside it to move: it may hold all that a URI is made of (RFC 3986 section 2).
+    ///
     /// `None` as well if a value makes a segment `.` or `..`, which whoever reads the URI may take for another path.
     pub(crate) fn fill_uri(&self, identity: &Identity, allow_globs: bool) -> Option<String> {
+        let whole = self.is_one_value();
         let unreserved = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
-        self.fill_with(identity, |c| unreserved(c) || c == '*' && allow_globs)
+        let other = |c: char| whole && ":/?#[]@!$&'()+,;=%".contains(c);
+        let star = |c: char| c == '*' && allow_globs;
+        self.fill_with(identity, |c| unreserved(c) || other(c) || star(c))
             .filter(|filled| !has_dot_segments(filled))
+    }
+
+    /// Whether there is nothing beside one place to fill.
+    fn is_one_value(&self) -> bool {
+        let mut values = 0;
+        self.parts.iter().all(|part| match part {
+            Part::Text(text) => text.is_empty(),
+            Part::Value(_) => {
+                values += 1;
+                values == 1
+            }
+        })
     }
 
     fn fill_with(&self, identity: &Identity, may_hold: impl Fn(char) -> bool) -> Option<String> {
@@ -406,6 +423,26 @@ mod tests {
         ] {
             assert_eq!(host.fill_uri(&node(value), true), None, "{value:?}");
         }
+        let whole = Template::parse(NAME).unwrap();
+        for value in [
+            "spiffe://td/users/a",
+            "https://u@h.test:1/a?b#c",
+            "urn:x:%41",
+        ] {
+            assert_eq!(whole.fill_uri(&node(value), false).as_deref(), Some(value));
+        }
+        for value in [
+            "spiffe://td/users/*",
+            "spiffe://td/../a",
+            "a b",
+            "é:a",
+            "a:\u{0}",
+        ] {
+            assert_eq!(whole.fill_uri(&node(value), false), None, "{value:?}");
+        }
+        assert!(whole.fill_uri(&node("spiffe://td/users/*"), true).is_some());
+        let two = Template::parse(&format!("{NAME}{NAME}")).unwrap();
+        assert_eq!(two.fill_uri(&node("a:"), true), None);
         assert_eq!(beside.fill_uri(&node("."), false), None);
         assert!(beside.fill_uri(&node("a"), false).is_some());
         assert!(path.fill_uri(&node("a*"), true).is_some());
