@@ -223,6 +223,24 @@ impl Mount {
         Ok(Some(value))
     }
 
+    /// As [`Self::load`], but as storage has it now: for what shows an entry, so that one that was written below the server is seen, and is what
+    /// counts from then on.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) async fn load_stored<T: Entry>(&self, key: &str) -> Result<Option<Arc<T>>, Error> {
+        let ticket = self.cache.ticket();
+        let Some(bytes) = self.storage.get(key).await? else {
+            if self.cache.find::<T>(key).is_some() {
+                self.cache.invalidate(key);
+            }
+            return Ok(None);
+        };
+        let value = Arc::new(decode(key, &bytes)?);
+        self.cache.keep_sized(ticket, key, &value, bytes.len());
+        Ok(Some(value))
+    }
+
     /// As [`Self::load`], for an entry whose absence means its default; the default is cached like an entry.
     ///
     /// # Errors

@@ -31,6 +31,46 @@ fn differs(exchange: &Exchange) -> bool {
     unusable_oid || echo
 }
 
+/// OpenBao 2.7.2 does the same when it is asked for a role that an older server stored.
+#[tokio::test]
+async fn a_role_of_an_older_layout_is_shown_and_stored_as_roles_are_now() {
+    use landfast_sdk::logical::Storage;
+
+    let mount = Harness::<Mount>::new().await;
+    let role = json!({ "key_type": "ec", "ou": ["a", "b"], "key_usage": "DigitalSignature" });
+    assert_eq!(mount.update("roles/old", role).await.status, 200);
+    assert_eq!(mount.read("roles/old").await.data["generate_lease"], false);
+    let stored = async || -> Value {
+        let bytes = mount.storage().get("role/old").await.unwrap().unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    };
+    let mut entry = stored().await;
+    entry["ou_list"] = Value::Null;
+    entry["ou"] = json!("a,b");
+    entry["key_usage_list"] = Value::Null;
+    entry["key_usage"] = json!("KeyAgreement");
+    entry.as_object_mut().unwrap().remove("generate_lease");
+    let bytes = entry.to_string().into_bytes();
+    mount.storage().put("role/old", bytes).await.unwrap();
+
+    let shown = mount.read("roles/old").await.data;
+    assert_eq!(shown["ou"], json!(["a", "b"]));
+    assert_eq!(shown["key_usage"], json!(["KeyAgreement"]));
+    assert_eq!(shown["generate_lease"], true);
+    let entry = stored().await;
+    assert_eq!(entry["ou_list"], json!(["a", "b"]));
+    assert_eq!(entry["key_usage_list"], json!(["KeyAgreement"]));
+    assert_eq!(entry["generate_lease"], true);
+    assert!(
+        entry.get("ou").is_none() && entry.get("key_usage").is_none(),
+        "{entry}"
+    );
+
+    // One that is gone is gone.
+    mount.storage().delete("role/old").await.unwrap();
+    assert_eq!(mount.read("roles/old").await.status, 404);
+}
+
 #[tokio::test]
 async fn exchanges_of_the_built_in_engine_replay() {
     let exchanges: Vec<Exchange> =
@@ -135,16 +175,18 @@ async fn a_role_of_the_built_in_engine_reads_back() {
 }
 
 #[tokio::test]
-async fn a_role_is_read_from_storage_once() {
+async fn a_role_is_shown_from_storage_and_used_from_memory() {
     let mount = Harness::<Mount>::new().await;
     mount.update("roles/r", json!({})).await;
     mount.read("roles/r").await;
     mount.storage().reset_calls();
     assert_eq!(mount.read("roles/r").await.status, 200);
-    assert_eq!(mount.storage().calls().total(), 0);
-    mount.engine().invalidate("role/r");
-    mount.read("roles/r").await;
     assert_eq!(mount.storage().calls().gets, 1);
+    assert_eq!(mount.patch("roles/r", json!({})).await.status, 200);
+    assert_eq!(mount.storage().calls().gets, 1);
+    mount.engine().invalidate("role/r");
+    assert_eq!(mount.patch("roles/r", json!({})).await.status, 200);
+    assert_eq!(mount.storage().calls().gets, 2);
 }
 
 #[tokio::test]

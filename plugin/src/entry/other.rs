@@ -41,6 +41,16 @@ impl Other {
         self.0.contains_key(name)
     }
 
+    /// Whether there is a member `name` that says something: neither null, nor what a Go program stores for nothing.
+    pub(super) fn says(&self, name: &str) -> bool {
+        match self.0.get(name) {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Array(list)) => !list.is_empty(),
+            Some(_) => true,
+        }
+    }
+
     /// The members, in the order in which they are written.
     pub(super) fn members(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.0.iter()

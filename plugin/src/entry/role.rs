@@ -24,6 +24,8 @@ pub struct RoleEntry {
     pub settings: Settings,
     /// Whether the entry does not say what a `*` in a value of a template is: Vault stores no `allow_globs_in_identity_templates`.
     pub globs_unsaid: bool,
+    /// Whether the entry has the layout of an older server.
+    pub is_former: bool,
     /// Fields of other versions.
     pub other: Other,
 }
@@ -44,6 +46,7 @@ impl RoleEntry {
         let other: Other = super::decode(bytes)?;
         let mut role = Self {
             globs_unsaid: !other.has("allow_globs_in_identity_templates"),
+            is_former: !other.has("generate_lease") || FORMER.iter().any(|name| other.says(name)),
             settings: Settings::default(),
             other,
         };
@@ -129,6 +132,20 @@ impl Serialize for RoleEntry {
         map.end()
     }
 }
+
+/// Members under which older servers stored what has another name now.
+const FORMER: [&str; 10] = [
+    "ttl",
+    "lease",
+    "max_ttl",
+    "lease_max",
+    "allow_base_domain",
+    "allowed_base_domain",
+    "allowed_domains",
+    "key_usage",
+    "ou",
+    "organization",
+];
 
 /// The storage prefix that all roles share.
 pub const PREFIX: &str = "role/";

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use landfast_pki::Settings;
-use landfast_sdk::logical::{Cx, Error, Page, Response};
+use landfast_sdk::logical::{Cx, Error, Page, Response, StorageError};
 
 use crate::Mount;
 use crate::entry::role::{self, ROWS, RoleEntry};
@@ -49,12 +49,23 @@ pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response,
 
 /// `GET roles/NAME`.
 pub(crate) async fn read(mount: Shared, _cx: Cx, request: RoleName) -> Result<Response, Error> {
-    Ok(
-        match mount.load::<Role>(&RoleEntry::key(&request.name)).await? {
-            Some(role) => Response::map(describe(&role.entry.settings)),
-            None => Response::none(),
-        },
-    )
+    let key = RoleEntry::key(&request.name);
+    let Some(role) = mount.load_stored::<Role>(&key).await? else {
+        return Ok(Response::none());
+    };
+    if role.entry.is_former {
+        bring_up_to_date(&mount, key, &role.entry).await;
+    }
+    Ok(Response::map(describe(&role.entry.settings)))
+}
+
+/// Stores an entry of an older layout as it reads now, as the built-in engine does when it is asked for one. Where that cannot be written, it reads the
+/// same the next time.
+async fn bring_up_to_date(mount: &Mount, key: String, entry: &RoleEntry) {
+    match mount.put(key, entry.encode()).await {
+        Ok(()) | Err(Error::Storage(StorageError::ReadOnly(_))) => {}
+        Err(error) => tracing::warn!(%error, "a role of an older layout could not be stored anew"),
+    }
 }
 
 /// `POST roles/NAME`: makes the role or replaces it as a whole, so that whatever is not sent gets its default.

@@ -58,6 +58,34 @@ fn an_old_entry_is_brought_up_to_date() {
 }
 
 #[test]
+fn an_entry_of_an_older_layout_is_told_from_one_of_today() {
+    for stored in STORED {
+        assert!(!RoleEntry::decode(stored.as_bytes()).unwrap().is_former);
+    }
+    for (stored, former) in [
+        (
+            r#"{"generate_lease":false,"lease":"","allowed_base_domain":"","allow_base_domain":false}"#,
+            false,
+        ),
+        (r#"{"generate_lease":null,"ou":null,"key_usage":""}"#, false),
+        (
+            r#"{"generate_lease":false,"key_usage":"DigitalSignature"}"#,
+            true,
+        ),
+        (r#"{"generate_lease":false,"organization":["a"]}"#, true),
+        (r#"{"generate_lease":false,"allow_base_domain":true}"#, true),
+        (r#"{"key_type":"ec"}"#, true),
+    ] {
+        let role = RoleEntry::decode(stored.as_bytes()).unwrap();
+        assert_eq!(role.is_former, former, "{stored}");
+        assert!(
+            !RoleEntry::decode(&role.encode()).unwrap().is_former,
+            "{stored}"
+        );
+    }
+}
+
+#[test]
 fn junk_is_refused() {
     assert!(RoleEntry::decode(b"[]").is_err());
     assert!(RoleEntry::decode(b"{\"key_bits\":\"x\"}").is_err());
