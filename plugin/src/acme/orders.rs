@@ -10,7 +10,7 @@ use landfast_sdk::logical::{Error, Write};
 use crate::Mount;
 use crate::acme::accounts::{self, is_id};
 use crate::acme::directory::Directory;
-use crate::acme::stored::read;
+use crate::acme::stored::{read, read_stored};
 use crate::acme::{Refused, because};
 use crate::authority::new_id;
 use crate::entry::acme::{
@@ -85,10 +85,16 @@ impl Order {
         }
         let mut status = OrderStatus::Ready;
         for id in &self.entry.authorization_ids {
-            match load_authorization(mount, &self.entry.account_id, id)
-                .await?
-                .status
-            {
+            let account = &self.entry.account_id;
+            let mut authorization = load_authorization(mount, account, id).await?;
+            // Who asks waits for a change of this one, wherever it is written.
+            if authorization.status == AuthorizationStatus::Pending {
+                let key = authorization_key(account, id);
+                if let Some(stored) = read_stored(mount, &key).await? {
+                    authorization = stored;
+                }
+            }
+            match authorization.status {
                 AuthorizationStatus::Pending => status = OrderStatus::Pending,
                 AuthorizationStatus::Valid => {}
                 _ => return Ok(OrderStatus::Invalid),

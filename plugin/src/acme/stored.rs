@@ -22,10 +22,23 @@ pub(crate) async fn read<T: serde::de::DeserializeOwned>(
         true => bytes(mount, key).await?,
         false => mount.storage().get(key).await?.map(Arc::from),
     };
-    let Some(bytes) = found else {
-        return Ok(None);
-    };
-    entry::decode(&bytes).map(Some).map_err(|cause| {
+    found.map(|bytes| decoded(key, &bytes)).transpose()
+}
+
+/// As [`read`], but as storage has it now, whatever a request of a moment ago had: for what is deleted by it, and for what somebody waits for.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_stored<T: serde::de::DeserializeOwned>(
+    mount: &Mount,
+    key: &str,
+) -> Result<Option<T>, Error> {
+    mount.acme.recent.forget(key);
+    read(mount, key).await
+}
+
+fn decoded<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Error> {
+    entry::decode(bytes).map_err(|cause| {
         // The parser's text may quote a value.
         internal(
             "a stored entry of ACME could not be read",

@@ -10,7 +10,7 @@ use crate::Mount;
 use crate::acme::accounts::{self, Account};
 use crate::acme::certificates::tracked_key;
 use crate::acme::orders;
-use crate::acme::stored::read;
+use crate::acme::stored::read_stored;
 use crate::entry::acme::{AccountEntry, AccountStatus, OrderEntry, ThumbprintEntry};
 use crate::entry::time::StoredTime;
 
@@ -47,10 +47,10 @@ pub(crate) async fn account(
     let _alone = mount.acme.accounts.lock().await;
     let mut done = Done::default();
     let at = accounts::thumbprint_key(thumbprint);
-    let Some(ThumbprintEntry { kid, .. }) = read(mount, &at).await? else {
+    let Some(ThumbprintEntry { kid, .. }) = read_stored(mount, &at).await? else {
         return Ok(done);
     };
-    let Some(entry) = read::<AccountEntry>(mount, &accounts::key(&kid)).await? else {
+    let Some(entry) = read_stored::<AccountEntry>(mount, &accounts::key(&kid)).await? else {
         // The key was put on record, and then no account.
         mount.delete(at).await?;
         done.deleted = 1;
@@ -59,7 +59,8 @@ pub(crate) async fn account(
     let mut account = Account { id: kid, entry };
     let (mut all, mut latest) = (true, account.entry.max_cert_expiry.0);
     for id in orders::ids(mount, &account.id).await? {
-        let Some(order) = read::<OrderEntry>(mount, &orders::key(&account.id, &id)).await? else {
+        let Some(order) = read_stored::<OrderEntry>(mount, &orders::key(&account.id, &id)).await?
+        else {
             continue;
         };
         let end = end(&order);

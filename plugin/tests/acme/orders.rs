@@ -348,6 +348,32 @@ async fn profiles_are_the_roles_that_are_allowed() {
     );
 }
 
+/// Whoever waits for an order hears of what was written below the server.
+#[tokio::test]
+async fn an_authorization_is_what_storage_says() {
+    let mount = served(json!({})).await;
+    let client = Client::registered(&mount, "acme/").await;
+    let order = client.order(&["a.test"]).await;
+    let url = json!(order.headers["Location"][0]);
+    assert_eq!(body(&client.follow(&url, "").await)["status"], "pending");
+    let account = client.account.clone().unwrap();
+    let last = |url: &str| url.rsplit('/').next().unwrap().to_owned();
+    let authorization = body(&order)["authorizations"][0].clone();
+    let key = format!(
+        "acme/accounts/{}/authorizations/{}",
+        last(&account),
+        last(authorization.as_str().unwrap())
+    );
+    let stored = mount.storage().get(&key).await.unwrap().unwrap();
+    let mut entry: Value = serde_json::from_slice(&stored).unwrap();
+    entry["status"] = json!("valid");
+    let changed = entry.to_string().into_bytes();
+    mount.storage().put(&key, changed).await.unwrap();
+    assert_eq!(body(&client.follow(&url, "").await)["status"], "ready");
+    let done = client.finalize(&order, &csr(&["a.test"])).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+}
+
 #[tokio::test]
 async fn what_lies_in_storage_is_the_built_in_engines() {
     let mount = served(json!({})).await;
