@@ -32,7 +32,10 @@ pub(super) async fn carry_out(mount: &Shared, run: &mut TidyRun) -> Result<(), S
                 Stage::Revocations
             }
             Stage::Revocations => {
-                if plan.tidy_revoked_certs || plan.tidy_revoked_cert_issuer_associations {
+                if plan.tidy_revoked_certs
+                    || plan.tidy_revoked_cert_issuer_associations
+                    || plan.tidy_invalid_certs
+                {
                     walk::revocations(mount, run).await?;
                 }
                 Stage::Crls

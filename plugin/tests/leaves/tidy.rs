@@ -232,6 +232,16 @@ async fn what_cannot_be_read_is_left_unless_it_is_asked_for() {
     assert_eq!(stored(&mount, "revoked/").await, Vec::<String>::new());
     assert!(!stored(&mount, "certs/").await.contains(&"aa-bb".to_owned()));
 
+    // Asked for alone it reaches revocations too.
+    put(
+        "revoked/aa-dd",
+        br#"{"certificate_bytes":"bm8=","revocation_time":1}"#,
+    )
+    .await;
+    let status = tidy(&mount, json!({"tidy_invalid_certs": true})).await;
+    assert_eq!(status["revoked_cert_deleted_count"], 1, "{status}");
+    assert_eq!(stored(&mount, "revoked/").await, Vec::<String>::new());
+
     // Not even JSON: nobody knows what it was, and no CRL can be built beside it.
     put("revoked/aa-ff", b"no record").await;
     let status = tidy(&mount, more).await;
