@@ -12,6 +12,7 @@ use landfast_sdk::logical::{Cx, Error, Page, Response, Write};
 use crate::authority::{Adopted, Change};
 use crate::ca_key::CaKey;
 use crate::crl::{self, Scope};
+use crate::entry::issuer::IssuerEntry;
 use crate::entry::key::{KeyEntry, KmsPlace};
 use crate::fault::internal;
 use crate::keys::{self, LoadedKey};
@@ -176,15 +177,16 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, request: KeyRef) -> Result<Re
         Err(Error::Failed(_)) => return Ok(Response::none()),
         Err(other) => return Err(other),
     };
-    if let Some(issuer) = change
-        .issuers
-        .iter()
-        .find(|issuer| issuer.entry.key_id == key.id)
-    {
-        return Err(Error::bad_request(format!(
-            "Failed to Delete Key.  Key in Use by Issuer: {}",
-            issuer.id()
-        )));
+    if let Some(id) = user_of(&change, &key.id) {
+        drop(change);
+        // Nobody is refused by what only memory has: the issuer may have been written below the server.
+        mount.forget(&IssuerEntry::key(&id));
+        change = Change::begin(&mount).await?;
+        if let Some(id) = user_of(&change, &key.id) {
+            return Err(Error::bad_request(format!(
+                "Failed to Delete Key.  Key in Use by Issuer: {id}"
+            )));
+        }
     }
     let default = change.default_key() == key.id;
     if default {
@@ -201,6 +203,13 @@ pub(crate) async fn delete(mount: Shared, _cx: Cx, request: KeyRef) -> Result<Re
     } else {
         Response::none()
     })
+}
+
+/// The id of an issuer that has this key.
+fn user_of(change: &Change<'_>, key: &str) -> Option<String> {
+    let mut issuers = change.issuers.iter();
+    let found = issuers.find(|issuer| issuer.entry.key_id == key)?;
+    Some(found.id().to_owned())
 }
 
 /// `POST keys/generate/internal`: the private half stays here.
