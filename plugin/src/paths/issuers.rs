@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use landfast_pki::SignatureAlgorithm;
+use landfast_pki::{PublicKey, SignatureAlgorithm};
 use landfast_sdk::logical::{CommaList, Cx, Error, Page, Response};
 
 use crate::Mount;
@@ -89,9 +89,9 @@ pub(crate) async fn list(mount: Shared, _cx: Cx, page: Page) -> Result<Response,
 
 /// `GET issuer/REF`.
 pub(crate) async fn read(mount: Shared, _cx: Cx, request: IssuerRef) -> Result<Response, Error> {
-    Ok(Response::map(describe(
+    Ok(shown(
         &issuers::load(&mount, &request.issuer_ref).await?.entry,
-    )))
+    ))
 }
 
 /// `GET issuer/REF/json`: the public part, without a token.
@@ -194,7 +194,7 @@ pub(crate) async fn revoke(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
         if parent && !crl::lists(&mount, issuer.certificate.serial()).await? {
             crl::rebuild(&mount, Scope::All).await?;
         }
-        return Ok(Response::map(describe(&issuer.entry)));
+        return Ok(shown(&issuer.entry));
     }
     let now = mount.now();
     let mut change = Change::begin(&mount).await?;
@@ -218,7 +218,7 @@ pub(crate) async fn revoke(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
     // At once, whatever is set for certificates: this one stands for all that the issuer signed.
     let built = crl::rebuild(&mount, Scope::All).await?;
 
-    let mut response = Response::map(describe(&entry)).warn_all(built);
+    let mut response = shown(&entry).warn_all(built);
     if issuer.is_self_signed() {
         response = response.warn(
             "This issuer is a self-signed (potentially root) certificate. This means it \
@@ -243,6 +243,18 @@ pub(crate) async fn revoke(mount: Shared, _cx: Cx, request: IssuerRef) -> Result
         );
     }
     Ok(response)
+}
+
+/// An answer that shows an issuer.
+fn shown(entry: &IssuerEntry) -> Response {
+    let shown = Response::map(describe(entry));
+    let told = u32::try_from(entry.revocation_signature_algorithm).unwrap_or(0);
+    match SignatureAlgorithm::from_storage_number(told) {
+        Some(SignatureAlgorithm::RsaPss(_)) => shown.warn(
+            "Issuer uses a PSS Revocation Signature Algorithm. This algorithm will be downgraded to PKCS#1v1.5 signature scheme on OCSP responses, due to limitations in the OCSP library.",
+        ),
+        _ => shown,
+    }
 }
 
 /// An issuer as the API shows it.
@@ -300,6 +312,11 @@ async fn store(mount: &Shared, request: IssuerRequest, patch: bool) -> Result<Re
     {
         warnings.extend(aia::complaint(mount, urls, &entry.id).await?);
     }
+    let told = u32::try_from(entry.revocation_signature_algorithm).unwrap_or(0);
+    warnings.extend(
+        SignatureAlgorithm::from_storage_number(told)
+            .and_then(|told| other_hash(told, issuer.certificate.public_key())),
+    );
     if entry.name != issuer.entry.name {
         entry.last_modified = StoredTime(mount.now());
     }
@@ -307,7 +324,7 @@ async fn store(mount: &Shared, request: IssuerRequest, patch: bool) -> Result<Re
     change.set_issuer(entry);
     change.commit(&[], &[]).await?;
     let stored = issuers::load(mount, &id).await?;
-    Ok(Response::map(describe(&stored.entry)).warn_all(warnings))
+    Ok(shown(&stored.entry).warn_all(warnings))
 }
 
 impl IssuerRequest {
@@ -488,15 +505,25 @@ fn algorithm_number(name: &str, issuer: &LoadedIssuer) -> Result<i64, Error> {
         )));
     };
     let key = issuer.certificate.public_key();
-    algorithm.fits(key).map_err(|cause| match key.curve() {
-        Some(curve) if matches!(algorithm, SignatureAlgorithm::Ecdsa(_)) => Error::bad_request(format!(
+    if other_hash(algorithm, key).is_none() {
+        algorithm
+            .fits(key)
+            .map_err(|cause| Error::failed(cause.to_string()))?;
+    }
+    Ok(algorithm.storage_number().into())
+}
+
+/// A warning where an EC key is told to sign with another hash than that of its curve. It is kept, for whoever serves the mount after us.
+fn other_hash(algorithm: SignatureAlgorithm, key: &PublicKey) -> Option<String> {
+    let curve = key.curve()?;
+    let own = SignatureAlgorithm::Ecdsa(curve.hash());
+    (matches!(algorithm, SignatureAlgorithm::Ecdsa(_)) && algorithm != own).then(|| {
+        format!(
             "revocation_signature_algorithm {}: a key on {curve} signs with {} here; leave the field empty for it",
             algorithm.name(),
-            SignatureAlgorithm::Ecdsa(curve.hash()).name()
-        )),
-        _ => Error::failed(cause.to_string()),
-    })?;
-    Ok(algorithm.storage_number().into())
+            own.name()
+        )
+    })
 }
 
 /// A warning that roles name `issuer` as theirs.
