@@ -177,6 +177,7 @@ pub fn prepare(
         serial,
     }
     .build(&decided, now)
+    .map(|(prepared, _)| prepared)
 }
 
 /// The lifetime to ask for: nothing, so that the role or the mount says, unless that is too long.

@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::sign::Hash;
 use crate::usage;
-use crate::validity::{LeafNotAfter, MountTtl, parse_rfc3339, past, rfc3339};
+use crate::validity::{LeafNotAfter, MountTtl, parse_rfc3339, rfc3339};
 use crate::verbatim::with_csr_values;
 use crate::{
     Certificate, Csr, KeyType, Oid, PublicKey, SerialNumber, SignatureAlgorithm, Tbs, Template,
@@ -114,7 +114,7 @@ pub fn root(
         extensions,
     };
     let prepared = template.prepare(&subject, algorithm)?;
-    lint::refuse(lint::certificate(prepared.unsigned(), None))?;
+    warnings.extend(lint::refuse(lint::certificate(prepared.unsigned(), None))?);
     Ok((prepared, warnings))
 }
 
@@ -269,7 +269,7 @@ pub fn sign_intermediate(
         extensions,
     };
     let prepared = template.prepare(issuer.certificate().subject(), algorithm)?;
-    lint::refuse(lint::issued(prepared.unsigned(), issuer))?;
+    warnings.extend(lint::refuse(lint::issued(prepared.unsigned(), issuer))?);
     Ok((prepared, warnings))
 }
 
@@ -292,7 +292,7 @@ fn path_length_warning(path_length: Option<u32>, limit: Option<u32>) -> Option<S
 /// Extensions that are not understood are left out, with a warning.
 ///
 /// # Errors
-/// The certificate is no CA's, is not self-issued, is over, or has a key of another type than the issuer
+/// The certificate is no CA's, is not self-issued, or has a key of another type than the issuer
 /// where the caller wants them to match.
 pub fn self_issued(
     certificate: &Certificate,
@@ -305,9 +305,6 @@ pub fn self_issued(
     }
     if !certificate.is_self_issued() {
         return Err(Refusal::NotSelfIssued);
-    }
-    if certificate.not_after() <= now {
-        return Err(past(certificate.not_after()));
     }
     let (given, signer) = (certificate.public_key(), issuer.certificate().public_key());
     if require_matching_algorithms && given.key_type() != signer.key_type() {
@@ -351,11 +348,18 @@ pub fn self_issued(
         id::CRL_DISTRIBUTION_POINTS,
         id::FRESHEST_CRL,
     ];
-    let warnings = certificate
+    let mut warnings: Vec<_> = certificate
         .extensions()
         .filter(|one| !replaced.contains(&one.oid) && extensions.iter().all(|e| e.oid != one.oid))
         .map(|one| format!("the extension {} was left out", one.oid))
         .collect();
+    // Whoever asks gets it, as in the built-in engine: an end that is past gives nothing to anybody.
+    if certificate.not_after() <= now {
+        warnings.push(format!(
+            "the certificate is over since {}, and so is its copy",
+            rfc3339(certificate.not_after())
+        ));
+    }
 
     let template = Template {
         serial: certificate.serial().clone(),
@@ -367,7 +371,7 @@ pub fn self_issued(
     };
     let prepared = template.prepare(issuer.certificate().subject(), algorithm)?;
     // The holder's certificate stays what it is; it only has to be one that readers take.
-    lint::refuse(lint::shape(prepared.unsigned()))?;
+    warnings.extend(lint::refuse(lint::shape(prepared.unsigned()))?);
     Ok((prepared, warnings))
 }
 

@@ -89,7 +89,7 @@ pub fn prepare(
     if prepared.unsigned().is_ca() {
         return Err(Refusal::ProgramCa);
     }
-    lint::refuse(lint::issued(prepared.unsigned(), issuer))?;
+    warnings.extend(lint::refuse(lint::issued(prepared.unsigned(), issuer))?);
     Ok((prepared, warnings))
 }
 
@@ -190,5 +190,6 @@ fn extensions(blueprint: &Blueprint, holder: Holder<'_>, issuer: &Issuer) -> Vec
     list.extend(blueprint.extra.iter().cloned());
     let freshest = issuer.access.freshest_crl.clone();
     list.extend(freshest.filter(|ours| blueprint.extra.iter().all(|extra| extra.oid != ours.oid)));
+    issue::say_no_ca(&mut list);
     list
 }

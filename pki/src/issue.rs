@@ -13,7 +13,7 @@ mod uri;
 
 use jiff::Timestamp;
 
-use crate::ext::{Extension, GeneralNames};
+use crate::ext::{Extension, GeneralNames, KeyUsage, id};
 use crate::lint;
 use crate::policy::Names;
 use crate::profile::{Placement, Profile};
@@ -80,7 +80,7 @@ pub fn prepare(
     }
 
     let key = request.holder.public_key();
-    let prepared = Leaf {
+    let (prepared, doubts) = Leaf {
         profile,
         issuer,
         rules: &names,
@@ -89,6 +89,7 @@ pub fn prepare(
         serial,
     }
     .build(&decided, now)?;
+    decided.warnings.extend(doubts);
     Ok((prepared, decided.warnings))
 }
 
@@ -104,12 +105,12 @@ pub(crate) struct Leaf<'a> {
 }
 
 impl Leaf<'_> {
-    /// Builds the bytes to sign, and holds them against the rules once more.
+    /// Builds the bytes to sign, and holds them against the rules once more: what is doubtful comes with them.
     pub(crate) fn build(
         self,
         decided: &Decided,
         now: Timestamp,
-    ) -> Result<Unsigned<Certificate>, Refusal> {
+    ) -> Result<(Unsigned<Certificate>, Vec<String>), Refusal> {
         let Self {
             profile,
             issuer,
@@ -130,8 +131,8 @@ impl Leaf<'_> {
             extensions,
         };
         let prepared = template.prepare(issuer.certificate.subject(), algorithm)?;
-        lint::refuse(lint::leaf(prepared.unsigned(), profile, rules, issuer, now))?;
-        Ok(prepared)
+        let found = lint::leaf(prepared.unsigned(), profile, rules, issuer, now);
+        Ok((prepared, lint::refuse(found)?))
     }
 }
 
@@ -194,7 +195,21 @@ fn leaf_extensions(
     list.extend(profile.head_for(key));
     list.push(Extension::subject_key_id(&key.ski()));
     tail(&mut list, &issuer.access, profile, names, critical, None);
+    say_no_ca(&mut list);
     list
+}
+
+/// Lets a leaf whose key usage has keyCertSign say that it is no CA's: OpenSSL takes one that leaves it open for a CA's.
+pub(crate) fn say_no_ca(list: &mut Vec<Extension>) {
+    let signs = |one: &Extension| {
+        one.oid == id::KEY_USAGE
+            && KeyUsage::from_der(&one.value).is_ok_and(|usage| usage.contains(KeyUsage::CERT_SIGN))
+    };
+    if list.iter().any(signs) && list.iter().all(|one| one.oid != id::BASIC_CONSTRAINTS) {
+        let before = |one: &Extension| one.oid == id::SUBJECT_KEY_ID;
+        let place = list.iter().position(before).unwrap_or(list.len());
+        list.insert(place, Extension::basic_constraints(false, None));
+    }
 }
 
 /// What follows the subject key identifier in every certificate.

@@ -24,18 +24,22 @@ pub use crate::finding::{Finding, Severity};
 pub(crate) use shape::is_domain;
 pub use shape::shape;
 
-/// Turns the first error among the findings into a refusal.
+/// Turns the first error among the findings into a refusal, and gives the rest as warnings.
 ///
 /// # Errors
 /// [`Refusal::Lint`] naming the rule.
-pub fn refuse(findings: Vec<Finding>) -> Result<(), Refusal> {
-    match findings
-        .into_iter()
-        .find(|finding| finding.severity == Severity::Error)
-    {
-        Some(Finding { rule, text, .. }) => Err(Refusal::Lint { rule, text }),
-        None => Ok(()),
+pub fn refuse(findings: Vec<Finding>) -> Result<Vec<String>, Refusal> {
+    let mut warnings = Vec::new();
+    for finding in findings {
+        match finding.severity {
+            Severity::Warning => warnings.push(finding.to_string()),
+            Severity::Error => {
+                let Finding { rule, text, .. } = finding;
+                return Err(Refusal::Lint { rule, text });
+            }
+        }
     }
+    Ok(warnings)
 }
 
 /// Checks a certificate made under a role: [`certificate`], and every name, usage and time against
@@ -245,8 +249,9 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
             );
         }
     } else {
-        if usage.is_some_and(|usage| usage.contains(KeyUsage::CERT_SIGN)) {
-            refuse(KEY_USAGE, "only a CA certificate asserts keyCertSign");
+        // OpenSSL takes one that does not say whether it is a CA's for a CA's.
+        if certificate.basic_constraints().is_none() && signs_certificates(usage) {
+            refuse(KEY_USAGE, ONLY_A_CA_SIGNS);
         }
         if certificate.path_len().is_some() {
             refuse("rfc5280-4.2.1.9", "only a CA certificate has a path length");
@@ -278,16 +283,37 @@ pub fn certificate(certificate: &Certificate, issuer: Option<&Certificate>) -> V
                 "with an empty subject the alternative name is critical",
             );
         }
-        None if certificate.subject().is_empty() && !certificate.is_ca() => {
-            refuse(
-                "rfc5280-4.1.2.6",
-                "a certificate has a subject or a subject alternative name",
-            );
-        }
         _ => {}
+    }
+    found.extend(doubtful(certificate));
+    found
+}
+
+/// What RFC 5280 does not allow and does no harm: whoever asks for it gets it, and is told.
+fn doubtful(certificate: &Certificate) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut warn = |rule, text: &str| found.push(Finding::warning(rule, text.to_owned()));
+    let says_no_ca = certificate.basic_constraints().is_some() && !certificate.is_ca();
+    if says_no_ca && signs_certificates(certificate.key_usage()) {
+        warn(KEY_USAGE, ONLY_A_CA_SIGNS);
+    }
+    if certificate.subject().is_empty()
+        && certificate.extension(&id::SUBJECT_ALT_NAME).is_none()
+        && !certificate.is_ca()
+    {
+        warn(
+            "rfc5280-4.1.2.6",
+            "the certificate names nobody: it has neither a subject nor a subject alternative name",
+        );
     }
     found
 }
+
+fn signs_certificates(usage: Option<KeyUsage>) -> bool {
+    usage.is_some_and(|usage| usage.contains(KeyUsage::CERT_SIGN))
+}
+
+const ONLY_A_CA_SIGNS: &str = "only a CA certificate asserts keyCertSign";
 
 /// Whether a name of the subject, or an alternative name, holds one. A NUL made some readers take
 /// `bank.example` out of `bank.example\0.evil.example` (CVE-2009-2408).

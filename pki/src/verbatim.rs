@@ -86,8 +86,9 @@ pub fn prepare(
     let (usage, grave) = lint::issued(prepared.unsigned(), issuer)
         .into_iter()
         .partition::<Vec<_>, _>(|finding| lint::is_about_usage(finding.rule));
-    lint::refuse(grave)?;
+    let doubts = lint::refuse(grave)?;
     warnings.extend(usage.iter().map(ToString::to_string));
+    warnings.extend(doubts);
     Ok((prepared, warnings))
 }
 

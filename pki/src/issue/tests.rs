@@ -245,10 +245,29 @@ fn a_leaf_does_not_sign_certificates() {
         common_name: "a.com",
         ..bench.request()
     };
+    let (certificate, warnings) = bench.issue(&settings, &request).unwrap();
+    assert_eq!(certificate.key_usage(), Some(KeyUsage::CERT_SIGN));
+    let constraints = certificate.basic_constraints().unwrap();
+    assert!(!constraints.ca && constraints.path_len.is_none());
     assert_eq!(
-        bench.issue(&settings, &request).unwrap_err(),
-        "the certificate would break the rule rfc5280-4.2.1.3: only a CA certificate asserts keyCertSign"
+        warnings,
+        ["rfc5280-4.2.1.3: only a CA certificate asserts keyCertSign"]
     );
+}
+
+#[test]
+fn a_role_that_wants_no_name_is_told_that_there_is_none() {
+    let bench = Bench::new();
+    let settings = Settings {
+        require_cn: false,
+        ..open()
+    };
+    let (certificate, warnings) = bench.issue(&settings, &bench.request()).unwrap();
+    assert!(certificate.subject().is_empty());
+    let [warning] = &warnings[..] else {
+        panic!("{warnings:?}");
+    };
+    assert!(warning.starts_with("rfc5280-4.1.2.6: "), "{warning}");
 }
 
 #[test]

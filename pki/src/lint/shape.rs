@@ -65,12 +65,6 @@ pub fn shape(certificate: &Certificate) -> Vec<Finding> {
             "a serial number is positive and has at most 20 octets",
         );
     }
-    if certificate.not_before().as_second() < 0 {
-        refuse(
-            "readers-times",
-            "the certificate would start before 1970, which webpki does not read",
-        );
-    }
     if certificate
         .path_len()
         .is_some_and(|length| length > u8::MAX.into())
@@ -109,6 +103,12 @@ pub fn shape(certificate: &Certificate) -> Vec<Finding> {
             ));
             break;
         }
+    }
+    if certificate.not_before().as_second() < 0 {
+        found.push(Finding::warning(
+            "readers-times",
+            "the certificate starts before 1970, which webpki does not read".to_owned(),
+        ));
     }
     found
 }

@@ -221,7 +221,7 @@ fn the_issuer_must_be_the_one_named() {
 #[test]
 fn errors_refuse_and_warnings_do_not() {
     let warning = Finding::warning("a", "x".into());
-    assert_eq!(refuse(vec![warning.clone()]), Ok(()));
+    assert_eq!(refuse(vec![warning.clone()]), Ok(vec![warning.to_string()]));
     assert_eq!(
         refuse(vec![warning, Finding::error("b", "y".into())])
             .unwrap_err()

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{dump, with_root};
-use crate::support::{Openssl, Pair, Release};
+use crate::support::{Openssl, Pair, Release, Reply};
 
 /// A certificate for an hour of the name `a`.
 const PLAIN: &str =
@@ -568,10 +568,8 @@ fn no_program_gets_past_what_holds_for_every_certificate() {
         (more("ExtraExtensions: [PKIX.Extension{Id: [2, 5, 29, 19], Critical: true, Value: b'\\x30\\x03\\x01\\x01\\xff'}]"), 400, "makes no CA certificates"),
         (more("ExtraExtensions: [PKIX.Extension{Id: [2, 5, 29, 35], Value: b'\\x30\\x00'}]"), 400, "is the issuer's"),
         (more("PermittedDNSDomains: ['a.b']"), 500, "makes no CA certificates"),
-        (more("KeyUsage: 32"), 400, "rfc5280-4.2.1.3"),
         (more("KeyUsage: 512"), 500, "stand for no usage"),
         (more("DNSNames: ['x y']"), 400, "readers-dns-names"),
-        ("NotBefore: now, NotAfter: now + duration('1h')".to_owned(), 400, "rfc5280-4.1.2.6"),
         ("Subject: PKIX.Name{CommonName: 'x\\u0000y'}, NotBefore: now, NotAfter: now + duration('1h')".to_owned(), 400, "no-control-characters"),
         ("Subject: PKIX.Name{CommonName: 'x'}, NotBefore: now, NotAfter: now - duration('1h')".to_owned(), 400, "in the past"),
         ("Subject: PKIX.Name{CommonName: 'x'}".to_owned(), 400, "in the past"),
@@ -589,6 +587,32 @@ fn no_program_gets_past_what_holds_for_every_certificate() {
         "l.all(a, l.all(b, l.all(c, l.all(d, true)))) ? 'done' : 'never'",
     );
     pair.both("POST", "cel/roles/one", Some(&endless)).ok();
+}
+
+/// As under any role: what does no harm is made, and told.
+#[test]
+fn a_doubtful_certificate_of_a_program_is_told() {
+    let pair = with_root(json!({}));
+    for (fields, rule) in [
+        (
+            format!("{PLAIN}, IsCA: true, MaxPathLen: 10, KeyUsage: 32"),
+            "rfc5280-4.2.1.3",
+        ),
+        (
+            "NotBefore: now, NotAfter: now + duration('1h')".to_owned(),
+            "rfc5280-4.1.2.6",
+        ),
+    ] {
+        let role = template(&fields, "");
+        pair.both("POST", "cel/roles/one", Some(&role)).ok();
+        let both = pair.both("POST", "cel/issue/one", Some(&json!({}))).ok();
+        let told = |reply: &Reply| reply.warnings().iter().any(|one| one.contains(rule));
+        assert_eq!(
+            [&both.theirs, &both.ours].map(told),
+            [false, true],
+            "{rule}"
+        );
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn leaves_of_more_than_60_kinds_of_role_have_the_same_structure() {
         "EncipherOnly",
         "DecipherOnly",
     ] {
-        // A leaf that may sign certificates is refused here (docs/compatibility.md).
+        // Such a leaf says here that it is no CA's (docs/compatibility.md).
         if usage != "CertSign" {
             roles.push(json!({ "key_usage": usage }));
         }
