@@ -117,7 +117,7 @@ def page(certificates, rows, version, used):
         *(f"| {'built-in' if mount == 'theirs' else 'landfast'} | {gone:,} | {took:.1f} | {seconds:.1f} |"
           for mount, (seconds, took, _, gone) in used.items()),
         "",
-        "The seconds of landfast are half a rest: it leaves the server to others for as long as each write took.",
+        "Two thirds of the seconds of landfast are rest: it leaves the server to others for twice as long as each write took.",
         "",
     ]
 

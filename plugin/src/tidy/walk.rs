@@ -90,7 +90,7 @@ async fn walk(mount: &Shared, run: &mut TidyRun, look: &mut Option<Look>) -> Res
     }
 }
 
-/// Writes what was found, and leaves the server to others for as long as that took: nobody waits for tidying.
+/// Writes what was found, and leaves the server to others for twice as long as that took: nobody waits for tidying.
 async fn write(mount: &Shared, run: &TidyRun, batch: Batch) -> Result<(), Stop> {
     if batch.len() == 0 {
         return Ok(());
@@ -98,7 +98,7 @@ async fn write(mount: &Shared, run: &TidyRun, batch: Batch) -> Result<(), Stop> 
     let began = Instant::now();
     let written = batch.carry_out(mount, run).await;
     written.map_err(failed("error deleting what is over"))?;
-    mount.tidy.pause(began.elapsed()).await;
+    mount.tidy.pause(2 * began.elapsed()).await;
     Ok(())
 }
 
@@ -246,5 +246,5 @@ async fn revocation(
     Ok(())
 }
 
-/// Entries that go in one write at most. A storage transaction of so many is far below what raft takes as one.
-const AT_A_TIME: usize = 256;
+/// Entries that go in one write at most. A storage transaction of so many is far below what raft takes as one, and over before anybody has waited for long.
+const AT_A_TIME: usize = 64;
