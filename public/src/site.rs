@@ -3,13 +3,13 @@
 mod answers;
 mod authority;
 mod list;
+mod remote;
 mod wanted;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use http::{Method, StatusCode};
 use hyper::body::Bytes;
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use self::answers::Answers;
 use self::authority::{Authority, Index};
 use self::list::List;
+use self::remote::Remote;
 pub(crate) use self::wanted::Wanted;
 use self::wanted::What;
 use crate::config::LimitsFile;
@@ -25,10 +26,6 @@ use crate::ocsp::Question;
 use crate::request::{PAUSE, Reply, Request};
 use crate::sheet::Sheet;
 use crate::slot::{Dated as _, Found, Missing, Slot};
-use crate::upstream::{Answer, Call};
-
-/// Octets of a list of issuers, and of an issuer with its chain.
-const MOST: usize = 8 * 1024 * 1024;
 
 /// A mount, and what is kept of it.
 #[derive(Clone)]
@@ -68,14 +65,6 @@ struct Issuer {
     delta: Arc<Slot<List>>,
 }
 
-/// A mount on its server.
-struct Remote {
-    mount: Arc<Mount>,
-    most: usize,
-    /// Why the last call was not answered.
-    trouble: ArcSwapOption<Missing>,
-}
-
 impl Site {
     /// A mount of a configuration; `before` is the same mount in one before, and what it keeps stays.
     pub(crate) fn new(mount: Arc<Mount>, limits: &LimitsFile, before: Option<&Self>) -> Self {
@@ -87,11 +76,7 @@ impl Site {
             None => Default::default(),
         };
         Self {
-            at: Arc::new(Remote {
-                mount,
-                most: limits.crl_bytes,
-                trouble: ArcSwapOption::empty(),
-            }),
+            at: Arc::new(Remote::new(mount, limits.crl_bytes)),
             default,
             index,
             issuers,
@@ -108,14 +93,14 @@ impl Site {
         let issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
         let list = id.and_then(|id| issuers.get(&id)?.complete.held(now));
         Status {
-            mount: self.at.mount.prefix.clone(),
-            trouble: self.at.trouble.load_full(),
+            mount: self.at.mount().prefix.clone(),
+            trouble: self.at.trouble(),
             crl_until: list.map(|list| list.valid_until()),
         }
     }
 
     pub(crate) fn mount(&self) -> &Arc<Mount> {
-        &self.at.mount
+        self.at.mount()
     }
 
     /// Gives out a list or certificates.
@@ -343,120 +328,5 @@ impl Missing {
             }
             Self::Away(cause) => Reply::unavailable(operation, PAUSE, cause),
         }
-    }
-}
-
-impl Remote {
-    async fn get(&self, path: &str, most: usize) -> Result<Answer, Missing> {
-        let path = format!("{}/{path}", self.mount.path);
-        let call = Call {
-            namespace: self.mount.namespace.as_deref(),
-            most,
-            ..Call::get(&path)
-        };
-        let outcome = self.mount.upstream.call(call).await.map_err(Missing::away);
-        match &outcome {
-            Ok(_) if self.trouble.load().is_none() => {}
-            Ok(_) => {
-                self.trouble.store(None);
-                tracing::info!(mount = %self.mount.prefix, "the server answers again");
-            }
-            Err(missing) => {
-                if self.trouble.swap(Some(Arc::new(missing.clone()))).is_none() {
-                    tracing::warn!(mount = %self.mount.prefix, "{missing}; what is kept and valid is given out");
-                }
-            }
-        }
-        outcome
-    }
-
-    async fn index(&self) -> Result<Arc<Index>, Missing> {
-        let answer = self.get("issuers?list=true", MOST).await?;
-        match answer.status {
-            StatusCode::OK => Index::read(&answer.body)
-                .map(Arc::new)
-                .map_err(Missing::away),
-            StatusCode::NOT_FOUND => Err(Missing::Absent),
-            _ => Err(self.refused(&answer)),
-        }
-    }
-
-    async fn authority(
-        &self,
-        reference: &str,
-        before: Option<&Authority>,
-        now: i64,
-    ) -> Result<Arc<Authority>, Missing> {
-        let answer = self.get(&format!("issuer/{reference}/json"), MOST).await?;
-        if answer.status == StatusCode::OK {
-            return Authority::read(&answer.body, before, now)
-                .map(Arc::new)
-                .map_err(Missing::away);
-        }
-        let none = ["no default issuer", "unable to find PKI issuer"];
-        match answer.error() {
-            Some(text) if none.iter().any(|words| text.contains(words)) => Err(Missing::Absent),
-            _ => Err(self.refused(&answer)),
-        }
-    }
-
-    async fn list(
-        &self,
-        authority: &Authority,
-        delta: bool,
-        before: Option<Arc<List>>,
-        now: i64,
-    ) -> Result<Arc<List>, Missing> {
-        let kind = if delta { "crl/delta/der" } else { "crl/der" };
-        let answer = self
-            .get(&format!("issuer/{}/{kind}", authority.id), self.most)
-            .await?;
-        match answer.status {
-            StatusCode::OK if !answer.body.is_empty() => {}
-            StatusCode::OK | StatusCode::NO_CONTENT => return Err(Missing::Absent),
-            _ => return Err(self.refused(&answer)),
-        }
-        // The same octets, mostly: they are held once, and their signature is known.
-        if let Some(before) = &before
-            && before.der().body() == &answer.body
-        {
-            return Ok(before.clone());
-        }
-        let list =
-            List::read(answer.body, authority.certificate(), delta).map_err(Missing::away)?;
-        Ok(match before {
-            Some(before) if list.is_older_than(&before) && now < before.valid_until() => before,
-            _ => Arc::new(list),
-        })
-    }
-
-    async fn ocsp(
-        &self,
-        question: &Question,
-        known: &[landfast_pki::Certificate],
-        now: i64,
-    ) -> Result<Arc<answers::Kept>, Missing> {
-        let answer = self
-            .get(&format!("ocsp/{}", question.path()), answers::MOST)
-            .await?;
-        answers::Kept::new(question, answer, known, now)
-            .map(Arc::new)
-            .map_err(Missing::away)
-    }
-
-    fn refused(&self, answer: &Answer) -> Missing {
-        let text = answer.error().unwrap_or_default();
-        let path = &self.mount.path;
-        let advice = match answer.status.as_u16() {
-            403 | 404 => ": is that path a pki mount?",
-            _ => "",
-        };
-        Missing::away(
-            format!(
-                "{path}: the server answers {}{advice} {text}",
-                answer.status.as_u16()
-            )
-            .trim_end(),
-        )
     }
 }
