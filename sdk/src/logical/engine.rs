@@ -173,7 +173,8 @@ impl<B: Backend> Engine<B> {
         if let Err(error) = self.recover(data["immediate"] == true).await {
             reply::tell("what a crash has left", &error, &request.mount_point);
         }
-        Arc::clone(&self.backend).periodic().await
+        // Apart, so that the compiler need not see through all that an engine waits for.
+        Box::pin(Arc::clone(&self.backend).periodic()).await
     }
 
     async fn recover(&self, now: bool) -> Result<(), Error> {

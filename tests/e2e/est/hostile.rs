@@ -111,7 +111,7 @@ fn certificates_of_others_open_nothing() {
     // A forged one ends in the handshake.
     let (certificate, key) = front.files.leaf("one.example.com");
     let forged = Device {
-        name: one.name.clone(),
+        name: one.name,
         key: front.files.file("forged.key", key),
         certificate: front.files.file("forged.crt", certificate),
     };
