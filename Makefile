@@ -56,7 +56,8 @@ deny: ## licences, sources and banned crates
 bench: build ## measure against the built-in engine and the budgets; writes docs/performance*.md
 	scripts/tools.sh servers
 	scripts/tools.sh kms
-	failed=0; for what in run cluster node seal acme large tidy quantum; do python3 bench/$$what.py || failed=1; done; $(MAKE) plots || failed=1; exit $$failed
+	scripts/tools.sh nginx
+	failed=0; for what in run cluster node seal acme large tidy quantum public; do python3 bench/$$what.py || failed=1; done; $(MAKE) plots || failed=1; exit $$failed
 
 plots: ## the pictures of docs/performance*.md, drawn from their tables
 	scripts/tools.sh plots

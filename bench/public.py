@@ -2,8 +2,8 @@
 """Measures the public front door beside the server that it stands before, and beside nginx that serves the same bytes.
 
 Every comparison is one run of pkiload that alternates between the three, with 16 clients that keep their
-connections. Writes docs/performance-public.md. Exit code 1 if a budget is not met. nginx is a Debian package; where it
-is not installed, NGINX names its program: unpacked by `dpkg -x` it works as well.
+connections. Writes docs/performance-public.md. Exit code 1 if a budget is not met. nginx is what
+`scripts/tools.sh nginx` fetched, or what NGINX names.
 
     bench/public.py --quick    fewer and shorter rounds, for a look; writes no page
 """
@@ -12,14 +12,13 @@ import base64
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
 import time
 import urllib.request
 
 from revocation import LISTED, store_crl
-from run import Server, arguments_of, build_load, free_pair, load, machine, rss, stop, table, written
+from run import ROOT, Server, arguments_of, build_load, free_pair, load, machine, rss, stop, table, written
 
 #: What each figure may cost of the built-in engine's own CPU.
 BUDGETS = {"crl": 0.4, "ca": 0.13, "ocsp revoked": 0.06, "ocsp good": 0.02}
@@ -109,9 +108,9 @@ def wait(probe, limit=30):
 def main():
     arguments, row, rows = arguments_of(
         __doc__, "docs/performance-public.md", requests=("requests of each run, of a large list a tenth", 20_000, 2_000), rounds=("rounds", 7, 2))
-    program = os.environ.get("NGINX") or shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-    if not program:
-        raise SystemExit("no nginx: install it (Debian: nginx), or name its program by NGINX")
+    program = os.environ.get("NGINX") or str(ROOT / ".tools/nginx/usr/sbin/nginx")
+    if not os.access(program, os.X_OK):
+        raise SystemExit(f"no nginx at {program}: run `scripts/tools.sh nginx`, or name its program by NGINX")
     build_load()
     figures = []
     with tempfile.TemporaryDirectory(prefix="lf-bench-") as folder, \
@@ -165,7 +164,7 @@ def main():
         "each comparison is one run of `bench/pkiload` with 16 clients that alternates between the three. Front and nginx write a line for each request.", "",
         f"{machine(version)}; all of them and the client share them.", "",
         f"The list has {LISTED:,} revocations, {len(crl) / 1e6:.2f} MB.", "",
-        *[line for line in table(rows, "") if not line.startswith("![")], "",
+        *table(rows, "performance-public.svg"), "",
         "## Figures behind them", "", "| what | who | req/s | CPU µs per request |", "| --- | --- | --- | --- |",
         *(f"| {name} | {who} | {rate:,.0f} | {used:,.1f} |" for name, who, rate, used in figures), ""])
 

@@ -9,6 +9,7 @@
 #   .tools/metrics/              prometheus_client, which reads metrics as Prometheus does
 #   .tools/hvac/                 hvac, the Python client of Vault
 #   .tools/gnutls/               ocsptool of GnuTLS, from Debian packages, unless it is installed
+#   .tools/nginx/                nginx, from a Debian package (only by `make bench`)
 #   .tools/openssl/              libcrypto and libssl of OpenSSL 3.5, where the machine's are older
 #   .tools/browser/              selenium, which drives Chromium (only by `make test-browser`)
 #   .tools/plots/                matplotlib, which draws what `make bench` measured (only by it)
@@ -26,7 +27,8 @@
 #   scripts/tools.sh metrics     only what reads metrics
 #   scripts/tools.sh hvac        only the Python client
 #   scripts/tools.sh gnutls      only what asks by OCSP as GnuTLS does
-#   scripts/tools.sh java        only a JDK, as root on Debian, unless there is one
+#   scripts/tools.sh nginx       only the web server that `make bench` measures beside ours
+#   scripts/tools.sh packages    only Debian packages: a JDK and strongSwan's pki, as root, unless they are there
 #   scripts/tools.sh openssl     only the libraries of OpenSSL
 #   scripts/tools.sh browser     only what drives Chromium
 #   scripts/tools.sh plots       only what draws
@@ -87,28 +89,38 @@ metrics() { environment metrics scripts/metrics.txt "a reader of metrics"; }
 
 hvac() { environment hvac scripts/hvac.txt "hvac"; }
 
-# apt-get verifies the packages; nothing is installed, and no root is needed.
-gnutls() {
-    if command -v ocsptool >/dev/null || [[ -x $tools/gnutls/usr/bin/ocsptool ]]; then return; fi
-    echo "tools: fetching ocsptool"
-    local work deb
-    work=$(mktemp -d "$tools/.gnutls.XXXXXX")
-    (cd "$work" && apt-get download -qq gnutls-bin libgnutls-dane0 libunbound8 libevent-2.1-7 2>apt.log) \
-        || { cat "$work/apt.log" >&2; echo "tools: install ocsptool (Debian: gnutls-bin)" >&2; exit 1; }
+# Debian packages, unpacked: apt-get verifies them, nothing is installed, and no root is needed but for a machine that has no lists of packages yet.
+unpacked() {
+    local name=$1 program=$2 work deb
+    shift 2
+    if [[ -x $tools/$name/$program ]]; then return; fi
+    echo "tools: fetching $name"
+    work=$(mktemp -d "$tools/.$name.XXXXXX")
+    apt-cache show "$1" >/dev/null 2>&1 || (( EUID != 0 )) || apt-get update -qq
+    (cd "$work" && apt-get download -qq "$@" 2>apt.log) \
+        || { cat "$work/apt.log" >&2; echo "tools: install ${program##*/} (Debian: $1)" >&2; exit 1; }
     for deb in "$work"/*.deb; do dpkg -x "$deb" "$work/done"; done
-    mv -T "$work/done" "$tools/gnutls" 2>/dev/null || [[ -x $tools/gnutls/usr/bin/ocsptool ]]
+    mv -T "$work/done" "$tools/$name" 2>/dev/null || [[ -x $tools/$name/$program ]]
     rm -rf "$work"
 }
 
-# A compiler of Java runs a single source file.
-java() {
-    if command -v javac >/dev/null; then return; fi
+gnutls() { command -v ocsptool >/dev/null || unpacked gnutls usr/bin/ocsptool gnutls-bin libgnutls-dane0 libunbound8 libevent-2.1-7; }
+
+nginx() { unpacked nginx usr/sbin/nginx nginx; }
+
+# Programs that come with libraries of their own are installed, unless they are there: a compiler of Java, which runs a single source file, and
+# strongSwan's pki, which speaks EST.
+packages() {
+    local missing=()
+    command -v javac >/dev/null || missing+=(default-jdk-headless)
+    pki --help 2>&1 | grep -q -- --est || missing+=(strongswan-pki libstrongswan-standard-plugins)
+    (( ${#missing[@]} )) || return 0
     if (( EUID == 0 )) && command -v apt-get >/dev/null; then
-        echo "tools: installing a JDK"
+        echo "tools: installing ${missing[*]}"
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends default-jdk-headless >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     else
-        echo "tools: install a JDK (Debian: default-jdk-headless), or run as root" >&2
+        echo "tools: install them (Debian: apt-get install ${missing[*]}), or run as root" >&2
         exit 1
     fi
 }
@@ -137,7 +149,7 @@ openssl() {
 }
 
 case ${1:-all} in
-    all) servers; linters; kms; acme; kubernetes; metrics; hvac; gnutls; java; openssl ;;
+    all) servers; linters; kms; acme; kubernetes; metrics; hvac; gnutls; packages; openssl ;;
     servers) servers ;;
     linters) linters ;;
     kms) kms ;;
@@ -146,7 +158,8 @@ case ${1:-all} in
     metrics) metrics ;;
     hvac) hvac ;;
     gnutls) gnutls ;;
-    java) java ;;
+    nginx) nginx ;;
+    packages) packages ;;
     openssl) openssl ;;
     browser) browser ;;
     plots) plots ;;
