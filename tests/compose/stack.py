@@ -51,7 +51,7 @@ def eventually(what, look, seconds=60):
 class Stack:
     """One project, on ports of its own, so that it may run beside another."""
 
-    PORTS = ("SERVER_PORT", "SERVER_2_PORT", "SERVER_3_PORT", "LAB_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
+    PORTS = ("SERVER_PORT", "SERVER_2_PORT", "SERVER_3_PORT", "LAB_PORT", "FRONT_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
 
     def __init__(self, name, profiles=(), files=("compose.yaml",)):
         self.name = f"landfast-test-{name}-{os.getpid()}"

@@ -92,6 +92,15 @@ def restart_all(stack, servers):
     told(f"everything was restarted, unsealed by itself and went on after {time.monotonic() - start:.0f} s")
 
 
+def public(stack, path):
+    """What strangers get; None while they get nothing."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{stack.ports['FRONT_PORT']}/{path}", timeout=10) as answer:
+            return answer.read()
+    except OSError:
+        return None
+
+
 def gone(stack):
     stack("down", "-v")
     left = stack.containers()
@@ -108,11 +117,13 @@ def minimal():
         stack.renew()
         told("the node renewed")
 
+        crl = eventually("the front has a CRL", lambda: public(stack, "crl"), 30)
         run(ENGINE, "kill", stack.container("server"))
+        assert public(stack, "crl") == crl
         stack("up", "-d")
         eventually("the server unseals by itself", stack.unsealed, 60)
         stack.renew()
-        told("the server was killed, came back unsealed, and the node renewed")
+        told("the server was killed, its CRL stayed there for everybody, it came back unsealed, and the node renewed")
 
         restart_all(stack, ["server"])
         gone(stack)
@@ -212,7 +223,8 @@ def page():
     with Stack("page", ["ha"]) as stack:
         # The ports of the page may be taken here.
         script = "\n".join(blocks).replace("https://127.0.0.1:8200/", f"https://127.0.0.1:{stack.ports['SERVER_PORT']}/")
-        assert str(stack.ports["SERVER_PORT"]) in script
+        script = script.replace("http://127.0.0.1:8080/", f"http://127.0.0.1:{stack.ports['FRONT_PORT']}/")
+        assert all(str(stack.ports[name]) in script for name in ("SERVER_PORT", "FRONT_PORT"))
         # Where docker has no `compose`, its forerunner does the same.
         if composer() == ["docker-compose"]:
             script = 'docker() { if [ "$1" = compose ]; then shift; docker-compose "$@"; else command docker "$@"; fi; }\n' + script
