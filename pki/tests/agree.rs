@@ -181,8 +181,8 @@ fn every_reader_takes_what_is_issued() {
             now(),
             serial,
         );
-        let prepared = match prepared {
-            Ok((prepared, _)) => prepared,
+        let (prepared, warnings) = match prepared {
+            Ok(prepared) => prepared,
             Err(refusal) => {
                 refused_by_lint +=
                     usize::from(refusal.to_string().contains("break the rule readers-"));
@@ -190,6 +190,12 @@ fn every_reader_takes_what_is_issued() {
             }
         };
         let certificate = prepared.sign(&authority.key).unwrap();
+        if certificate.not_before().as_second() < 0 {
+            // The built-in engine makes it, and webpki does not read the time: whoever asked is told.
+            let told = warnings.iter().any(|one| one.contains("before 1970"));
+            assert!(told, "case {case}: {warnings:?}");
+            continue;
+        }
         if let Err(why) = read_by_all(&certificate, &authority.certificate) {
             panic!(
                 "case {case}: {why}\n{fields:?}\n{:?}\n{}",
