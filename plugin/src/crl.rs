@@ -77,7 +77,7 @@ pub(crate) enum Scope {
     Forced,
     /// Delta CRLs only.
     Delta,
-    /// As `All`, but only what [`build::is_behind`].
+    /// As `All`, but only what is [`build::behind`].
     Behind,
 }
 
@@ -319,7 +319,7 @@ pub(crate) async fn periodic(mount: &Mount) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a complete CRL that can be built [is behind](build::is_behind).
+/// Whether a complete CRL that can be built [is behind](build::behind).
 async fn is_due(mount: &Mount, config: &CrlConfig, book: &CrlBook) -> Result<bool, Error> {
     let keys = keys::all(mount).await?;
     let issuers = issuers::all(mount).await?;
