@@ -451,7 +451,6 @@ impl Parsed {
     }
 }
 
-/// Reads the next entry.
 /// An entry as it is read: a large list is gone through without an allocation for each.
 struct Row<'a> {
     serial: &'a [u8],
