@@ -333,7 +333,9 @@ async fn is_due(mount: &Mount, config: &CrlConfig, book: &CrlBook) -> Result<boo
     }
     let (revoked, generation) = index::all(mount, &mount.crl.index).await?;
     let default = issuers::config(mount).await?.default.clone();
-    let places = Places::new(&groups, &issuers, &default, &revoked);
+    let many = revoked.len() >= groups::MANY;
+    let place = || Places::new(&groups, &issuers, &default, &revoked);
+    let places = mount.heavy.run_if(many, place).await;
     let behind = build::behind(mount, config, book, &groups, &places).await?;
     if behind.contains(&true) {
         return Ok(true);

@@ -191,7 +191,9 @@ async fn lists(
         return Ok((lists, generation));
     }
     let default = issuers::config(mount).await?.default.clone();
-    let places = Places::new(groups, issuers, &default, &revoked);
+    let many = revoked.len() >= MANY;
+    let place = || Places::new(groups, issuers, &default, &revoked);
+    let places = mount.heavy.run_if(many, place).await;
     if scope == Scope::Behind {
         let behind = behind(mount, config, book, groups, &places).await?;
         for (list, behind) in lists.iter_mut().zip(behind) {
@@ -208,7 +210,7 @@ async fn lists(
         Scope::Delta => HashSet::new(),
         _ => pending.serials(),
     };
-    if revoked.len() >= MANY && scope != Scope::Delta {
+    if many && scope != Scope::Delta {
         // Whoever asks for the present CRLs meanwhile has them read again: large ones are not held beside the new ones.
         mount.release(FOLDER);
         for group in groups {
@@ -235,7 +237,7 @@ async fn lists(
             }
         });
     };
-    mount.heavy.run_if(revoked.len() >= MANY, fill).await;
+    mount.heavy.run_if(many, fill).await;
     Ok((lists, generation))
 }
 
