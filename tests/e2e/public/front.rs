@@ -255,6 +255,8 @@ impl Road {
         let (target, open) = (road.target.clone(), road.open.clone());
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
+                // Held until both ends are on record, so that a cut misses none.
+                let mut open = open.lock().expect("no panic under the lock");
                 let address = target.lock().expect("no panic under the lock").clone();
                 // Who leads nowhere is hung up on.
                 let Some(Ok(server)) = address.map(TcpStream::connect) else {
@@ -270,9 +272,7 @@ impl Road {
                         let _ = to.shutdown(Shutdown::Both);
                     });
                 }
-                open.lock()
-                    .expect("no panic under the lock")
-                    .extend([client, server]);
+                open.extend([client, server]);
             }
         });
         road
@@ -289,8 +289,9 @@ impl Road {
 
     /// Ends what is open, and leads nowhere.
     pub(crate) fn cut(&self) {
+        let mut open = self.open.lock().expect("no panic under the lock");
         *self.target.lock().expect("no panic under the lock") = None;
-        for stream in self.open.lock().expect("no panic under the lock").drain(..) {
+        for stream in open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }

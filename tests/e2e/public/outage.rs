@@ -155,18 +155,15 @@ fn what_is_over_is_not_given_out_while_the_server_is_away() {
     let client = server.client();
     let front = Front::start(&config(server.address()));
     for (mount, _) in MOUNTS {
-        client
-            .write(
-                &format!("{mount}/config/crl"),
-                json!({"expiry": "8s", "ocsp_expiry": "8s"}),
-            )
-            .ok();
-        client.read(&format!("{mount}/crl/rotate")).ok();
-        until("the short list", PATIENCE, || {
+        let long = front.curl(&format!("/{mount}/crl"), &[]);
+        assert_eq!(status(&long), 200);
+        let short = json!({"expiry": "8s", "ocsp_expiry": "8s"});
+        client.write(&format!("{mount}/config/crl"), short).ok();
+        until("a short list", PATIENCE, || {
+            // On a slow machine one may be over before it is seen here, and the engines make a new one where they are told to.
+            client.read(&format!("{mount}/crl/rotate")).ok();
             let got = front.curl(&format!("/{mount}/crl"), &[]);
-            assert_eq!(status(&got), 200);
-            let theirs = client.with_token("").read(&format!("{mount}/crl")).bytes;
-            (body(&got) == theirs).then_some(())
+            (status(&got) == 200 && body(&got) != body(&long)).then_some(())
         });
         assert_eq!(status(&front.curl(&format!("/{mount}/ca"), &[])), 200);
     }
@@ -182,15 +179,19 @@ fn what_is_over_is_not_given_out_while_the_server_is_away() {
             200,
             "the CA is valid"
         );
+        // Lines are written a moment after the answer.
+        until("the reason in the audit log", PATIENCE, || {
+            is_later(&front.curl(&format!("/{mount}/crl"), &[]));
+            let lines = front.audit();
+            let told = lines.iter().any(|line| {
+                let error = line["error"].as_str().unwrap_or_default();
+                line["mount"] == format!("/{mount}")
+                    && line["status"] == 503
+                    && error.contains("answers 503")
+            });
+            told.then_some(())
+        });
     }
-    let lines = front.audit();
-    let told = lines.iter().any(|line| {
-        line["status"] == 503
-            && line["error"]
-                .as_str()
-                .is_some_and(|text| text.contains("503"))
-    });
-    assert!(told, "the audit log says why");
     server.unseal();
     for (mount, _) in MOUNTS {
         until("a new list", PATIENCE, || {
