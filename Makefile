@@ -1,6 +1,6 @@
 # The front door. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help build quick dist tools demo lab images test test-browser test-compose unit lint doc deny bench plots profile fuzz
+.PHONY: help build quick dist tools demo lab images test test-browser test-stranger test-compose unit lint doc deny bench plots profile fuzz
 
 CARGO ?= cargo
 
@@ -36,6 +36,10 @@ test: tools ## every test: rules, wire, and end to end on real servers
 
 test-browser: ## the lab's page and the server's web console in headless Chromium; wants the Debian packages chromium and chromium-driver
 	tests/browser/run.sh
+
+test-stranger: ## the SDK as it is published, in crates outside of this workspace, on real servers
+	scripts/tools.sh servers
+	CARGO="$(CARGO)" tests/stranger/run.sh
 
 test-compose: ## the development stack in containers; wants Docker and docker-compose
 	tests/compose/run.sh
