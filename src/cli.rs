@@ -16,6 +16,7 @@ mod login;
 mod manual;
 mod node;
 mod output;
+mod patience;
 mod progress;
 mod public;
 mod read_certificate_data;

@@ -3,16 +3,18 @@
 mod emit;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command};
 use jiff::Timestamp;
-use landfast_node::enroll::{Enrolment, Outcome};
+use landfast_node::enroll::{EnrolError, Enrolment, Outcome};
 use landfast_node::files;
 use landfast_node::generate::{Description, Document};
 
 use super::log::{self, Detail};
 use super::login::{LoginArguments, Method};
-use super::{Failure, node, output, server};
+use super::patience::Patience;
+use super::{Failure, node, output, server, values};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +36,10 @@ Examples:
   # and the NodeConfig for nodeadm, from what `landfast generate` takes
   landfast enroll --auth cert --description hybrid.json \\
     --node-config /etc/eks/nodeconfig.yaml
+
+  # at the machine's first start, when the server may not be up yet
+  landfast enroll --auth approle --role-id-file /etc/landfast/role-id \\
+    --secret-id-file /etc/landfast/secret-id --wait 5m
 
   # for a script: one JSON object
   landfast enroll --json | jq -r .renewalDue
@@ -73,6 +79,11 @@ pub(super) struct Arguments {
     /// What `landfast generate` is given: cluster, account, ARNs
     #[arg(long, value_name = "FILE", requires = "node_config")]
     description: Option<PathBuf>,
+
+    /// While nobody answers, or the server is sealed or not ready, go on trying
+    /// for this long, such as 5m: for a machine that starts before its server
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    wait: Option<Duration>,
 
     /// Print one JSON object
     #[arg(long, conflicts_with = "emit")]
@@ -117,9 +128,34 @@ pub(super) fn run(arguments: &Arguments, given: &ArgMatches) -> Result<(), Failu
         return node::tell(&enrolment, due, &kept, arguments.json);
     }
     let server = arguments.server.config(&arguments.login, &enrolment.pair)?;
+    let mut patience = Patience::new(arguments.wait);
     let outcome = super::runtime::block_on(async {
-        let vault = source.open(server).await.map_err(Failure::login)?;
-        Ok::<_, Failure>(attempt.run(&vault).await?)
+        // Once logged in it stays so: a wrapped token is good for one login.
+        let (mut vault, mut first) = (None, Some(attempt));
+        loop {
+            let outcome = match &vault {
+                Some(vault) => {
+                    let again = || enrolment.attempt(due, arguments.rotate_key, Timestamp::now());
+                    let attempt = first.take().map_or_else(again, Ok)?;
+                    attempt.run(vault).await.map_err(|error| {
+                        let passes =
+                            matches!(&error, EnrolError::Vault(error) if error.is_temporary());
+                        (passes, error.into())
+                    })
+                }
+                None => match source.open(server.clone()).await {
+                    Ok(opened) => {
+                        vault = Some(opened);
+                        continue;
+                    }
+                    Err(error) => Err((error.is_temporary(), Failure::login(error))),
+                },
+            };
+            match outcome {
+                Err((true, failure)) if patience.waits(&failure).await => {}
+                outcome => return outcome.map_err(|(_, failure)| failure),
+            }
+        }
     })??;
     // No hook can refuse the new pair here.
     if matches!(outcome, Outcome::Issued { new_key: true, .. }) {

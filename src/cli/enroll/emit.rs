@@ -25,7 +25,7 @@ const INIT: &str = include_str!("emit/init");
 /// The flags of `enroll` that say nothing of how to renew, or to enrol again.
 const HERE: [&str; 4] = ["emit", "emit_to", "program", "rotate_key"];
 /// Those that only an enrolment has.
-const ONCE: [&str; 2] = ["node_config", "description"];
+const ONCE: [&str; 3] = ["node_config", "description", "wait"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kind {

@@ -74,6 +74,38 @@ fn a_kill_at_any_moment_leaves_a_pair() {
     is_a_pair(&site);
 }
 
+#[test]
+fn who_waits_enrols_once_the_server_is_unsealed() {
+    let server = Server::raft(Release::Current, "");
+    server.register(PLUGIN_NAME, "");
+    let site = Site::new(server);
+    let enrolment = |wait: &str| {
+        let mut node = site.node("enroll");
+        node.args(["--node-name", NODE, "--wait", wait]);
+        node
+    };
+    site.client.write("sys/seal", json!({})).ok();
+    let over = enrolment("1s")
+        .output()
+        .expect("the binary under test runs");
+    assert_eq!(over.status.code(), Some(3), "{}", said(&over));
+    assert!(said(&over).contains("sealed"), "{}", said(&over));
+
+    let mut node = enrolment("2m");
+    node.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut waiting = Daemon(node.spawn().expect("the binary under test runs"));
+    let mut lines = BufReader::new(waiting.0.stderr.take().expect("it is piped"))
+        .lines()
+        .map_while(Result::ok);
+    let told = lines.find(|line| line.contains("trying again in"));
+    assert!(told.is_some(), "it says why it waits");
+    site.server.unseal();
+    let later: Vec<String> = lines.collect();
+    let status = waiting.0.wait().expect("our own child");
+    assert!(status.success(), "{later:?}");
+    is_a_pair(&site);
+}
+
 /// A disk that takes no more, played by a limit on the size of files: the
 /// pair stays, the daemon says why, and goes on once there is room.
 #[test]
