@@ -6,6 +6,9 @@
 # and used on real servers, by the commands of its own README.
 #
 # Dependencies are those of this workspace's lock file, compiled in this workspace's target folder, so that few are compiled twice.
+#   tests/stranger/run.sh               all of them
+#   tests/stranger/run.sh auth keeper   only these
+#
 # BAO_BIN or VAULT_BIN is the server; else it is run on both releases that `scripts/tools.sh servers` fetches.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -69,7 +72,9 @@ commands() { sed -n '/^```sh$/,/^```$/{/^```/d;p}' "$1"; }
 tests=0
 uses=0
 port=$((20000 + RANDOM % 10000))
-for crate in secret auth database keeper; do
+crates=("$@")
+(( $# )) || crates=(secret auth database keeper)
+for crate in "${crates[@]}"; do
     kind=$crate name=my-$crate
     if [[ $crate == keeper ]]; then kind=secret name=keeper; fi
     "$new" new "$name" --kind "$kind" --path "$work/$name" >/dev/null
@@ -95,6 +100,8 @@ for crate in secret auth database keeper; do
         PORT=$port BAO=$server ./dev.sh bash use.sh >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
         uses=$((uses + 1))
     done
+    # A figure and no test: without optimisation it is more than it would be, and other work on the machine counts too.
+    say "$name: $(python3 "$root/bench/start.py" --kind "$kind" --binary "$target/debug/$name")"
     cd "$root"
 done
-say "$tests tests passed in 4 crates outside of the workspace, used $uses times on real servers, in $((SECONDS - begin)) s"
+say "$tests tests passed in ${#crates[@]} crates outside of the workspace, used $uses times on real servers, in $((SECONDS - begin)) s"

@@ -6,15 +6,19 @@
 //!
 //! # A plugin
 //!
-//! It needs this crate (a `path` or `git` dependency: it is not on crates.io), `serde` with the feature `derive`, and
-//! `schemars` 1:
+//! `landfast-sdk new NAME` begins one (see [the first page](crate)). By hand, it needs this crate, `serde` with the feature `derive`, and
+//! `schemars` 1; for the tests below, the harness:
 //!
 //! ```toml
 //! [dependencies]
-//! landfast-sdk = { path = "landfast/sdk" }
+//! landfast-sdk = "0.1"
 //! schemars = "1"
 //! serde = { version = "1", features = ["derive"] }
 //! serde_json = "1"
+//!
+//! [dev-dependencies]
+//! landfast-sdk = { version = "0.1", features = ["testing"] }
+//! tokio = { version = "1", features = ["macros", "rt"] }
 //! ```
 //!
 //! This one counts. It is complete but for its `main` function, which is

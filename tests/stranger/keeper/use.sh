@@ -6,6 +6,9 @@ step() { echo "== $*"; }
 # What stands in the folder, but for the trap.
 accounts() { find "$outside" -type f ! -name .die -printf '%f\n' | sort; }
 must() { "$@" || { echo "this failed: $*" >&2; exit 1; }; }
+server=$(pgrep -f -- "-dev-listen-address=${BAO_ADDR#http://}")
+log=$(readlink "/proc/$server/fd/1")
+plugins() { pgrep -P "$server" -f plugins/keeper; }
 refused() { ! "$@" >/dev/null 2>&1 || { echo "this should have failed: $*" >&2; exit 1; }; }
 
 step "an account with a lease"
@@ -40,6 +43,43 @@ touch "$outside/.die"
 refused bao write -force keeper/rotate/admin
 bao write -force keeper/rotate/admin
 must test "$(cat "$outside/admin")" = "$(bao read -field=password keeper/static-creds/admin)"
+
+step "an initialize that fails"
+touch "$outside/.die"
+refused bao read keeper/creds/readers
+left=$(accounts | grep ^r-)
+# What cannot be removed as a file.
+rm "$outside/$left"
+mkdir -p "$outside/$left/in-the-way"
+refused bao read keeper/roles/readers
+bao read keeper/roles/readers
+refused bao write sys/plugins/reload/backend plugin=keeper
+case $(bao version) in
+    *" v2.6."*) bao read keeper/roles/readers ;;
+    *" v2.7."*) refused bao read keeper/roles/readers ;;
+esac
+bao operator seal
+bao operator unseal "$(sed -n 's/^Unseal Key: //p' "$log")" >/dev/null
+for _ in $(seq 50); do if bao read keeper/roles/readers 2>/dev/null; then break; fi; sleep 0.1; done
+must grep 'failed to initialize mount backend: path=keeper/' "$log" >/dev/null
+bao read keeper/roles/readers
+rmdir "$outside/$left/in-the-way" "$outside/$left"
+bao write sys/plugins/reload/backend plugin=keeper
+bao read keeper/roles/readers
+
+step "several mounts, and the death of their process"
+for mount in keeper-2 keeper-3; do
+    bao secrets enable -path=$mount keeper
+    bao write $mount/config folder="$outside"
+done
+must test "$(plugins | wc -w)" = 1
+kill -9 "$(plugins)"
+for mount in keeper-3 keeper-2 keeper; do
+    # The server may not have noticed yet.
+    for _ in $(seq 50); do if bao read $mount/config; then break; fi; sleep 0.1; done
+    bao read $mount/config
+done
+must test "$(plugins | wc -w)" = 1
 
 step "a PATCH, a list, help, a reload and the end"
 bao patch keeper/config length=40
