@@ -15,6 +15,8 @@ mod hex;
 #[cfg(feature = "landfast")]
 pub mod limits;
 #[cfg(feature = "landfast")]
+mod openness;
+#[cfg(feature = "landfast")]
 pub mod region;
 #[cfg(feature = "landfast")]
 mod representative;
@@ -24,6 +26,8 @@ pub mod settings;
 
 pub use crypto::{NoRandomness, equal, fill, hmac_sha256, random, sha1, sha256};
 pub use hex::{hex, unhex, uuid};
+#[cfg(feature = "landfast")]
+pub use openness::warn_if_open;
 #[cfg(feature = "landfast")]
 pub use representative::ml_dsa_representative;
 pub use secret::Secret;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::limit::Bucket;
 
@@ -34,6 +35,31 @@ impl Unwritten {
     pub fn addresses(&self) -> usize {
         self.addresses.len()
     }
+
+    /// The line that tells of it, as it would be written now. `operation` is what stands in the place of a request's.
+    pub fn sum(&self, operation: &'static str) -> Sum {
+        Sum {
+            time: Timestamp::now().to_string(),
+            operation,
+            requests: self.count,
+            addresses: self.addresses(),
+            since: self.since.to_string(),
+        }
+    }
+}
+
+/// The line of an audit log that stands for those that have none of their own.
+#[derive(Debug, Serialize)]
+pub struct Sum {
+    /// When it was written: RFC 3339, UTC.
+    time: String,
+    operation: &'static str,
+    /// How many requests.
+    requests: u64,
+    /// From how many addresses, counted to 64.
+    addresses: usize,
+    /// When the first of them came.
+    since: String,
 }
 
 /// What is to be done about one thing.

@@ -21,6 +21,8 @@
 //!
 //! [`receive`] does the same for a [`Host`], which looks at who connects before it answers.
 //!
+//! Where clients show certificates, [`bounded`] says how much of that is looked at.
+//!
 //! A listener that knows its clients has two rooms: a small one for strangers, and one that a connection moves to once it is known
 //! ([`Place::move_to`]).
 //!
@@ -37,14 +39,16 @@ mod lines;
 mod room;
 mod scheme;
 mod server;
+mod shown;
 
-pub use budget::{Budget, Decision, Unwritten};
+pub use budget::{Budget, Decision, Sum, Unwritten};
 pub use connection::{Bounds, Ending, LEAST_HEAD, converse};
 pub use limit::{Bucket, Buckets};
 pub use lines::Lines;
 pub use room::{Busy, Full, Place, Room, neighbourhood};
 pub use scheme::refuse_plain_http;
 pub use server::{Accept, Host, plain, receive, serve};
+pub use shown::{Shown, bounded};
 
 /// What the connections of one listener may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]

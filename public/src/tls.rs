@@ -1,10 +1,11 @@
 //! TLS of a listener: its certificate, and whose client certificates it takes.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use landfast_base::warn_if_open;
+use landfast_listen::{Shown, bounded};
 use rustls::crypto::aws_lc_rs;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -30,7 +31,7 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let chain = certificates(&files.certificate)?;
         let key = private_key(&files.key)?;
-        warn_if_open(&files.key);
+        warn_if_open(&files.key, Some("the listener's private key"));
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::Config(error.to_string()))?;
@@ -47,7 +48,7 @@ impl Tls {
                         .allow_unauthenticated()
                         .build()
                         .map_err(|error| Error::file(path, error))?;
-                builder.with_client_cert_verifier(verifier)
+                builder.with_client_cert_verifier(bounded(verifier, Shown::default()))
             }
             None => builder.with_no_client_auth(),
         };
@@ -74,17 +75,6 @@ impl Tls {
             return Ok(None);
         }
         Self::load(&self.files).map(Some)
-    }
-}
-
-/// Says in the log that others than owner and group may read a key.
-fn warn_if_open(key: &Path) {
-    let mode = std::fs::metadata(key).map(|data| data.permissions().mode());
-    if mode.is_ok_and(|mode| mode & 0o004 != 0) {
-        let key = key.display();
-        tracing::warn!(
-            "{key}: every user of this machine may read the private key: chmod o= {key}"
-        );
     }
 }
 

@@ -45,18 +45,6 @@ pub(super) struct Record<'a> {
     pub(super) error: Option<&'a str>,
 }
 
-/// The line that stands for those that strangers caused beyond their budget.
-#[derive(Debug, Serialize)]
-struct Sum {
-    time: String,
-    operation: &'static str,
-    /// Requests of strangers that have no line of their own.
-    requests: u64,
-    /// From how many addresses, counted to 64.
-    addresses: usize,
-    since: String,
-}
-
 /// Where lines go.
 #[derive(Debug)]
 pub(super) struct Audit {
@@ -114,13 +102,7 @@ impl Audit {
         let Some(unwritten) = unwritten else {
             return Ok(());
         };
-        self.line(&Sum {
-            time: jiff::Timestamp::now().to_string(),
-            operation: "strangers",
-            requests: unwritten.count,
-            addresses: unwritten.addresses(),
-            since: unwritten.since.to_string(),
-        })
+        self.line(&unwritten.sum("strangers"))
     }
 
     fn line(&self, record: &impl Serialize) -> io::Result<()> {

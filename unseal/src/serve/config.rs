@@ -10,7 +10,6 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::files;
 use crate::keys;
 
 /// Connections that can be allowed.
@@ -137,7 +136,7 @@ impl File {
         let text = Zeroizing::new(text.map_err(|error| refuse(error.to_string()))?);
         let file: Self = settings::read(&text, hint).map_err(refuse)?;
         file.check().map_err(refuse)?;
-        files::warn_if_open(path, file.holds_a_secret().then_some("AWS credentials"));
+        landfast_base::warn_if_open(path, file.holds_a_secret().then_some("AWS credentials"));
         Ok(file)
     }
 

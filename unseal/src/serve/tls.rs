@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use landfast_sdk::mtls::{self, Shown};
+use landfast_base::warn_if_open;
+use landfast_listen::{Shown, bounded};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -17,12 +18,6 @@ use super::clients::expiry;
 use super::config::TlsFiles;
 use super::metrics::Metrics;
 use crate::error::Error;
-
-/// What a client may show: its certificate and three CAs above it.
-const SHOWN: Shown = Shown {
-    certificates: 4,
-    octets: 16 * 1024,
-};
 
 /// A TLS configuration and the files that it came from.
 #[derive(Debug)]
@@ -44,7 +39,7 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let chain = certificates(&files.certificate)?;
         let key = private_key(&files.key)?;
-        crate::files::warn_if_open(&files.key, Some("the server's private key"));
+        warn_if_open(&files.key, Some("the server's private key"));
         let expires = chain.first().and_then(|leaf| expiry(leaf));
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -131,7 +126,7 @@ fn verifier(
     let verifier = builder
         .build()
         .map_err(|error| refuse(ca, &error.to_string()))?;
-    Ok(mtls::bounded(verifier, SHOWN))
+    Ok(bounded(verifier, Shown::default()))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
