@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -48,15 +48,13 @@ pub(crate) struct Record<'a> {
     pub(crate) error: Option<&'a str>,
 }
 
-/// The line that stands for refusals beyond their budget.
+/// The line of a connection that came to no request: a certificate that is not taken, no TLS where there has to be some.
 #[derive(Debug, Serialize)]
-struct Sum {
+struct Handshake<'a> {
     time: String,
+    remote: &'a str,
     operation: &'static str,
-    requests: u64,
-    /// From how many addresses, counted to 64.
-    addresses: usize,
-    since: String,
+    error: &'a str,
 }
 
 /// The line that stands for lines that could not be written.
@@ -111,6 +109,21 @@ impl Audit {
 
     /// Notes a request that was refused, or counts it when refusals have used up their budget.
     pub(crate) fn refused(&self, record: &Record<'_>, address: IpAddr) {
+        self.bounded(record, address);
+    }
+
+    /// The same of a connection that could not be opened.
+    pub(crate) fn unopened(&self, remote: SocketAddr, error: &str) {
+        let record = Handshake {
+            time: jiff::Timestamp::now().to_string(),
+            remote: &remote.to_string(),
+            operation: "handshake",
+            error,
+        };
+        self.bounded(&record, remote.ip());
+    }
+
+    fn bounded(&self, record: &impl Serialize, address: IpAddr) {
         if let Decision::Write(unwritten) = self.refusals.spend(address, Instant::now()) {
             self.sum(unwritten);
             self.line(record);
@@ -162,13 +175,7 @@ impl Audit {
 
     fn sum(&self, unwritten: Option<Unwritten>) {
         if let Some(unwritten) = unwritten {
-            self.line(&Sum {
-                time: jiff::Timestamp::now().to_string(),
-                operation: "refusals",
-                requests: unwritten.count,
-                addresses: unwritten.addresses(),
-                since: unwritten.since.to_string(),
-            });
+            self.line(&unwritten.sum("refusals"));
         }
     }
 

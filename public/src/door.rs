@@ -22,6 +22,9 @@ use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::tls::Tls;
 
+/// Why nothing is noted of a connection.
+const SILENT: &str = "the client left without a word";
+
 /// A listener's own.
 pub(crate) struct Door {
     shared: Arc<Shared>,
@@ -104,6 +107,9 @@ impl Host<TcpStream> for Door {
         let Some(tls) = self.tls() else {
             return Ok((Stream::Plain(stream), guest(false, Vec::new())));
         };
+        if stream.peek(&mut [0]).await? == 0 {
+            return Err(io::Error::other(SILENT));
+        }
         if refuse_plain_http(&mut stream).await? {
             return Err(io::Error::other("the client speaks plain HTTP"));
         }
@@ -169,7 +175,10 @@ impl Host<TcpStream> for Door {
 
     fn failed(&self, remote: Option<SocketAddr>, reason: &str) {
         self.shared.metrics.failed_handshake();
-        tracing::debug!(?remote, reason, "a connection could not be opened");
+        // Balancers look so whether the port is open, many times an hour.
+        if let Some(remote) = remote.filter(|_| reason != SILENT) {
+            self.shared.audit.unopened(remote, reason);
+        }
     }
 }
 

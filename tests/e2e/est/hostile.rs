@@ -1,10 +1,12 @@
 //! Devices that want what is another's, and people that want the server to fall.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::clients::Device;
 use super::front::{Front, MOUNTS};
-use crate::support::Release;
+use crate::support::{Release, until};
 
 #[test]
 fn nobody_gets_the_name_of_another() {
@@ -119,6 +121,13 @@ fn certificates_of_others_open_nothing() {
         .try_curl(ours, "cacerts", &forged.shown())
         .expect_err("the handshake fails");
     assert!(refused.contains("alert"), "{refused}");
+    until("its line", Duration::from_secs(20), || {
+        let said = front.said();
+        let told = |line: &str| {
+            line.contains("\"operation\":\"handshake\"") && line.contains("UnknownIssuer")
+        };
+        said.lines().any(told).then_some(())
+    });
     // An authority that the front server trusts, and the server does not.
     let client = front.server.client();
     for mount in MOUNTS {
