@@ -70,6 +70,9 @@ pub struct TlsFile {
 pub struct ServerFile {
     /// A URL such as `https://vault.example:8200`.
     pub address: String,
+    /// URLs of the other nodes of a cluster: they are asked where the first one cannot be.
+    #[serde(default)]
+    pub other_nodes: Vec<String>,
     /// Its CA certificates, PEM; the system's if they are left out.
     #[serde(default)]
     pub ca: Option<PathBuf>,

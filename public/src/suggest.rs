@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::upstream::joined;
 
 /// A write that would make a mount's certificates name this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,23 +33,12 @@ pub fn urls(config: &Config, url: &str) -> Vec<Suggestion> {
     let url = url.trim_end_matches('/');
     let suggestion = |(prefix, mount): (&String, &crate::config::MountFile)| {
         let base = format!("{url}{}", prefix.trim_end_matches('/'));
-        let above = config
-            .server
-            .namespace
-            .as_deref()
-            .map(|above| above.trim_matches('/'));
-        let below = mount
-            .namespace
-            .as_deref()
-            .map(|below| below.trim_matches('/'));
-        let namespace: Vec<&str> = above
-            .into_iter()
-            .chain(below)
-            .filter(|part| !part.is_empty())
-            .collect();
         Suggestion {
             path: format!("{}/config/urls", mount.mount.trim_matches('/')),
-            namespace: Some(namespace.join("/")).filter(|namespace| !namespace.is_empty()),
+            namespace: joined(
+                config.server.namespace.as_deref(),
+                mount.namespace.as_deref(),
+            ),
             fields: vec![
                 (
                     "issuing_certificates",
@@ -77,6 +67,7 @@ mod tests {
     fn each_mount_gets_addresses_below_its_own_path() {
         let server = ServerFile {
             address: "https://vault.example:8200".to_owned(),
+            other_nodes: Vec::new(),
             ca: None,
             namespace: Some("team/".to_owned()),
         };

@@ -1,7 +1,10 @@
-//! The client of the secrets server. No other file of this crate makes an HTTP client; `clippy.toml` beside the manifest holds that.
+//! The client of the secrets server, or of the nodes of a cluster. No other file of this crate makes an HTTP client; `clippy.toml` beside the manifest holds that.
+
+mod trouble;
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
@@ -9,11 +12,14 @@ use hyper::body::Bytes;
 use landfast_base::Secret;
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, Url};
+use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::config::ServerFile;
 use crate::error::Error;
+
+pub use trouble::Trouble;
 
 /// Calls at one time, all together.
 const AT_ONCE: usize = 32;
@@ -26,13 +32,21 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// A call has to be answered in this time, the whole answer included.
 const CALL: Duration = Duration::from_secs(30);
 
+/// What a standby says that knows of no active node.
+///
+/// Seen on OpenBao 2.7.2, which goes on with "but active cluster node not found".
+const NOT_ACTIVE: &str = "local node not active";
+
 /// Octets of an answer where nobody says how many.
 pub const MOST: usize = 1024 * 1024;
 
 /// A secrets server. Strangers cause calls, so their number at one time is bounded.
 pub struct Upstream {
     http: reqwest::Client,
-    address: Url,
+    /// One, or those of a cluster: whoever answers stands for all.
+    nodes: Vec<Url>,
+    /// Which of them answered last.
+    last: AtomicUsize,
     namespace: Option<String>,
     turns: Semaphore,
 }
@@ -53,6 +67,8 @@ pub struct Call<'a> {
     pub headers: HeaderMap,
     /// Octets of an answer that are read at the most.
     pub most: usize,
+    /// Whether only the active node of a cluster will do, and no other that passes it on.
+    pub active: bool,
 }
 
 impl<'a> Call<'a> {
@@ -66,6 +82,7 @@ impl<'a> Call<'a> {
             body: None,
             headers: HeaderMap::new(),
             most: MOST,
+            active: false,
         }
     }
 
@@ -98,67 +115,16 @@ impl Answer {
     }
 }
 
-/// Why there is no answer, or none that says anything. All of it may pass by itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    /// Nobody answered, or not as a whole.
-    #[error("no answer of {address}: {cause}")]
-    Away {
-        /// The server's address.
-        address: String,
-        /// Why.
-        cause: String,
-    },
-    /// The server is sealed, not initialised, or a standby without an active node.
-    #[error("{address} answers {status}: it is sealed, or not ready")]
-    NotReady {
-        /// The server's address.
-        address: String,
-        /// The status.
-        status: u16,
-    },
-    /// Too many calls are under way, here or there.
-    #[error("too many calls of {address} are under way")]
-    Busy {
-        /// The server's address.
-        address: String,
-    },
-    /// More than can be held.
-    #[error("the answer of {address} is larger than {most} octets")]
-    TooLarge {
-        /// The server's address.
-        address: String,
-        /// The limit.
-        most: usize,
-    },
-    /// A secret was not sent, for it could be read on its way.
-    #[error(
-        "{address} is plain HTTP on another machine: give an https address, for a secret goes there"
-    )]
-    Plain {
-        /// The server's address.
-        address: String,
-    },
-}
-
 impl Upstream {
     /// Prepares a client; nothing is sent yet.
     ///
     /// # Errors
     /// The address is none, or a file with certificates cannot be used.
     pub fn new(settings: &ServerFile) -> Result<Self, Error> {
-        let wrong =
-            |why: &str| Error::Config(format!("server.address {}: {why}", settings.address));
-        let address = Url::parse(settings.address.trim_end_matches('/'))
-            .map_err(|_| wrong("is no URL such as https://vault.example:8200"))?;
-        if !matches!(address.scheme(), "http" | "https") || !address.has_host() {
-            return Err(wrong("is no URL such as https://vault.example:8200"));
-        }
-        if !address.username().is_empty()
-            || address.password().is_some()
-            || address.query().is_some()
-        {
-            return Err(wrong("has more than a scheme, a host, a port and a path"));
+        let address = node(&settings.address, "server.address")?;
+        let mut nodes = vec![address];
+        for other in &settings.other_nodes {
+            nodes.push(node(other, "server.other_nodes")?);
         }
         #[expect(clippy::disallowed_methods, reason = "this is the place")]
         let mut builder = reqwest::Client::builder()
@@ -167,12 +133,12 @@ impl Upstream {
             .timeout(CALL)
             .pool_max_idle_per_host(AT_ONCE)
             .redirect(Policy::custom(follow));
-        if is_loopback(&address) {
+        if nodes.iter().all(is_loopback) {
             builder = builder.no_proxy();
         }
         if let Some(path) = &settings.ca {
             builder = builder.tls_certs_only(authorities(path)?);
-        } else if address.scheme() == "http" {
+        } else if nodes.iter().all(|node| node.scheme() == "http") {
             // Machines without any CA certificates are no reason not to start.
             builder = builder.tls_certs_only([]);
         }
@@ -185,7 +151,8 @@ impl Upstream {
         })?;
         Ok(Self {
             http,
-            address,
+            nodes,
+            last: AtomicUsize::new(0),
             namespace: settings.namespace.clone(),
             turns: Semaphore::new(AT_ONCE),
         })
@@ -193,81 +160,173 @@ impl Upstream {
 
     /// Whether two configurations mean the same server.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        (&self.address, &self.namespace) == (&other.address, &other.namespace)
+        (&self.nodes, &self.namespace) == (&other.nodes, &other.namespace)
     }
 
-    /// The server's address.
+    /// The server's address; of several nodes the first one's.
     pub fn address(&self) -> &str {
-        self.address.as_str().trim_end_matches('/')
+        shown(&self.nodes[0])
     }
 
-    /// Asks. The call has its own end: 30 s, and 5 s before it for a turn.
+    /// The whole path of a namespace below that of the server; none for the root.
+    pub(crate) fn namespace(&self, below: Option<&str>) -> Option<String> {
+        joined(self.namespace.as_deref(), below)
+    }
+
+    /// Asks. The call has its own end for each node: 30 s, and 5 s before it for a turn. A node that cannot be asked is passed over for the next one, unless it may
+    /// have done what it was asked for.
     ///
     /// # Errors
     /// [`Trouble`]: the server cannot be asked. Its refusals are answers.
     pub async fn call(&self, call: Call<'_>) -> Result<Answer, Trouble> {
-        let secret = call.token.is_some() || call.body.is_some();
-        if secret && self.address.scheme() != "https" && !is_loopback(&self.address) {
-            return Err(Trouble::Plain {
-                address: self.shown(),
-            });
-        }
         let turn = timeout(TURN, self.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             return Err(Trouble::Busy {
-                address: self.shown(),
+                address: self.address().to_owned(),
             });
         };
-        let away = |error: reqwest::Error| Trouble::Away {
-            address: self.shown(),
-            cause: causes(&error.without_url()),
+        if call.active && self.nodes.len() > 1 {
+            let active = self.active().await?;
+            return self
+                .ask(active, &call)
+                .await
+                .map_err(|failed| failed.trouble);
+        }
+        self.first_of(|node| self.ask(node, &call)).await
+    }
+
+    /// What the first node answers that can be asked; whoever answered last goes first.
+    async fn first_of<F, T>(&self, ask: impl Fn(usize) -> F) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        let first = self.last.load(Ordering::Relaxed);
+        let mut at = 0;
+        loop {
+            let node = (first + at) % self.nodes.len();
+            at += 1;
+            match ask(node).await {
+                Ok(answer) => {
+                    self.last.store(node, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(failed) if failed.untouched && at < self.nodes.len() => {}
+                Err(failed) => return Err(failed.trouble),
+            }
+        }
+    }
+
+    /// The active node of a cluster, which says so itself (`sys/leader`, without a token).
+    async fn active(&self) -> Result<usize, Trouble> {
+        let call = Call::get("sys/leader");
+        let none = || Trouble::NoActive {
+            address: self.address().to_owned(),
         };
-        let mut response = self.request(&call)?.send().await.map_err(away)?;
+        let asked = async |node: usize| {
+            let answer = self.ask_in(node, &call, None).await?;
+            let said: Leader = serde_json::from_slice(&answer.body).unwrap_or_default();
+            if said.is_self || !said.ha_enabled {
+                Ok(node)
+            } else {
+                Err(Failed {
+                    trouble: none(),
+                    untouched: true,
+                })
+            }
+        };
+        self.first_of(asked).await
+    }
+
+    async fn ask(&self, node: usize, call: &Call<'_>) -> Result<Answer, Failed> {
+        self.ask_in(node, call, self.namespace(call.namespace))
+            .await
+    }
+
+    async fn ask_in(
+        &self,
+        node: usize,
+        call: &Call<'_>,
+        namespace: Option<String>,
+    ) -> Result<Answer, Failed> {
+        let node = &self.nodes[node];
+        let address = || shown(node).to_owned();
+        let secret = call.token.is_some() || call.body.is_some();
+        if secret && node.scheme() != "https" && !is_loopback(node) {
+            return Err(Trouble::Plain { address: address() }.into());
+        }
+        // What only reads may be asked again of another one; the rest where it never arrived.
+        let reads = call.method == Method::GET;
+        let away = |error: reqwest::Error| Failed {
+            untouched: reads || error.is_connect(),
+            trouble: Trouble::Away {
+                address: address(),
+                cause: causes(&error.without_url()),
+            },
+        };
+        let request = self.request(node, call, namespace)?;
+        let mut response = request.send().await.map_err(away)?;
         let status = response.status();
         match status.as_u16() {
-            429 => {
-                return Err(Trouble::Busy {
-                    address: self.shown(),
-                });
-            }
+            429 => return Err(Trouble::Busy { address: address() }.into()),
             status @ (472 | 473 | 501..=504) => {
-                return Err(Trouble::NotReady {
-                    address: self.shown(),
-                    status,
+                return Err(Failed {
+                    trouble: Trouble::NotReady {
+                        address: address(),
+                        status,
+                    },
+                    // A gateway on the way may give up (504) what the node goes on with.
+                    untouched: reads || status != 504,
                 });
             }
             _ => {}
         }
         let too_large = || Trouble::TooLarge {
-            address: self.shown(),
+            address: address(),
             most: call.most,
         };
         let expected = response.content_length().unwrap_or_default();
         let expected = usize::try_from(expected).unwrap_or(usize::MAX);
         if expected > call.most {
-            return Err(too_large());
+            return Err(too_large().into());
         }
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::with_capacity(expected);
         while let Some(part) = response.chunk().await.map_err(away)? {
             if body.len() + part.len() > call.most {
-                return Err(too_large());
+                return Err(too_large().into());
             }
             body.extend_from_slice(&part);
         }
-        Ok(Answer {
+        let answer = Answer {
             status,
             headers,
             body: Bytes::from(body),
-        })
+        };
+        // A standby says so while no node is active.
+        let lost = |answer: &Answer| answer.error().is_some_and(|text| text.contains(NOT_ACTIVE));
+        if status == StatusCode::INTERNAL_SERVER_ERROR && lost(&answer) {
+            return Err(Failed {
+                trouble: Trouble::NotReady {
+                    address: address(),
+                    status: status.as_u16(),
+                },
+                untouched: true,
+            });
+        }
+        Ok(answer)
     }
 
-    fn request(&self, call: &Call<'_>) -> Result<reqwest::RequestBuilder, Trouble> {
+    fn request(
+        &self,
+        node: &Url,
+        call: &Call<'_>,
+        namespace: Option<String>,
+    ) -> Result<reqwest::RequestBuilder, Trouble> {
         let away = |cause: &str| Trouble::Away {
-            address: self.shown(),
+            address: shown(node).to_owned(),
             cause: cause.to_owned(),
         };
-        let url = Url::parse(&format!("{}/v1/{}", self.address(), call.path));
+        let url = Url::parse(&format!("{}/v1/{}", shown(node), call.path));
         let url = url.map_err(|_| away("the path is none"))?;
         let mut request = self
             .http
@@ -281,18 +340,8 @@ impl Upstream {
             value.set_sensitive(true);
             request = request.header("x-vault-token", value);
         }
-        let above = self
-            .namespace
-            .as_deref()
-            .map(|above| above.trim_matches('/'));
-        let below = call.namespace.map(|below| below.trim_matches('/'));
-        let namespace: Vec<&str> = above
-            .into_iter()
-            .chain(below)
-            .filter(|part| !part.is_empty())
-            .collect();
-        if !namespace.is_empty() {
-            request = request.header("x-vault-namespace", namespace.join("/"));
+        if let Some(namespace) = namespace {
+            request = request.header("x-vault-namespace", namespace);
         }
         Ok(match &call.body {
             Some(body) => request
@@ -301,10 +350,58 @@ impl Upstream {
             None => request,
         })
     }
+}
 
-    fn shown(&self) -> String {
-        self.address().to_owned()
+/// Why a node did not answer.
+struct Failed {
+    trouble: Trouble,
+    /// Whether another one may be asked: this one did nothing, or there was nothing to do.
+    untouched: bool,
+}
+
+impl From<Trouble> for Failed {
+    fn from(trouble: Trouble) -> Self {
+        Self {
+            trouble,
+            untouched: false,
+        }
     }
+}
+
+/// What a node says of itself.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Leader {
+    ha_enabled: bool,
+    is_self: bool,
+}
+
+/// Reads the address of a node, which `field` has.
+fn node(text: &str, field: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| Error::Config(format!("{field} {text}: {why}"));
+    let address = Url::parse(text.trim_end_matches('/'))
+        .map_err(|_| wrong("is no URL such as https://vault.example:8200"))?;
+    if !matches!(address.scheme(), "http" | "https") || !address.has_host() {
+        return Err(wrong("is no URL such as https://vault.example:8200"));
+    }
+    if !address.username().is_empty() || address.password().is_some() || address.query().is_some() {
+        return Err(wrong("has more than a scheme, a host, a port and a path"));
+    }
+    Ok(address)
+}
+
+fn shown(node: &Url) -> &str {
+    node.as_str().trim_end_matches('/')
+}
+
+/// The path of a namespace below another one; none for the root.
+pub(crate) fn joined(above: Option<&str>, below: Option<&str>) -> Option<String> {
+    let parts = [above, below].into_iter().flatten();
+    let parts: Vec<&str> = parts
+        .map(|part| part.trim_matches('/'))
+        .filter(|part| !part.is_empty())
+        .collect();
+    (!parts.is_empty()).then(|| parts.join("/"))
 }
 
 /// A standby may send its clients to the active node: one such redirect is followed, and never from HTTPS to plain HTTP or to plain HTTP on another machine.
@@ -347,3 +444,6 @@ fn causes(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,6 +159,7 @@ fn server(arguments: &Arguments) -> Result<ServerFile, Failure> {
     })?;
     Ok(ServerFile {
         address,
+        other_nodes: Vec::new(),
         ca: arguments
             .ca_cert
             .clone()

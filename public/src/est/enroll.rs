@@ -92,6 +92,7 @@ async fn ask(
     let mut call = Call::post(&path, Bytes::from(request.to_string()));
     call.namespace = label.mount.namespace.as_deref();
     call.token = Some(session.token());
+    call.active = true;
     call.headers = forwarded(visitor);
     let answer = label.mount.upstream.call(call).await?;
     if answer.status != StatusCode::OK {

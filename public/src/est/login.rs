@@ -16,6 +16,13 @@ use crate::mounts::Mount;
 use crate::request::Visitor;
 use crate::upstream::{Answer, Call};
 
+/// What the `cert` method says where no certificate arrived: OpenBao's words, and Vault's.
+const NO_CERTIFICATE: [&str; 3] = [
+    "no client certificate found",
+    "client certificate must be supplied",
+    "tls connection required",
+];
+
 /// How a client proves who it is.
 pub(crate) enum Proof {
     /// By the certificate of its connection, whose key it holds: TLS has seen that.
@@ -115,6 +122,7 @@ impl Session {
         let mut call = Call::post(&path, body);
         call.headers = headers;
         call.namespace = mount.namespace.as_deref();
+        call.active = true;
         let answer = mount.upstream.call(call).await?;
         if !answer.status.is_success() {
             return Err(refused(proof, &answer));
@@ -144,6 +152,7 @@ impl Session {
         call.headers = forwarded(visitor);
         call.namespace = mount.namespace.as_deref();
         call.token = Some(&self.token);
+        call.active = true;
         match mount.upstream.call(call).await {
             Ok(answer) if answer.status.is_success() => {}
             Ok(answer) => tracing::warn!(
@@ -175,6 +184,16 @@ fn password(login: &BasicLogin, credentials: &Credentials) -> (String, Bytes) {
 fn refused(proof: &Proof, answer: &Answer) -> Refusal {
     let cause = answer.error().unwrap_or_default();
     let cause = format!("login: {} {cause}", answer.status.as_u16());
+    // What a standby passes on to the active node has lost the certificate.
+    let lost = NO_CERTIFICATE.iter().any(|words| cause.contains(words));
+    if let Proof::Certificate(login, _) = proof
+        && lost
+    {
+        return Refusal::later(format!(
+            "{cause}: the server's listener takes no certificate in {} from here, or a standby was asked, which passes none on: see server.other_nodes",
+            login.header
+        ));
+    }
     // An expired or foreign certificate is an error of the server's `cert` method, and not a refusal.
     let unverified = cause.contains("failed to verify client's certificate");
     let known = matches!(

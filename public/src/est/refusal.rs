@@ -4,6 +4,7 @@ use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use crate::request::{PAUSE, Reply};
+use crate::slot::Missing;
 use crate::upstream::Trouble;
 
 /// What a client is told, and what the operator is told besides.
@@ -81,13 +82,17 @@ impl Refusal {
         }
     }
 
-    /// Too many enrolments are under way: 503.
-    pub(crate) fn busy() -> Self {
+    /// Nobody can decide now, and may be able to in a moment: 503.
+    pub(crate) fn later(cause: impl Into<String>) -> Self {
         Self {
             kind: Kind::Later,
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "")
-                .because("too many enrolments are under way")
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "").because(cause)
         }
+    }
+
+    /// Too many enrolments are under way: 503.
+    pub(crate) fn busy() -> Self {
+        Self::later("too many enrolments are under way")
     }
 
     /// The same, of a client that the server knew.
@@ -128,9 +133,15 @@ impl Refusal {
 
 impl From<Trouble> for Refusal {
     fn from(trouble: Trouble) -> Self {
-        Self {
-            kind: Kind::Later,
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "").because(trouble.to_string())
+        Self::later(trouble.to_string())
+    }
+}
+
+impl From<Missing> for Refusal {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Absent => Self::upstream("the mount has no such issuer, or no list of it"),
+            Missing::Away(cause) => Self::later(&*cause),
         }
     }
 }

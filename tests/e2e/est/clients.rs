@@ -40,7 +40,7 @@ pub(super) fn ran(command: &mut Command) -> Vec<u8> {
 
 impl Device {
     /// A device with a new key. Its certificate is to be.
-    pub(super) fn new(front: &Front, name: &str) -> Self {
+    pub(super) fn new<S>(front: &Front<S>, name: &str) -> Self {
         let key = front
             .files
             .file(&format!("{name}.key"), front.files.key_on("P-256", true));
@@ -79,7 +79,7 @@ impl Device {
 
     /// Enrols by password, as a device does once.
     #[track_caller]
-    pub(super) fn enrolled(self, front: &Front, label: &str) -> Self {
+    pub(super) fn enrolled<S>(self, front: &Front<S>, label: &str) -> Self {
         let request = self.request(&self.name);
         let answer = front.post(label, "simpleenroll", &request, &["--user", &self.basic()]);
         self.keep(&answer.certificates(200)[0]);
@@ -157,7 +157,7 @@ fn fed(command: &mut Command, input: &[u8]) -> (bool, Vec<u8>, String) {
     (output.status.success(), output.stdout, errors)
 }
 
-impl Front {
+impl<S> Front<S> {
     fn url(&self, label: &str, operation: &str) -> String {
         let label = if label.is_empty() {
             String::new()

@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Openssl, PLUGIN_NAME, Release, Server, free_port, terminate, until};
+use crate::support::{
+    Client, Cluster, Openssl, PLUGIN_NAME, Release, Server, free_port, terminate, until,
+};
 
 /// The built-in engine and ours. A label is named as its mount.
 pub(super) const MOUNTS: [&str; 2] = ["builtin", "landfst"];
 
-/// A server whose second listener takes certificates that a proxy forwards, and EST in front of it.
-pub(super) struct Front {
-    pub(super) server: Server,
+/// EST in front of a server, or of a node of several, whose second listener takes certificates that a proxy forwards.
+pub(super) struct Front<S = Server> {
+    pub(super) server: S,
     pub(super) files: Openssl,
     pub(super) port: u16,
     /// The certificates of both authorities.
@@ -32,41 +34,106 @@ impl Front {
         let trusted = free_port();
         let server = Server::raft(release, &listener(trusted));
         server.register(PLUGIN_NAME, "");
-        let files = Openssl::new();
         let client = server.client();
-        prepare(&client);
+        let default = MOUNTS[usize::from(release == Release::Current)];
+        Self::before(server, &client, "", trusted, |config| {
+            config["est"]["default_label"] = json!(default);
+        })
+    }
+
+    /// The same with all of it in a namespace below another one: the front is told of the upper one for its server, and of the lower one for its mounts.
+    pub(super) fn in_a_namespace() -> Self {
+        let trusted = free_port();
+        let server = Server::raft(Release::Current, &listener(trusted));
+        server.register(PLUGIN_NAME, "");
+        let client = server.client();
+        for path in ["sys/namespaces/team", "team/sys/namespaces/inner"] {
+            client.write(path, json!({})).ok();
+        }
+        Self::before(server, &client, "team/inner/", trusted, |config| {
+            config["server"]["namespace"] = json!("team");
+            for mount in MOUNTS {
+                config["mounts"][format!("/{mount}")]["namespace"] = json!("inner");
+            }
+        })
+    }
+}
+
+impl Front<Cluster> {
+    /// The same in front of a cluster: the server's address is that of a standby. `others` says whether the front knows the other node too.
+    pub(super) fn before_a_standby(others: bool) -> Self {
+        let trusted = [free_port(), free_port()];
+        let cluster = Cluster::with(2, |at| listener(trusted[at]));
+        let (client, standby) = (cluster.client(0), cluster.client(1));
+        let front = Self::before(cluster, &client, "", trusted[1], |config| {
+            if others {
+                let active = format!("http://127.0.0.1:{}", trusted[0]);
+                config["server"]["other_nodes"] = json!([active]);
+            }
+        });
+        for mount in MOUNTS {
+            until("the standby has it all", Duration::from_secs(60), || {
+                (standby.read(&format!("{mount}/roles/unstored")).status == 200).then_some(())
+            });
+        }
+        front
+    }
+}
+
+impl<S> Front<S> {
+    /// `place` is the namespace, with a slash behind it; `trusted` the port of the listener; `change` what the configuration has besides.
+    fn before(
+        server: S,
+        client: &Client,
+        place: &str,
+        trusted: u16,
+        change: impl FnOnce(&mut Value),
+    ) -> Self {
+        let files = Openssl::new();
+        prepare(client, place);
         let mut roots = String::new();
         for (mount, kind) in MOUNTS.into_iter().zip(["pki", PLUGIN_NAME]) {
-            server.mount(mount, kind);
-            roots.push_str(&authority(&client, mount));
+            let body = json!({"type": kind, "config": {"max_lease_ttl": "87600h"}});
+            client
+                .write(&format!("{place}sys/mounts/{mount}"), body)
+                .ok();
+            roots.push_str(&authority(client, place, mount));
             roots.push('\n');
         }
         files.file("roots.pem", &roots);
         for mount in MOUNTS {
             let body = json!({"certificate": roots, "token_policies": "est", "token_ttl": "1m"});
-            client.write(&format!("auth/cert/certs/{mount}"), body).ok();
+            client
+                .write(&format!("{place}auth/cert/certs/{mount}"), body)
+                .ok();
         }
         client
             .write(
-                "builtin/roles/front",
+                &format!("{place}builtin/roles/front"),
                 json!({"allow_localhost": true, "key_type": "ec"}),
             )
             .ok();
         let own = json!({"common_name": "localhost", "ip_sans": "127.0.0.1", "ttl": "24h"});
-        let own = client.write("builtin/issue/front", own).ok();
+        let own = client
+            .write(&format!("{place}builtin/issue/front"), own)
+            .ok();
         let certificate = files.file("front.pem", own.text("certificate"));
         let key = files.file("front.key", own.text("private_key"));
-        let default = MOUNTS[usize::from(release == Release::Current)];
         let mut config = config(
             trusted,
             &certificate,
             &key,
             &files.file("roots.pem", &roots),
         );
-        config["est"]["default_label"] = json!(default);
+        change(&mut config);
         let config = files.file("public.json", config.to_string());
-        let (child, port, said) =
-            start(server.landfast().arg("public").arg("--config").arg(config));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_landfast"));
+        command
+            .env_clear()
+            .arg("public")
+            .arg("--config")
+            .arg(config);
+        let (child, port, said) = start(&mut command);
         Self {
             server,
             files,
@@ -86,7 +153,9 @@ impl Front {
     pub(super) fn roots_file(&self) -> PathBuf {
         self.files.file("roots.pem", &self.roots)
     }
+}
 
+impl Front {
     /// What the server's audit log says of requests to a path.
     pub(super) fn audited(&self, path: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.server.dir().join("audit.log")).unwrap_or_default();
@@ -99,7 +168,7 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl<S> Drop for Front<S> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- landfast public ---\n{}", self.said());
@@ -121,7 +190,7 @@ fn listener(port: u16) -> String {
 }
 
 /// Logins, and the policy for all of them.
-fn prepare(client: &Client) {
+fn prepare(client: &Client, place: &str) {
     let paths = MOUNTS.map(|mount| {
         format!(
             "path \"{mount}/sign/device\" {{ capabilities = [\"update\"] }}\n\
@@ -130,32 +199,41 @@ fn prepare(client: &Client) {
         )
     });
     client
-        .write("sys/policies/acl/est", json!({"policy": paths.concat()}))
+        .write(
+            &format!("{place}sys/policies/acl/est"),
+            json!({"policy": paths.concat()}),
+        )
         .ok();
     for method in ["userpass", "cert", "approle"] {
         client
-            .write(&format!("sys/auth/{method}"), json!({"type": method}))
+            .write(
+                &format!("{place}sys/auth/{method}"),
+                json!({"type": method}),
+            )
             .ok();
     }
     for name in ["one.example.com", "two.example.com"] {
         let body = json!({"password": format!("secret-of-{name}"), "token_policies": "est", "token_ttl": "1m"});
         client
-            .write(&format!("auth/userpass/users/{name}"), body)
+            .write(&format!("{place}auth/userpass/users/{name}"), body)
             .ok();
     }
     let nobody = json!({"password": "secret-of-nobody", "token_ttl": "1m"});
     client
-        .write("auth/userpass/users/nobody.example.com", nobody)
+        .write(
+            &format!("{place}auth/userpass/users/nobody.example.com"),
+            nobody,
+        )
         .ok();
 }
 
 /// A root and two roles in a mount; the root's certificate.
-fn authority(client: &Client, mount: &str) -> String {
+fn authority(client: &Client, place: &str, mount: &str) -> String {
     let body = json!({"common_name": format!("Root of {mount}"), "key_type": "ec", "ttl": "8760h"});
     let root = client
-        .write(&format!("{mount}/root/generate/internal"), body)
+        .write(&format!("{place}{mount}/root/generate/internal"), body)
         .ok();
-    let methods = client.read("sys/auth").ok();
+    let methods = client.read(&format!("{place}sys/auth")).ok();
     let accessor = |method: &str| {
         methods.data()[format!("{method}/")]["accessor"]
             .as_str()
@@ -168,12 +246,12 @@ fn authority(client: &Client, mount: &str) -> String {
         "key_type": "ec", "ttl": "24h", "server_flag": false,
     });
     client
-        .write(&format!("{mount}/roles/device"), role.clone())
+        .write(&format!("{place}{mount}/roles/device"), role.clone())
         .ok();
     let mut unstored = role;
     unstored["no_store"] = json!(true);
     client
-        .write(&format!("{mount}/roles/unstored"), unstored)
+        .write(&format!("{place}{mount}/roles/unstored"), unstored)
         .ok();
     root.text("certificate")
 }

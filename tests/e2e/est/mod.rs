@@ -4,4 +4,5 @@ mod clients;
 mod enrol;
 mod front;
 mod hostile;
+mod places;
 mod renew;

@@ -19,8 +19,8 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// A node of its own, or one that joins another.
-    fn new(name: &str, leader: Option<&str>) -> Self {
+    /// A node of its own, or one that joins another, with `settings` in its configuration.
+    fn new(name: &str, leader: Option<&str>, settings: &str) -> Self {
         let dir = directory();
         std::fs::create_dir(dir.path().join("raft")).expect("a fresh folder");
         let join = leader
@@ -31,7 +31,7 @@ impl Node {
                 "storage \"raft\" {{\n  path = {:?}\n  node_id = {name:?}\n  {join}\n}}\n\
                  listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}}\n\
                  api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"https://127.0.0.1:{}\"\n\
-                 plugin_directory = {:?}\n",
+                 plugin_directory = {:?}\n{settings}\n",
                 dir.path().join("raft"),
                 port + 1,
                 dir.path().join("plugins"),
@@ -95,7 +95,12 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn of(count: usize) -> Self {
-        let active = Node::new("n0", None);
+        Self::with(count, |_| String::new())
+    }
+
+    /// The same with settings for each node, by its number.
+    pub(crate) fn with(count: usize, settings: impl Fn(usize) -> String) -> Self {
+        let active = Node::new("n0", None, &settings(0));
         let client = Client::new(&active.address, "");
         let init = until("the server answers", LIMIT, || {
             let body = json!({"secret_shares": 1, "secret_threshold": 1});
@@ -105,7 +110,8 @@ impl Cluster {
         let key = init.body["keys"][0].as_str().expect("init answers a key");
         let token = init.body["root_token"].as_str().expect("and a token");
         active.unseal(key, 200);
-        let joining = (1..count).map(|at| Node::new(&format!("n{at}"), Some(&active.address)));
+        let joining =
+            (1..count).map(|at| Node::new(&format!("n{at}"), Some(&active.address), &settings(at)));
         let standbys: Vec<_> = joining.collect();
         standbys.iter().for_each(|node| node.unseal(key, 429));
         let mut nodes = vec![active];
