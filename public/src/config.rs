@@ -25,6 +25,9 @@ pub struct Config {
     /// One JSON line per request goes here; standard output if it is left out.
     #[serde(default)]
     pub audit_log: Option<PathBuf>,
+    /// A directory of its own: what is valid survives a restart there. Without it nothing is kept on disk.
+    #[serde(default)]
+    pub cache_dir: Option<PathBuf>,
     /// The secrets server.
     pub server: ServerFile,
     /// What is given out, by the beginning of its paths: `/` or `/name`.
@@ -106,6 +109,8 @@ pub struct LimitsFile {
     pub crl_bytes: usize,
     /// Answers of OCSP that are kept for each mount.
     pub ocsp_answers: usize,
+    /// Octets of all files in `cache_dir` at the most.
+    pub cache_bytes: u64,
     /// What is kept is asked for again after this time.
     pub refresh_seconds: u64,
     /// Clients, and caches on the way, may keep an answer this long, and never beyond its own end.
@@ -120,6 +125,7 @@ impl Default for LimitsFile {
             requests_per_minute: 6000,
             crl_bytes: 64 * 1024 * 1024,
             ocsp_answers: 4096,
+            cache_bytes: 256 * 1024 * 1024,
             refresh_seconds: 60,
             client_seconds: 300,
         }
@@ -147,6 +153,7 @@ impl LimitsFile {
                 1024..=1024 * 1024 * 1024,
             ),
             ("ocsp_answers", number(self.ocsp_answers), 1..=1_000_000),
+            ("cache_bytes", self.cache_bytes, 65_536..=1 << 40),
             ("refresh_seconds", self.refresh_seconds, 1..=86_400),
             (
                 "client_seconds",
@@ -180,6 +187,7 @@ impl Config {
             metrics_listen: None,
             url: None,
             audit_log: None,
+            cache_dir: None,
             server,
             mounts: BTreeMap::from([("/".to_owned(), mount)]),
             est: None,

@@ -24,10 +24,10 @@ use landfast_pki::{Certificate, Csr, Oid};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::certs_only::{self, certs_only};
+use crate::certs_only;
 use crate::error::Error;
-use crate::mounts::Mounts;
 use crate::request::{Handler, Reply, Request, Visitor};
+use crate::site::Site;
 
 mod answers;
 mod body;
@@ -100,6 +100,8 @@ struct Given {
     kind: &'static str,
     body: Bytes,
     client: Option<String>,
+    /// For the audit log: `cache`, `stale` or `server`; empty where nobody had to be asked.
+    source: &'static str,
 }
 
 impl Est {
@@ -107,10 +109,10 @@ impl Est {
     ///
     /// # Errors
     /// A label names a mount that there is not.
-    pub(crate) fn new(file: &EstFile, mounts: &Mounts) -> Result<Self, Error> {
+    pub(crate) fn new(file: &EstFile, sites: &[Arc<Site>]) -> Result<Self, Error> {
         let mut labels = HashMap::new();
         for (name, label) in &file.labels {
-            labels.insert(name.clone(), Arc::new(Label::new(label, mounts)?));
+            labels.insert(name.clone(), Arc::new(Label::new(label, sites)?));
         }
         Ok(Self {
             labels,
@@ -138,11 +140,13 @@ impl Est {
         }
         match operation {
             Operation::CaCerts => {
-                let chain = standing::chain(label).await?;
-                Ok(Some(Given::of(
-                    certs_only::KIND,
-                    body::encode(&certs_only(chain.iter().map(Certificate::der))),
-                )))
+                let found = label.site.certificates(label.issuer.as_deref()).await?;
+                let chain = body::encode(found.value.chain_p7c.body());
+                let given = Given::of(certs_only::KIND, chain);
+                Ok(Some(Given {
+                    source: found.source,
+                    ..given
+                }))
             }
             Operation::Attributes => {
                 let wanted = label.wanted.clone();
@@ -182,7 +186,7 @@ impl Handler for Est {
                 let mut reply =
                     Reply::new(StatusCode::OK, operation.name(), given.kind, given.body);
                 reply.note.client = given.client;
-                reply.note.source = Some("server");
+                reply.note.source = Some(given.source).filter(|source| !source.is_empty());
                 reply.with(CACHE_CONTROL, http::HeaderValue::from_static("no-store"))
             }
             // No attributes are wanted (RFC 7030 section 4.5.2).
@@ -204,6 +208,7 @@ impl Given {
             kind,
             body,
             client: None,
+            source: "",
         }
     }
 }
@@ -313,6 +318,7 @@ impl Enrolment {
             kind,
             body,
             client: Some(self.client()),
+            source: "server",
         })
     }
 

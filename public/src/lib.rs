@@ -5,6 +5,7 @@
 //!
 //! - [`request`] is what a handler gets and gives: read it first to add paths.
 //! - [`upstream`] is the client of the secrets server.
+//! - `site` is what is kept of a mount, `store` the same on disk.
 //! - [`est`] enrols devices, each logged in as itself.
 //! - [`Server`] binds the ports and lives until it is told to stop.
 //!
@@ -29,6 +30,7 @@ mod shared;
 mod sheet;
 mod site;
 mod slot;
+mod store;
 mod stream;
 pub mod suggest;
 mod tls;

@@ -22,6 +22,9 @@ use crate::tls::Tls;
 /// How long audit lines wait for others.
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
 
+/// How often what is kept is written to disk.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+
 /// How often refusals beyond their budget are summed up.
 const SUM_EVERY: Duration = Duration::from_secs(60);
 
@@ -144,12 +147,22 @@ impl Server {
                 }
             }
         };
+        let saving = async {
+            let mut save = interval(SAVE_EVERY);
+            save.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                save.tick().await;
+                shared.save().await;
+            }
+        };
         tokio::select! {
             () = chores => {}
+            () = saving => {}
             () = async { while open.join_next().await.is_some() {} } => {}
         }
         self.shared.audit.settle();
         self.shared.flush().await;
+        self.shared.save().await;
     }
 }
 

@@ -82,6 +82,15 @@ impl Shared {
         Ok(())
     }
 
+    /// Writes what is kept of mounts to disk, where that holds up nobody.
+    pub(crate) async fn save(self: &Arc<Self>) {
+        let shared = self.clone();
+        let saved = tokio::task::spawn_blocking(move || shared.current.load_full().routes.save());
+        if let Err(error) = saved.await {
+            tracing::error!(%error, "what is kept was not written to disk");
+        }
+    }
+
     /// Writes the audit lines that wait, where a disk holds up nobody.
     pub(crate) async fn flush(self: &Arc<Self>) {
         let shared = self.clone();

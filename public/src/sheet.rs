@@ -53,6 +53,11 @@ impl Sheet {
         &self.body
     }
 
+    /// What tells these octets from any others, as `ETag` has it.
+    pub(crate) fn mark(&self) -> &[u8] {
+        self.etag.as_bytes()
+    }
+
     pub(crate) fn until(&self) -> i64 {
         self.until
     }

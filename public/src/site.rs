@@ -4,6 +4,7 @@ mod answers;
 mod authority;
 mod list;
 mod remote;
+mod saved;
 mod wanted;
 
 use std::collections::HashMap;
@@ -15,8 +16,9 @@ use hyper::body::Bytes;
 use jiff::Timestamp;
 
 use self::answers::Answers;
-use self::authority::{Authority, Index};
-use self::list::List;
+pub(crate) use self::authority::Authority;
+use self::authority::Index;
+pub(crate) use self::list::List;
 use self::remote::Remote;
 pub(crate) use self::wanted::Wanted;
 use self::wanted::What;
@@ -148,18 +150,7 @@ impl Site {
         wanted: &Wanted<'_>,
         now: i64,
     ) -> Result<Given, Missing> {
-        let load = |_| {
-            let at = self.at.clone();
-            async move { at.index().await }
-        };
-        let index = self.index.get(self.keep.fresh, now, load).await?;
-        let id = index.value.id(reference).ok_or(Missing::Absent)?;
-        if index.source == "server" {
-            let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
-            issuers.retain(|id, _| index.value.has(id));
-        }
-        let issuer = self.issuer(id);
-        let authority = self.authority(&issuer.authority, id, now).await?;
+        let (issuer, authority) = self.named(reference, now).await?;
         if let What::Complete | What::Delta = wanted.what {
             let list = self
                 .list(&issuer, &authority.value, wanted.what, now)
@@ -167,6 +158,77 @@ impl Site {
             return Ok(Given::list(wanted, &list));
         }
         Given::certificates(wanted, &authority)
+    }
+
+    /// An issuer by its name or id.
+    async fn named(
+        &self,
+        reference: &str,
+        now: i64,
+    ) -> Result<(Arc<Issuer>, Found<Authority>), Missing> {
+        let index = self.index(now).await?;
+        let id = index.id(reference).ok_or(Missing::Absent)?;
+        let issuer = self.issuer(id);
+        let authority = self.authority(&issuer.authority, id, now).await?;
+        Ok((issuer, authority))
+    }
+
+    async fn index(&self, now: i64) -> Result<Arc<Index>, Missing> {
+        let load = |_| {
+            let at = self.at.clone();
+            async move { at.index().await }
+        };
+        let index = self.index.get(self.keep.fresh, now, load).await?;
+        if index.source == "server" {
+            let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+            issuers.retain(|id, _| index.value.has(id));
+        }
+        Ok(index.value)
+    }
+
+    /// The ids of the mount's issuers.
+    ///
+    /// # Errors
+    /// They cannot be had.
+    pub(crate) async fn ids(&self) -> Result<Vec<Arc<str>>, Missing> {
+        let index = self.index(Timestamp::now().as_second()).await?;
+        Ok(index.ids().cloned().collect())
+    }
+
+    /// The certificates of an issuer by its name or id; of the default one without.
+    ///
+    /// # Errors
+    /// They cannot be had.
+    pub(crate) async fn certificates(
+        &self,
+        reference: Option<&str>,
+    ) -> Result<Found<Authority>, Missing> {
+        let now = Timestamp::now().as_second();
+        match reference {
+            None => self.authority(&self.default, "default", now).await,
+            Some(reference) => Ok(self.named(reference, now).await?.1),
+        }
+    }
+
+    /// A list of an issuer as the mount has it at this moment, however young the kept one is.
+    ///
+    /// # Errors
+    /// It cannot be had now: one that is kept is of no use to whoever asks this.
+    pub(crate) async fn newest_list(
+        &self,
+        authority: &Arc<Authority>,
+        delta: bool,
+    ) -> Result<Arc<List>, Missing> {
+        let now = Timestamp::now().as_second();
+        let issuer = self.issuer(&authority.id);
+        let what = if delta { What::Delta } else { What::Complete };
+        let found = self
+            .list_since(&issuer, authority, what, now, Duration::ZERO)
+            .await?;
+        if found.source == "stale" {
+            return Err(Missing::away("the newest list cannot be had now"));
+        }
+        Ok(found.value)
     }
 
     fn issuer(&self, id: &Arc<str>) -> Arc<Issuer> {
@@ -194,6 +256,19 @@ impl Site {
         what: What,
         now: i64,
     ) -> Result<Found<List>, Missing> {
+        self.list_since(issuer, authority, what, now, self.keep.fresh)
+            .await
+    }
+
+    /// A list that the mount gave within `fresh`.
+    async fn list_since(
+        &self,
+        issuer: &Issuer,
+        authority: &Arc<Authority>,
+        what: What,
+        now: i64,
+        fresh: Duration,
+    ) -> Result<Found<List>, Missing> {
         let delta = what == What::Delta;
         let slot = if delta {
             &issuer.delta
@@ -204,7 +279,7 @@ impl Site {
             let (at, authority) = (self.at.clone(), authority.clone());
             async move { at.list(&authority, delta, before, now).await }
         };
-        slot.get(self.keep.fresh, now, load).await
+        slot.get(fresh, now, load).await
     }
 
     /// The answer to a question that came in these octets before, where one is kept that is fresh.

@@ -69,7 +69,8 @@ pub(crate) struct Slot<T> {
 #[derive(Debug)]
 struct Held<T> {
     value: Arc<T>,
-    since: Instant,
+    /// When the server gave it; none if that was another process, so that the server is asked before anything else.
+    since: Option<Instant>,
 }
 
 /// Where the outcome of a call will stand, and when the call began.
@@ -104,11 +105,18 @@ impl<T: Dated + Send + Sync + 'static> Slot<T> {
         (now < value.valid_until()).then(|| value.clone())
     }
 
+    /// Holds what another process got of the server, until this one gets something itself.
+    pub(crate) fn restore(&self, value: Arc<T>) {
+        let held = Arc::new(Held { value, since: None });
+        self.held.store(Some(held));
+    }
+
     /// What is held, if it is valid and not older than `fresh`.
     pub(crate) fn fresh(&self, fresh: Duration, now: i64) -> Option<Arc<T>> {
         let held = self.held.load();
         let held = held.as_ref()?;
-        let good = held.since.elapsed() < fresh && now < held.value.valid_until();
+        let young = held.since.is_some_and(|since| since.elapsed() < fresh);
+        let good = young && now < held.value.valid_until();
         good.then(|| held.value.clone())
     }
 
@@ -223,7 +231,7 @@ impl<T: Dated + Send + Sync + 'static> Landing<'_, T> {
         match outcome {
             Ok(value) if value.passes() => {}
             Ok(value) => {
-                let (value, since) = (value.clone(), Instant::now());
+                let (value, since) = (value.clone(), Some(Instant::now()));
                 self.0.held.store(Some(Arc::new(Held { value, since })));
             }
             Err(missing) => {
@@ -318,6 +326,24 @@ mod tests {
         let over = slot.get(Duration::ZERO, NOW + 10, never).await;
         assert_eq!(over.err(), Some(Missing::away("sealed")));
         assert!(slot.held(NOW + 10).is_none() && slot.held(NOW).is_some());
+    }
+
+    #[tokio::test]
+    async fn what_another_process_got_is_never_fresh() {
+        let slot = Arc::new(Slot::default());
+        slot.restore(Arc::new(Until(NOW + 10)));
+        assert!(slot.fresh(LONG, NOW).is_none());
+        let away = |_| async { Err(Missing::away("sealed")) };
+        let found = slot.get(LONG, NOW, away).await.expect("valid");
+        assert_eq!(found.source, "stale");
+        let other = Arc::new(Slot::default());
+        other.restore(Arc::new(Until(NOW + 10)));
+        put(&other, NOW + 20).await;
+        assert_eq!(
+            other.fresh(LONG, NOW).expect("of the server").0,
+            NOW + 20,
+            "the server goes first"
+        );
     }
 
     #[tokio::test]

@@ -32,7 +32,11 @@ Examples:
 /// Stands in front of a server whose API stays closed to strangers, and needs
 /// no token. Below a mount's path: /crl, /crl/delta, /ca, /chain, /anchor, each
 /// also as /pem, certificates as /p7c; the same of one issuer below
-/// /issuer/NAME; and /ocsp.
+/// /issuer/NAME; and /ocsp. With a configuration file it also enrols devices by
+/// EST, each logged in to the server as itself.
+///
+/// What is valid is given out while the server is sealed or away, with
+/// --cache-dir also after a restart.
 ///
 /// SIGHUP reads the configuration anew; renewed TLS files are taken up by
 /// themselves. Audit lines go to standard output unless the configuration
@@ -41,7 +45,7 @@ Examples:
 #[command(after_help = super::help::below(EXAMPLES, &[]))]
 pub(super) struct Arguments {
     /// Configuration file (JSON)
-    #[arg(long, value_name = "FILE", required_unless_present = "mount", conflicts_with_all = ["listen", "address", "mount", "namespace", "ca_cert"])]
+    #[arg(long, value_name = "FILE", required_unless_present = "mount", conflicts_with_all = ["listen", "address", "mount", "namespace", "ca_cert", "cache_dir"])]
     config: Option<PathBuf>,
 
     /// Address and port to listen at
@@ -65,6 +69,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     ca_cert: Option<PathBuf>,
 
+    /// A directory of its own, in which what is valid survives a restart
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+
     /// Print what to write to config/urls of each mount, and end
     #[arg(long)]
     suggest_urls: bool,
@@ -84,7 +92,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let origin = match (&arguments.config, &arguments.mount) {
         (Some(path), _) => Origin::File(path.clone()),
         (None, Some(mount)) => {
-            let config = Config::of_one(arguments.listen, server(arguments)?, mount);
+            let mut config = Config::of_one(arguments.listen, server(arguments)?, mount);
+            config.cache_dir.clone_from(&arguments.cache_dir);
             Origin::Words(Box::new(config))
         }
         (None, None) => return Err(Failure::Usage("give --mount, or --config".to_owned())),

@@ -3,6 +3,7 @@
 mod clients;
 pub(crate) mod front;
 mod hostile;
+mod kept;
 pub(crate) mod life;
 mod others;
 mod outage;

@@ -8,11 +8,14 @@ use landfast_pki::Wanted;
 use super::config::{LabelFile, wanted};
 use super::login::{BasicLogin, CertificateLogin};
 use crate::error::Error;
-use crate::mounts::{Mount, Mounts};
+use crate::mounts::Mount;
+use crate::site::Site;
 
 /// Who enrols there, and for what.
 pub(crate) struct Label {
     pub(crate) mount: Arc<Mount>,
+    /// What is kept of the mount.
+    pub(crate) site: Arc<Site>,
     pub(crate) role: String,
     /// The issuer that has to sign; the role decides without one.
     pub(crate) issuer: Option<String>,
@@ -26,8 +29,12 @@ pub(crate) struct Label {
 
 impl Label {
     /// From a configuration that was checked.
-    pub(crate) fn new(file: &LabelFile, mounts: &Mounts) -> Result<Self, Error> {
-        let mount = mounts.get(&file.mount).cloned();
+    pub(crate) fn new(file: &LabelFile, sites: &[Arc<Site>]) -> Result<Self, Error> {
+        let prefix = file.mount.trim_end_matches('/');
+        let site = sites.iter().find(|site| &*site.mount().prefix == prefix);
+        let site = site
+            .cloned()
+            .ok_or_else(|| Error::Config(format!("there is no mount {:?}", file.mount)))?;
         let wishes: Result<Vec<Wanted>, String> = file
             .csr_attributes
             .iter()
@@ -35,8 +42,8 @@ impl Label {
             .collect();
         let wishes = wishes.map_err(Error::Config)?;
         Ok(Self {
-            mount: mount
-                .ok_or_else(|| Error::Config(format!("there is no mount {:?}", file.mount)))?,
+            mount: site.mount().clone(),
+            site,
             role: file.role.clone(),
             issuer: file.issuer.clone(),
             certificate: file.certificate.as_ref().and_then(CertificateLogin::new),
@@ -46,10 +53,5 @@ impl Label {
             server_keys: file.server_keys,
             subject_change: file.subject_change,
         })
-    }
-
-    /// The issuer that clients are told of.
-    pub(crate) fn shown_issuer(&self) -> &str {
-        self.issuer.as_deref().unwrap_or("default")
     }
 }

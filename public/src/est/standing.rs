@@ -1,5 +1,7 @@
 //! What a mount says of a certificate that a client shows: whether it issued it, and whether it still stands.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use jiff::Timestamp;
 use landfast_pki::{Certificate, Crl};
@@ -8,10 +10,9 @@ use serde::Deserialize;
 use super::answers;
 use super::label::Label;
 use super::refusal::Refusal;
+use crate::site::Authority;
+use crate::slot::Missing;
 use crate::upstream::{Answer, Call};
-
-/// Octets of a CRL that is read for one certificate.
-const CRL_MOST: usize = 64 * 1024 * 1024;
 
 /// Issuers that are looked at where the one of the label did not sign: former ones of a mount that rotates.
 const ISSUERS: usize = 16;
@@ -30,39 +31,6 @@ struct Stored {
     certificate: String,
     #[serde(default)]
     revocation_time: i64,
-}
-
-#[derive(Deserialize)]
-struct Issuer {
-    certificate: String,
-    #[serde(default)]
-    ca_chain: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct Keys {
-    keys: Vec<String>,
-}
-
-/// The chain of the issuer that a label's clients are told of, itself first (RFC 7030 section 4.1.3).
-///
-/// # Errors
-/// The server cannot be asked, or has no such issuer.
-pub(crate) async fn chain(label: &Label) -> Result<Vec<Certificate>, Refusal> {
-    let issuer = issuer(label, label.shown_issuer()).await?;
-    let missing = || Refusal::upstream("the mount has no issuer of this name");
-    let issuer = issuer.ok_or_else(missing)?;
-    let mut chain: Vec<Certificate> = Vec::new();
-    let pem = std::iter::once(&issuer.certificate).chain(issuer.ca_chain.iter().flatten());
-    for pem in pem {
-        let one = Certificate::from_pem(pem.as_bytes());
-        let one =
-            one.map_err(|error| Refusal::upstream(format!("an issuer's certificate: {error}")))?;
-        if chain.iter().all(|other| other.der() != one.der()) {
-            chain.push(one);
-        }
-    }
-    Ok(chain)
 }
 
 /// Asks the mount about a certificate: first for it by its serial number, which knows a revocation at once; where it was not stored, by the signature
@@ -86,7 +54,7 @@ pub(crate) async fn check(
         ));
     }
     let path = format!("{}/cert/{}", label.mount.path, certificate.serial().dash());
-    let answer = get(label, &path, None).await?;
+    let answer = get(label, &path).await?;
     match answer.status {
         StatusCode::OK => {
             let stored: Stored = answers::data(answer)?;
@@ -101,23 +69,21 @@ pub(crate) async fn check(
         StatusCode::NOT_FOUND => {}
         _ => return Err(odd(&path, &answer)),
     }
-    let Some((name, authority)) = signer(label, certificate).await? else {
+    let Some(signer) = signer(label, certificate).await? else {
         return Ok(Standing::Foreign);
     };
-    for kind in ["crl", "crl/delta"] {
-        let path = format!("{}/issuer/{name}/{kind}/der", label.mount.path);
-        let answer = get(label, &path, Some(CRL_MOST)).await?;
-        let there = answer.status == StatusCode::OK && !answer.body.is_empty();
-        if kind == "crl/delta" && !there {
-            break;
-        }
-        let crl = Crl::from_der(&answer.body).and_then(|crl| crl.verify(&authority).map(|()| crl));
-        let crl = crl.map_err(|error| Refusal::upstream(format!("{path}: {error}")))?;
+    for delta in [false, true] {
+        // As it is at this moment: a list that is kept may not have the revocation yet.
+        let list = match label.site.newest_list(&signer, delta).await {
+            Err(Missing::Absent) if delta => break,
+            list => list?,
+        };
+        let authority = signer.certificate();
+        let crl =
+            Crl::from_der(list.der().body()).and_then(|crl| crl.verify(authority).map(|()| crl));
+        let crl = crl.map_err(|error| Refusal::upstream(format!("a CRL: {error}")))?;
         if crl.find(certificate.serial()).is_some() {
             return Err(revoked());
-        }
-        if crl.next_update().is_some_and(|end| end < now) {
-            return Err(Refusal::upstream(format!("{path}: the CRL is out of date")));
         }
     }
     Ok(Standing::Ours)
@@ -127,45 +93,35 @@ pub(crate) async fn check(
 async fn signer(
     label: &Label,
     certificate: &Certificate,
-) -> Result<Option<(String, Certificate)>, Refusal> {
-    let signed = async |name: &str| {
-        let Some(found) = issuer(label, name).await? else {
-            return Ok::<_, Refusal>(None);
-        };
-        let authority = Certificate::from_pem(found.certificate.as_bytes()).ok();
-        Ok(authority.filter(|authority| certificate.verify_issued_by(authority).is_ok()))
+) -> Result<Option<Arc<Authority>>, Refusal> {
+    let signed = async |reference: Option<&str>| match label.site.certificates(reference).await {
+        Ok(found) => {
+            let signed = certificate.verify_issued_by(found.value.certificate());
+            Ok(signed.is_ok().then_some(found.value))
+        }
+        Err(Missing::Absent) => Ok(None),
+        Err(missing) => Err(Refusal::from(missing)),
     };
-    if let Some(authority) = signed(label.shown_issuer()).await? {
-        return Ok(Some((label.shown_issuer().to_owned(), authority)));
+    if let Some(authority) = signed(label.issuer.as_deref()).await? {
+        return Ok(Some(authority));
     }
-    let path = format!("{}/issuers?list=true", label.mount.path);
-    let answer = get(label, &path, None).await?;
-    if answer.status != StatusCode::OK {
-        return Ok(None);
-    }
-    let all: Keys = answers::data(answer)?;
-    for name in all.keys.iter().take(ISSUERS) {
-        if let Some(authority) = signed(name).await? {
-            return Ok(Some((name.clone(), authority)));
+    let ids = match label.site.ids().await {
+        Err(Missing::Absent) => return Ok(None),
+        ids => ids?,
+    };
+    for id in ids.iter().take(ISSUERS) {
+        if let Some(authority) = signed(Some(id)).await? {
+            return Ok(Some(authority));
         }
     }
     Ok(None)
 }
 
-async fn issuer(label: &Label, name: &str) -> Result<Option<Issuer>, Refusal> {
-    let path = format!("{}/issuer/{name}/json", label.mount.path);
-    let answer = get(label, &path, None).await?;
-    match answer.status {
-        StatusCode::OK => answers::data(answer).map(Some),
-        StatusCode::NOT_FOUND => Ok(None),
-        _ => Err(odd(&path, &answer)),
-    }
-}
-
-async fn get(label: &Label, path: &str, most: Option<usize>) -> Result<Answer, Refusal> {
+async fn get(label: &Label, path: &str) -> Result<Answer, Refusal> {
     let mut call = Call::get(path);
     call.namespace = label.mount.namespace.as_deref();
-    call.most = most.unwrap_or(call.most);
+    // A standby may not know of a revocation yet.
+    call.active = true;
     Ok(label.mount.upstream.call(call).await?)
 }
 

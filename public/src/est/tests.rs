@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::testing::{Maker, attribute, names};
 use super::*;
 use crate::config::Config;
+use crate::mounts::{Mount, Mounts};
 
 /// EST in front of a server that nobody runs.
 fn est(change: impl FnOnce(&mut Value)) -> Est {
@@ -29,7 +30,9 @@ fn est(change: impl FnOnce(&mut Value)) -> Est {
     let config: Config = serde_json::from_value(text).unwrap();
     config.check().unwrap();
     let mounts = Mounts::new(&config).unwrap();
-    Est::new(config.est.as_ref().unwrap(), &mounts).unwrap()
+    let site = |mount: &Arc<Mount>| Arc::new(Site::new(mount.clone(), &config.limits, None));
+    let sites: Vec<_> = mounts.iter().map(site).collect();
+    Est::new(config.est.as_ref().unwrap(), &sites).unwrap()
 }
 
 /// A request, good but for what a test makes of it.

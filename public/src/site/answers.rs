@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use hyper::body::Bytes;
 
 use crate::ocsp::{Answer, Question};
 use crate::request::Reply;
@@ -143,6 +144,25 @@ impl Answers {
             slots.as_sent.clear();
         }
         slots.as_sent.insert(octets.into(), slot.clone());
+    }
+
+    /// The signed answers that are valid at `now`, each with its question, those that were used last first: `most` of them.
+    pub(super) fn held(&self, most: usize, now: i64) -> Vec<(Box<[u8]>, Bytes)> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = slots
+            .by_question
+            .iter()
+            .map(|(question, (slot, used))| (*used, question.clone(), slot.clone()))
+            .collect();
+        drop(slots);
+        all.sort_unstable_by_key(|(used, ..)| std::cmp::Reverse(*used));
+        let all = all
+            .into_iter()
+            .filter_map(|(_, question, slot)| match &*slot.held(now)? {
+                Kept::Signed(sheet) => Some((question, sheet.body().clone())),
+                Kept::Passing(_) => None,
+            });
+        all.take(most).collect()
     }
 
     /// The place of the answer to a question. Strangers choose the questions, so there is an end to their number.

@@ -1,10 +1,11 @@
 //! The certificates of an issuer, in every form in which they are given out.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
 use landfast_pki::Certificate;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::certs_only::{self, certs_only};
 use crate::sheet::Sheet;
@@ -123,6 +124,13 @@ impl Authority {
         }
     }
 
+    /// The same in the form that [`Self::read`] reads.
+    pub(crate) fn written(&self) -> Vec<u8> {
+        let chain: Vec<String> = self.certificates.iter().map(Certificate::pem).collect();
+        let data = json!({"issuer_id": &*self.id, "certificate": chain[0], "ca_chain": chain});
+        json!({ "data": data }).to_string().into_bytes()
+    }
+
     /// The issuer's own certificate.
     pub(crate) fn certificate(&self) -> &Certificate {
         // There is always one: see `read`.
@@ -132,7 +140,11 @@ impl Authority {
 
 /// The issuers of a mount, by id and by name.
 #[derive(Debug)]
-pub(crate) struct Index(std::collections::HashMap<String, Arc<str>>);
+pub(crate) struct Index {
+    /// In the order of the mount, each with its name if it has one.
+    issuers: Vec<(Arc<str>, Option<String>)>,
+    by_reference: HashMap<String, Arc<str>>,
+}
 
 impl Dated for Index {
     fn valid_until(&self) -> i64 {
@@ -149,34 +161,54 @@ impl Index {
         let answer: Value = serde_json::from_slice(body).map_err(|_| "a list that is no JSON")?;
         let data = answer.get("data").ok_or("a list without data")?;
         let keys = data.get("keys").and_then(Value::as_array);
-        let mut found = std::collections::HashMap::new();
+        let (mut issuers, mut by_reference) = (Vec::new(), HashMap::new());
         for id in keys.into_iter().flatten().filter_map(Value::as_str) {
             let id: Arc<str> = id.into();
             let name = data.pointer(&format!("/key_info/{id}/issuer_name"));
-            if let Some(name) = name.and_then(Value::as_str).filter(|name| !name.is_empty()) {
-                found.insert(name.to_owned(), id.clone());
+            let name = name.and_then(Value::as_str).filter(|name| !name.is_empty());
+            if let Some(name) = name {
+                by_reference.insert(name.to_owned(), id.clone());
             }
-            found.insert(id.to_string(), id);
+            by_reference.insert(id.to_string(), id.clone());
+            issuers.push((id, name.map(str::to_owned)));
         }
-        Ok(Self(found))
+        Ok(Self {
+            issuers,
+            by_reference,
+        })
+    }
+
+    /// The same in the form that [`Self::read`] reads.
+    pub(crate) fn written(&self) -> Vec<u8> {
+        let keys: Vec<&str> = self.ids().map(|id| &**id).collect();
+        let named = self.issuers.iter();
+        let named = named.filter_map(|(id, name)| Some((id, name.as_ref()?)));
+        let info: serde_json::Map<String, Value> = named
+            .map(|(id, name)| (id.to_string(), json!({"issuer_name": name})))
+            .collect();
+        let whole = json!({"data": {"keys": keys, "key_info": info}});
+        whole.to_string().into_bytes()
+    }
+
+    /// The ids of all, in the order of the mount.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.issuers.iter().map(|(id, _)| id)
     }
 
     /// The id of the issuer that is called so.
     pub(crate) fn id(&self, reference: &str) -> Option<&Arc<str>> {
-        self.0.get(reference)
+        self.by_reference.get(reference)
     }
 
     pub(crate) fn has(&self, id: &str) -> bool {
-        self.0.contains_key(id)
+        self.by_reference.contains_key(id)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-    use serde_json::json;
-
     use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
     fn params(name: &str) -> CertificateParams {
         let mut params = CertificateParams::default();
@@ -224,6 +256,11 @@ mod tests {
         let same = Authority::read(&answer("a", &own, &[&own, &root]), Some(&first), now + 9)
             .expect("read");
         assert_eq!((same.since, same.chain_pem.modified()), (0, now));
+        let again = Authority::read(&first.written(), None, now).expect("read");
+        assert_eq!(
+            (&again.id, &again.certificates),
+            (&first.id, &first.certificates)
+        );
         let shorter =
             Authority::read(&answer("a", &own, &[&own]), Some(&same), now + 9).expect("read");
         assert_eq!(shorter.chain_pem.modified(), now + 9);
@@ -258,6 +295,11 @@ mod tests {
         assert_eq!(
             [id("1"), id("old"), id("2"), id(""), id("3")],
             [Some("1"), Some("1"), Some("2"), None, None]
+        );
+        let again = Index::read(&index.written()).expect("a list");
+        assert_eq!(
+            (again.issuers, again.by_reference),
+            (index.issuers, index.by_reference)
         );
     }
 }

@@ -100,7 +100,7 @@ impl<'a> Wanted<'a> {
 }
 
 /// Whether the servers take a text as the name or id of an issuer.
-fn is_reference(text: &str) -> bool {
+pub(super) fn is_reference(text: &str) -> bool {
     let sign = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=128).contains(&text.len()) && text.chars().all(sign)
 }

@@ -1,12 +1,13 @@
 //! Enrolment with a password, and what is public.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::clients::{Device, ran_with};
 use super::front::{Front, MOUNTS};
-use crate::support::Release;
+use crate::support::{Release, until};
 
 /// What holds in front of every server.
 fn enrols_on(release: Release) {
@@ -153,6 +154,8 @@ fn a_server_that_is_sealed_is_waited_for() {
     let mut front = Front::new(Release::Current);
     let one = Device::new(&front, "one.example.com").enrolled(&front, "landfst");
     let request = one.request(&one.name);
+    let known = front.curl("landfst", "cacerts", &[]);
+    known.is(200, "");
     front.server.crash_and_start();
     let ask = |front: &Front| {
         front.post(
@@ -166,7 +169,7 @@ fn a_server_that_is_sealed_is_waited_for() {
     for answer in [
         ask(&front),
         renew(&front),
-        front.curl("landfst", "cacerts", &[]),
+        front.curl("builtin", "cacerts", &[]),
     ] {
         answer.is(503, "try again later");
         assert!(
@@ -175,7 +178,16 @@ fn a_server_that_is_sealed_is_waited_for() {
             answer.head
         );
     }
+    // What a label gave out before it gives out as long as the authority is valid.
+    let still = front.curl("landfst", "cacerts", &[]);
+    still.is(200, "");
+    assert_eq!(still.body, known.body);
     front.server.unseal();
     assert_eq!(ask(&front).certificates(200).len(), 1);
     assert_eq!(renew(&front).certificates(200).len(), 1);
+    let roots = until("the other label", Duration::from_secs(20), || {
+        let answer = front.curl("builtin", "cacerts", &[]);
+        (answer.status == 200).then(|| answer.certificates(200))
+    });
+    assert_eq!(roots.len(), 1);
 }

@@ -53,43 +53,30 @@ impl Front {
     }
 
     fn run(mut command: Command, dir: TempDir, config: Value) -> Self {
-        let mut child = command
-            .env_clear()
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary under test runs");
-        let doors = config["listeners"].as_array().map_or(1, Vec::len);
-        let wants_metrics = config["metrics_listen"].is_string();
-        let (mut addresses, mut metrics, mut text) = (Vec::new(), None, String::new());
-        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-        while addresses.len() < doors || metrics.is_some() != wants_metrics {
-            let Some(Ok(line)) = lines.next() else {
-                panic!("it ended: {text}");
-            };
-            if let Some((_, address)) = line.split_once(" listening on ") {
-                addresses.push(address.to_owned());
-            }
-            if let Some((_, address)) = line.split_once(" metrics on ") {
-                metrics = Some(format!("http://{address}"));
-            }
-            text += &line;
-        }
-        let log = Arc::new(Mutex::new(text));
-        let more = log.clone();
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                *more.lock().expect("no panic under the lock") += &format!("{line}\n");
-            }
-        });
+        let (child, said) = spawn(&mut command, &config);
         Self {
             child,
             dir,
             config,
-            addresses,
-            metrics,
-            log,
+            addresses: said.addresses,
+            metrics: said.metrics,
+            log: said.log,
         }
+    }
+
+    /// Ends it by a signal, and starts it again with the same configuration. It listens elsewhere then, and its log begins anew.
+    pub(crate) fn restart(&mut self, signal: Signal) {
+        self.signal(signal);
+        self.exit_code();
+        let mut command = Command::new(BINARY);
+        command
+            .args(["public", "--config"])
+            .arg(self.dir.path().join("public.json"));
+        let (child, said) = spawn(&mut command, &self.config);
+        self.child = child;
+        self.addresses = said.addresses;
+        self.metrics = said.metrics;
+        self.log = said.log;
     }
 
     /// Where its first listener is reached.
@@ -165,6 +152,52 @@ impl Front {
             .and_then(|number| number.parse().ok())
             .expect("a number")
     }
+}
+
+/// What it says when it starts, and from then on.
+struct Said {
+    addresses: Vec<String>,
+    metrics: Option<String>,
+    log: Arc<Mutex<String>>,
+}
+
+/// Starts it, and waits until it has said where it listens.
+fn spawn(command: &mut Command, config: &Value) -> (Child, Said) {
+    let mut child = command
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary under test runs");
+    let doors = config["listeners"].as_array().map_or(1, Vec::len);
+    let wants_metrics = config["metrics_listen"].is_string();
+    let (mut addresses, mut metrics, mut text) = (Vec::new(), None, String::new());
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    while addresses.len() < doors || metrics.is_some() != wants_metrics {
+        let Some(Ok(line)) = lines.next() else {
+            panic!("it ended: {text}");
+        };
+        if let Some((_, address)) = line.split_once(" listening on ") {
+            addresses.push(address.to_owned());
+        }
+        if let Some((_, address)) = line.split_once(" metrics on ") {
+            metrics = Some(format!("http://{address}"));
+        }
+        text += &format!("{line}\n");
+    }
+    let log = Arc::new(Mutex::new(text));
+    let more = log.clone();
+    thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            *more.lock().expect("no panic under the lock") += &format!("{line}\n");
+        }
+    });
+    let said = Said {
+        addresses,
+        metrics,
+        log,
+    };
+    (child, said)
 }
 
 impl Drop for Front {

@@ -162,7 +162,24 @@ fn wrong_usage_says_what_to_do() {
             .map(|word| (*word).to_owned())
             .collect::<Vec<_>>()
     };
+    let open = dir.path().join("open");
+    std::fs::create_dir(&open).expect("a folder");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(&open, mode).expect("ours");
+    let open = open.display().to_string();
     for (arguments, code, wanted) in [
+        (
+            words(&[
+                "--mount",
+                "pki",
+                "--address",
+                "https://x",
+                "--cache-dir",
+                &open,
+            ]),
+            2,
+            "others than its owner may write into it, and put another CA there: chmod go-w",
+        ),
         (config.to_vec(), 2, "must be / or a path such as /name"),
         (words(&["--mount", "pki"]), 2, "--address"),
         (

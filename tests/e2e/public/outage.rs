@@ -7,10 +7,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::*;
 use crate::support::{Openssl, until};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An OCSP request for a certificate of a mount, without a nonce.
-fn question(front: &Front, mount: &str, certificate: &str) -> String {
+pub(super) fn question(front: &Front, mount: &str, certificate: &str) -> String {
     let ca = front.curl(&format!("/{mount}/ca/pem"), &[]);
     let ca = String::from_utf8(body(&ca).to_vec()).expect("PEM");
     let openssl = Openssl::new();
@@ -20,7 +20,7 @@ fn question(front: &Front, mount: &str, certificate: &str) -> String {
     format!("@{}", file.display())
 }
 
-fn post(front: &Front, mount: &str, question: &str) -> Vec<u8> {
+pub(super) fn post(front: &Front, mount: &str, question: &str) -> Vec<u8> {
     let kind = "content-type: application/ocsp-request";
     front.curl(
         &format!("/{mount}/ocsp"),
@@ -44,7 +44,7 @@ fn holds_out(front: &Front, mount: &str, known: &str, list: &[u8]) {
 
 /// A refusal that says when to come again.
 #[track_caller]
-fn is_later(got: &[u8]) {
+pub(super) fn is_later(got: &[u8]) {
     assert_eq!(status(got), 503);
     let seconds = header(got, "retry-after").and_then(|value| value.parse::<u64>().ok());
     assert!(seconds.is_some_and(|seconds| (1..=60).contains(&seconds)));

@@ -27,6 +27,7 @@ fn public_json_gives_out_two_mounts_over_http_and_https() {
             ("/etc/landfast/public/public.key", &file("tls.key")),
             ("https://bao.example.com:8200", server.address()),
             ("/etc/landfast/public/server-ca.pem", &ca),
+            ("/var/cache/landfast-public", &file("cache")),
         ],
     );
     let config: Value = serde_json::from_str(&text).expect("JSON");
