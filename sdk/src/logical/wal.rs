@@ -22,12 +22,13 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use landfast_base::{hex, random};
+use landfast_base::hex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Backend, Error, Lease, LeaseContext, Result, Storage, StorageError, Write};
+use crate::kernel::random;
 
 /// Entries of what has no lease yet.
 const BEGUN: &str = "wal/begun/";
