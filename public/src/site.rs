@@ -331,8 +331,7 @@ impl Site {
 
     /// A question that only the mount can judge: its answer is for this client alone.
     async fn pass_on(&self, question: &Question) -> Reply {
-        let path = format!("ocsp/{}", question.path());
-        match self.at.get(&path, answers::MOST).await {
+        match self.at.ask(question).await {
             Ok(answer) => {
                 let mut reply = answers::relayed(answer);
                 reply.note.source = Some("server");

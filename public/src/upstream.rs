@@ -32,6 +32,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// A call has to be answered in this time, the whole answer included.
 const CALL: Duration = Duration::from_secs(30);
 
+const JSON: &str = "application/json";
+
 /// What a standby says that knows of no active node.
 ///
 /// Seen on OpenBao 2.7.2, which goes on with "but active cluster node not found".
@@ -61,8 +63,10 @@ pub struct Call<'a> {
     pub token: Option<&'a Secret<String>>,
     /// A namespace below that of the server, or in its place if there is none.
     pub namespace: Option<&'a str>,
-    /// A body of JSON.
+    /// A body.
     pub body: Option<Bytes>,
+    /// The type of the body. What is JSON may be a secret, and goes over plain HTTP to this machine only.
+    pub kind: &'static str,
     /// More headers. `X-Vault-Token` is not one of them.
     pub headers: HeaderMap,
     /// Octets of an answer that are read at the most.
@@ -80,6 +84,7 @@ impl<'a> Call<'a> {
             token: None,
             namespace: None,
             body: None,
+            kind: JSON,
             headers: HeaderMap::new(),
             most: MOST,
             active: false,
@@ -250,7 +255,7 @@ impl Upstream {
     ) -> Result<Answer, Failed> {
         let node = &self.nodes[node];
         let address = || shown(node).to_owned();
-        let secret = call.token.is_some() || call.body.is_some();
+        let secret = call.token.is_some() || call.body.is_some() && call.kind == JSON;
         if secret && node.scheme() != "https" && !is_loopback(node) {
             return Err(Trouble::Plain { address: address() }.into());
         }
@@ -344,9 +349,7 @@ impl Upstream {
             request = request.header("x-vault-namespace", namespace);
         }
         Ok(match &call.body {
-            Some(body) => request
-                .header("content-type", "application/json")
-                .body(body.clone()),
+            Some(body) => request.header("content-type", call.kind).body(body.clone()),
             None => request,
         })
     }

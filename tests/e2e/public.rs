@@ -7,6 +7,7 @@ mod kept;
 pub(crate) mod life;
 mod others;
 mod outage;
+mod slashes;
 
 use serde_json::json;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use http::StatusCode;
+use hyper::body::Bytes;
 
 use super::answers;
 use super::authority::{Authority, Index};
@@ -45,10 +46,17 @@ impl Remote {
 
     pub(super) async fn get(&self, path: &str, most: usize) -> Result<Answer, Missing> {
         let path = format!("{}/{path}", self.mount.path);
-        let call = Call {
-            namespace: self.mount.namespace.as_deref(),
+        self.call(Call {
             most,
             ..Call::get(&path)
+        })
+        .await
+    }
+
+    async fn call(&self, call: Call<'_>) -> Result<Answer, Missing> {
+        let call = Call {
+            namespace: self.mount.namespace.as_deref(),
+            ..call
         };
         let outcome = self.mount.upstream.call(call).await.map_err(Missing::away);
         match &outcome {
@@ -132,12 +140,33 @@ impl Remote {
         known: &[landfast_pki::Certificate],
         now: i64,
     ) -> Result<Arc<answers::Kept>, Missing> {
-        let answer = self
-            .get(&format!("ocsp/{}", question.path()), answers::MOST)
-            .await?;
+        let answer = self.ask(question).await?;
         answers::Kept::new(question, answer, known, now)
             .map(Arc::new)
             .map_err(Missing::away)
+    }
+
+    /// What the mount answers to a question, asked in the way that the server lets through.
+    pub(super) async fn ask(&self, question: &Question) -> Result<Answer, Missing> {
+        let asked = async |path: &str| self.get(&format!("ocsp/{path}"), answers::MOST).await;
+        let answer = asked(&question.path()).await?;
+        let broken = |answer: &Answer| answer.status == StatusCode::BAD_REQUEST;
+        let Some(other) = question.path_without_slashes().filter(|_| broken(&answer)) else {
+            return Ok(answer);
+        };
+        // Vault took a slash out of it. An engine of ours reads the other alphabet, the built-in one a body.
+        let answer = asked(&other).await?;
+        if !broken(&answer) {
+            return Ok(answer);
+        }
+        let body = Bytes::copy_from_slice(question.der());
+        let path = format!("{}/ocsp", self.mount.path);
+        self.call(Call {
+            most: answers::MOST,
+            kind: "application/ocsp-request",
+            ..Call::post(&path, body)
+        })
+        .await
     }
 
     fn refused(&self, answer: &Answer) -> Missing {
