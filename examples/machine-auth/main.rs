@@ -1,25 +1,25 @@
 //! An auth method for machines, which sign their logins with an Ed25519 key that is registered for them:
 //! ```text
 //! bao write auth/machine/machine/web-1 public_key=MCowBQYDK2... token_policies=web token_ttl=1h
-//! bao write auth/machine/login name=web-1 time=1700000000000 signature=jr4V... # good once, for a minute
+//! bao login -method=userpass -path=machine username=web-1 password=1700000000000:jr4V... # good once, for a minute
 //! ```
 
-use std::{process::ExitCode, sync::Arc, time::SystemTime};
+use std::{process::ExitCode, sync::Arc, time::UNIX_EPOCH};
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use landfast_sdk::logical::{
     Auth, Backend, Base64, Cx, Error, Login, MountKind, Named, Response, Result, Setup, Storage,
     Table, TokenParams, path,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
 fn main() -> ExitCode {
     landfast_sdk::serve::<Machines>(landfast_sdk::Options::default())
 }
 
-struct Machines(Arc<dyn Storage>, Mutex<()>); // held to see and note that a login is new
+struct Machines(Arc<dyn Storage>, tokio::sync::Mutex<()>); // held to see and note that a login is new
 
 #[derive(Deserialize, Serialize, JsonSchema)]
 struct Machine {
@@ -31,24 +31,23 @@ struct Machine {
 
 #[derive(Deserialize, JsonSchema)]
 struct Signed {
-    /// When the machine signed, in milliseconds since 1970.
-    time: u64,
-    /// Signature in base64 of mount, name and time, for example of `auth/machine/ web-1 1700000000000`.
-    signature: Base64,
+    /// Milliseconds since 1970, a colon, and in base64 the signature of mount, name and time, as in `auth/machine/ web-1 1700000000000`.
+    password: String,
 }
 
 impl Backend for Machines {
     const KIND: MountKind = MountKind::Auth;
 
     async fn new(setup: Setup) -> Result<Self> {
-        Ok(Self(setup.storage, Mutex::default()))
+        Ok(Self(setup.storage, Default::default()))
     }
 
     fn table() -> Table<Self> {
         let machine = path("machine/{name}", "A machine that may log in.").update(Self::write);
-        let login = path("login", "Log a machine in.").login(Self::login);
-        let login = login.resolve_role(async |_, _, of: Named| Ok(Some(of.name)));
-        Table::new(vec![machine.delete(Self::delete), login])
+        let login = |at| path(at, "Log a machine in.").login(Self::login);
+        let named = login("login").resolve_role(async |_, _, of: Named| Ok(Some(of.name)));
+        let machine = machine.delete(Self::delete);
+        Table::new(vec![machine, named, login("login/{name}")])
     }
 
     async fn renew_login(self: Arc<Self>, _: Cx, login: Login) -> Result<Auth> {
@@ -64,17 +63,18 @@ impl Machines {
 
     async fn login(self: Arc<Self>, cx: Cx, (of, login): (Named, Signed)) -> Result<Auth> {
         let machine = self.machine(&of.name).await?;
-        let signed = format!("{} {} {}", cx.mount_point, of.name, login.time);
+        let (time, signature) = login.password.split_once(':').ok_or_else(|| denied(()))?;
+        let signed = format!("{} {} {time}", cx.mount_point, of.name);
+        let signature = STANDARD.decode(signature).map_err(denied)?;
         let key = UnparsedPublicKey::new(&ED25519, &machine.public_key);
-        let verified = key.verify(signed.as_bytes(), &login.signature);
-        verified.map_err(denied)?;
-        let (_turn, last) = (self.1.lock().await, format!("last/{}", of.name));
-        let is_old = self.0.read(&last).await? >= Some(login.time);
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        if is_old || now.as_millis().abs_diff(login.time.into()) > 60_000 {
+        key.verify(signed.as_bytes(), &signature).map_err(denied)?;
+        let (time, last) = (time.parse().map_err(denied)?, format!("last/{}", of.name));
+        let _turn = self.1.lock().await;
+        let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+        if self.0.read(&last).await? >= Some(time) || now.abs_diff(u64::into(time)) > 60_000 {
             return Err(denied(()));
         }
-        self.0.write(&last, &login.time).await?;
+        self.0.write(&last, &time).await?;
         let auth = Auth::of(&of.name).with_token(&machine.token);
         Ok(auth.with_metadata("machine", of.name))
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use landfast_sdk::logical::{Login, TokenType};
+use landfast_sdk::logical::TokenType;
 use landfast_sdk::testing::{Harness, HttpReply};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ impl Web {
 
     fn signed(&self, mount: &str, time: u64) -> Value {
         let signature = self.0.sign(format!("{mount} web-1 {time}").as_bytes());
-        json!({ "name": "web-1", "time": time, "signature": STANDARD.encode(signature) })
+        json!({ "name": "web-1", "password": format!("{time}:{}", STANDARD.encode(signature)) })
     }
 }
 
@@ -101,18 +101,28 @@ async fn who_has_not_the_key_is_told_nothing() {
         ("web-1", web.signed("auth/other/", now())),
         ("web-1", web.signed(mount, now() - 61_000)),
         ("web-1", web.signed(mount, now() + 61_000)),
-        ("web-1", json!({ "time": now(), "signature": "" })),
+        ("web-1", json!({ "password": format!("{}:", now()) })),
     ] {
         login["name"] = json!(name);
         refused(&machines.login("login", login).await);
     }
-    let reply = machines
-        .login(
-            "login",
-            json!({ "name": "web-1", "time": now(), "signature": "ä" }),
-        )
-        .await;
-    assert_eq!(reply.status, 400);
+    for password in ["ä", ":", "1:ä", "", "x:AAAA"] {
+        let login = json!({ "name": "web-1", "password": password });
+        refused(&machines.login("login", login).await);
+    }
+}
+
+/// As the command line does it.
+#[tokio::test]
+async fn the_name_may_stand_in_the_path() {
+    let web = Web::new();
+    let machines = with_machine(&web).await;
+    let password = web.signed("auth/machine/", now())["password"].clone();
+    let login = json!({ "password": password });
+    let reply = machines.login("login/web-2", login.clone()).await;
+    refused(&reply);
+    let reply = machines.login("login/web-1", login).await;
+    assert_eq!(reply.auth.expect("a login").policies, ["web"]);
 }
 
 #[tokio::test]
@@ -122,10 +132,7 @@ async fn a_login_is_renewed_while_the_machine_is_registered() {
     let reply = machines
         .login("login", web.signed("auth/machine/", now()))
         .await;
-    let login = Login {
-        token_policies: vec!["default".to_owned(), "web".to_owned()],
-        ..Login::from(reply.auth.expect("a login"))
-    };
+    let login = machines.login_of(&reply);
     let renew = || machines.renew_login("login", login.clone());
     assert_eq!(renew().await.auth.as_ref(), Some(&login.auth));
 

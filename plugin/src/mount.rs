@@ -382,12 +382,12 @@ impl Mount {
         max_ttl: Duration,
     ) -> Result<MountTtl, Error> {
         let default = if asked.is_zero() && ttl.is_zero() {
-            self.system.default_lease_ttl().await?
+            self.system.recent_default_lease_ttl().await?
         } else {
             Duration::ZERO
         };
         let max = if max_ttl.is_zero() {
-            self.system.max_lease_ttl().await?
+            self.system.recent_max_lease_ttl().await?
         } else {
             Duration::ZERO
         };

@@ -36,7 +36,7 @@
 //! request of a client an OpenBao server of 2.7 or later asks first for the canonical path, then for an existence check when
 //! something is written, and then for the answer.
 //!
-//! Requests run concurrently on two threads, of which the second one helps when the first is held up, each on a task of its own that runs to its end even if the client has given up: a handler is
+//! Requests run concurrently on two threads ([`Options::threads`]), of which the second one helps when the first is held up, each on a task of its own that runs to its end even if the client has given up: a handler is
 //! never dropped half way. A handler that panics fails its own request with `internal error`. What takes the processor for longer than a
 //! few milliseconds belongs elsewhere ([`crate::logical::apart`]); a request that keeps a thread for a tenth of a second is told in the log.
 //!
@@ -65,6 +65,7 @@ use std::{
     convert::Infallible,
     future::Future,
     io::{self, Write as _},
+    num::NonZero,
     pin::Pin,
     process::ExitCode,
     sync::Arc,
@@ -123,9 +124,9 @@ const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 const LAST_WORK: Duration = Duration::from_secs(1);
 /// How long the last answers may take to get out.
 const LAST_WORDS: Duration = Duration::from_millis(250);
-/// Threads for the requests, which are short: with a second one ([`reserve`]), a request that is not so keeps nobody from an answer. More would
-/// only add memory.
-const THREADS: usize = 2;
+/// Threads for the requests unless it is said otherwise. They are short: with a second one ([`reserve`]), a request that is not so keeps nobody
+/// from an answer. More would only add memory.
+const THREADS: NonZero<usize> = NonZero::new(2).unwrap();
 /// How often the parent process is looked at.
 const PARENT: Duration = Duration::from_secs(1);
 
@@ -138,6 +139,8 @@ pub struct Options {
     pub version: Option<String>,
     /// Kinds that the binary serves beside the one that is being served; see [`Options::also`].
     pub others: Vec<PluginKind>,
+    /// Threads that answer; see [`Options::threads`].
+    pub threads: Option<NonZero<usize>>,
 }
 
 impl Options {
@@ -152,6 +155,16 @@ impl Options {
     #[must_use]
     pub fn also(mut self, kind: PluginKind) -> Self {
         self.others.push(kind);
+        self
+    }
+
+    /// Answers on so many threads, two by default. The last of several is kept back until the others are all held up at once, so that short requests
+    /// do not pay for it; of one thread nobody helps. More than two pay off where handlers compute much without a pause and cores are free: what
+    /// waits for storage, or for another service, holds up no thread. For what blocks a thread there is `tokio::task::spawn_blocking`, whose threads
+    /// do not count here, and [`apart`](crate::logical::apart).
+    #[must_use]
+    pub fn threads(mut self, threads: NonZero<usize>) -> Self {
+        self.threads = Some(threads);
         self
     }
 
@@ -222,6 +235,7 @@ pub struct Server {
     life: Arc<Life>,
     services: Services,
     first_connection: Duration,
+    threads: NonZero<usize>,
 }
 
 impl Server {
@@ -321,6 +335,7 @@ impl Server {
             socket,
             life,
             first_connection: FIRST_CONNECTION,
+            threads: options.threads.unwrap_or(THREADS),
         })
     }
 
@@ -516,11 +531,12 @@ fn run_server(server: Server) -> Result<End, ServeError> {
     drop(stdout);
     let watch = Watch::default();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let threads = server.threads.get();
     let runtime = watch
-        .of(builder.worker_threads(THREADS).enable_io().enable_time())
+        .of(builder.worker_threads(threads).enable_io().enable_time())
         .build()?;
     // Dropped before the runtime, also when something panics.
-    let _reserve = watch.keep(runtime.handle());
+    let _reserve = (threads > 1).then(|| watch.keep(runtime.handle()));
     let end = runtime.block_on(async {
         watch_process(Arc::clone(&server.life), parent)?;
         server.run().await

@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Release, Reply, Server, until};
+use crate::support::{Client, Release, Reply, Server, on_both_releases};
 
 #[path = "../../examples/machine-auth/main.rs"]
 #[expect(
@@ -78,7 +77,7 @@ impl<'a> Machine<'a> {
                 .arg("-out")
                 .arg(&signature),
         );
-        json!({ "name": self.name, "time": time, "signature": base64(signature) })
+        json!({ "name": self.name, "password": format!("{time}:{}", base64(signature)) })
     }
 
     fn log_in(&self, mount: &str) -> Reply {
@@ -259,6 +258,92 @@ fn an_answer_is_wrapped(release: Release) {
     machine.read("auth/token/lookup-self").ok();
 }
 
+/// The command line knows the methods of the server only: one whose login is `login/NAME` with a `password` it takes for `userpass`. Any other goes
+/// by a token that `bao write` shows.
+fn the_command_line_logs_in(release: Release) {
+    let server = serving(release);
+    let client = server.client();
+    let web = Machine::new(&server, "web-1");
+    let token = json!({ "token_policies": "web", "token_ttl": "1h" });
+    web.register(&client, "auth/machine/", token);
+    let run = |arguments: &[&str]| {
+        let mut bao = server.cli();
+        bao.env_remove("BAO_TOKEN").env_remove("VAULT_TOKEN");
+        let output = bao.args(arguments).output().expect("it runs");
+        let text = |octets| String::from_utf8_lossy(octets).into_owned();
+        match output.status.success() {
+            true => Ok(text(&output.stdout).trim().to_owned()),
+            false => Err(text(&output.stderr)),
+        }
+    };
+    let password = || {
+        let signed = web.signed("auth/machine/");
+        format!("password={}", signed["password"].as_str().expect("a text"))
+    };
+    let own = || {
+        let name = run(&["token", "lookup", "-format=json"]).expect("a token in the home");
+        let own: Value = serde_json::from_str(&name).expect("JSON");
+        own["data"]["display_name"].clone()
+    };
+
+    let error = run(&["token", "lookup"]).expect_err("nobody has logged in");
+    assert!(
+        error.contains("permission denied") || error.contains("missing client token"),
+        "{error}"
+    );
+    let login = [
+        "login",
+        "-method=userpass",
+        "-path=machine",
+        "username=web-1",
+    ];
+    let shown = run(&[&login[..], &[&password()]].concat()).expect("a login");
+    assert!(
+        shown.contains("Success! You are now authenticated."),
+        "{shown}"
+    );
+    assert_eq!(own(), "machine-web-1");
+    run(&["token", "renew"]).expect("a renewal");
+    let error = run(&[&login[..], &["password=1:AAAA"]].concat()).expect_err("no signature");
+    assert!(error.contains(REFUSED), "{error}");
+    run(&["token", "revoke", "-self"]).expect("it ends");
+
+    let error = run(&["login", "-method=machine-auth", "name=web-1"]).expect_err("unknown");
+    assert!(
+        error.contains("Unknown auth method: machine-auth"),
+        "{error}"
+    );
+    let (path, name) = ("auth/machine/login", "name=web-1");
+    let token = run(&["write", "-field=token", path, name, &password()]).expect("a token");
+    run(&["login", "-no-print", &token]).expect("a login");
+    assert_eq!(own(), "machine-web-1");
+}
+
+/// An entity is in groups of the server, whose policies its tokens have.
+fn groups_of_the_entity_count(release: Release) {
+    let server = serving(release);
+    let client = server.client();
+    let policy = json!({ "policy": "path \"identity/group/id\" { capabilities = [\"list\"] }" });
+    client.write("sys/policies/acl/groups", policy).ok();
+    let web = Machine::new(&server, "web-1");
+    web.register(&client, "auth/machine/", json!({}));
+    let machine = web.client("auth/machine/");
+    machine.list("identity/group/id").refused(403, "");
+    let own = machine.read("auth/token/lookup-self").ok();
+    let group = json!({
+        "name": "machines",
+        "policies": "groups",
+        "member_entity_ids": own.text("entity_id"),
+    });
+    client.write("identity/group", group).ok();
+    // Of the token that is there, and of the next.
+    machine.list("identity/group/id").ok();
+    let machine = web.client("auth/machine/");
+    machine.list("identity/group/id").ok();
+    let own = machine.read("auth/token/lookup-self").ok();
+    assert_eq!(own.data()["identity_policies"], json!(["groups"]));
+}
+
 fn a_role_is_what_a_quota_counts(release: Release) {
     let server = serving(release);
     let client = server.client();
@@ -324,7 +409,7 @@ fn mounts_are_apart_and_outlive_the_process(release: Release) {
     );
     reload(&client);
     each_logs_in_at_home();
-    kill(&server);
+    server.kill(EXAMPLE);
     each_logs_in_at_home();
     client.write("sys/seal", json!({})).ok();
     server.unseal();
@@ -373,35 +458,13 @@ fn reload(client: &Client) {
         .ok();
 }
 
-fn kill(server: &Server) {
-    for process in server.processes(EXAMPLE) {
-        let process = i32::try_from(process)
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a process");
-        kill_process(process, Signal::KILL).expect("our own grandchild");
-    }
-    until("the process has gone", Duration::from_secs(5), || {
-        server.processes(EXAMPLE).is_empty().then_some(())
-    });
-}
-
-macro_rules! on_both_releases {
-    ($($case:ident)*) => {
-        mod current {
-            $(#[test] fn $case() { super::$case(crate::support::Release::Current) })*
-        }
-        mod previous {
-            $(#[test] fn $case() { super::$case(crate::support::Release::Previous) })*
-        }
-    };
-}
-
 on_both_releases! {
     a_token_is_what_the_role_says
     a_token_is_renewed_and_revoked
     tokens_are_of_each_kind
     an_answer_is_wrapped
+    the_command_line_logs_in
+    groups_of_the_entity_count
     a_role_is_what_a_quota_counts
     mounts_are_apart_and_outlive_the_process
     a_wrong_kind_is_told_which_ones_there_are

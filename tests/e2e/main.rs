@@ -32,6 +32,7 @@ mod reasons;
 mod register;
 mod rotation;
 mod seal;
+mod service_users;
 mod sessions;
 mod sqlite_database;
 mod standby;

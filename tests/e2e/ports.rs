@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Client, Release, Server};
+use crate::support::{Client, Release, Server, on_both_releases};
 
 #[path = "../../examples/ports/main.rs"]
 #[expect(
@@ -90,17 +90,6 @@ fn its_paths_are_in_the_servers_openapi_document(release: Release) {
     assert_eq!(schema["required"], json!(["first", "last"]));
     let help = server.client().read("ports/range?help=1").body;
     assert!(help["openapi"]["paths"]["/range"]["get"].is_object());
-}
-
-macro_rules! on_both_releases {
-    ($($case:ident)*) => {
-        mod current {
-            $(#[test] fn $case() { super::$case(crate::support::Release::Current) })*
-        }
-        mod previous {
-            $(#[test] fn $case() { super::$case(crate::support::Release::Previous) })*
-        }
-    };
 }
 
 on_both_releases! {

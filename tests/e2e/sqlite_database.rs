@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Client, Release, Server, until};
+use crate::support::{Client, Release, Server, on_both_releases, until};
 
 #[path = "../../examples/sqlite-database/main.rs"]
 #[expect(
@@ -226,16 +225,7 @@ fn connections_share_a_process_and_outlive_it(release: Release) {
         );
     };
     each_makes_a_user();
-    for process in server.processes(EXAMPLE) {
-        let process = i32::try_from(process)
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a process");
-        kill_process(process, Signal::KILL).expect("our own grandchild");
-    }
-    until("the process has gone", Duration::from_secs(5), || {
-        server.processes(EXAMPLE).is_empty().then_some(())
-    });
+    server.kill(EXAMPLE);
     each_makes_a_user();
     client.write("database/reset/one", json!({})).ok();
     each_makes_a_user();
@@ -292,17 +282,6 @@ fn what_cannot_work_is_refused_with_its_reason(release: Release) {
     client
         .write("sys/auth/sqlite", json!({ "type": EXAMPLE }))
         .refused(400, "this binary serves plugins of type database");
-}
-
-macro_rules! on_both_releases {
-    ($($case:ident)*) => {
-        mod current {
-            $(#[test] fn $case() { super::$case(crate::support::Release::Current) })*
-        }
-        mod previous {
-            $(#[test] fn $case() { super::$case(crate::support::Release::Previous) })*
-        }
-    };
 }
 
 on_both_releases! {

@@ -18,8 +18,8 @@ use super::{HostChannel, LARGEST_MESSAGE};
 use crate::launch;
 use crate::logical::{Alias, Cluster, Entity, Error, Group, Product, ReplicationState, SystemView};
 
-/// How long the answer to a lease question is used again. Engines ask on every request, the answer changes when an operator tunes the
-/// mount, and the protocol has no notice of that.
+/// How long the answer to a lease question is recent. The answer changes when an operator tunes the mount, and the protocol has no notice of
+/// that.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The system view over the brokered connection.
@@ -51,17 +51,18 @@ impl HostSystemView {
 
 impl Remembered {
     /// The remembered answer while it is fresh, else what `ask` finds.
-    async fn or_ask(
-        &self,
-        ask: impl Future<Output = Result<Response<pb::TtlReply>, Status>> + Send,
-    ) -> Result<Duration, Error> {
-        let now = Instant::now();
+    async fn or_ask(&self, ask: impl Future<Output = Answered> + Send) -> Result<Duration, Error> {
         let remembered = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, ttl)) = remembered
-            && now.duration_since(at) < FRESH
+            && at.elapsed() < FRESH
         {
             return Ok(ttl);
         }
+        self.ask(ask).await
+    }
+
+    async fn ask(&self, ask: impl Future<Output = Answered> + Send) -> Result<Duration, Error> {
+        let now = Instant::now();
         let reply = ask.await.map_err(failed)?.into_inner();
         let ttl = Duration::from_nanos(u64::try_from(reply.ttl).unwrap_or(0));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, ttl));
@@ -69,15 +70,30 @@ impl Remembered {
     }
 }
 
+/// What the host says to a lease question.
+type Answered = Result<Response<pb::TtlReply>, Status>;
+
 #[async_trait]
 impl SystemView for HostSystemView {
     async fn default_lease_ttl(&self) -> Result<Duration, Error> {
         let mut client = self.client();
         let ask = async move { client.default_lease_ttl(pb::Empty {}).await };
-        self.default_ttl.or_ask(ask).await
+        self.default_ttl.ask(ask).await
     }
 
     async fn max_lease_ttl(&self) -> Result<Duration, Error> {
+        let mut client = self.client();
+        let ask = async move { client.max_lease_ttl(pb::Empty {}).await };
+        self.max_ttl.ask(ask).await
+    }
+
+    async fn recent_default_lease_ttl(&self) -> Result<Duration, Error> {
+        let mut client = self.client();
+        let ask = async move { client.default_lease_ttl(pb::Empty {}).await };
+        self.default_ttl.or_ask(ask).await
+    }
+
+    async fn recent_max_lease_ttl(&self) -> Result<Duration, Error> {
         let mut client = self.client();
         let ask = async move { client.max_lease_ttl(pb::Empty {}).await };
         self.max_ttl.or_ask(ask).await

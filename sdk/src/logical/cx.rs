@@ -1,9 +1,9 @@
 //! What a handler knows of a request besides its typed data.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
-use super::{Error, Identity, RawRequest, SystemView};
+use super::{Caller, Error, Identity, RawRequest, SystemView};
 
 /// What the host asks for. Names are those of the protocol, in lower case on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,6 +97,7 @@ pub struct Cx {
     pub operation: Operation,
     request: RawRequest,
     system: Arc<dyn SystemView>,
+    caller: Caller,
 }
 
 impl Cx {
@@ -113,7 +114,69 @@ impl Cx {
             operation,
             request,
             system,
+            caller: Caller::present(),
         }
+    }
+
+    /// Questions to the host.
+    #[must_use]
+    pub fn system(&self) -> &dyn SystemView {
+        &*self.system
+    }
+
+    /// The time, by the host's clock: [`SystemView::now`].
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.system.now()
+    }
+
+    /// Whoever waits for the answer.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Waits until the client has gone, or the host has given the request up, as it does after `max_request_duration` (90 seconds). For who waits
+    /// for something else meanwhile, and has a way back; else see [`Cx::unless_cancelled`].
+    pub async fn cancelled(&self) {
+        self.caller.gone().await;
+    }
+
+    /// Does work that nobody wants any more once the client has gone: it is dropped where it waits then, and the error ends the handler. Only
+    /// what changes nothing may be left like that, or what somebody undoes: within [`Wal::guard`](super::Wal::guard) for example, which undoes what was begun.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use landfast_sdk::logical::*;
+    /// # struct Engine;
+    /// # async fn ask_a_slow_service() -> Result<String> { Ok("fine".to_owned()) }
+    /// async fn state(_: Arc<Engine>, cx: Cx, _: NoFields) -> Result<Response> {
+    ///     let state = cx.unless_cancelled(ask_a_slow_service()).await?;
+    ///     Response::data(&serde_json::json!({ "state": state }))
+    /// }
+    /// # let _ = state;
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the work, and that the client has gone, which nobody hears.
+    pub async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.cancelled() => Err(Error::Status {
+                code: 499,
+                message: "the client has gone".to_owned(),
+            }),
+        }
+    }
+
+    /// A span with the mount and the id of the request, for tasks of one's own. What a handler itself logs has both without one.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        tracing::error_span!("request", mount = %self.mount_point, request = %self.id)
     }
 
     /// The entity that the request comes from, and its groups; `None` for a token without one, and for a login. Two questions to the host.
@@ -156,50 +219,5 @@ impl std::ops::Deref for Cx {
 
     fn deref(&self) -> &RawRequest {
         &self.request
-    }
-}
-
-/// The lease that a request renews or revokes.
-#[derive(Clone, Default, PartialEq)]
-pub struct LeaseContext {
-    /// The lease id; the host leaves it empty when renewing.
-    pub id: String,
-    /// Time to live at the last issue or renewal.
-    pub ttl: Duration,
-    /// Upper limit of the lease's life; zero for the mount's own.
-    pub max_ttl: Duration,
-    /// Whether it was issued as renewable.
-    pub renewable: bool,
-    /// The extension that the client asks for; zero for the default.
-    pub increment: Duration,
-    /// When the lease was issued, in seconds since 1970; `None` for the host's zero time.
-    pub issued_at: Option<i64>,
-    /// What the engine stored with the lease, see [`super::Lease::internal`].
-    pub internal: serde_json::Map<String, serde_json::Value>,
-}
-
-/// All but what the engine stored with it, which may be secret.
-impl std::fmt::Debug for LeaseContext {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LeaseContext")
-            .field("id", &self.id)
-            .field("ttl", &self.ttl)
-            .field("max_ttl", &self.max_ttl)
-            .field("renewable", &self.renewable)
-            .field("increment", &self.increment)
-            .field("issued_at", &self.issued_at)
-            .finish_non_exhaustive()
-    }
-}
-
-impl LeaseContext {
-    /// What the engine stored with the lease, as a type of its own.
-    ///
-    /// # Errors
-    /// The lease was made with something else.
-    pub fn internal_as<T: serde::de::DeserializeOwned>(&self) -> Result<T, super::Error> {
-        let internal = serde_json::Value::Object(self.internal.clone());
-        serde_json::from_value(internal)
-            .map_err(|error| super::Error::internal("the lease could not be read", error))
     }
 }

@@ -7,11 +7,11 @@ use super::json::{self, Object};
 use super::path::{Path, Reply};
 use super::route::Captures;
 use super::schema::FieldSet;
-use super::watch::{LARGE, carry};
+use super::watch::{Caller, LARGE, carry};
 use super::weak::Input;
 use super::{
-    Backend, Cx, Error, ExistsReply, MountKind, Operation, RawReply, RawRequest, RawResponse,
-    ReplyError, Response, Setup, SpecialPaths, SystemView, Table, help, reply,
+    Backend, Cx, Error, ExistsReply, LeaseContext, MountKind, Operation, RawReply, RawRequest,
+    RawResponse, ReplyError, Response, Setup, SpecialPaths, SystemView, Table, help, reply,
 };
 
 /// One mount of a plugin, driven by raw requests. A transport makes it; an author of plugins has no need of it, and tests
@@ -86,7 +86,12 @@ impl<B: Backend> Engine<B> {
             Operation::Renew | Operation::Revoke => Box::pin(self.lease(operation, request))
                 .await
                 .map(Outcome::from),
-            _ => self.dispatch(operation, request).await,
+            _ => match self.dispatch(operation, request).await {
+                Ok(outcome) if outcome.response.has_lease() && Caller::present().has_gone() => {
+                    Ok(Box::pin(self.take_back(outcome)).await)
+                }
+                outcome => outcome,
+            },
         };
         match outcome {
             Ok(Outcome { response, warnings }) => {
@@ -179,7 +184,7 @@ impl<B: Backend> Engine<B> {
 
     async fn recover(&self, now: bool) -> Result<(), Error> {
         match self.backend.wal() {
-            Some(wal) => wal.recover(&self.backend, now).await,
+            Some(wal) => wal.recover(&self.backend, now, &*self.system).await,
             None => Ok(()),
         }
     }
@@ -268,10 +273,33 @@ impl<B: Backend> Engine<B> {
         let lease = request.lease.get_or_insert_default().clone();
         let cx = self.cx(operation, request);
         let backend = Arc::clone(&self.backend);
-        match operation {
-            Operation::Renew => backend.renew(cx, lease).await,
-            _ => backend.revoke(cx, lease).await,
+        if operation != Operation::Renew {
+            return backend.revoke(cx, lease).await;
         }
+        let former = self.backend.wal().map(|wal| (wal, lease.clone()));
+        let mut response = backend.renew(cx, lease).await?;
+        if let Some((wal, former)) = former
+            && let Some(renewed) = response.lease_mut()
+        {
+            wal.keep(&former, renewed);
+        }
+        Ok(response)
+    }
+
+    /// Ends a lease that nobody learns of: its caller has gone, and the host drops the answer.
+    async fn take_back(&self, mut outcome: Outcome) -> Outcome {
+        let lease = outcome.response.take_lease().map(LeaseContext::from);
+        let request = lease.and_then(|lease| Caller::present().revocation(lease));
+        if let Some(request) = request {
+            let mount = request.mount_point.clone();
+            match self.lease(Operation::Revoke, request).await {
+                Ok(_) => tracing::info!("the client has gone, and its lease was ended"),
+                Err(error) => {
+                    reply::tell("to end the lease of a client that has gone", &error, &mount);
+                }
+            }
+        }
+        outcome
     }
 
     /// What the host knows of the login stays as it is.

@@ -222,30 +222,41 @@
 //!
 //! [`Storage`] is a tree of keys and bytes; `read` and `write` on `dyn Storage` do JSON. Writes that belong together go
 //! through [`Storage::apply`]: in a transaction where the host has them, in order elsewhere, so put first what may be left
-//! over by a crash. Reads and writes that are one step go through `transaction` on `dyn Storage`, or stand under a lock of their key ([`Locks`]). What is
+//! over by a crash. Reads and writes that are one step go through `transaction` on `dyn Storage`, or stand under a lock of their key ([`Locks`]);
+//! `below` walks through all keys of a folder, and `delete_below` ends them. What is
 //! cached must be dropped in [`Backend::invalidate`]: another node may have written it.
 //!
-//! A host cancels a request by dropping it. A handler that has begun is run to its end nevertheless, and so are
+//! A host cancels a request by dropping it, mostly because its client has gone. A handler that has begun is run to its end nevertheless, and so are
 //! [`Backend::initialize`], [`Backend::periodic`], [`Backend::renew`] and [`Backend::revoke`]: none of them needs a task of its
 //! own for that. A crash still ends them half way, so order your writes that one between two of them does no harm. Try both:
-//! `testing::FaultyStorage` fails at any write, or holds it until the caller is gone.
+//! `testing::FaultyStorage` fails at any write, or holds it until the caller is gone. What waits long, and changes nothing that nobody undoes, need
+//! not wait for a client that has gone: [`Cx::unless_cancelled`] drops it then, and [`Cx::cancelled`] tells of it. A lease that such a client would have got is revoked at once.
 //!
 //! # What takes long
 //!
-//! A few threads answer for all mounts. A handler that computes for more than some milliseconds does so in [`apart`], and bounds how many do at
-//! a time. The transport runs a large request apart as a
+//! A few threads answer for all mounts ([`Options::threads`](crate::Options::threads)), so no handler may keep one:
+//!
+//! | what | where |
+//! | --- | --- |
+//! | what waits: for storage, a socket, a timer | `.await` |
+//! | what blocks a thread: files, DNS of the system, drivers of databases that are not async | `tokio::task::spawn_blocking(..).await` |
+//! | what computes for more than some milliseconds | [`apart`], with a bound on how many do at a time |
+//!
+//! The work of `spawn_blocking` goes on when its handler is dropped, and a panic in it is an error of the `.await`, not of the process. The transport runs a large request apart as a
 //! whole, and another one from when it has read more than 32 KiB from storage; a handler that answers with what it has kept in memory says how much
 //! by [`carry`]. What keeps a thread for more than 100 ms is told in the log.
 //!
 //! # Leases
 //!
 //! [`Response::lease`] issues one. The host keeps [`Lease::internal`] and gives it back to [`Backend::renew`] and
-//! [`Backend::revoke`]. Expiry is a revocation.
+//! [`Backend::revoke`]. Expiry is a revocation. [`Lease::of`] gives it a kind, for engines with several; [`LeaseTimes`] says how long it may
+//! live, by the rules of the server, for who has to tell an outside system; and [`LeaseParams`] are the fields of a role for that.
 //!
 //! # What is done outside of storage
 //!
 //! A user in a database, a key in a cloud: what is made there and what the server knows of it are in no transaction. A [`Wal`] has on record what is
-//! about to be made, so that a crash between the two leaves nothing that nobody ends:
+//! about to be made, so that a crash between the two leaves nothing that nobody ends. `examples/service-users` in the repository is a whole
+//! engine of that kind, which a test kills at every step:
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -259,7 +270,7 @@
 //! # struct Users { wal: Wal, outside: Outside }
 //! # impl Backend for Users {
 //! #     async fn new(setup: Setup) -> Result<Self> {
-//! #         Ok(Self { wal: Wal::new(setup.storage), outside: Outside })
+//! #         Ok(Self { wal: Wal::of(&setup), outside: Outside })
 //! #     }
 //! #     fn table() -> Table<Self> { Table::new(vec![path("user/{name}", "A user.").update(Self::user)]) }
 //! fn wal(&self) -> Option<&Wal> {
@@ -296,6 +307,7 @@
 mod answer;
 mod auth;
 mod backend;
+mod below;
 mod bounds;
 mod complete;
 mod cx;
@@ -307,6 +319,7 @@ mod fields;
 mod form;
 mod help;
 mod json;
+mod lease;
 mod locks;
 mod openapi;
 mod path;
@@ -327,9 +340,10 @@ mod wire;
 pub use answer::{Answer, Member, Shape, fits};
 pub use auth::{Auth, Cidrs, Login, TokenParams, TokenType};
 pub use backend::{Backend, MountKind, Setup};
+pub use below::Below;
 pub(crate) use bounds::{LARGEST_OPEN_DATA, MAX_OPEN_DATA};
 pub(crate) use complete::complete;
-pub use cx::{Cx, LeaseContext, Operation};
+pub use cx::{Cx, Operation};
 pub(crate) use decoder::Decoder;
 pub use duration::{
     DurationError, format_duration, format_nanos, parse_duration, parse_duration_nanos,
@@ -339,9 +353,10 @@ pub(crate) use engine::MAX_PATH;
 pub use error::{Error, Result};
 pub use fields::{Base64, CommaList, KeyValues, Named, NoFields, Page, Sent, Ttl};
 pub use form::{Filled, Form};
+pub use lease::{Granted, Lease, LeaseContext, LeaseParams, LeaseTimes, MountTimes, calculate_ttl};
 pub use locks::{Locked, Locks};
 pub use path::{Handler, Path, RequestData, path};
-pub use response::{Lease, RawBody, Response};
+pub use response::{RawBody, Response};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Identity, Product, ReplicationState, SystemView};
 pub use table::Table;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Auth, Error, Login, RawLease, RawResponse};
+use super::{Auth, Error, Lease, Login, RawLease, RawResponse};
 
 /// The answer to a request.
 #[derive(Default)]
@@ -23,30 +23,6 @@ pub struct Response {
     explicit: bool,
 }
 
-/// A lease that the host keeps for the caller, and gives back in renew and revoke requests.
-#[derive(Clone, Default)]
-pub struct Lease {
-    /// Time to live; zero for the mount's default.
-    pub ttl: Duration,
-    /// Upper limit; zero for the mount's maximum.
-    pub max_ttl: Duration,
-    /// Whether the caller may renew it.
-    pub renewable: bool,
-    /// What the engine needs to revoke it. The host stores it, and shows it to nobody.
-    pub internal: Map<String, Value>,
-}
-
-/// All but what the engine stores with it, which may be secret.
-impl std::fmt::Debug for Lease {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lease")
-            .field("ttl", &self.ttl)
-            .field("max_ttl", &self.max_ttl)
-            .field("renewable", &self.renewable)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What it is made of, without a value.
 impl std::fmt::Debug for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,27 +32,6 @@ impl std::fmt::Debug for Response {
             .field("lease", &self.lease)
             .field("auth", &self.auth.as_ref().map(|login| &login.auth))
             .finish_non_exhaustive()
-    }
-}
-
-impl Lease {
-    /// A renewable lease that carries `internal`, which [`LeaseContext::internal_as`](super::LeaseContext::internal_as) gives back.
-    ///
-    /// # Errors
-    /// `internal` is not a JSON object.
-    pub fn renewable(ttl: Duration, internal: &impl Serialize) -> Result<Self, Error> {
-        match serde_json::to_value(internal) {
-            Ok(Value::Object(internal)) => Ok(Self {
-                ttl,
-                renewable: true,
-                internal,
-                ..Self::default()
-            }),
-            _ => Err(Error::internal(
-                "could not encode the lease",
-                "its internal data is not a JSON object",
-            )),
-        }
     }
 }
 
@@ -220,6 +175,20 @@ impl Response {
     pub fn wrap(mut self, ttl: Duration) -> Self {
         self.wrap_ttl = Some(ttl);
         self
+    }
+
+    pub(crate) fn has_lease(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// The lease that it issues or renews.
+    pub(crate) fn lease_mut(&mut self) -> Option<&mut Lease> {
+        self.lease.as_mut()
+    }
+
+    /// Takes the lease out.
+    pub(crate) fn take_lease(&mut self) -> Option<Lease> {
+        self.lease.take()
     }
 
     /// True when the host shall see no response at all.

@@ -1,20 +1,36 @@
 //! Questions that a mount can ask its host.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
 use super::Error;
 
-/// The host, as one mount sees it. Every call is a round trip: keep answers that do not change with the request.
+/// The host, as one mount sees it. Every call is a round trip, unless it is said otherwise: keep answers that do not change with the request.
 #[async_trait]
 pub trait SystemView: Send + Sync {
-    /// The mount's default time to live of leases; follows tuning.
+    /// The mount's default time to live of leases, as it is tuned now.
     async fn default_lease_ttl(&self) -> Result<Duration, Error>;
 
-    /// The mount's maximum time to live of leases; follows tuning.
+    /// The mount's maximum time to live of leases, as it is tuned now.
     async fn max_lease_ttl(&self) -> Result<Duration, Error>;
+
+    /// As [`SystemView::default_lease_ttl`] said it within the last second, so that engines with many requests need not ask for each. The host does
+    /// not tell of a mount that is tuned anew.
+    async fn recent_default_lease_ttl(&self) -> Result<Duration, Error> {
+        self.default_lease_ttl().await
+    }
+
+    /// As [`SystemView::max_lease_ttl`] said it within the last second.
+    async fn recent_max_lease_ttl(&self) -> Result<Duration, Error> {
+        self.max_lease_ttl().await
+    }
+
+    /// The time, by the clock of the machine that host and plugin are on. No round trip; a test can set it.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
 
     /// Whether the mount is being removed.
     async fn tainted(&self) -> Result<bool, Error>;

@@ -13,10 +13,14 @@
 //!
 //! Whoever dies before 3 has not answered, and the entry is undone by [`Backend::undo`] in the next process or in its periodic work, once it has
 //! the minimum age. Whoever dies between 3 and 4 leaves something without a lease: nobody can tell that from a lease that the server did store,
-//! so it ends when the lease would have ended at the latest. A lease never outlives what it is of, since the server ends it at
-//! [`Lease::max_ttl`](super::Lease::max_ttl), which 3 sets.
+//! so it is undone a minimum age after the last moment that the lease could have had. A lease never outlives what it is of, since the server ends
+//! it at [`Lease::max_ttl`](super::Lease::max_ttl), which 3 sets, and no renewal changes that. A `max_ttl` of hours rather than weeks keeps this
+//! rest small.
 //!
-//! What is undone must not mind to be undone twice: a crash can also come between the undoing and the end of its entry.
+//! A client that goes away while its user is made gets no lease either: the server drops the answer. The framework sees that, and has
+//! [`Backend::revoke`] end the lease at once. And when a mount is disabled, all that is still on record is undone, whatever its age.
+//!
+//! What is undone must not mind to be undone twice, nor what is revoked: a crash can also come between the undoing and the end of its entry.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +31,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Backend, Error, Lease, LeaseContext, Result, Storage, StorageError, Write};
+use super::{
+    Backend, Error, Lease, LeaseContext, Result, Setup, Storage, StorageError, SystemView, Write,
+};
 use crate::kernel::random;
 
 /// Entries of what has no lease yet.
@@ -38,8 +44,8 @@ const LEASED: &str = "wal/leased/";
 const OF_LEASE: &str = "wal";
 /// How old an entry is before it is undone, unless it is said otherwise: longer than a request lives.
 const MIN_AGE: Duration = Duration::from_secs(600);
-/// How long after the last moment of a lease its entry is undone: the server has tried to revoke it for a while by then.
-const AFTER_LEASE: Duration = Duration::from_secs(3600);
+/// Entries that are asked for at a time. Those that are due come first.
+const PAGE: usize = 256;
 /// Digits of a time in a name, so that names are in the order of their times.
 const DIGITS: usize = 12;
 
@@ -83,6 +89,16 @@ pub struct Begun<'w> {
 }
 
 impl Entry {
+    /// The entry under a key of storage; `None` for what is none.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn stored(id: String, value: &[u8]) -> Option<Self> {
+        if !id.starts_with(BEGUN) && !id.starts_with(LEASED) {
+            return None;
+        }
+        let Stored { kind, data, .. } = serde_json::from_slice(value).ok()?;
+        Some(Self { id, kind, data })
+    }
+
     /// What the engine wrote of it, as a type of its own.
     ///
     /// # Errors
@@ -98,6 +114,13 @@ impl Entry {
 }
 
 impl Wal {
+    /// The log of a mount, with the clock of its host. Its entries are undone when they are ten minutes old.
+    #[must_use]
+    pub fn of(setup: &Setup) -> Self {
+        let system = Arc::clone(&setup.system);
+        Self::new(Arc::clone(&setup.storage)).clock(move || system.now())
+    }
+
     /// The log of a mount with this storage. Its entries are undone when they are ten minutes old.
     #[must_use]
     pub fn new(storage: Arc<dyn Storage>) -> Self {
@@ -110,8 +133,8 @@ impl Wal {
         }
     }
 
-    /// Sets the age at which an entry is undone. It should be longer than what is done outside may take: another process of the server may
-    /// still be about it.
+    /// Sets the age at which an entry is undone, and how long after the end of a lease. It should be longer than what is done outside may take:
+    /// another process of the server may still be about it, and what a dead one has sent may still be on its way.
     #[must_use]
     pub fn min_age(self, min_age: Duration) -> Self {
         Self { min_age, ..self }
@@ -182,25 +205,45 @@ impl Wal {
         }
     }
 
-    /// Undoes what is due, each entry by itself: one that fails is told in the log, and tried again. `now` passes over the minimum age.
-    pub(crate) async fn recover<B: Backend>(&self, backend: &Arc<B>, now: bool) -> Result<()> {
+    /// Undoes what is due, each entry by itself: one that fails is told in the log, and tried again. `now` passes over the minimum age. On a mount
+    /// that goes away everything is due: the server revokes all leases, and what has none would be forgotten with the storage.
+    pub(crate) async fn recover<B: Backend>(
+        &self,
+        backend: &Arc<B>,
+        now: bool,
+        system: &dyn SystemView,
+    ) -> Result<()> {
         let Ok(_turn) = self.turn.try_lock() else {
             return Ok(());
         };
-        let age = if now { 0 } else { self.min_age.as_secs() };
-        let due = self.seconds().saturating_sub(age);
+        let at = self.seconds();
+        // An entry of this second may be nearly as old as one of the last: the age is at least what was said.
+        let age = if now { 0 } else { self.min_age.as_secs() + 1 };
         let mut left = 0;
-        for (folder, until) in [(BEGUN, due), (LEASED, self.seconds())] {
-            for key in self.storage.list(folder).await? {
-                // In the order of their times.
-                if time_of(&key).is_some_and(|time| time > until) {
-                    break;
+        let mut goes = None;
+        for (folder, due) in [(BEGUN, at.saturating_sub(age)), (LEASED, at)] {
+            let mut after = String::new();
+            'folder: loop {
+                let page = self.storage.list_page(folder, &after, Some(PAGE)).await?;
+                // Asked only where there is something to undo: it is a call to the host.
+                if !page.is_empty() && goes.is_none() {
+                    goes = Some(system.tainted().await.unwrap_or(false));
                 }
-                match self.recover_one(backend, format!("{folder}{key}")).await {
-                    Ok(()) => {}
-                    // A node that may not write undoes nothing either.
-                    Err(Error::Storage(StorageError::ReadOnly(_))) => return Ok(()),
-                    Err(_) => left += 1,
+                for key in &page {
+                    // In the order of their times.
+                    if goes != Some(true) && time_of(key).is_some_and(|time| time > due) {
+                        break 'folder;
+                    }
+                    match self.recover_one(backend, format!("{folder}{key}")).await {
+                        Ok(()) => {}
+                        // A node that may not write undoes nothing either.
+                        Err(Error::Storage(StorageError::ReadOnly(_))) => return Ok(()),
+                        Err(_) => left += 1,
+                    }
+                }
+                match page.last() {
+                    Some(last) if page.len() == PAGE => after.clone_from(last),
+                    _ => break,
                 }
             }
         }
@@ -233,6 +276,27 @@ impl Wal {
         Ok(())
     }
 
+    /// Gives a renewed lease what the entry of the former one needs: its name, and an end that comes before it is undone.
+    pub(crate) fn keep(&self, former: &LeaseContext, renewed: &mut Lease) {
+        let Some(name) = former.internal.get(OF_LEASE) else {
+            return;
+        };
+        renewed.internal.insert(OF_LEASE.to_owned(), name.clone());
+        let end = name.as_str().and_then(|name| name.strip_prefix(LEASED));
+        let issued = former.issued_at.and_then(|at| u64::try_from(at).ok());
+        if let Some(end) = end.and_then(time_of)
+            && let Some(issued) = issued
+        {
+            let last = end.saturating_sub(self.min_age.as_secs());
+            // The wire's "the mount's own" is zero.
+            let most = Duration::from_secs(last.saturating_sub(issued).max(1));
+            renewed.max_ttl = match renewed.max_ttl {
+                Duration::ZERO => most,
+                own => own.min(most),
+            };
+        }
+    }
+
     fn seconds(&self) -> u64 {
         let since = (self.now)().duration_since(UNIX_EPOCH);
         since.unwrap_or_default().as_secs()
@@ -249,33 +313,40 @@ impl<'w> Begun<'w> {
         Self { wal, name, stored }
     }
 
-    /// Makes the lease of what is done: renewable, and at an end after `max_ttl` however often it is renewed. The entry lives as long.
-    /// [`Wal::settle`] ends it when the lease is revoked.
+    /// Makes the lease of what is done: renewable, and at an end after `max_ttl` however often it is renewed. As [`Begun::leased`] otherwise.
     ///
     /// # Errors
-    /// `max_ttl` is zero: ask [`SystemView::max_lease_ttl`](super::SystemView::max_lease_ttl) for that of the mount. Storage fails, or `internal`
-    /// is not a JSON object: what is done is undone later then.
+    /// Those of [`Begun::leased`], and `internal` is not a JSON object.
     pub async fn lease(
         self,
         ttl: Duration,
         max_ttl: Duration,
         internal: &impl Serialize,
     ) -> Result<Lease> {
-        if max_ttl.is_zero() {
+        let lease = Lease::renewable(ttl, internal)?;
+        self.leased(lease.with_max_ttl(max_ttl)).await
+    }
+
+    /// Ties what is done to its lease. The entry lives as long as that may, so the lease must have an end; [`Wal::settle`] ends it when the lease is
+    /// revoked. Answer with the lease then, and let nothing come in between that can fail.
+    ///
+    /// # Errors
+    /// Its `max_ttl` is zero: that of the mount comes from [`LeaseTimes::grant`](super::LeaseTimes::grant). Storage fails: what is done is undone
+    /// later then.
+    pub async fn leased(self, mut lease: Lease) -> Result<Lease> {
+        if lease.max_ttl.is_zero() {
             return Err(Error::internal(
                 "could not make the lease",
                 "a lease with an entry in the write-ahead log needs a max_ttl",
             ));
         }
-        let mut lease = Lease::renewable(ttl, internal)?;
-        let end = (self.wal.now)() + max_ttl + AFTER_LEASE;
+        let end = (self.wal.now)() + lease.max_ttl + self.wal.min_age;
         let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
         let leased = format!("{LEASED}{}", name(end.as_secs())?);
         let bytes = serde_json::to_vec(&self.stored)
             .map_err(|error| Error::internal("an entry cannot be stored", error))?;
         let writes = vec![Write::put(&leased, bytes), Write::delete(&self.name)];
         self.wal.storage.apply(writes).await?;
-        lease.max_ttl = max_ttl;
         lease.internal.insert(OF_LEASE.to_owned(), leased.into());
         Ok(lease)
     }

@@ -7,16 +7,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Notify;
 
 pub(crate) use self::turns::Turns;
 use self::turns::Waiting;
-use super::RawRequest;
+use super::{LeaseContext, Operation, RawRequest};
 
 mod lines;
 mod turns;
@@ -43,6 +44,8 @@ pub(crate) struct Asked {
     carried: AtomicUsize,
     /// Nobody waits for the answer any more.
     given_up: AtomicBool,
+    /// Made by the first that waits for that: most requests have none.
+    going: OnceLock<Notify>,
     turns: Arc<Turns>,
 }
 
@@ -58,6 +61,7 @@ impl Asked {
             large: size > LARGE,
             carried: AtomicUsize::new(0),
             given_up: AtomicBool::new(false),
+            going: OnceLock::new(),
             turns: Arc::clone(turns),
         })
     }
@@ -69,6 +73,28 @@ impl Asked {
             ..RawRequest::default()
         };
         Self::request(&request, 0, turns)
+    }
+
+    /// A request to end what this one has made.
+    fn revocation(&self, lease: LeaseContext) -> RawRequest {
+        RawRequest {
+            id: self.id.clone(),
+            operation: Operation::Revoke.name().to_owned(),
+            path: self.path.clone(),
+            data: "{}".to_owned(),
+            mount_point: self.mount.clone(),
+            lease: Some(lease),
+            ..RawRequest::default()
+        }
+    }
+
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        // Either this sees that somebody waits, or who waits sees that it has happened.
+        fence(Ordering::SeqCst);
+        if let Some(going) = self.going.get() {
+            going.notify_waiters();
+        }
     }
 
     /// Whether the next turn is to be taken apart.
@@ -111,6 +137,26 @@ impl Caller {
             .as_ref()
             .is_some_and(|asked| asked.given_up.load(Ordering::Relaxed))
     }
+
+    /// Waits until the caller has gone; for ever where it never does.
+    pub async fn gone(&self) {
+        let Some(asked) = &self.0 else {
+            return std::future::pending().await;
+        };
+        let going = asked.going.get_or_init(Notify::new);
+        let mut notified = std::pin::pin!(going.notified());
+        notified.as_mut().enable();
+        fence(Ordering::SeqCst);
+        if !self.has_gone() {
+            notified.await;
+        }
+    }
+
+    /// A request to end a lease that the caller has left behind; `None` while it is there.
+    pub(crate) fn revocation(&self, lease: LeaseContext) -> Option<RawRequest> {
+        let asked = self.0.as_ref().filter(|_| self.has_gone())?;
+        Some(asked.revocation(lease))
+    }
 }
 
 impl std::fmt::Debug for Caller {
@@ -137,7 +183,7 @@ pub(crate) struct Waits(pub(crate) Option<Arc<Asked>>);
 impl Drop for Waits {
     fn drop(&mut self) {
         if let Some(asked) = &self.0 {
-            asked.given_up.store(true, Ordering::Relaxed);
+            asked.give_up();
         }
     }
 }

@@ -1,13 +1,14 @@
 //! A host whose answers are set by the test.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
 use crate::logical::{Cluster, Entity, Error, Group, Product, ReplicationState, SystemView};
 
-/// A [`SystemView`] of constants. Starts out like a new development server.
+/// A [`SystemView`] of constants, but for its clock. Starts out like a new development server. Clones share the clock.
 #[derive(Debug, Clone)]
 pub struct FixedSystem {
     default_lease_ttl: Duration,
@@ -20,6 +21,15 @@ pub struct FixedSystem {
     cluster: Cluster,
     entities: BTreeMap<String, Entity>,
     groups: BTreeMap<String, Vec<Group>>,
+    passwords: BTreeMap<String, String>,
+    clock: Arc<Mutex<Clock>>,
+}
+
+/// The time of the host: that of the machine, or one that stands still, and how much later the test has made it.
+#[derive(Debug, Default)]
+struct Clock {
+    stands_at: Option<SystemTime>,
+    later: Duration,
 }
 
 impl Default for FixedSystem {
@@ -39,6 +49,8 @@ impl Default for FixedSystem {
             },
             entities: BTreeMap::new(),
             groups: BTreeMap::new(),
+            passwords: BTreeMap::new(),
+            clock: Arc::default(),
         }
     }
 }
@@ -70,6 +82,29 @@ impl FixedSystem {
         self.groups.insert(entity.id.clone(), groups);
         self.entities.insert(entity.id.clone(), entity);
         self
+    }
+
+    /// Adds a password policy, by which each password is this text.
+    #[must_use]
+    pub fn password_policy(mut self, name: impl Into<String>, each: impl Into<String>) -> Self {
+        self.passwords.insert(name.into(), each.into());
+        self
+    }
+
+    /// Sets the clock, which stands still from now on, but for [`FixedSystem::later`].
+    #[must_use]
+    pub fn at(self, time: SystemTime) -> Self {
+        self.lock().stands_at = Some(time);
+        self
+    }
+
+    /// Makes it so much later.
+    pub fn later(&self, by: Duration) {
+        self.lock().later += by;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Clock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the server's version.
@@ -150,7 +185,13 @@ impl SystemView for FixedSystem {
         Ok(self.cluster.clone())
     }
 
-    async fn password(&self, _: &str) -> Result<String, Error> {
-        Err(Error::failed("failed to generate password"))
+    async fn password(&self, policy: &str) -> Result<String, Error> {
+        let password = self.passwords.get(policy).cloned();
+        password.ok_or_else(|| Error::failed("failed to generate password"))
+    }
+
+    fn now(&self) -> SystemTime {
+        let clock = self.lock();
+        clock.stands_at.unwrap_or_else(SystemTime::now) + clock.later
     }
 }

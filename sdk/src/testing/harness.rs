@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{FaultyStorage, FixedSystem, HttpReply};
 use crate::logical::{
-    Backend, Engine, Error, ExistsReply, LeaseContext, Login, MountKind, Operation, RawReply,
-    RawRequest, Setup, SpecialPaths, SystemView, complete, fits,
+    Asked, Backend, Engine, Error, ExistsReply, LeaseContext, Login, MountKind, Operation,
+    RawReply, RawRequest, Setup, SpecialPaths, SystemView, Turns, WalEntry, complete, fits,
 };
 
 /// A mounted plugin without a server.
@@ -22,7 +23,8 @@ pub struct Harness<B> {
     /// Every unfinished call holds a receiver.
     work: watch::Sender<()>,
     storage: FaultyStorage,
-    system: Arc<dyn SystemView>,
+    system: Arc<FixedSystem>,
+    turns: Arc<Turns>,
     config: HashMap<String, String>,
     template: RawRequest,
 }
@@ -30,7 +32,7 @@ pub struct Harness<B> {
 /// How to mount; see [`Harness::builder`].
 pub struct HarnessBuilder {
     storage: FaultyStorage,
-    system: Arc<dyn SystemView>,
+    system: Arc<FixedSystem>,
     config: HashMap<String, String>,
     mount: String,
 }
@@ -71,7 +73,7 @@ impl HarnessBuilder {
     pub async fn start<B: Backend>(self) -> Result<Harness<B>, Error> {
         let setup = Setup {
             storage: Arc::new(self.storage.clone()),
-            system: Arc::clone(&self.system),
+            system: Arc::clone(&self.system) as Arc<dyn SystemView>,
             config: self.config.clone(),
             uuid: "00000000-0000-4000-8000-000000000000".to_owned(),
         };
@@ -94,6 +96,7 @@ impl HarnessBuilder {
             work: watch::Sender::new(()),
             storage: self.storage,
             system: self.system,
+            turns: Turns::of_cores(),
             config: self.config,
             template,
         })
@@ -316,6 +319,69 @@ impl<B: Backend> Harness<B> {
         self.lease(Operation::Revoke, path, lease).await
     }
 
+    /// The lease of a reply as a host gives it back: to [`Harness::renew`] and [`Harness::revoke`]. It was issued now.
+    ///
+    /// # Panics
+    /// When the reply has none.
+    #[must_use]
+    pub fn lease_of(&self, reply: &HttpReply) -> LeaseContext {
+        let lease = reply.lease.as_ref().expect("a lease");
+        LeaseContext {
+            id: "test/00000000".to_owned(),
+            ttl: lease.ttl,
+            max_ttl: lease.max_ttl,
+            renewable: lease.renewable,
+            increment: Duration::ZERO,
+            issued_at: Some(self.seconds()),
+            internal: serde_json::from_str(&lease.internal_data).expect("a JSON object"),
+        }
+    }
+
+    /// The login of a reply as a host gives it back: to [`Harness::renew_login`]. It was made now, with the policies that the method said.
+    ///
+    /// # Panics
+    /// When the reply has none.
+    #[must_use]
+    pub fn login_of(&self, reply: &HttpReply) -> Login {
+        let auth = reply.auth.clone().expect("a login");
+        Login {
+            token_policies: auth.policies.clone(),
+            issued_at: Some(self.seconds()),
+            ..Login::from(auth)
+        }
+    }
+
+    /// Makes it so much later, by the clock of the host: that of [`Cx::now`](crate::logical::Cx::now), of leases and of
+    /// [`Wal::of`](crate::logical::Wal::of).
+    pub fn later(&self, by: Duration) {
+        self.system.later(by);
+    }
+
+    /// What is on record in the write-ahead log, in the order of its names.
+    #[must_use]
+    pub fn wal_entries(&self) -> Vec<WalEntry> {
+        let all = self.storage.memory().snapshot();
+        let entries = all.into_iter();
+        entries
+            .filter_map(|(key, value)| WalEntry::stored(key, &value))
+            .collect()
+    }
+
+    /// The process dies and another takes its place: the backend is not told, what waits is dropped half way, and storage works again. See
+    /// [`FaultyStorage::fail_at`] for where it dies.
+    ///
+    /// # Panics
+    /// When the backend does not start again.
+    pub async fn crash(self) -> Self {
+        self.storage.heal();
+        self.start_again().await
+    }
+
+    fn seconds(&self) -> i64 {
+        let since = self.system.now().duration_since(UNIX_EPOCH);
+        i64::try_from(since.unwrap_or_default().as_secs()).unwrap_or(i64::MAX)
+    }
+
     /// Makes the requests that follow come from an identity entity.
     #[must_use]
     pub fn as_entity(mut self, id: impl Into<String>) -> Self {
@@ -343,6 +409,10 @@ impl<B: Backend> Harness<B> {
     /// When the backend does not start again.
     pub async fn reload(self) -> Self {
         self.engine.cleanup();
+        self.start_again().await
+    }
+
+    async fn start_again(self) -> Self {
         let Self {
             storage,
             system,
@@ -418,8 +488,9 @@ impl<B: Backend> Harness<B> {
     /// When the handler did.
     async fn handle(&self, request: RawRequest) -> RawReply {
         let engine = Arc::clone(&self.engine);
+        let asked = Asked::request(&request, 0, &self.turns);
         let call = async move { engine.handle(request).await };
-        let reply = complete(None, || self.work.subscribe(), call).await;
+        let reply = complete(Some(asked), || self.work.subscribe(), call).await;
         reply.expect("a handler does not panic")
     }
 }

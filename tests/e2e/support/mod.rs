@@ -1,5 +1,19 @@
 //! Real servers, real clients, and the small helpers that every test shares.
 
+/// Makes tests of functions that take a [`Release`]: one for each of the two servers.
+macro_rules! on_both_releases {
+    ($($case:ident)*) => {
+        mod current {
+            $(#[test] fn $case() { super::$case(crate::support::Release::Current) })*
+        }
+        mod previous {
+            $(#[test] fn $case() { super::$case(crate::support::Release::Previous) })*
+        }
+    };
+}
+
+pub(crate) use on_both_releases;
+
 mod client;
 mod cluster;
 mod ml_dsa;
@@ -24,7 +38,8 @@ pub(crate) use self::program::Program;
 pub(crate) use self::running::Running;
 pub(crate) use self::schema::pattern_of;
 pub(crate) use self::server::{
-    PLUGIN_NAME, Release, Server, directory, in_dev_mode, plugins_below, start, terminate, tools,
+    PLUGIN_NAME, Release, Server, directory, in_dev_mode, kill_all, plugins_below, start,
+    terminate, tools,
 };
 pub(crate) use self::take_over::{TakeOver, VERSION};
 pub(crate) use self::tools::Python;

@@ -286,7 +286,12 @@ impl Server {
 
     /// The processes of a plugin by the name of its file, of which the kernel keeps 15 letters.
     pub(crate) fn processes(&self, name: &str) -> Vec<u32> {
-        below(self.child.id(), &name[..name.len().min(15)])
+        below(self.child.id(), name)
+    }
+
+    /// Ends the processes of a plugin at once, and waits until they have gone.
+    pub(crate) fn kill(&self, name: &str) {
+        kill_all(self.child.id(), name);
     }
 
     /// What the server has logged so far.
@@ -370,7 +375,9 @@ pub(crate) fn plugins_below(server: u32) -> Vec<u32> {
     below(server, PLUGIN_NAME)
 }
 
+/// The processes below `server` that run a plugin with this file name.
 fn below(server: u32, name: &str) -> Vec<u32> {
+    let name = &name[..name.len().min(15)];
     let entries = fs::read_dir("/proc").expect("/proc is there");
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -388,6 +395,19 @@ fn below(server: u32, name: &str) -> Vec<u32> {
             alive && parent == Some(server) && head.ends_with(name)
         })
         .collect()
+}
+
+/// Ends these at once, and waits until they have gone.
+pub(crate) fn kill_all(server: u32, name: &str) {
+    for pid in below(server, name) {
+        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+            // It may have ended since it was listed.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+    super::until("the processes have gone", Duration::from_secs(10), || {
+        below(server, name).is_empty().then_some(())
+    });
 }
 
 /// A folder with `plugins/landfast` in it. The file is its own inode or a hard

@@ -1,18 +1,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 
 use super::*;
 use crate::logical::{Cx, Named, Response, Setup, Table, path};
-use crate::testing::{Fault, FaultyStorage, Harness, HttpReply, MemoryStorage, logged};
+use crate::testing::{Fault, FaultyStorage, FixedSystem, Harness, MemoryStorage, logged};
 
-/// What no transaction of the storage holds: users somewhere else, and a clock.
+/// What no transaction of the storage holds: users somewhere else.
 #[derive(Default)]
 struct Outside {
     users: Mutex<BTreeSet<String>>,
-    time: AtomicU64,
     /// Names for which nothing works.
     broken: Mutex<BTreeSet<String>>,
 }
@@ -39,10 +37,6 @@ impl Outside {
         self.users.lock().unwrap().remove(name);
         Ok(())
     }
-
-    fn later(&self, by: Duration) {
-        self.time.fetch_add(by.as_secs(), Ordering::Relaxed);
-    }
 }
 
 struct Users {
@@ -51,15 +45,13 @@ struct Users {
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// At which an entry is undone for sure: times are whole seconds.
+const AGE: Duration = Duration::from_secs(MIN_AGE.as_secs() + 1);
 
 impl Backend for Users {
     async fn new(setup: Setup) -> Result<Self> {
         let outside = Outside::of(&setup.config["outside"]);
-        let clock = Arc::clone(&outside);
-        let now = move || {
-            UNIX_EPOCH + Duration::from_secs(1_800_000_000 + clock.time.load(Ordering::Relaxed))
-        };
-        let wal = Wal::new(setup.storage).clock(now);
+        let wal = Wal::of(&setup);
         Ok(Self { outside, wal })
     }
 
@@ -76,6 +68,12 @@ impl Backend for Users {
     async fn undo(self: Arc<Self>, entry: WalEntry) -> Result<()> {
         assert_eq!(entry.kind, "user");
         self.outside.drop_user(&entry.data_as::<Named>()?.name)
+    }
+
+    async fn renew(self: Arc<Self>, _: Cx, lease: LeaseContext) -> Result<Response> {
+        // As an engine would that knows nothing of entries.
+        let user: Named = lease.internal_as()?;
+        Ok(Response::none().lease(Lease::renewable(HOUR, &user)?))
     }
 
     async fn revoke(self: Arc<Self>, _: Cx, lease: LeaseContext) -> Result<Response> {
@@ -111,20 +109,6 @@ async fn mounted(name: &str, storage: FaultyStorage) -> (Harness<Users>, Arc<Out
     (users, Outside::of(name))
 }
 
-fn lease_of(reply: &HttpReply) -> LeaseContext {
-    let lease = reply.lease.as_ref().unwrap();
-    LeaseContext {
-        max_ttl: lease.max_ttl,
-        internal: serde_json::from_str(&lease.internal_data).unwrap(),
-        ..LeaseContext::default()
-    }
-}
-
-fn entries(users: &Harness<Users>) -> usize {
-    let all = users.storage().memory().snapshot();
-    all.keys().filter(|key| key.starts_with("wal/")).count()
-}
-
 /// A crash at each write, with the write lost and with its answer lost.
 #[tokio::test]
 async fn a_crash_at_any_step_leaves_no_user_for_good_and_takes_none_of_a_lease() {
@@ -141,23 +125,28 @@ async fn a_crash_at_any_step_leaves_no_user_for_good_and_takes_none_of_a_lease()
             let (users, outside) = mounted(&case, FaultyStorage::over(memory)).await;
             users.storage().fail_at(at, fault);
             let reply = users.update("user/ann", json!({})).await;
-            users.storage().heal();
-            let users = users.reload().await;
-            outside.later(MIN_AGE);
+            let users = users.crash().await;
+            users.later(AGE);
             assert_eq!(users.periodic().await.status, 204, "{case}");
             if reply.status == 200 {
                 answered += 1;
                 assert!(outside.has("ann"), "{case}: the lease has its user");
-                // As long as the server may revoke it, and longer.
-                outside.later(2 * HOUR);
+                // To the last moment of the lease.
+                users.later(2 * HOUR - AGE);
                 users.periodic().await;
                 assert!(outside.has("ann"), "{case}");
-                assert_eq!(users.revoke("user/ann", lease_of(&reply)).await.status, 204);
+                assert_eq!(
+                    users
+                        .revoke("user/ann", users.lease_of(&reply))
+                        .await
+                        .status,
+                    204
+                );
             }
-            outside.later(3 * HOUR);
+            users.later(3 * HOUR);
             users.periodic().await;
             assert!(!outside.has("ann"), "{case}: nobody ends it");
-            assert_eq!(entries(&users), 0, "{case}");
+            assert_eq!(users.wal_entries().len(), 0, "{case}");
         }
     }
     assert!(answered > 2, "the faults come late enough");
@@ -169,7 +158,7 @@ async fn what_fails_is_undone_at_once_or_later() {
     let reply = users.update("user/lost", json!({})).await;
     assert_eq!((reply.status, reply.error()), (500, "the connection broke"));
     assert!(!outside.has("lost"));
-    assert_eq!(entries(&users), 0);
+    assert_eq!(users.wal_entries().len(), 0);
 
     outside.broken.lock().unwrap().insert("ann".to_owned());
     let reply = users.update("user/ann", json!({})).await;
@@ -178,10 +167,10 @@ async fn what_fails_is_undone_at_once_or_later() {
     outside.broken.lock().unwrap().clear();
     users.periodic().await;
     assert!(outside.has("ann"), "its age is too small");
-    outside.later(MIN_AGE);
+    users.later(AGE);
     users.periodic().await;
     assert!(!outside.has("ann"));
-    assert_eq!(entries(&users), 0);
+    assert_eq!(users.wal_entries().len(), 0);
 }
 
 #[test]
@@ -197,7 +186,7 @@ fn each_entry_is_undone_by_itself_and_one_that_is_not_is_told() {
                 users.update(&format!("user/{name}"), json!({})).await;
             }
             *outside.broken.lock().unwrap() = ["bob".to_owned()].into();
-            outside.later(MIN_AGE);
+            users.later(AGE);
             let users = users.reload().await;
             assert!(!outside.has("ann") && outside.has("bob") && !outside.has("cy"));
             assert_eq!(
@@ -231,7 +220,7 @@ async fn what_is_under_way_is_not_undone_and_a_mount_that_goes_does_not_wait() {
         .await
         .unwrap();
     outside.users.lock().unwrap().insert("ann".to_owned());
-    outside.later(10 * MIN_AGE);
+    users.later(10 * MIN_AGE);
     users.periodic().await;
     assert!(outside.has("ann"));
     drop(begun);
@@ -241,9 +230,11 @@ async fn what_is_under_way_is_not_undone_and_a_mount_that_goes_does_not_wait() {
         .await
         .map(drop)
         .unwrap();
-    wal.recover(backend, true).await.unwrap();
+    wal.recover(backend, true, &FixedSystem::new())
+        .await
+        .unwrap();
     assert!(!outside.has("ann"));
-    assert_eq!(entries(&users), 0);
+    assert_eq!(users.wal_entries().len(), 0);
 }
 
 #[tokio::test]
@@ -256,7 +247,7 @@ async fn a_node_that_may_not_write_undoes_nothing() {
         .begin("user", &json!({ "name": "ann" }))
         .await;
     drop(begun.unwrap());
-    outside.later(MIN_AGE);
+    users.later(AGE);
     users.storage().read_only(true);
     assert_eq!(users.periodic().await.status, 204);
     assert!(outside.has("ann"));
@@ -270,4 +261,75 @@ async fn a_lease_without_an_end_has_no_entry() {
     let wal = Wal::new(Arc::new(MemoryStorage::new()));
     let begun = wal.begin("user", &json!({})).await.unwrap();
     assert!(begun.lease(HOUR, Duration::ZERO, &json!({})).await.is_err());
+}
+
+#[tokio::test]
+async fn no_renewal_outlives_the_entry() {
+    let (users, outside) = mounted("renewal", FaultyStorage::new()).await;
+    let reply = users.update("user/ann", json!({})).await;
+    let lease = users.lease_of(&reply);
+    users.later(HOUR);
+    let renewed = users.renew("user/ann", lease.clone()).await;
+    let again = users.lease_of(&renewed);
+    assert_eq!(renewed.lease.unwrap().max_ttl, 2 * HOUR);
+    assert_eq!(again.internal[OF_LEASE], lease.internal[OF_LEASE]);
+    // An engine that says a limit of its own has it, if it is less.
+    let mut own = Lease::default().with_max_ttl(HOUR);
+    users.backend().wal.keep(&lease, &mut own);
+    assert_eq!(own.max_ttl, HOUR);
+    assert_eq!(users.revoke("user/ann", again).await.status, 204);
+    assert!(!outside.has("ann"));
+    assert_eq!(users.wal_entries(), []);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_nothing() {
+    let (users, outside) = mounted("gone", FaultyStorage::new()).await;
+    // The entry; the lease's entry in the place of the first.
+    for at in [1, 2] {
+        users.storage().hold_at(at);
+        {
+            let request = users.update("user/ann", json!({}));
+            tokio::pin!(request);
+            tokio::select! {
+                _ = &mut request => panic!("the write waits"),
+                () = users.storage().held() => {}
+            }
+        }
+        users.storage().release();
+        users.idle().await;
+        assert!(!outside.has("ann"), "{at}");
+        assert_eq!(users.wal_entries(), [], "{at}");
+    }
+}
+
+#[tokio::test]
+async fn a_mount_that_is_disabled_leaves_nothing() {
+    let storage = FaultyStorage::new();
+    let (users, outside) = mounted("disabled", storage.clone()).await;
+    // Killed after the entry of the lease was there, and before the answer.
+    storage.fail_at(2, Fault::After);
+    assert_eq!(users.update("user/ann", json!({})).await.status, 500);
+    let users = users.crash().await;
+    users.periodic().await;
+    assert!(outside.has("ann") && users.wal_entries().len() == 1);
+    let builder = Harness::<Users>::builder().storage(storage);
+    let builder = builder.system(FixedSystem::new().tainted());
+    let users = builder.option("outside", "disabled").start::<Users>();
+    let users = users.await.unwrap();
+    users.periodic().await;
+    assert!(!outside.has("ann"));
+    assert_eq!(users.wal_entries(), []);
+}
+
+#[tokio::test]
+async fn more_entries_than_a_page_are_undone_in_one_go() {
+    let (users, _) = mounted("pages", FaultyStorage::new()).await;
+    for at in 0..2 * PAGE {
+        let user = json!({ "name": at.to_string() });
+        drop(users.backend().wal.begin("user", &user).await.unwrap());
+    }
+    users.later(AGE);
+    users.periodic().await;
+    assert_eq!(users.wal_entries(), []);
 }
