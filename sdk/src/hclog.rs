@@ -268,10 +268,15 @@ impl HclogLayer {
                 line.out.push_str(fields);
             }
         }
+        let has = |name| {
+            let mut spans = ctx.event_scope(event).into_iter().flatten();
+            metadata.fields().field(name).is_some()
+                || spans.any(|span| span.metadata().fields().field(name).is_some())
+        };
         // As a span around each handler would, which every request would have to pay for.
         at_present(|mount, request| {
             for (name, value) in [("mount", mount), ("request", request)] {
-                if !value.is_empty() && metadata.fields().field(name).is_none() {
+                if !value.is_empty() && !has(name) {
                     line.field(name, &value);
                 }
             }

@@ -605,6 +605,7 @@ mod tests {
             lock_memory: false,
         };
         let mut server = Server::kms(&launch, Options::default(), Arc::new(Nothing)).unwrap();
+        assert_eq!(server.threads, THREADS);
         server.first_connection = Duration::from_millis(20);
         assert_eq!(server.run().await.unwrap(), End::NoHost);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -429,7 +429,26 @@ fn a_lease_is_renewed_to_its_limit_and_no_further(release: Release) {
     assert!(!world.service.has(&name));
 }
 
+fn the_tuning_of_the_mount_counts_at_once(release: Release) {
+    let world = World::dev(release);
+    let lease = || {
+        let reply = world.client.read("users/creds/long").ok();
+        (reply.body["lease_duration"].clone(), reply.warnings())
+    };
+    assert_eq!(lease(), (json!(3600), Vec::new()));
+    let tuned = json!({ "max_lease_ttl": "30m", "default_lease_ttl": "10m" });
+    world.client.write("sys/mounts/users/tune", tuned).ok();
+    let (seconds, warnings) = lease();
+    assert_eq!(seconds, 1800);
+    let cut = "the TTL of 1h0m0s is longer than what is left of the limit, and was cut to 30m0s";
+    assert!(
+        warnings.iter().any(|warning| warning == cut),
+        "{warnings:?}"
+    );
+}
+
 on_both_releases! {
+    the_tuning_of_the_mount_counts_at_once
     a_client_that_hangs_up_leaves_no_user
     what_waits_is_dropped_when_the_client_has_gone
     a_mount_that_is_disabled_leaves_no_user

@@ -175,6 +175,63 @@ fn a_static_user_is_rotated(release: Release) {
         .refused(500, "there is no such user");
 }
 
+/// The engine rotates by itself when the time has come.
+fn a_static_user_is_rotated_in_time(release: Release) {
+    let server = serving(release);
+    let client = server.client();
+    let file = File::new(&server, "app.db");
+    connect(&client, &file, "app", json!({}));
+    file.ask("insert into users values ('web', 'first', null)", &[]);
+    let role = json!({ "db_name": "app", "username": "web", "rotation_period": "5s" });
+    client.write("database/static-roles/web", role).ok();
+    let password = || {
+        client
+            .read("database/static-creds/web")
+            .ok()
+            .text("password")
+    };
+    let first = password();
+    let second = until("a rotation", Duration::from_secs(30), || {
+        Some(password()).filter(|second| *second != first)
+    });
+    until("the user has the password", Duration::from_secs(5), || {
+        // It may be rotated once more meanwhile.
+        let (digest, _) = file.user("web")?;
+        (digest == sha256(&second) || digest == sha256(&password())).then_some(())
+    });
+}
+
+/// A namespace has an engine of its own, with the same plugin.
+fn a_namespace_has_users_of_its_own(release: Release) {
+    let server = serving(release);
+    let client = server.client();
+    client.write("sys/namespaces/team", json!({})).ok();
+    let engine = json!({ "type": "database" });
+    client.write("team/sys/mounts/database", engine).ok();
+    let files = ["", "team/"].map(|namespace| {
+        let file = File::new(&server, &format!("{}.db", namespace.len()));
+        let config = json!({ "plugin_name": EXAMPLE, "allowed_roles": "*", "file": file.0 });
+        client
+            .write(&format!("{namespace}database/config/app"), config)
+            .ok();
+        let role = json!({ "db_name": "app", "default_ttl": "1h" });
+        client
+            .write(&format!("{namespace}database/roles/app"), role)
+            .ok();
+        let made = client.read(&format!("{namespace}database/creds/app")).ok();
+        assert!(file.user(&made.text("username")).is_some());
+        (namespace, file)
+    });
+    let all = json!({ "sync": true });
+    for (at, (namespace, file)) in files.iter().enumerate() {
+        assert_eq!(file.count(), 1, "{namespace}");
+        let path = format!("{namespace}sys/leases/revoke-prefix/database/creds");
+        client.write(&path, all.clone()).ok();
+        assert_eq!(file.count(), 0, "{namespace}");
+        assert_eq!(files[1].1.count(), 1 - at as u64);
+    }
+}
+
 fn a_password_is_what_the_policy_says(release: Release) {
     let server = serving(release);
     let client = server.client();
@@ -287,6 +344,8 @@ fn what_cannot_work_is_refused_with_its_reason(release: Release) {
 on_both_releases! {
     a_user_lives_as_long_as_its_lease
     a_static_user_is_rotated
+    a_static_user_is_rotated_in_time
+    a_namespace_has_users_of_its_own
     a_password_is_what_the_policy_says
     connections_share_a_process_and_outlive_it
     what_cannot_work_is_refused_with_its_reason

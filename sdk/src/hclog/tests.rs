@@ -118,7 +118,8 @@ async fn a_line_of_a_request_says_which_one() {
     use crate::logical::{Asked, RawRequest, Turns, complete};
 
     let kept = Kept::default();
-    let subscriber = Registry::default().with(kept.clone());
+    // For the fields of the spans; its own lines go to this test's stderr.
+    let subscriber = Registry::default().with(HclogLayer).with(kept.clone());
     let _default = tracing::subscriber::set_default(subscriber);
     let request = RawRequest {
         id: "7".to_owned(),
@@ -129,9 +130,14 @@ async fn a_line_of_a_request_says_which_one() {
     let call = async {
         tracing::warn!("of the request");
         tracing::warn!(mount = "other", "of another mount");
+        let span = tracing::error_span!("request", mount = "pki/", request = "7");
+        span.in_scope(|| tracing::warn!("in a span that says it"));
+        span
     };
-    complete(Some(asked), || (), call).await.unwrap();
+    let span = complete(Some(asked), || (), call).await.unwrap();
     tracing::warn!("of nobody");
+    // As a task that a handler has started.
+    span.in_scope(|| tracing::warn!("of the request"));
     let lines = kept.0.lock().unwrap();
     let members: Vec<_> = lines.iter().map(|line| parse(line)).collect();
     assert_eq!(
@@ -142,7 +148,11 @@ async fn a_line_of_a_request_says_which_one() {
         (&members[1]["mount"], &members[1]["request"]),
         (&"other".into(), &"7".into())
     );
-    assert!(!members[2].contains_key("mount") && !members[2].contains_key("request"));
+    assert!(!members[3].contains_key("mount") && !members[3].contains_key("request"));
+    for at in [2, 4] {
+        assert_eq!(members[at]["request"], "7");
+        assert_eq!(lines[at].matches("\"mount\":").count(), 1, "{}", lines[at]);
+    }
 }
 
 #[test]

@@ -148,7 +148,8 @@ impl Wal {
     }
 
     /// Does something outside so that it is undone unless it is seen through. When `effect` fails, [`Backend::undo`] undoes it before the error
-    /// is given back; when that fails too, it is tried again later.
+    /// is given back; when that fails too, it is tried again later. An effect that stops waiting for an answer, in a timeout for example, should
+    /// fail only when what it has sent can take no effect any more: what comes true after it was undone is on no record.
     ///
     /// # Errors
     /// That of `effect`, or of storage, in which case nothing was done.
