@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use landfast_sdk::logical::LeaseContext;
-use landfast_sdk::testing::{Harness, HttpReply};
+use landfast_sdk::testing::Harness;
 use serde_json::json;
 
 use super::Ports;
@@ -24,18 +23,6 @@ async fn with_range(first: u16, last: u16) -> Harness<Ports> {
     ports
 }
 
-/// The lease of a reply, as the host gives it back.
-fn lease_of(reply: &HttpReply) -> LeaseContext {
-    let lease = reply.lease.clone().expect("a lease");
-    let internal = serde_json::from_str(&lease.internal_data).expect("JSON");
-    LeaseContext {
-        ttl: lease.ttl,
-        renewable: lease.renewable,
-        internal,
-        ..LeaseContext::default()
-    }
-}
-
 #[tokio::test]
 async fn a_port_is_leased_once_until_it_is_given_back() {
     let ports = with_range(7000, 7001).await;
@@ -52,13 +39,16 @@ async fn a_port_is_leased_once_until_it_is_given_back() {
     let ports = ports.reload().await;
     assert_eq!(
         ports
-            .renew("lease", lease_of(&first))
+            .renew("lease", ports.lease_of(&first))
             .await
             .lease
             .map(|lease| lease.renewable),
         Some(true)
     );
-    assert_eq!(ports.revoke("lease", lease_of(&first)).await.status, 204);
+    assert_eq!(
+        ports.revoke("lease", ports.lease_of(&first)).await.status,
+        204
+    );
     assert_eq!(ports.update("lease", json!({})).await.data["port"], 7000);
 }
 

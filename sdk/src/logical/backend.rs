@@ -54,7 +54,8 @@ pub trait Backend: Sized + Send + Sync + 'static {
         async { Err(Error::UnsupportedOperation) }
     }
 
-    /// Revokes a lease. An error makes the host try again, up to six times.
+    /// Revokes a lease. An error makes the host try again, up to six times. It is also called at once for a lease whose client has gone before the
+    /// answer: the host never knows of that one, so its id is empty.
     fn revoke(
         self: Arc<Self>,
         cx: Cx,
