@@ -141,6 +141,7 @@ impl<T: Dated + Send + Sync + 'static> Slot<T> {
             value,
             source: "stale",
         });
+        let asked = Instant::now();
         let (mut running, began) = match self.board(fresh, load) {
             Ok(running) => running,
             Err(missing) => return stale.ok_or(missing),
@@ -160,6 +161,9 @@ impl<T: Dated + Send + Sync + 'static> Slot<T> {
             }
             None => arrival.await,
         };
+        // What ended while it was waited for is over.
+        let now = now.saturating_add(asked.elapsed().as_secs().cast_signed());
+        let stale = stale.filter(|stale| now < stale.value.valid_until());
         match (outcome, stale) {
             (Ok(value), _) if now < value.valid_until() => Ok(Found {
                 value,
@@ -326,6 +330,29 @@ mod tests {
         let over = slot.get(Duration::ZERO, NOW + 10, never).await;
         assert_eq!(over.err(), Some(Missing::away("sealed")));
         assert!(slot.held(NOW + 10).is_none() && slot.held(NOW).is_some());
+    }
+
+    #[tokio::test]
+    async fn what_ends_while_it_is_waited_for_is_not_given_out() {
+        let long = Duration::from_millis(1100);
+        let slot = Arc::new(Slot::default());
+        put(&slot, NOW + 1).await;
+        let away = |_| async move {
+            tokio::time::sleep(long).await;
+            Err(Missing::away("sealed"))
+        };
+        let found = slot.get(Duration::ZERO, NOW, away).await;
+        assert_eq!(found.err(), Some(Missing::away("sealed")));
+        let slot = Arc::new(Slot::default());
+        let late = |_| async move {
+            tokio::time::sleep(long).await;
+            Ok(Arc::new(Until(NOW + 1)))
+        };
+        let found = slot.get(LONG, NOW, late).await;
+        assert_eq!(
+            found.err(),
+            Some(Missing::away("what the server has is over"))
+        );
     }
 
     #[tokio::test]
