@@ -23,13 +23,20 @@ use self::{
 
 /// Set in a process that starts the plugin and goes away.
 const PARENT: &str = "PROCESS_TEST_PARENT";
+/// How many threads the plugin asks for.
+const THREADS: &str = "PROCESS_TEST_THREADS";
 
 fn main() -> ExitCode {
     if env::var_os(PARENT).is_some() {
         return go_away();
     }
     if launched_as() == Some(PluginKind::Secret) {
-        return landfast_sdk::serve::<Probe>(Options::default());
+        let threads = env::var(THREADS).ok().and_then(|text| text.parse().ok());
+        let options = Options::default();
+        return landfast_sdk::serve::<Probe>(match threads {
+            Some(threads) => options.threads(threads),
+            None => options,
+        });
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     by_hand_it_explains_itself();
@@ -37,9 +44,10 @@ fn main() -> ExitCode {
     a_socket_path_that_is_too_long_is_explained();
     runtime.block_on(it_logs_panics_ignores_interrupts_and_ends_in_order());
     runtime.block_on(it_ends_on_terminate_and_removes_its_socket());
+    it_has_the_threads_that_are_asked_for();
     runtime.block_on(it_ends_when_its_host_is_killed());
     it_ends_when_its_parent_is_gone_before_anybody_connected();
-    println!("7 tests passed");
+    println!("8 tests passed");
     ExitCode::SUCCESS
 }
 
@@ -103,6 +111,34 @@ fn log_lines(log: &str) -> Vec<serde_json::Value> {
         line
     });
     lines.collect()
+}
+
+/// Those that answer; one looks after the process.
+fn it_has_the_threads_that_are_asked_for() {
+    let host = FakeHost::new();
+    for (asked, wanted) in [(None, 2), (Some("1"), 1), (Some("4"), 4)] {
+        let mut command = command(&host);
+        command.envs(asked.map(|asked| (THREADS, asked)));
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let names = || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+            let names =
+                tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
+            names
+                .filter(|name| name.as_ref().is_ok_and(|name| name.starts_with("tokio")))
+                .count()
+        };
+        let end = Instant::now() + Duration::from_secs(10);
+        while names() != wanted {
+            assert!(Instant::now() < end, "{} threads, not {wanted}", names());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
 }
 
 fn by_hand_it_explains_itself() {
