@@ -118,22 +118,6 @@ pub fn product_of(var: &dyn Fn(&str) -> Option<OsString>) -> Product {
     }
 }
 
-/// Whether the server takes an Ed25519 certificate, as all do but those whose version says FIPS: these may be built with BoringCrypto, which takes
-/// RSA and ECDSA alone. A server that tells no version is taken for one of them.
-pub(crate) fn takes_ed25519() -> bool {
-    takes_ed25519_of(&|name| env::var_os(name))
-}
-
-/// [`takes_ed25519`] on an environment given as a function.
-fn takes_ed25519_of(var: &dyn Fn(&str) -> Option<OsString>) -> bool {
-    let mut versions = ["VAULT_VERSION", "BAO_VERSION"]
-        .into_iter()
-        .filter_map(var)
-        .peekable();
-    let told = versions.peek().is_some();
-    told && !versions.any(|version| version.to_string_lossy().contains("fips"))
-}
-
 /// What the host asked for when it started the process.
 #[derive(Clone, Debug)]
 pub struct Launch {

@@ -43,14 +43,11 @@
 //!
 //! # What a start costs
 //!
-//! A server starts a plugin at every unseal, reload and crash, so its start should be cheap: it takes some 3 ms of CPU (Go plugins take 19 to 25 ms).
-//! Measure yours: `bench/start.py --binary PATH` in the repository.
-//!
-//! AWS-LC feeds its generator from CPU timing jitter unless it is built without, which costs the first use in each process some 30 ms. What this
-//! crate needs of randomness it takes from the kernel, so that no start waits for that; but for servers that keep to FIPS 140 by their version, which
-//! get a key that AWS-LC must make. A plugin that uses AWS-LC itself, as a client of TLS does, pays at its first request, unless AWS-LC is
-//! built so that its generator is seeded by the kernel alone. Cargo takes no such setting from a dependency: it stands in `.cargo/config.toml` of a
-//! plugin's own folder, where `landfast-sdk new` puts it. Who builds in another folder, as `cargo install` does, sets it in the environment.
+//! A server starts a plugin at every unseal, reload and crash, so its start should be cheap. AWS-LC feeds its generator from CPU
+//! timing jitter unless it is built without, which costs each start some 30 ms of CPU (Go plugins take 19 to 25 ms in all). Cargo
+//! takes no such setting from a dependency: it stands in `.cargo/config.toml` of a plugin's own folder, where `landfast-sdk new` puts it, and a
+//! start takes 2 ms. The generator is then seeded by the kernel alone. Who builds in another folder, as `cargo install` does, sets the variable in
+//! the environment of the build. Measure yours: `bench/start.py --binary PATH` in the repository.
 //!
 //! ```toml
 //! [env]
@@ -69,7 +66,6 @@ mod encoder;
 pub mod guide;
 pub mod hclog;
 mod host;
-mod kernel;
 pub mod kms;
 pub mod launch;
 pub mod logical;

@@ -8,8 +8,6 @@
 //!
 //! This is the only file of the crate that writes a TLS verifier.
 
-mod kernel;
-
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
@@ -20,7 +18,7 @@ use rustls::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
     server::{
         NoServerSessionStorage,
         danger::{ClientCertVerified, ClientCertVerifier},
@@ -39,27 +37,13 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes an Ed25519 key and a certificate for `localhost`, usable as TLS server and as TLS client: Go refuses a brokered connection from
+    /// Makes a P-256 key and a certificate for `localhost`, usable as TLS server and as TLS client: Go refuses a brokered connection from
     /// a certificate that is for servers only.
     ///
     /// # Errors
     /// When the key cannot be made; the operating system has no randomness then.
     pub fn generate() -> Result<Self, rcgen::Error> {
-        let key = kernel::ed25519().map_err(|_| rcgen::Error::RingUnspecified)?;
-        let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &rcgen::PKCS_ED25519)?;
-        Self::of(&key)
-    }
-
-    /// The same with a P-256 key, for hosts that take no Ed25519: those that Go's BoringCrypto makes conform to FIPS 140-2. AWS-LC's own generator
-    /// makes it and its signatures, which costs the first use some 30 ms of CPU unless AWS-LC is built without CPU jitter entropy.
-    ///
-    /// # Errors
-    /// When the key cannot be made; the operating system has no randomness then.
-    pub fn generate_p256() -> Result<Self, rcgen::Error> {
-        Self::of(&KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?)
-    }
-
-    fn of(key: &KeyPair) -> Result<Self, rcgen::Error> {
+        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
         // The dates are rcgen's widest. The key lives no longer than the process, so that a clock that is wrong must not matter.
         let mut params = CertificateParams::new([NAME.to_owned()])?;
         params.key_usages = vec![
@@ -71,9 +55,9 @@ impl Identity {
             ExtendedKeyUsagePurpose::ServerAuth,
         ];
         Ok(Self {
-            certificate: params.self_signed(key)?.into(),
+            certificate: params.self_signed(&key)?.into(),
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            provider: Arc::new(kernel::provider()),
+            provider: Arc::new(aws_lc_rs::default_provider()),
         })
     }
 

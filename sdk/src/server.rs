@@ -74,6 +74,7 @@ use std::{
 
 use hyper::{body::Incoming, server::conn::http2, service::Service as HyperService};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use landfast_base::random;
 use landfast_proto::{
     HEALTH_SERVICE,
     logical::plugin_version_server::{PluginVersionServer, SERVICE_NAME as VERSION},
@@ -109,7 +110,7 @@ use self::{
 pub(crate) use self::{life::Life, secret::multiplex_id};
 use crate::{
     coalesce::Coalesced,
-    hclog, kernel, kms,
+    hclog, kms,
     launch::{self, Launch, LaunchError, PluginKind},
     logical::{Backend, MountKind, RawRequest},
     mtls::Identity,
@@ -307,12 +308,8 @@ impl Server {
         options: Options,
         product: impl FnOnce(Arc<Life>, Arc<Broker>, Arc<ClientConfig>) -> Arc<dyn Product>,
     ) -> Result<Self, ServeError> {
-        let identity = if launch::takes_ed25519() {
-            Identity::generate()?
-        } else {
-            Identity::generate_p256()?
-        };
-        let name = kernel::random().map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
+        let identity = Identity::generate()?;
+        let name = random().map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
         let socket = Socket::bind(&launch.socket_dir, launch.socket_group.as_deref(), name)?;
         let life = Life::new();
         let broker = Broker::new(Arc::clone(&life));

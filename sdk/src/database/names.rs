@@ -6,9 +6,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use landfast_base::{hex, sha256, uuid};
+use landfast_base::{fill, hex, random, sha256, uuid};
 
-use crate::kernel;
 use crate::logical::{Error, Result};
 
 mod parse;
@@ -219,7 +218,7 @@ fn call(function: Function, arguments: Vec<Value>) -> Result<String, String> {
         Function::UnixTime => since_1970().as_secs().to_string(),
         Function::UnixTimeMillis => since_1970().as_millis().to_string(),
         Function::Uuid => {
-            let mut octets = kernel::random::<16>().map_err(|error| error.to_string())?;
+            let mut octets = random::<16>().map_err(|error| error.to_string())?;
             // Version 4 (RFC 9562 section 5.4).
             octets[6] = octets[6] & 0x0f | 0x40;
             octets[8] = octets[8] & 0x3f | 0x80;
@@ -289,7 +288,7 @@ fn letters(count: usize) -> Result<String, String> {
     let mut text = String::with_capacity(count);
     let mut octets = [0; 64];
     while text.len() < count {
-        kernel::fill(&mut octets).map_err(|error| error.to_string())?;
+        fill(&mut octets).map_err(|error| error.to_string())?;
         let fair = octets.iter().filter(|octet| **octet < 248);
         let wanted = count - text.len();
         text.extend(

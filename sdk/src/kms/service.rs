@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use landfast_base::hex;
+use landfast_base::{hex, random};
 use landfast_proto::{
     kms::{
         self as wire,
@@ -33,7 +33,6 @@ use super::{
 use crate::{
     config::object,
     host::LARGEST_MESSAGE,
-    kernel,
     logical::complete,
     server::{Life, Product, Reply, service_name},
 };
@@ -70,7 +69,7 @@ impl<T: ?Sized> Default for Table<T> {
 
 impl<T: ?Sized> Table<T> {
     fn insert(&self, instance: Arc<T>) -> Result<String, Status> {
-        let random = kernel::random::<16>().map_err(|error| Status::unknown(error.to_string()))?;
+        let random = random::<16>().map_err(|error| Status::unknown(error.to_string()))?;
         let id = hex(&random);
         self.map().insert(id.clone(), instance);
         Ok(id)

@@ -37,24 +37,6 @@ fn the_servers_are_told_apart_by_their_versions() {
 }
 
 #[test]
-fn who_may_keep_to_fips_gets_a_key_that_boringcrypto_takes() {
-    let with = |vault: Option<&str>, bao: Option<&str>| {
-        let (vault, bao) = (vault.map(OsString::from), bao.map(OsString::from));
-        takes_ed25519_of(&|name| match name {
-            "VAULT_VERSION" => vault.clone(),
-            "BAO_VERSION" => bao.clone(),
-            _ => None,
-        })
-    };
-    assert!(with(Some("2.7.2"), Some("2.7.2")));
-    assert!(with(Some("1.14.7"), None));
-    assert!(with(Some("1.19.1+ent.hsm"), None));
-    assert!(!with(Some("1.19.1+ent.fips1402"), None));
-    assert!(!with(Some("1.19.1+ent.hsm.fips1403"), Some("2.7.2")));
-    assert!(!with(None, None));
-}
-
-#[test]
 fn the_highest_common_version_wins_whatever_the_order() {
     assert_eq!(negotiate("3,5,4", &[5]), Some(5));
     assert_eq!(negotiate("5,3,4", &[3, 4]), Some(4));

@@ -26,7 +26,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use landfast_base::hex;
+use landfast_base::{hex, random};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,7 +34,6 @@ use serde_json::Value;
 use super::{
     Backend, Error, Lease, LeaseContext, Result, Setup, Storage, StorageError, SystemView, Write,
 };
-use crate::kernel::random;
 
 /// Entries of what has no lease yet.
 const BEGUN: &str = "wal/begun/";
