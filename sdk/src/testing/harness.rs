@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::{FaultyStorage, FixedSystem, HttpReply};
 use crate::logical::{
-    Asked, Backend, Engine, Error, ExistsReply, LeaseContext, Login, MountKind, Operation,
-    RawReply, RawRequest, Setup, SpecialPaths, SystemView, Turns, complete, fits,
+    Asked, Backend, Engine, Error, ExistsReply, LeaseContext, Login, MAX_PATH, MountKind,
+    Operation, RawReply, RawRequest, Setup, SpecialPaths, SystemView, Turns, complete, fits,
 };
 
 mod given;
@@ -426,7 +426,17 @@ impl<B: Backend> Harness<B> {
     /// When the handler did.
     async fn handle(&self, request: RawRequest) -> RawReply {
         let engine = Arc::clone(&self.engine);
-        let asked = Asked::request(&request, 0, &self.turns);
+        // A server has cut a path that is too long before this.
+        let path = &request.path[..request.path.floor_char_boundary(MAX_PATH)];
+        let head = RawRequest {
+            id: request.id.clone(),
+            operation: request.operation.clone(),
+            path: path.to_owned(),
+            mount_point: request.mount_point.clone(),
+            unauthenticated: request.unauthenticated,
+            ..RawRequest::default()
+        };
+        let asked = Asked::request(&head, 0, &self.turns);
         let call = async move { engine.handle(request).await };
         let reply = complete(Some(asked), || self.work.subscribe(), call).await;
         reply.expect("a handler does not panic")
