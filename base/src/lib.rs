@@ -3,6 +3,7 @@
 //! - [`Secret`] holds a value that must not leak: it is wiped when it is dropped and prints nothing.
 //! - [`random()`], [`fill`] and [`uuid`] are randomness, [`sha1`], [`sha256`] and [`hmac_sha256`] are digests, [`equal`] compares in constant
 //!   time: all by AWS-LC.
+//!   With the feature `fields` it is read from what serde reads, and written by the functions of that alone that say so.
 //! - [`hex()`] and [`unhex`] are lowercase hexadecimal text.
 //!
 //! Plugins need none of it by this name: `landfast-sdk` hands out what they want. The feature `landfast` is for landfast's own crates; what is
@@ -31,3 +32,5 @@ pub use openness::warn_if_open;
 #[cfg(feature = "landfast")]
 pub use representative::ml_dsa_representative;
 pub use secret::Secret;
+#[cfg(feature = "fields")]
+pub use secret::{Passed, notice, noticing, passed, shown, stored, storing};

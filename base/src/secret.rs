@@ -1,14 +1,21 @@
 //! Values that must not leak.
 
+#[cfg(feature = "fields")]
+mod passage;
+
 use std::fmt;
 
 use zeroize::Zeroize;
 
+#[cfg(feature = "fields")]
+pub use self::passage::{Passed, notice, noticing, passed, shown, stored, storing};
+
 use crate::equal;
 
-/// A value that is wiped when dropped, cannot be cloned or serialised, and prints as `[secret]`.
+/// A value that is wiped when dropped, cannot be cloned or serialised by accident, and prints as `[secret]`.
 ///
-/// Reading it is a visible call, so that a review can find every place where the value leaves its box.
+/// Reading it is a visible call, so that a review can find every place where the value leaves its box. With the feature `fields` it is read
+/// from requests and from storage as its value is, and the functions `stored` and `shown` are the two ways back.
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
@@ -44,6 +51,46 @@ impl<T: Zeroize + Default> Secret<T> {
     }
 }
 
+impl<T: Zeroize + Default> Default for Secret<T> {
+    fn default() -> Self {
+        Self(T::default())
+    }
+}
+
+impl<T: Zeroize> From<T> for Secret<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+#[cfg(feature = "fields")]
+impl<'de, T: Zeroize + serde::Deserialize<'de>> serde::Deserialize<'de> for Secret<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Before it is read: what fails half way has been in the text all the same.
+        passage::notice();
+        T::deserialize(deserializer).map(Self)
+    }
+}
+
+/// The schema of the value, with the mark by which servers and their consoles know what is not shown.
+#[cfg(feature = "fields")]
+impl<T: Zeroize + schemars::JsonSchema> schemars::JsonSchema for Secret<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Secret_{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut schema = generator.subschema_for::<T>();
+        let mark = serde_json::json!({ "sensitive": true });
+        schema.insert("x-vault-displayAttrs".to_owned(), mark);
+        schema
+    }
+}
+
 impl<T: Zeroize> Drop for Secret<T> {
     fn drop(&mut self) {
         self.0.zeroize();
@@ -73,6 +120,23 @@ mod tests {
         assert!(secret.matches(b"abc"));
         assert!(!secret.matches(b"abd"));
         assert!(!secret.matches(b"ab"));
+    }
+
+    #[test]
+    fn a_secret_is_wiped_when_it_is_dropped() {
+        use std::sync::{Arc, atomic::AtomicBool, atomic::Ordering};
+
+        struct Told(Arc<AtomicBool>);
+        impl Zeroize for Told {
+            fn zeroize(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let wiped = Arc::new(AtomicBool::new(false));
+        let secret = Secret::new(Told(Arc::clone(&wiped)));
+        assert!(!wiped.load(Ordering::Relaxed));
+        drop(secret);
+        assert!(wiped.load(Ordering::Relaxed));
     }
 
     #[test]
