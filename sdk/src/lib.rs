@@ -19,6 +19,7 @@
 //!
 //! 1. [`logical`], the framework for secrets engines and auth methods: its page builds one of each step by step. Or [`database`], the framework
 //!    for plugins of the server's `database` engine; or [`kms`], for OpenBao's KMS plugins: auto-unseal, and keys that never leave their device.
+//!    [`logical::patch`] says what PATCH does, and [`logical::secret`] how secrets are taken, stored and shown.
 //! 2. `testing`, behind the feature of that name: a plugin without a server, the whole path table on storage in memory, with faults if you like.
 //! 3. [`guide::life`]: what the server does with a mount, and what a crash, a reload and a failed start mean for it.
 //! 4. [`guide::from_go`], for whoever knows HashiCorp's SDK or OpenBao's: each name there, and what it is here.

@@ -13,6 +13,7 @@ use landfast_proto::{
     },
     pb,
 };
+use landfast_sdk::logical::{Backend, Cx, NoFields, Result, Setup, Table, path};
 use landfast_sdk::{End, Options, PluginKind, Server};
 use tokio::task::JoinHandle;
 use tonic::Code;
@@ -116,6 +117,42 @@ async fn a_setup_may_come_before_its_announcement() {
         connection.broker.send(announcement).unwrap();
     });
     assert_eq!(error, "");
+}
+
+/// Its handler does not take the parameter of its path.
+struct Wrong;
+
+impl Backend for Wrong {
+    async fn new(_: Setup) -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn table() -> Table<Self> {
+        let read = async |_: std::sync::Arc<Self>, _: Cx, _: NoFields| Ok(());
+        Table::new(vec![path("items/{name}", "Items.").read(read)])
+    }
+}
+
+#[tokio::test]
+async fn whoever_enables_a_plugin_with_a_wrong_table_is_told_what_is_wrong() {
+    let host = FakeHost::new();
+    let launch = host.launch(PluginKind::Secret);
+    let server = Server::backend::<Wrong>(&launch, Options::default()).unwrap();
+    let plugin = Handshake::parse(server.handshake_line());
+    tokio::spawn(async { server.run().await.unwrap() });
+    let connection = host.connect(&plugin).await;
+    for id in [1, 2] {
+        let announcement = host.serve(&plugin, id, &Store::openbao());
+        connection.broker.send(announcement).unwrap();
+        let mut mount = Mount::new(&connection, &format!("wrong{id:05}"));
+        let error = mount.set_up(id, &[]).await;
+        for part in [
+            "the plugin's table of paths is wrong: ",
+            "path \"items/{name}\": the handler of read does not take the parameter \"name\"",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
 }
 
 #[tokio::test]

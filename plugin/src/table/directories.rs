@@ -17,6 +17,7 @@ fn row(pattern: &'static str) -> Path<Mount> {
     path(pattern, "Speak ACME (RFC 8555) with this mount.")
         .describe("For ACME clients, which are given the URL of a directory. Requests are signed by keys of their own and need no token.")
         .unauthenticated()
+        .by_path()
 }
 
 /// A request for a hundred names by an RSA key of 8192 bits, in base64url twice, has a third of it.
@@ -53,6 +54,7 @@ macro_rules! under {
                 let pattern = concat!($under, "acme/new-eab");
                 let row = path(pattern, "Make an external account for a directory of ACME.")
                     .describe("Give id and key to the person who is to make an ACME account; the key is shown once, and good for one account.")
+                    .by_path()
                     .update(eab::make);
                 (pattern, (row, Update, Data(&[EXTERNAL_ACCOUNT]), $eab))
             },

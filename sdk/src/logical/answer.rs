@@ -109,9 +109,7 @@ impl Answer {
                 let body = json!({ "schema": { "type": "string", "format": "binary" } });
                 json!({ "200": { "description": "OK", "content": { *kind: body } } })
             }
-            _ => json!({
-                "200": { "description": "OK", "content": { "application/json": { "schema": self.schema(written) } } },
-            }),
+            _ => data(self.schema(written)),
         }
     }
 
@@ -157,6 +155,11 @@ impl Answer {
         }
         schema
     }
+}
+
+/// The `responses` of an operation that answers with data of this schema.
+pub(crate) fn data(schema: Value) -> Value {
+    json!({ "200": { "description": "OK", "content": { "application/json": { "schema": schema } } } })
 }
 
 fn of_members(members: &[Member]) -> Value {

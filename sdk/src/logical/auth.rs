@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Alias, CommaList, Error, Result, Ttl};
+use super::{Alias, CommaList, Error, Result, Ttl, secret};
 
 /// What a login gives: the server makes a token of it.
 #[derive(Clone, Default, PartialEq)]
@@ -112,7 +112,7 @@ impl Auth {
     /// # Errors
     /// The value is not a JSON object.
     pub fn with_internal(self, internal: &impl Serialize) -> Result<Self> {
-        match serde_json::to_value(internal) {
+        match secret::to_value(internal) {
             Ok(Value::Object(internal)) => Ok(Self { internal, ..self }),
             _ => Err(Error::internal(
                 "could not encode the login",
@@ -153,7 +153,7 @@ impl Login {
     /// # Errors
     /// The login was made with something else.
     pub fn internal_as<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(Value::Object(self.auth.internal.clone()))
+        secret::from_value(Value::Object(self.auth.internal.clone()))
             .map_err(|error| Error::internal("the login could not be read", error))
     }
 

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroize as _;
+
 use super::bounds;
 use super::json::{self, Object};
-use super::path::{Path, Reply};
+use super::path::Path;
 use super::route::Captures;
 use super::schema::FieldSet;
+use super::secret::noticing;
+use super::typed::Reply;
 use super::watch::{Caller, LARGE, carry};
-use super::weak::Input;
+use super::weak::{Asked, Input};
 use super::{
     Backend, Cx, Error, ExistsReply, LeaseContext, MountKind, Operation, RawReply, RawRequest,
     RawResponse, ReplyError, Response, Setup, SpecialPaths, SystemView, Table, help, reply,
@@ -139,17 +143,16 @@ impl<B: Backend> Engine<B> {
         }
     }
 
-    /// The documented answers of an operation on a path; `None` where the table documents none at all, or nothing is served.
+    /// The documented answers of an operation on a path; `None` where the table documents none at all, or nothing is served. Those of a handler
+    /// with a typed answer are documented by it.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn documented(&self, operation: Operation, path: &str) -> Option<serde_json::Value> {
-        if self.table.rows.iter().all(|row| row.answers.is_empty()) {
-            return None;
-        }
         let (row, _) = self.table.find(operation, path).ok()?;
-        Some(match row.answer(operation) {
-            Some(_) => super::openapi::responses(row, operation),
-            None => serde_json::Value::Null,
-        })
+        if row.documents(operation) {
+            return Some(super::openapi::responses(row, operation));
+        }
+        let some = self.table.rows.iter().any(|row| !row.answers.is_empty());
+        some.then_some(serde_json::Value::Null)
     }
 
     /// The paths that the host treats specially.
@@ -214,7 +217,7 @@ impl<B: Backend> Engine<B> {
         mut request: RawRequest,
     ) -> Result<(Reply<Response>, Vec<String>), Error> {
         let path = std::mem::take(&mut request.path);
-        let data = std::mem::take(&mut request.data);
+        let mut data = std::mem::take(&mut request.data);
         if path.len() > MAX_PATH {
             return Err(Error::BadRequest(format!(
                 "the path is too long: at most {MAX_PATH} octets are taken"
@@ -229,18 +232,29 @@ impl<B: Backend> Engine<B> {
             )));
         }
         let slot = row.slot(operation).ok_or(Error::UnsupportedOperation)?;
-        let object = json::parse_object(&data)
+        let mut object = json::parse_object(&data)
             .map_err(|why| Error::BadRequest(format!("failed to decode JSON input: {why}")))?;
-        let fields = row.fields();
-        let warnings = warnings(row, fields, &captures, &object);
+        let fields = row.fields_of(operation);
+        let mut unused = Unused::of(row, fields, &captures, &object);
+        let asked = Asked::default();
         let input = Input {
             captures: &captures.values(),
             data: &object,
             fields,
+            // An alias is in no schema: whether a field is one is known when it was asked for.
+            asked: (!unused.ignored.is_empty()).then_some(&asked),
         };
         request.path = path.strip_suffix('/').unwrap_or(&path).to_owned();
         let cx = self.cx(operation, request);
-        Ok((slot.invoke(Arc::clone(&self.backend), cx, input)?, warnings))
+        let (reply, secret) = noticing(|| slot.invoke(Arc::clone(&self.backend), cx, input));
+        unused.forget(&asked.into_inner());
+        let warnings = unused.warnings();
+        if secret {
+            object.wipe();
+            drop(object);
+            data.zeroize();
+        }
+        Ok((reply?, warnings))
     }
 
     /// Starts the existence check of a path, if it has one. The data of the request plays no part.
@@ -259,6 +273,7 @@ impl<B: Backend> Engine<B> {
             captures: &captures.values(),
             data: &Object::default(),
             fields: &NO_FIELDS,
+            asked: None,
         };
         request.path.clone_from(&path);
         let cx = self.cx(Operation::Update, request);
@@ -358,38 +373,60 @@ impl From<Response> for Outcome {
     }
 }
 
-/// What Vault says of fields that have no effect.
-fn warnings<B: Send + Sync + 'static>(
-    row: &Path<B>,
-    fields: &FieldSet,
-    captures: &Captures<'_>,
-    data: &Object<'_>,
-) -> Vec<String> {
-    let mut ignored = Vec::new();
-    let mut replaced = Vec::new();
-    for (name, value) in data.iter() {
-        if row.parsed.parameters().any(|parameter| parameter == name) {
-            if captures.get(name).is_some() && *value != json::Json::Null {
-                replaced.push(name);
+/// Fields that have no effect.
+#[derive(Default)]
+struct Unused<'d> {
+    /// Sorted.
+    ignored: Vec<&'d str>,
+    replaced: Vec<&'d str>,
+}
+
+impl<'d> Unused<'d> {
+    fn of<B: Send + Sync + 'static>(
+        row: &Path<B>,
+        fields: &FieldSet,
+        captures: &Captures<'_>,
+        data: &'d Object<'_>,
+    ) -> Self {
+        let mut unused = Self::default();
+        for (name, value) in data.iter() {
+            if row.parsed.parameters().any(|parameter| parameter == name) {
+                if captures.get(name).is_some() && *value != json::Json::Null {
+                    unused.replaced.push(name);
+                }
+            } else if !fields.arbitrary && fields.get(name).is_none() {
+                unused.ignored.push(name);
             }
-        } else if !fields.arbitrary && fields.get(name).is_none() {
-            ignored.push(name);
+        }
+        unused
+    }
+
+    /// Leaves out what was asked for.
+    fn forget(&mut self, asked: &[&[&str]]) {
+        for name in asked.iter().copied().flatten() {
+            if let Ok(at) = self.ignored.binary_search(name) {
+                self.ignored.remove(at);
+            }
         }
     }
-    let mut warnings = Vec::new();
-    if !ignored.is_empty() {
-        warnings.push(format!(
-            "Endpoint ignored these unrecognized parameters: [{}]",
-            bounds::names(&ignored)
-        ));
+
+    /// What Vault says of them.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.ignored.is_empty() {
+            warnings.push(format!(
+                "Endpoint ignored these unrecognized parameters: [{}]",
+                bounds::names(&self.ignored)
+            ));
+        }
+        if !self.replaced.is_empty() {
+            warnings.push(format!(
+                "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
+                bounds::names(&self.replaced)
+            ));
+        }
+        warnings
     }
-    if !replaced.is_empty() {
-        warnings.push(format!(
-            "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
-            bounds::names(&replaced)
-        ));
-    }
-    warnings
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Types for the fields of requests. Each decodes as Vault does, and documents itself in the OpenAPI document.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
@@ -11,9 +10,12 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 
 pub use self::bytes::Base64;
+pub use self::pairs::KeyValues;
+pub(crate) use self::pairs::pairs;
 use super::duration::parse_duration;
 
 mod bytes;
+mod pairs;
 
 /// No fields besides those of the path.
 #[derive(Debug, Clone, Copy, Default, serde::Deserialize, JsonSchema)]
@@ -58,18 +60,22 @@ pub struct CommaList(pub Vec<String>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ttl(pub Duration);
 
-/// Names with values: a JSON object of texts, or a list of `name=value`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeyValues(pub BTreeMap<String, String>);
-
 /// All that was sent, each value as it stands in the request and the parameters of the path over it: for rows that take fields by any name.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Sent(pub serde_json::Map<String, serde_json::Value>);
+
+/// The names: what was sent may be secret.
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// Names by which the weak deserializer knows the newtypes.
 pub(crate) const COMMA_LIST: &str = "landfast::CommaList";
 pub(crate) const TTL: &str = "landfast::Ttl";
 pub(crate) const KEY_VALUES: &str = "landfast::KeyValues";
+pub(crate) const PATCH: &str = "landfast::Patch";
 pub(crate) const SENT: &str = "landfast::Sent";
 
 impl CommaList {
@@ -77,6 +83,12 @@ impl CommaList {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl zeroize::Zeroize for CommaList {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
     }
 }
 
@@ -239,86 +251,6 @@ impl JsonSchema for Ttl {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "integer", "format": "seconds", "x-kind": "ttl" })
-    }
-}
-
-impl Serialize for KeyValues {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for KeyValues {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        fn pair<E: de::Error>(into: &mut BTreeMap<String, String>, text: &str) -> Result<(), E> {
-            match text.split_once('=') {
-                Some((name, value)) if !name.is_empty() => {
-                    into.insert(name.to_owned(), value.to_owned());
-                    Ok(())
-                }
-                _ => Err(E::custom("invalid key pair: expected name=value")),
-            }
-        }
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = KeyValues;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("map")
-            }
-
-            fn visit_newtype_struct<D: Deserializer<'de>>(
-                self,
-                deserializer: D,
-            ) -> Result<KeyValues, D::Error> {
-                deserializer.deserialize_any(self)
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<KeyValues, E> {
-                Ok(KeyValues::default())
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<KeyValues, E> {
-                let mut pairs = BTreeMap::new();
-                if !text.is_empty() {
-                    pair(&mut pairs, text)?;
-                }
-                Ok(KeyValues(pairs))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<KeyValues, A::Error> {
-                let mut pairs = BTreeMap::new();
-                while let Some(item) = items.next_element::<String>()? {
-                    pair(&mut pairs, &item)?;
-                }
-                Ok(KeyValues(pairs))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<KeyValues, A::Error> {
-                let mut pairs = BTreeMap::new();
-                while let Some((name, value)) = members.next_entry()? {
-                    pairs.insert(name, value);
-                }
-                Ok(KeyValues(pairs))
-            }
-        }
-        deserializer.deserialize_newtype_struct(KEY_VALUES, Pairs)
-    }
-}
-
-impl JsonSchema for KeyValues {
-    fn schema_name() -> Cow<'static, str> {
-        "KeyValues".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "format": "kvpairs", "x-kind": "key-values" })
     }
 }
 

@@ -50,7 +50,7 @@ impl Form {
     }
 
     /// The attributes, in the words of the document.
-    pub(crate) fn attributes(&self) -> Value {
+    pub(crate) fn attributes(&self) -> Map<String, Value> {
         let mut attributes = Map::new();
         if let Some(label) = self.label {
             attributes.insert("name".to_owned(), json!(label));
@@ -63,6 +63,6 @@ impl Form {
             };
             attributes.insert("value".to_owned(), value);
         }
-        Value::Object(attributes)
+        attributes
     }
 }

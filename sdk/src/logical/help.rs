@@ -89,10 +89,10 @@ fn kind_name(field: &Field) -> &'static str {
         Kind::Bool => "bool",
         Kind::Integer => "int",
         Kind::Number => "float",
-        Kind::Text => "string",
+        Kind::Text | Kind::TextOrNull => "string",
         Kind::List | Kind::Texts | Kind::CommaList => "slice",
         Kind::Ttl => "duration (sec)",
-        Kind::KeyValues => "keypair",
+        Kind::KeyValues | Kind::MapPatch => "keypair",
         Kind::Any if field.schema.get("type") == Some(&json!("object")) => "map",
         Kind::Any => "any",
     }

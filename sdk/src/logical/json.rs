@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::Number;
 #[cfg(test)]
 use serde_json::{Map, Value};
+use zeroize::Zeroize as _;
 
 /// Deepest nesting of arrays and objects.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -51,7 +52,23 @@ impl<'a> Object<'a> {
     }
 }
 
+impl Object<'_> {
+    /// Wipes the texts that are copies of the document's: those that were written with escapes.
+    pub(crate) fn wipe(&mut self) {
+        self.0.iter_mut().for_each(|(_, value)| value.wipe());
+    }
+}
+
 impl Json<'_> {
+    fn wipe(&mut self) {
+        match self {
+            Self::String(Cow::Owned(text)) => text.zeroize(),
+            Self::Array(items) => items.iter_mut().for_each(Self::wipe),
+            Self::Object(object) => object.wipe(),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(Cow::Borrowed(_)) => {}
+        }
+    }
+
     /// The name that Go has for this kind of value, as it appears in error texts.
     pub(crate) fn go_type(&self) -> &'static str {
         match self {
@@ -441,6 +458,17 @@ mod tests {
             Some(&Json::String("\u{1f600} \u{fffd} x".into()))
         );
         assert_eq!(object.get("z"), Some(&Json::String("a<b".into())));
+    }
+
+    #[test]
+    fn copies_of_texts_are_wiped() {
+        let text = r#"{"a":"plain","b":["k\ney",{"c":"k\tey"}],"d":1}"#;
+        let mut object = parse_object(text).unwrap();
+        object.wipe();
+        assert_eq!(
+            object,
+            parse_object(r#"{"a":"plain","b":["",{"c":""}],"d":1}"#).unwrap()
+        );
     }
 
     #[test]

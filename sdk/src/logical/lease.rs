@@ -50,7 +50,7 @@ impl Lease {
     /// # Errors
     /// `internal` is not a JSON object.
     pub fn renewable(ttl: Duration, internal: &impl Serialize) -> Result<Self> {
-        match serde_json::to_value(internal) {
+        match super::secret::to_value(internal) {
             Ok(Value::Object(internal)) => Ok(Self {
                 ttl,
                 renewable: true,
@@ -153,7 +153,7 @@ impl LeaseContext {
     /// The lease was made with something else.
     pub fn internal_as<T: DeserializeOwned>(&self) -> Result<T> {
         let internal = Value::Object(self.internal.clone());
-        serde_json::from_value(internal)
+        super::secret::from_value(internal)
             .map_err(|error| Error::internal("the lease could not be read", error))
     }
 

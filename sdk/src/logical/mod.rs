@@ -28,10 +28,10 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use landfast_sdk::logical::{Backend, Cx, Error, Response, Result, Setup, Storage, Table, path};
+//! use landfast_sdk::logical::{Backend, Cx, Error, Json, Result, Setup, Storage, Table, path};
 //! use landfast_sdk::testing::Harness;
 //! use schemars::JsonSchema;
-//! use serde::Deserialize;
+//! use serde::{Deserialize, Serialize};
 //! use serde_json::json;
 //!
 //! struct Counters {
@@ -51,6 +51,12 @@
 //!     1
 //! }
 //!
+//! #[derive(Serialize, JsonSchema)]
+//! struct Counted {
+//!     /// Where the counter stands.
+//!     count: u32,
+//! }
+//!
 //! impl Backend for Counters {
 //!     async fn new(setup: Setup) -> Result<Self> {
 //!         Ok(Self { storage: setup.storage })
@@ -62,12 +68,12 @@
 //!     }
 //! }
 //!
-//! async fn count(counters: Arc<Counters>, _: Cx, request: Count) -> Result<Response> {
+//! async fn count(counters: Arc<Counters>, _: Cx, request: Count) -> Result<Json<Counted>> {
 //!     let key = format!("count/{}", request.name);
 //!     let before: u32 = counters.storage.read(&key).await?.unwrap_or_default();
 //!     let now = before.checked_add(request.by).ok_or_else(|| Error::bad_request("counted to the end"))?;
 //!     counters.storage.write(&key, &now).await?;
-//!     Response::data(&json!({ "count": now }))
+//!     Json::of(&Counted { count: now })
 //! }
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -194,19 +200,24 @@
 //! | [`Base64`] | bytes, as a text in base64 |
 //! | [`KeyValues`] | an object, a list of `name=value` |
 //! | enums | the text of a variant |
+//! | [`Secret`] of any of them | the same; it is never printed, and wiped: see [`secret`] |
 //!
 //! A field that was not sent needs a `#[serde(default)]` or an `Option`; else the request is refused. Null is the zero value
-//! of the type, except for a [`Ttl`], where it is as if nothing was sent. A PATCH takes a struct of options: `None` is a
-//! field to leave alone. Groups of fields that several requests share go into structs of their own: a handler may take a
-//! tuple of them, `(Names, Validity)`, and `#[serde(flatten)]` works as well.
+//! of the type, except for a [`Ttl`], where it is as if nothing was sent. What null and nothing mean in a PATCH, and how little a PATCH needs, says the page
+//! [`patch`]. A field goes by its `#[serde(alias)]` too. Groups of fields that several requests share go into structs of their own: a handler may take a
+//! tuple of them, `(Names, Validity)`, and `#[serde(flatten)]` works as well; a flattened field with an alias needs a
+//! `#[schemars(extend("x-aliases" = ["other-name"]))]` besides.
 //!
 //! A parameter in a path looks like a name by default; [`Path::name_rule`] and the functions of [`rule`] change that. A value
-//! that breaks its rule makes the path an unknown one.
+//! that breaks its rule makes the path an unknown one. A parameter that a handler does not take is a panic when the table is made, in every test; write
+//! `{_name}` for one that nobody needs.
 //!
 //! # Answers
 //!
-//! [`Response::none`] is 404 to a read and 204 to a write; [`Response::data`] takes what serializes to an object;
-//! [`Response::raw`] is a body of your own. [`Response::warn`] adds to the warnings. Errors are answers too:
+//! [`Json`] takes what serializes to an object, and its type describes the answer in the OpenAPI document; `Option` of it is 404 to a read of nothing; a
+//! handler that returns `Result<()>` answers 204; [`Keys`] is a list. What has no type is a [`Response`]: [`Response::data`] takes what serializes,
+//! [`Response::none`] is 404 to a read and 204 to a write, and [`Response::raw`] is a body of your own. [`Response::warn`] adds to the warnings. Errors
+//! are answers too:
 //!
 //! | [`Error`] | status | text |
 //! | --- | --- | --- |
@@ -322,16 +333,19 @@ mod json;
 mod lease;
 mod locks;
 mod openapi;
+pub mod patch;
 mod path;
 mod reply;
 mod response;
 mod route;
 pub mod rule;
 mod schema;
+pub mod secret;
 mod storage;
 mod system;
 mod table;
 mod transaction;
+mod typed;
 mod wal;
 mod watch;
 mod weak;
@@ -357,10 +371,14 @@ pub use lease::{Granted, Lease, LeaseContext, LeaseParams, LeaseTimes, MountTime
 pub use locks::{Locked, Locks};
 pub use path::{Handler, Path, RequestData, path};
 pub use response::{RawBody, Response};
+pub use secret::{Secret, shown, stored};
 pub use storage::{Storage, StorageError, Transaction, Write, page};
 pub use system::{Alias, Cluster, Entity, Group, Identity, Product, ReplicationState, SystemView};
 pub use table::Table;
 pub use transaction::Tx;
+#[doc(hidden)]
+pub use typed::Told;
+pub use typed::{IntoResponse, Json, Keys};
 pub use wal::{Begun, Entry as WalEntry, Wal};
 pub(crate) use watch::{Asked, LARGE, Turns, at_present};
 pub use watch::{Caller, apart, carry};

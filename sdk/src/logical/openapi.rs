@@ -8,10 +8,16 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
+use super::answer::{self, Answer};
 use super::path::{Path, Slot};
 use super::route::Segment;
-use super::schema::{Field, FieldSet, KIND};
+use super::schema::{Field, FieldSet};
+use super::typed::Told;
 use super::{Operation, Table};
+
+mod property;
+
+use property::{of_answer, property};
 
 /// The document of one row, or of all.
 pub(crate) fn document<B: Send + Sync + 'static>(
@@ -103,7 +109,7 @@ fn path_item<B: Send + Sync + 'static>(
     if let Some(slot) = row.slot(Operation::Delete) {
         let queries = writer.queries(slot);
         let mut delete = writer.operation(Operation::Delete, "delete", queries);
-        if row.answer(Operation::Delete).is_none() {
+        if !row.documents(Operation::Delete) {
             delete["responses"] = json!({ "204": { "description": "empty body" } });
         }
         item.insert("delete".to_owned(), delete);
@@ -179,7 +185,12 @@ impl<'a, B: Send + Sync + 'static> OperationWriter<'a, B> {
         for field in self.body_fields(fields) {
             let mut schema = property(&field.schema);
             if let Some(form) = self.row.form(&field.name) {
-                schema.insert("x-vault-displayAttrs".to_owned(), form.attributes());
+                let attributes = schema
+                    .entry("x-vault-displayAttrs")
+                    .or_insert_with(|| json!({}));
+                if let Some(attributes) = attributes.as_object_mut() {
+                    attributes.extend(form.attributes());
+                }
             }
             properties.insert(field.name.clone(), Value::Object(schema));
             if field.required {
@@ -279,7 +290,12 @@ fn responses_from<'a, B: Send + Sync + 'static>(
     written: impl Fn() -> &'a FieldSet,
 ) -> Value {
     let Some(answer) = row.answer(operation) else {
-        return json!({ "200": { "description": "OK" } });
+        return match row.slot(operation).map(|slot| slot.told) {
+            None | Some(Told::Nothing) => Answer::Done.responses(Map::new),
+            Some(Told::Done) => Answer::Nothing.responses(Map::new),
+            Some(Told::Keys) => Answer::Keys(&[]).responses(Map::new),
+            Some(Told::Data(schema)) => answer::data(of_answer(schema)),
+        };
     };
     answer.responses(|| {
         let captured: Vec<_> = row.parsed.parameters().collect();
@@ -307,105 +323,6 @@ fn path_parameter(fields: &FieldSet, name: &str) -> Value {
         "required": true,
         "schema": schema,
     })
-}
-
-/// A schema of today's JSON Schema in the words of OpenAPI 3.0.
-fn property(schema: &Map<String, Value>) -> Map<String, Value> {
-    let mut out = Map::new();
-    // An optional type of its own is that type or null.
-    let variants = schema
-        .get("anyOf")
-        .or_else(|| schema.get("oneOf"))
-        .and_then(Value::as_array);
-    if let Some(variants) = variants {
-        let real: Vec<_> = variants
-            .iter()
-            .filter(|variant| variant["type"] != "null")
-            .collect();
-        let constants: Vec<_> = real.iter().flat_map(|variant| constants(variant)).collect();
-        match real.as_slice() {
-            [Value::Object(only)] => out = property(only),
-            _ if !constants.is_empty() => {
-                out.insert("type".to_owned(), json!("string"));
-                out.insert("enum".to_owned(), json!(constants));
-            }
-            _ => {}
-        }
-    }
-    for (name, value) in schema {
-        match (name.as_str(), value) {
-            ("type", Value::Array(types)) => {
-                if let Some(kind) = types.iter().find(|kind| *kind != "null") {
-                    out.insert(name.clone(), kind.clone());
-                }
-            }
-            ("const", value) => {
-                out.insert("enum".to_owned(), json!([value]));
-            }
-            ("enum", Value::Array(values)) => {
-                let values: Vec<_> = values.iter().filter(|value| !value.is_null()).collect();
-                out.insert(name.clone(), json!(values));
-            }
-            ("description", Value::String(text)) => {
-                out.insert(name.clone(), json!(one_line(text)));
-            }
-            ("default", value) if is_zero(value) => {}
-            // Widths of Rust's numbers mean nothing to a client.
-            ("format", Value::String(format))
-                if format.starts_with("int") || format.starts_with("uint") => {}
-            ("items", Value::Object(items)) => {
-                out.insert(name.clone(), Value::Object(property(items)));
-            }
-            ("properties", Value::Object(members)) => {
-                let inner = |value: &Value| value.as_object().map(property).unwrap_or_default();
-                let members: Map<_, _> = members
-                    .iter()
-                    .map(|(name, value)| (name.clone(), Value::Object(inner(value))))
-                    .collect();
-                out.insert(name.clone(), Value::Object(members));
-            }
-            (
-                "type" | "format" | "required" | "pattern" | "default" | "example" | "deprecated",
-                _,
-            ) => {
-                out.insert(name.clone(), value.clone());
-            }
-            (name, _) if name.starts_with("x-") && name != KIND => {
-                out.insert(name.to_owned(), value.clone());
-            }
-            _ => {}
-        }
-    }
-    if out.get("type") == Some(&json!("object"))
-        && !out.contains_key("format")
-        && !out.contains_key("properties")
-    {
-        out.insert("format".to_owned(), json!("map"));
-    }
-    out
-}
-
-fn constants(schema: &Value) -> Vec<&Value> {
-    match (
-        schema.get("const"),
-        schema.get("enum").and_then(Value::as_array),
-    ) {
-        (Some(constant), _) => vec![constant],
-        (None, Some(values)) => values.iter().collect(),
-        (None, None) => Vec::new(),
-    }
-}
-
-/// What a field has anyway when it is not sent.
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(value) => !value,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-    }
 }
 
 fn one_line(text: &str) -> String {

@@ -1,7 +1,6 @@
 //! One row of the path table: a pattern, its handlers and its documentation.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use schemars::JsonSchema;
@@ -13,8 +12,11 @@ use super::form::Form;
 use super::route::Pattern;
 use super::rule::Rule;
 use super::schema::{FieldSet, SchemaOf, schema_of};
-use super::weak::Input;
+use super::typed::{IntoResponse, Reply, Told};
+use super::weak::{Input, names_of};
 use super::{Auth, Cx, Error, Operation, Response};
+
+mod check;
 
 /// What a handler takes of a request: a struct that takes the parameters of the path and the fields of the data together;
 /// the path wins. Use [`super::NoFields`] for none, and a tuple of structs to share groups of fields between requests.
@@ -22,18 +24,23 @@ pub trait RequestData: DeserializeOwned + JsonSchema + Send + 'static {}
 
 impl<R: DeserializeOwned + JsonSchema + Send + 'static> RequestData for R {}
 
-/// What serves an operation: an `async fn(Arc<B>, Cx, R) -> Result<Response, Error>`.
-pub trait Handler<B, R>: Fn(Arc<B>, Cx, R) -> Self::Answer + Send + Sync + 'static {
+/// What serves an operation: an `async fn(Arc<B>, Cx, R) -> Result<A, Error>`, where `A` is [`Response`], or a type that tells the document what is
+/// answered: see [`IntoResponse`].
+pub trait Handler<B, R>: Fn(Arc<B>, Cx, R) -> Self::Future + Send + Sync + 'static {
     /// The handler's future.
-    type Answer: Future<Output = Result<Response, Error>> + Send + 'static;
+    type Future: Future<Output = Result<Self::Answer, Error>> + Send + 'static;
+    /// What it answers.
+    type Answer: IntoResponse;
 }
 
-impl<B, R, F, Fut> Handler<B, R> for F
+impl<B, R, F, Fut, A> Handler<B, R> for F
 where
     F: Fn(Arc<B>, Cx, R) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Response, Error>> + Send + 'static,
+    Fut: Future<Output = Result<A, Error>> + Send + 'static,
+    A: IntoResponse,
 {
-    type Answer = Fut;
+    type Future = Fut;
+    type Answer = A;
 }
 
 /// A row: everything that is served under one pattern, each operation by a [`Handler`].
@@ -49,6 +56,8 @@ pub struct Path<B> {
     /// How forms show fields; the first list that has a field counts.
     pub(crate) forms: Vec<&'static [Form]>,
     pub(crate) hidden: bool,
+    /// Whether handlers read parameters from the path themselves.
+    by_path: bool,
     /// What operations answer, where it is said.
     pub(crate) answers: Vec<(Operation, Answer)>,
     pub(crate) unauthenticated: bool,
@@ -60,16 +69,21 @@ pub struct Path<B> {
     pub(crate) slots: Vec<Slot<B>>,
     exists: Option<Exists<B>>,
     fields: OnceLock<FieldSet>,
+    /// The fields as a PATCH takes them.
+    patched: OnceLock<FieldSet>,
 }
 
 /// A handler with its type erased.
 pub(crate) struct Slot<B> {
     pub(crate) operation: Operation,
     pub(crate) schema: SchemaOf,
+    /// The names under which the request type looks for its fields, as far as it knows them without its schema.
+    names: fn() -> &'static [&'static str],
+    /// What the type of the answer tells of it.
+    pub(crate) told: Told,
     invoke: Invoke<B>,
 }
 
-pub(crate) type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 type Invoke<B> = Box<dyn Fn(Arc<B>, Cx, Input<'_>) -> Result<Reply<Response>, Error> + Send + Sync>;
 type Exists<B> = Box<dyn Fn(Arc<B>, Cx, Input<'_>) -> Result<Reply<bool>, Error> + Send + Sync>;
 
@@ -92,6 +106,7 @@ pub fn path<B: Send + Sync + 'static>(pattern: &'static str, help: &'static str)
         rules: Vec::new(),
         forms: Vec::new(),
         hidden: false,
+        by_path: false,
         answers: Vec::new(),
         unauthenticated: false,
         most_open: MAX_OPEN_DATA,
@@ -100,6 +115,7 @@ pub fn path<B: Send + Sync + 'static>(pattern: &'static str, help: &'static str)
         slots: Vec::new(),
         exists: None,
         fields: OnceLock::new(),
+        patched: OnceLock::new(),
     }
 }
 
@@ -142,8 +158,7 @@ impl<B: Send + Sync + 'static> Path<B> {
         self.on(Operation::Create, handler)
     }
 
-    /// Serves PATCH with a JSON merge patch (RFC 7396). In a request type made of options, `None` is a field that was not
-    /// sent; a field sent as null is the zero value.
+    /// Serves PATCH with a JSON merge patch (RFC 7396): see [`patch`](super::patch).
     #[must_use]
     pub fn patch<R: RequestData>(self, handler: impl Handler<B, R>) -> Self {
         self.on(Operation::Patch, handler)
@@ -284,6 +299,13 @@ impl<B: Send + Sync + 'static> Path<B> {
         self
     }
 
+    /// Says that handlers read parameters from [`Cx`]'s `path` themselves, as those that serve several patterns may: no request type need take them.
+    #[must_use]
+    pub fn by_path(mut self) -> Self {
+        self.by_path = true;
+        self
+    }
+
     /// Sets the end of the row's operation ids in the OpenAPI document, in place of one made from the pattern.
     #[must_use]
     pub fn display(mut self, suffix: &'static str) -> Self {
@@ -291,7 +313,7 @@ impl<B: Send + Sync + 'static> Path<B> {
         self
     }
 
-    fn on<R: RequestData>(mut self, operation: Operation, handler: impl Handler<B, R>) -> Self {
+    fn on<R: RequestData, H: Handler<B, R>>(mut self, operation: Operation, handler: H) -> Self {
         assert!(
             self.slots.iter().all(|slot| slot.operation != operation),
             "path {:?} has two handlers for {operation:?}",
@@ -300,9 +322,11 @@ impl<B: Send + Sync + 'static> Path<B> {
         self.slots.push(Slot {
             operation,
             schema: schema_of::<R>,
+            names: names_of::<R>,
+            told: H::Answer::told(),
             invoke: Box::new(move |backend, cx, input| {
                 let request = input.decode::<R>().map_err(Error::BadRequest)?;
-                Ok(Box::pin(handler(backend, cx, request)))
+                Ok(H::Answer::reply(handler(backend, cx, request)))
             }),
         });
         self
@@ -321,6 +345,24 @@ impl<B: Send + Sync + 'static> Path<B> {
     pub(crate) fn fields(&self) -> &FieldSet {
         self.fields
             .get_or_init(|| FieldSet::new(self.slots.iter().map(|slot| slot.schema)))
+    }
+
+    /// The same for one operation: a field may be of one type in a PATCH and of another elsewhere.
+    pub(crate) fn fields_of(&self, operation: Operation) -> &FieldSet {
+        if operation != Operation::Patch {
+            return self.fields();
+        }
+        self.patched.get_or_init(|| {
+            let patches = |slot: &&Slot<B>| slot.operation == Operation::Patch;
+            let (own, others): (Vec<_>, Vec<_>) = self.slots.iter().partition(patches);
+            FieldSet::new(own.into_iter().chain(others).map(|slot| slot.schema))
+        })
+    }
+
+    /// Whether it is said what an operation answers.
+    pub(crate) fn documents(&self, operation: Operation) -> bool {
+        let told = |slot: &Slot<B>| !matches!(slot.told, Told::Nothing);
+        self.answer(operation).is_some() || self.slot(operation).is_some_and(told)
     }
 
     /// What an operation answers, where it is said. A create answers as an update.

@@ -229,8 +229,15 @@ impl From<Auth> for Response {
 }
 
 /// A body of its own as [`Response::raw`] sends it, in the form that the host takes: for what is large and answered often.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RawBody(String);
+
+/// Its size alone.
+impl std::fmt::Debug for RawBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RawBody").field(&self.size()).finish()
+    }
+}
 
 impl RawBody {
     /// Encodes a body.

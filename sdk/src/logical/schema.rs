@@ -6,6 +6,10 @@ use serde_json::{Map, Value};
 
 /// Marks the schema of a newtype whose decoding its JSON type does not tell.
 pub(crate) const KIND: &str = "x-kind";
+/// Marks the schema of a field that tells null from its zero value.
+pub(crate) const PATCH: &str = "x-patch";
+/// In the schema of a field, other names that it goes by: for fields behind `#[serde(flatten)]`, whose aliases nothing else tells.
+pub(crate) const ALIASES: &str = "x-aliases";
 
 /// How a field decodes when its own type is out of sight, which is the case behind `#[serde(flatten)]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +24,9 @@ pub(crate) enum Kind {
     CommaList,
     Ttl,
     KeyValues,
+    MapPatch,
+    /// A value of a [`Kind::MapPatch`].
+    TextOrNull,
 }
 
 /// The fields of one row or of one operation.
@@ -38,6 +45,10 @@ pub(crate) struct Field {
     pub(crate) kind: Kind,
     pub(crate) schema: Map<String, Value>,
     pub(crate) required: bool,
+    /// Whether null is told from the zero value.
+    pub(crate) patch: bool,
+    /// For another name of a field, which documents pass over: the first one.
+    pub(crate) alias_of: Option<String>,
 }
 
 /// Makes the schema of a request type.
@@ -49,6 +60,13 @@ pub(crate) fn schema_of<R: JsonSchema>(generator: &mut SchemaGenerator) -> Schem
 
 pub(crate) fn generator() -> SchemaGenerator {
     let mut settings = SchemaSettings::draft2020_12();
+    settings.inline_subschemas = true;
+    settings.into_generator()
+}
+
+/// As [`generator`], for what is answered: of what is left out now and then, nothing is required.
+pub(crate) fn answer_generator() -> SchemaGenerator {
+    let mut settings = SchemaSettings::draft2020_12().for_serialize();
     settings.inline_subschemas = true;
     settings.into_generator()
 }
@@ -87,12 +105,22 @@ impl FieldSet {
             .into_iter()
             .flatten()
         {
-            self.fields.push(Field {
+            let field = Field {
                 name: name.clone(),
                 kind: Kind::of(property),
                 schema: property.as_object().cloned().unwrap_or_default(),
                 required: required.is_some_and(|list| list.iter().any(|item| item == name)),
-            });
+                patch: property[PATCH] == true,
+                alias_of: None,
+            };
+            for alias in property[ALIASES].as_array().into_iter().flatten() {
+                self.fields.push(Field {
+                    name: alias.as_str().unwrap_or_default().to_owned(),
+                    alias_of: Some(name.clone()),
+                    ..field.clone()
+                });
+            }
+            self.fields.push(field);
         }
         for part in ["prefixItems", "allOf", "anyOf", "oneOf"] {
             for inner in schema
@@ -116,8 +144,9 @@ impl FieldSet {
             .map(|at| &self.fields[at])
     }
 
+    /// All of them, each by its first name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Field> {
-        self.fields.iter()
+        self.fields.iter().filter(|field| field.alias_of.is_none())
     }
 }
 
@@ -128,6 +157,7 @@ impl Kind {
                 "comma-list" => Self::CommaList,
                 "ttl" => Self::Ttl,
                 "key-values" => Self::KeyValues,
+                "map-patch" => Self::MapPatch,
                 _ => Self::Any,
             };
         }

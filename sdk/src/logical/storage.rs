@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Error;
+use super::{Error, secret};
 
 /// Key-value storage of one mount. Keys are relative to the mount and separated by `/`.
 #[async_trait]
@@ -79,8 +79,8 @@ impl dyn Storage {
             return Ok(None);
         };
         let broken =
-            |error| Error::internal("a stored entry cannot be read", format!("{key}: {error}"));
-        serde_json::from_slice(&bytes).map(Some).map_err(broken)
+            |why| Error::internal("a stored entry cannot be read", format!("{key}: {why}"));
+        secret::from_vec(bytes).map(Some).map_err(broken)
     }
 
     /// Writes a value as JSON.
@@ -91,7 +91,7 @@ impl dyn Storage {
         let broken =
             |error| Error::internal("an entry cannot be stored", format!("{key}: {error}"));
         Ok(self
-            .put(key, serde_json::to_vec(value).map_err(broken)?)
+            .put(key, secret::to_vec(value).map_err(broken)?)
             .await?)
     }
 }
@@ -125,7 +125,7 @@ pub trait Transaction: Storage {
 }
 
 /// One write of [`Storage::apply`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Write {
     /// Write a value.
     Put {
@@ -139,6 +139,18 @@ pub enum Write {
         /// Where.
         key: String,
     },
+}
+
+/// Where and how much, without the value.
+impl std::fmt::Debug for Write {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Put { key, value } => {
+                f.debug_tuple("Put").field(key).field(&value.len()).finish()
+            }
+            Self::Delete { key } => f.debug_tuple("Delete").field(key).finish(),
+        }
+    }
 }
 
 impl Write {

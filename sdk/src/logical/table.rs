@@ -24,11 +24,13 @@ impl<B: Send + Sync + 'static> Table<B> {
     /// Makes a table. The order of rows is the order of the help; routing prefers text over parameters over tails.
     ///
     /// # Panics
-    /// When a row declares `create` without an existence check, or matches the same paths as a row before it.
+    /// When a row declares `create` without an existence check, matches the same paths as a row before it, or has a handler that does not take a
+    /// parameter of its path.
     #[must_use]
     pub fn new(rows: Vec<Path<B>>) -> Self {
         let mut router = Router::default();
         for row in &rows {
+            row.check();
             assert!(
                 row.existence_check().is_some()
                     || row

@@ -33,6 +33,7 @@ use serde_json::Value;
 
 use super::{
     Backend, Error, Lease, LeaseContext, Result, Setup, Storage, StorageError, SystemView, Write,
+    secret,
 };
 
 /// Entries of what has no lease yet.
@@ -60,7 +61,7 @@ pub struct Wal {
 }
 
 /// What was begun, and may have been done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Entry {
     /// Its name in the log.
     pub id: String,
@@ -87,6 +88,16 @@ pub struct Begun<'w> {
     stored: Stored,
 }
 
+/// Its names, without what was written of it, which may be secret.
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Entry {
     /// The entry under a key of storage; `None` for what is none.
     #[cfg(any(test, feature = "testing"))]
@@ -103,7 +114,7 @@ impl Entry {
     /// # Errors
     /// It wrote something else.
     pub fn data_as<T: DeserializeOwned>(&self) -> Result<T> {
-        T::deserialize(&self.data).map_err(|error| {
+        secret::from_value(self.data.clone()).map_err(|error| {
             Error::internal(
                 "an entry of the write-ahead log cannot be read",
                 format_args!("{}: {error}", self.id),
@@ -180,7 +191,7 @@ impl Wal {
     /// # Errors
     /// Storage fails, or the data cannot be encoded.
     pub async fn begin(&self, kind: &str, data: &impl Serialize) -> Result<Begun<'_>> {
-        let data = serde_json::to_value(data)
+        let data = secret::to_value(data)
             .map_err(|error| Error::internal("an entry cannot be stored", error))?;
         let name = format!("{BEGUN}{}", name(self.seconds())?);
         let stored = Stored {
@@ -343,7 +354,7 @@ impl<'w> Begun<'w> {
         let end = (self.wal.now)() + lease.max_ttl + self.wal.min_age;
         let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
         let leased = format!("{LEASED}{}", name(end.as_secs())?);
-        let bytes = serde_json::to_vec(&self.stored)
+        let bytes = secret::to_vec(&self.stored)
             .map_err(|error| Error::internal("an entry cannot be stored", error))?;
         let writes = vec![Write::put(&leased, bytes), Write::delete(&self.name)];
         self.wal.storage.apply(writes).await?;

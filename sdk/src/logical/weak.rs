@@ -1,14 +1,19 @@
 //! Vault's weakly typed decoding, as a serde deserializer: `"1"` is true, `"2048"` is a number, 5 is the text `5`, null is
 //! the zero value. Source of the rules and texts: `pki` of OpenBao 2.7.2, observed.
 
+mod names;
 mod refusal;
 mod scalar;
 mod value;
+
+use std::cell::RefCell;
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
+pub(crate) use self::names::names_of;
+pub(crate) use self::refusal::twice;
 pub use self::scalar::parse_bool;
 
 use self::refusal::Refusal;
@@ -24,7 +29,12 @@ pub(crate) struct Input<'j> {
     pub(crate) captures: &'j [(&'static str, Json<'j>)],
     pub(crate) data: &'j Object<'j>,
     pub(crate) fields: &'j FieldSet,
+    /// The names by which structs have asked for fields, for who wants to know.
+    pub(crate) asked: Option<&'j Asked>,
 }
+
+/// Lists of names, aliases among them.
+pub(crate) type Asked = RefCell<Vec<&'static [&'static str]>>;
 
 impl<'j> Input<'j> {
     /// Decodes a request; the error is the text for the caller.
@@ -49,22 +59,29 @@ impl<'j> Input<'j> {
         seed: T,
         (name, value): (&str, &'j Json<'j>),
     ) -> Result<T::Value, Refusal> {
+        let field = self.fields.get(name);
+        let kind = match field {
+            // Null is told from the zero value also where the type is out of sight.
+            Some(field) if field.patch && *value == Json::Null => Kind::Any,
+            field => field.map_or(Kind::Any, |field| field.kind),
+        };
         let weak = Weak {
             value,
-            kind: self.fields.get(name).map_or(Kind::Any, |field| field.kind),
+            kind,
             top: true,
         };
         seed.deserialize(weak)
             .map_err(|refusal| refusal.of_field(name))
     }
 
-    /// Whether a field counts as sent. A duration sent as null does not; other fields take their zero value from null.
+    /// Whether a field counts as sent. A duration sent as null does not, except where null is told apart; other fields take their zero value
+    /// from null.
     fn counts(self, name: &str, value: &Json<'_>) -> bool {
         *value != Json::Null
             || self
                 .fields
                 .get(name)
-                .is_none_or(|field| field.kind != Kind::Ttl)
+                .is_none_or(|field| field.kind != Kind::Ttl || field.patch)
     }
 }
 
@@ -77,6 +94,9 @@ impl<'j> Deserializer<'j> for Input<'j> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refusal> {
+        if let Some(asked) = self.asked {
+            asked.borrow_mut().push(fields);
+        }
         visitor.visit_map(Known {
             input: self,
             fields: fields.iter(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{LeaseContext, Login};
 
 /// A request as the host sent it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct RawRequest {
     /// The host's request id; empty for requests that the host makes itself.
     pub id: String,
@@ -51,7 +51,7 @@ pub struct RawReply {
 }
 
 /// A response for the host.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Default, Clone, PartialEq)]
 pub struct RawResponse {
     /// JSON text of an object, or `null`; never empty.
     pub data: String,
@@ -68,7 +68,7 @@ pub struct RawResponse {
 }
 
 /// A lease for the host.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Default, Clone, PartialEq)]
 pub struct RawLease {
     /// Time to live; zero for the mount's default.
     pub ttl: Duration,
@@ -78,6 +78,42 @@ pub struct RawLease {
     pub renewable: bool,
     /// JSON text of an object.
     pub internal_data: String,
+}
+
+/// What is asked, and where, without a value.
+impl std::fmt::Debug for RawRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawRequest")
+            .field("id", &self.id)
+            .field("operation", &self.operation)
+            .field("mount_point", &self.mount_point)
+            .field("path", &self.path)
+            .field("octets", &self.data.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What it is made of, without a value.
+impl std::fmt::Debug for RawResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawResponse")
+            .field("octets", &self.data.len())
+            .field("warnings", &self.warnings)
+            .field("lease", &self.lease)
+            .field("auth", &self.auth)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All but what the engine stores with it, which may be secret.
+impl std::fmt::Debug for RawLease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawLease")
+            .field("ttl", &self.ttl)
+            .field("max_ttl", &self.max_ttl)
+            .field("renewable", &self.renewable)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An error value: `pb.ProtoError`.

@@ -124,8 +124,7 @@ impl<B: Backend> Secret<B> {
             config: args.config,
             uuid: args.backend_uuid,
         };
-        let table = self.table.get_or_init(|| Arc::new(B::table()));
-        let engine = Engine::with_table(Arc::clone(table), setup).await;
+        let engine = Engine::with_table(self.table()?, setup).await;
         let engine = engine.map_err(|error| convert::failure(error).err_msg)?;
         let mount = Arc::new(Mount {
             engine,
@@ -142,6 +141,19 @@ impl<B: Backend> Secret<B> {
             former.close().await;
         }
         Ok(())
+    }
+
+    /// The table of all mounts. What is wrong with it is told to whoever enables one.
+    fn table(&self) -> Result<Arc<Table<B>>, String> {
+        let make = || Arc::clone(self.table.get_or_init(|| Arc::new(B::table())));
+        catch_unwind(AssertUnwindSafe(make)).map_err(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            format!(
+                "the plugin's table of paths is wrong: {}",
+                text.unwrap_or("it panics")
+            )
+        })
     }
 
     /// Refuses a mount of another kind. A host that only registers the plugin does not say the kind.

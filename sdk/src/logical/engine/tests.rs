@@ -256,10 +256,10 @@ impl Backend for Shelf {
             path("open", "Lists without a token.")
                 .unauthenticated()
                 .list(nothing),
-            path("open/{name}/public", "Reads without a token.")
+            path("open/{_name}/public", "Reads without a token.")
                 .unauthenticated()
                 .read(nothing),
-            path("tail/{*rest}", "Anything below.")
+            path("tail/{*_rest}", "Anything below.")
                 .unauthenticated()
                 .read(nothing),
         ])

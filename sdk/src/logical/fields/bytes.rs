@@ -1,17 +1,25 @@
 //! Bytes in a field.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Deref;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes, written in base64 (RFC 4648 section 4), with or without padding; line breaks and blanks are passed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Base64(pub Vec<u8>);
+
+impl Zeroize for Base64 {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 impl Deref for Base64 {
     type Target = [u8];
@@ -35,12 +43,29 @@ impl Serialize for Base64 {
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut text = String::deserialize(deserializer)?;
-        text.retain(|letter| !letter.is_ascii_whitespace());
-        let bytes = STANDARD_NO_PAD.decode(text.trim_end_matches('='));
-        bytes
-            .map(Self)
-            .map_err(|_| de::Error::custom("the text is no base64"))
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Base64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Base64, E> {
+                let bytes = if text.bytes().any(|byte| byte.is_ascii_whitespace()) {
+                    // It may be a secret, see `Secret`.
+                    let mut kept = Zeroizing::new(text.to_owned());
+                    kept.retain(|letter| !letter.is_ascii_whitespace());
+                    STANDARD_NO_PAD.decode(kept.trim_end_matches('='))
+                } else {
+                    STANDARD_NO_PAD.decode(text.trim_end_matches('='))
+                };
+                bytes
+                    .map(Base64)
+                    .map_err(|_| E::custom("the text is no base64"))
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 

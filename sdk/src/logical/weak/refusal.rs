@@ -50,6 +50,11 @@ impl Refusal {
     }
 }
 
+/// What is said of a field that came under two of its names.
+pub(crate) fn twice(field: &str) -> String {
+    format!("field {field:?} was sent twice under different names")
+}
+
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -98,8 +103,6 @@ impl de::Error for Refusal {
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self::Text(format!(
-            "field {field:?} was sent twice under different names"
-        ))
+        Self::Text(twice(field))
     }
 }

@@ -360,6 +360,7 @@ fn what_was_not_sent_is_none_and_the_parameters_of_the_path_win() {
             captures: &captures.values(),
             data: &data,
             fields: &fields,
+            asked: None,
         }
         .decode::<Request>()
     };
@@ -386,7 +387,7 @@ proptest! {
     fn any_object_decodes_or_is_refused(text in r#"\{("(flag|int|small|text|ttl|list|plain|pairs|choice|any)":(null|true|-?[0-9]{1,3}(\.5)?|"[a-z0-9,=_-]{0,6}"|\[("x"|1|null)?\]|\{("k":"v")?\}),?)?\}"#) {
         let fields = FieldSet::new([schema_of::<Fields> as _]);
         if let Ok(data) = parse_object(&text) {
-            let input = Input { captures: &[], data: &data, fields: &fields };
+            let input = Input { captures: &[], data: &data, fields: &fields, asked: None };
             let direct = input.decode::<Fields>().map(|fields| serde_json::to_value(fields).unwrap());
             let flat = input.decode::<Flattened>().map(|fields| serde_json::to_value(fields).unwrap());
             prop_assert_eq!(direct.is_ok(), flat.is_ok());
@@ -402,7 +403,7 @@ proptest! {
         for field in ["flag", "int", "ttl", "list", "plain", "pairs", "choice", "any"] {
             let document = json!({ field: text }).to_string();
             let data = parse_object(&document).unwrap();
-            let input = Input { captures: &[], data: &data, fields: &fields };
+            let input = Input { captures: &[], data: &data, fields: &fields, asked: None };
             // A caller's text is repeated only where it was meant to be a duration.
             if let (Err(error), true) = (input.decode::<Fields>(), text.len() > 12 && field != "ttl") {
                 prop_assert!(!error.contains(&text), "{}", error);

@@ -7,7 +7,7 @@ use serde::forward_to_deserialize_any;
 use super::refusal::Refusal;
 use super::scalar::{Integer, boolean, integer};
 use crate::logical::duration::parse_duration;
-use crate::logical::fields::{COMMA_LIST, KEY_VALUES, TTL};
+use crate::logical::fields::{COMMA_LIST, KEY_VALUES, PATCH, TTL};
 use crate::logical::json::{Json, Object, number};
 use crate::logical::schema::Kind;
 
@@ -35,10 +35,10 @@ impl<'j> Weak<'j> {
         object: Option<&'j Object<'j>>,
         known: Option<&'static [&'static str]>,
     ) -> Members<'j> {
-        let kind = if self.kind == Kind::KeyValues {
-            Kind::Text
-        } else {
-            Kind::Any
+        let kind = match self.kind {
+            Kind::KeyValues => Kind::Text,
+            Kind::MapPatch => Kind::TextOrNull,
+            _ => Kind::Any,
         };
         Members {
             object,
@@ -168,6 +168,8 @@ impl<'j> Deserializer<'j> for Weak<'j> {
             TTL => Kind::Ttl,
             COMMA_LIST => Kind::CommaList,
             KEY_VALUES => Kind::KeyValues,
+            // Null is told from the zero value.
+            PATCH => return visitor.visit_newtype_struct(Weak { top: false, ..self }),
             _ => return visitor.visit_newtype_struct(self),
         };
         Weak { kind, ..self }.deserialize_any(visitor)
@@ -251,12 +253,15 @@ impl<'j> Deserializer<'j> for Weak<'j> {
             (Kind::CommaList, Json::String(text)) => visitor.visit_seq(Pieces {
                 rest: Some(&**text).filter(|text| !text.is_empty()),
             }),
-            (Kind::KeyValues, Json::Object(_) | Json::Null) => self.deserialize_map(visitor),
-            (Kind::KeyValues, Json::String(_)) => self.deserialize_str(visitor),
-            (Kind::List | Kind::Texts | Kind::CommaList | Kind::KeyValues, _) => {
+            (Kind::KeyValues | Kind::MapPatch, Json::Object(_) | Json::Null) => {
+                self.deserialize_map(visitor)
+            }
+            (Kind::KeyValues | Kind::MapPatch, Json::String(_)) => self.deserialize_str(visitor),
+            (Kind::List | Kind::Texts | Kind::CommaList | Kind::KeyValues | Kind::MapPatch, _) => {
                 self.deserialize_seq(visitor)
             }
-            (Kind::Any, Json::Null) => visitor.visit_unit(),
+            (Kind::Any | Kind::TextOrNull, Json::Null) => visitor.visit_unit(),
+            (Kind::TextOrNull, _) => self.deserialize_str(visitor),
             (Kind::Any, Json::Bool(value)) => visitor.visit_bool(*value),
             (Kind::Any, Json::String(text)) => visitor.visit_borrowed_str(text),
             (Kind::Any, Json::Array(_)) => self.deserialize_seq(visitor),
@@ -302,7 +307,9 @@ impl<'j> SeqAccess<'j> for Items<'j> {
             Kind::CommaList => Weak::inner(item, Kind::Text)
                 .text()
                 .and_then(|text| seed.deserialize(BorrowedStrDeserializer::new(text.trim()))),
-            Kind::Texts | Kind::KeyValues => seed.deserialize(Weak::inner(item, Kind::Text)),
+            Kind::Texts | Kind::KeyValues | Kind::MapPatch => {
+                seed.deserialize(Weak::inner(item, Kind::Text))
+            }
             _ => seed.deserialize(Weak::inner(item, Kind::Any)),
         };
         decoded.map(Some).map_err(|refusal| refusal.of_element(at))
