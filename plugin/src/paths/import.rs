@@ -6,20 +6,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use landfast_pki::{Certificate, PrivateKey, go, pem};
-use landfast_sdk::logical::{Cx, Error, Response};
+use landfast_sdk::logical::{Cx, Error, Response, Secret};
 
 use crate::authority::{Adopted, Change, missing_aia};
 use crate::ca_key::CaKey;
 use crate::crl::{self, Scope};
 use crate::mount::Shared;
-use crate::paths::keys::{TOO_SHORT, Zeroizing};
+use crate::paths::keys::TOO_SHORT;
 
 /// CA certificates, and keys where the path takes them.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct BundleRequest {
     /// Certificates and private keys in PEM, in any order.
     #[serde(default)]
-    pem_bundle: Zeroizing,
+    #[schemars(with = "String")] // as the console of the server knows it
+    pem_bundle: Secret<String>,
 }
 
 /// A signed certificate for a request made here.
@@ -27,7 +28,8 @@ pub(crate) struct BundleRequest {
 pub(crate) struct SignedRequest {
     /// The certificate in PEM; its chain may follow.
     #[serde(default)]
-    certificate: Zeroizing,
+    #[schemars(with = "String")]
+    certificate: Secret<String>,
 }
 
 /// `POST issuers/import/cert`: certificates only.

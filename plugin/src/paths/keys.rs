@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use landfast_pki::{KeySpec, PrivateKey, pem};
-use landfast_sdk::logical::{Cx, Error, Page, Response, Write};
+use landfast_sdk::logical::{Cx, Error, Page, Response, Secret, Write};
 
 use crate::authority::{Adopted, Change};
 use crate::ca_key::CaKey;
@@ -77,7 +77,8 @@ pub(crate) struct ImportRequest {
     key_name: Option<String>,
     /// One private key in PEM, not encrypted.
     #[serde(default)]
-    pem_bundle: Zeroizing,
+    #[schemars(with = "String")] // as the console of the server knows it
+    pem_bundle: Secret<String>,
 }
 
 /// What is said of a new key.
@@ -87,27 +88,6 @@ struct Made {
     described: Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     private_key: Option<Shown>,
-}
-
-/// Text that is wiped when the request is done.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub(crate) struct Zeroizing(#[schemars(with = "String")] ZeroText);
-
-#[derive(Default)]
-struct ZeroText(zeroize::Zeroizing<String>);
-
-impl<'de> Deserialize<'de> for ZeroText {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(zeroize::Zeroizing::new(text)))
-    }
-}
-
-impl Zeroizing {
-    /// The text.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0.0
-    }
 }
 
 /// `LIST keys`.

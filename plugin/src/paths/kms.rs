@@ -4,14 +4,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use landfast_sdk::logical::{Cx, Error, NoFields, Response};
+use landfast_sdk::logical::{Cx, Error, NoFields, Response, Secret};
 use landfast_unseal::keys::SECRETS;
 
 use crate::entry;
 use crate::entry::kms::KmsConfig;
 use crate::kms;
 use crate::mount::Shared;
-use crate::paths::keys::Zeroizing;
 
 /// The connection to set. What is not sent stays as it is; an empty text takes a setting away.
 #[derive(Deserialize, JsonSchema)]
@@ -25,9 +24,9 @@ pub(crate) struct KmsRequest {
     /// Access key id. Without it and `secret_key` the server's own identity is used, where the mount's option `use_server_identity` lends it.
     access_key: Option<String>,
     /// Secret access key; never shown again.
-    secret_key: Option<Zeroizing>,
+    secret_key: Option<Secret<String>>,
     /// Session token of temporary credentials; never shown again.
-    session_token: Option<Zeroizing>,
+    session_token: Option<Secret<String>>,
     /// ARN of a role to take on.
     role_arn: Option<String>,
     /// Session name for the role.
@@ -88,11 +87,13 @@ impl KmsRequest {
             ("access_key", self.access_key.as_deref()),
             (
                 "secret_key",
-                self.secret_key.as_ref().map(Zeroizing::expose),
+                self.secret_key.as_ref().map(|key| key.expose().as_str()),
             ),
             (
                 "session_token",
-                self.session_token.as_ref().map(Zeroizing::expose),
+                self.session_token
+                    .as_ref()
+                    .map(|token| token.expose().as_str()),
             ),
             ("role_arn", self.role_arn.as_deref()),
             ("role_session_name", self.role_session_name.as_deref()),

@@ -6,13 +6,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use landfast_pki::{Certificate, PrivateKey, Reason, SerialNumber, pem};
-use landfast_sdk::logical::{Cx, Error, Response};
+use landfast_sdk::logical::{Cx, Error, Response, Secret};
 
 use crate::entry::revoked::RevokedEntry;
 use crate::entry::time::StoredTime;
 use crate::metrics::RevokedBy;
 use crate::mount::Shared;
-use crate::paths::keys::Zeroizing;
 use crate::{certificates, crl, issuers, revocations};
 
 /// Which certificate.
@@ -34,7 +33,8 @@ pub(crate) struct RevokeWithKeyRequest {
     certificate: Option<String>,
     /// The certificate's private key in PEM. It is compared and not kept.
     #[serde(default)]
-    private_key: Zeroizing,
+    #[schemars(with = "String")] // as the console of the server knows it
+    private_key: Secret<String>,
     /// Serial number of a stored certificate.
     serial_number: Option<String>,
     /// Why, by its name in RFC 5280 section 5.3.1. CRL and OCSP tell it; without one, or with `unspecified`, they tell none.
