@@ -9,7 +9,7 @@ use std::{process::ExitCode, sync::Arc, time::UNIX_EPOCH};
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use landfast_sdk::logical::{
-    Auth, Backend, Base64, Cx, Error, Login, MountKind, Named, Response, Result, Setup, Storage,
+    Auth, Backend, Base64, Cx, Error, Login, MountKind, Named, Result, Secret, Setup, Storage,
     Table, TokenParams, path,
 };
 use schemars::JsonSchema;
@@ -32,7 +32,7 @@ struct Machine {
 #[derive(Deserialize, JsonSchema)]
 struct Signed {
     /// Milliseconds since 1970, a colon, and in base64 the signature of mount, name and time, as in `auth/machine/ web-1 1700000000000`.
-    password: String,
+    password: Secret<String>,
 }
 
 impl Backend for Machines {
@@ -63,7 +63,11 @@ impl Machines {
 
     async fn login(self: Arc<Self>, cx: Cx, (of, login): (Named, Signed)) -> Result<Auth> {
         let machine = self.machine(&of.name).await?;
-        let (time, signature) = login.password.split_once(':').ok_or_else(|| denied(()))?;
+        let (time, signature) = login
+            .password
+            .expose()
+            .split_once(':')
+            .ok_or_else(|| denied(()))?;
         let signed = format!("{} {} {time}", cx.mount_point, of.name);
         let signature = STANDARD.decode(signature).map_err(denied)?;
         let key = UnparsedPublicKey::new(&ED25519, &machine.public_key);
@@ -79,15 +83,13 @@ impl Machines {
         Ok(auth.with_metadata("machine", of.name))
     }
 
-    async fn write(self: Arc<Self>, _: Cx, (of, it): (Named, Machine)) -> Result<Response> {
+    async fn write(self: Arc<Self>, _: Cx, (of, it): (Named, Machine)) -> Result<()> {
         it.token.check()?;
-        self.0.write(&format!("machine/{}", of.name), &it).await?;
-        Ok(Response::none())
+        self.0.write(&format!("machine/{}", of.name), &it).await
     }
 
-    async fn delete(self: Arc<Self>, _: Cx, of: Named) -> Result<Response> {
-        self.0.delete(&format!("machine/{}", of.name)).await?;
-        Ok(Response::none())
+    async fn delete(self: Arc<Self>, _: Cx, of: Named) -> Result<()> {
+        Ok(self.0.delete(&format!("machine/{}", of.name)).await?)
     }
 }
 

@@ -1,14 +1,15 @@
 //! A secrets engine that leases port numbers, so that no two jobs of a network get the same one:
 //! ```text
 //! bao write ports/range first=7000 last=7099 ttl=1h
+//! bao patch ports/range ttl=2h labels=team=web # the rest stays
 //! bao write -force ports/lease # a port, yours until its lease ends or is revoked
 //! ```
 
 use std::{process::ExitCode, sync::Arc};
 
 use landfast_sdk::logical::{
-    Backend, Cx, Error, Lease, LeaseContext, NoFields, Response, Result, Setup, Storage, Table,
-    Ttl, path,
+    Backend, Cx, Error, Json, KeyValues, Lease, LeaseContext, NoFields, Response, Result, Setup,
+    Storage, Table, Ttl, patch::MergePatch, path,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,12 +31,16 @@ struct Range {
     /// Last port that may be leased.
     last: u16,
     /// How long a port is held without renewal; 0 for the default of the mount.
-    #[serde(default)]
+    #[serde(default, alias = "lease_ttl")]
     ttl: Ttl,
+    /// What else is to be known of them.
+    #[serde(default)]
+    labels: KeyValues,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Serialize, JsonSchema)]
 struct Held {
+    /// The port, yours until its lease ends.
     port: u16,
 }
 
@@ -48,7 +53,8 @@ impl Backend for Ports {
     fn table() -> Table<Self> {
         let range = path("range", "The ports to lease.").read(Self::read);
         let lease = path("lease", "Lease a free port.").update(Self::lease);
-        Table::new(vec![range.update(Self::write), lease])
+        let range = range.update(Self::write).patch(Self::patch);
+        Table::new(vec![range, lease])
     }
 
     async fn renew(self: Arc<Self>, _: Cx, lease: LeaseContext) -> Result<Response> {
@@ -70,19 +76,23 @@ impl Ports {
         range.ok_or_else(|| Error::bad_request("no range of ports yet: write to range"))
     }
 
-    async fn read(self: Arc<Self>, _: Cx, _: NoFields) -> Result<Response> {
-        Response::data(&self.range().await?)
+    async fn read(self: Arc<Self>, _: Cx, _: NoFields) -> Result<Json<Range>> {
+        Json::of(&self.range().await?)
     }
 
-    async fn write(self: Arc<Self>, _: Cx, range: Range) -> Result<Response> {
+    async fn patch(self: Arc<Self>, cx: Cx, patch: MergePatch<Range>) -> Result<()> {
+        let range = patch.apply(&self.range().await?)?;
+        self.write(cx, range).await
+    }
+
+    async fn write(self: Arc<Self>, _: Cx, range: Range) -> Result<()> {
         if range.first == 0 || range.last < range.first {
             return Err(Error::bad_request("first must be from 1 to last"));
         }
-        self.storage.write("range", &range).await?;
-        Ok(Response::none())
+        self.storage.write("range", &range).await
     }
 
-    async fn lease(self: Arc<Self>, cx: Cx, _: NoFields) -> Result<Response> {
+    async fn lease(self: Arc<Self>, cx: Cx, _: NoFields) -> Result<Json<Held>> {
         let range = self.range().await?;
         let _turn = self.turn.lock().await;
         let taken = self.storage.list("held/").await?;
@@ -91,7 +101,7 @@ impl Ports {
         let key = format!("held/{port}");
         self.storage.write(&key, &cx.display_name).await?;
         let lease = Lease::renewable(range.ttl.0, &Held { port })?;
-        Ok(Response::data(&Held { port })?.lease(lease))
+        Ok(Json::of(&Held { port })?.lease(lease))
     }
 }
 

@@ -66,7 +66,7 @@ async fn jobs_that_ask_at_once_get_different_ports() {
 #[tokio::test]
 async fn the_range_is_checked() {
     let ports = with_range(1, 9).await;
-    let kept = json!({ "first": 1, "last": 9, "ttl": 3600 });
+    let kept = json!({ "first": 1, "last": 9, "ttl": 3600, "labels": {} });
     for (data, text) in [
         (
             json!({ "first": 9, "last": 1 }),
@@ -91,6 +91,39 @@ async fn the_range_is_checked() {
         (reply.status, reply.error()),
         (400, "no range of ports yet: write to range")
     );
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names() {
+    let ports = with_range(1, 9).await;
+    let range = |ttl, labels| json!({ "first": 1, "last": 9, "ttl": ttl, "labels": labels });
+    for (patch, kept) in [
+        (
+            json!({ "ttl": "2h", "labels": { "team": "web", "site": "a" } }),
+            range(7200, json!({ "team": "web", "site": "a" })),
+        ),
+        (
+            json!({ "labels": ["team=db", "floor=2"] }),
+            range(7200, json!({ "team": "db", "site": "a", "floor": "2" })),
+        ),
+        (
+            json!({ "ttl": null, "labels": { "team": null } }),
+            range(0, json!({ "site": "a", "floor": "2" })),
+        ),
+        (json!({ "labels": null }), range(0, json!({}))),
+        (json!({ "lease_ttl": 5 }), range(5, json!({}))),
+    ] {
+        assert_eq!(ports.patch("range", patch).await.status, 204);
+        assert_eq!(ports.read("range").await.data, kept);
+    }
+    for (patch, text) in [
+        (json!({ "first": null }), "missing required field \"first\""),
+        (json!({ "first": 10 }), "first must be from 1 to last"),
+    ] {
+        let reply = ports.patch("range", patch).await;
+        assert_eq!((reply.status, reply.error()), (400, text));
+        assert_eq!(ports.read("range").await.data, range(5, json!({})));
+    }
 }
 
 #[tokio::test]

@@ -458,6 +458,25 @@ fn reload(client: &Client) {
         .ok();
 }
 
+fn its_paths_are_in_the_servers_openapi_document(release: Release) {
+    let server = serving(release);
+    let document = server.client().read("sys/internal/specs/openapi").body;
+    let operation = |path: &str| document["paths"][path]["post"].clone();
+    let login = operation("/auth/machine/login/{name}");
+    let body = &login["requestBody"]["content"]["application/json"]["schema"]["properties"];
+    let attributes = json!({ "sensitive": true });
+    assert_eq!(body["password"]["x-vault-displayAttrs"], attributes);
+    assert_eq!(body["password"]["type"], "string");
+    let machine = operation("/auth/machine/machine/{name}");
+    let fields = &machine["requestBody"]["content"]["application/json"]["schema"]["properties"];
+    assert!(
+        fields["public_key"].get("x-vault-displayAttrs").is_none(),
+        "{fields}"
+    );
+    let nothing = json!({ "204": { "description": "empty body" } });
+    assert_eq!(machine["responses"], nothing);
+}
+
 on_both_releases! {
     a_token_is_what_the_role_says
     a_token_is_renewed_and_revoked
@@ -468,4 +487,5 @@ on_both_releases! {
     a_role_is_what_a_quota_counts
     mounts_are_apart_and_outlive_the_process
     a_wrong_kind_is_told_which_ones_there_are
+    its_paths_are_in_the_servers_openapi_document
 }
