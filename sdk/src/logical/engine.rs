@@ -6,7 +6,7 @@ use zeroize::Zeroize as _;
 
 use super::bounds;
 use super::json::{self, Object};
-use super::path::Path;
+use super::path::{Path, Slot};
 use super::route::Captures;
 use super::schema::FieldSet;
 use super::secret::noticing;
@@ -247,7 +247,8 @@ impl<B: Backend> Engine<B> {
         request.path = path.strip_suffix('/').unwrap_or(&path).to_owned();
         let cx = self.cx(operation, request);
         let (reply, secret) = noticing(|| slot.invoke(Arc::clone(&self.backend), cx, input));
-        unused.forget(&asked.into_inner());
+        unused.forget(asked.into_inner());
+        unused.forget(row.slots.iter().map(Slot::names));
         let warnings = unused.warnings();
         if secret {
             object.wipe();
@@ -402,8 +403,11 @@ impl<'d> Unused<'d> {
     }
 
     /// Leaves out what was asked for.
-    fn forget(&mut self, asked: &[&[&str]]) {
-        for name in asked.iter().copied().flatten() {
+    fn forget(&mut self, asked: impl IntoIterator<Item = &'static [&'static str]>) {
+        if self.ignored.is_empty() {
+            return;
+        }
+        for name in asked.into_iter().flatten() {
             if let Ok(at) = self.ignored.binary_search(name) {
                 self.ignored.remove(at);
             }

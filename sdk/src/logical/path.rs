@@ -77,7 +77,6 @@ pub struct Path<B> {
 pub(crate) struct Slot<B> {
     pub(crate) operation: Operation,
     pub(crate) schema: SchemaOf,
-    /// The names under which the request type looks for its fields, as far as it knows them without its schema.
     names: fn() -> &'static [&'static str],
     /// What the type of the answer tells of it.
     pub(crate) told: Told,
@@ -395,6 +394,11 @@ impl<B: Send + Sync + 'static> Path<B> {
 }
 
 impl<B> Slot<B> {
+    /// The names under which the request type looks for its fields, as far as it knows them without its schema.
+    pub(crate) fn names(&self) -> &'static [&'static str] {
+        (self.names)()
+    }
+
     /// Decodes the request and starts the handler.
     pub(crate) fn invoke(
         &self,

@@ -17,7 +17,7 @@ impl<B> Path<B> {
 
     fn check_parameters(&self, slot: &Slot<B>) {
         // The names come without the cost of schemas, at each start of the plugin, and mostly they are enough.
-        let names = (slot.names)();
+        let names = slot.names();
         let is_plain = |name: &str| name.starts_with('_') || names.contains(&name);
         if self.by_path || self.parsed.parameters().all(is_plain) {
             return;

@@ -228,6 +228,11 @@ async fn an_alias_of_a_field_is_not_told_as_ignored() {
         .await;
     assert_eq!(reply.status, 400);
     assert!(reply.error().contains("sent twice under different names"));
+    // It is one in every request of the row, as its field is.
+    let reply = shelf
+        .read_with("role/x", json!({ "ttl": 1, "lifetime": 1, "nobody": 1 }))
+        .await;
+    assert_eq!(reply.warnings[1..], [ignored]);
     // A name of another row's field is none of this row.
     let reply = shelf.update("alias/x", json!({ "size": 1 })).await;
     assert_eq!(
