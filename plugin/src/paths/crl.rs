@@ -18,6 +18,7 @@ use crate::paths::modified;
 
 /// What CRLs are like; what is not sent stays as it is.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("x-untold" = ["unified_crl", "unified_crl_on_existing_paths", "cross_cluster_revocation"]))]
 pub(crate) struct CrlRequest {
     /// Whether certificates past their end may still be revoked.
     allow_expired_cert_revocation: Option<bool>,

@@ -247,8 +247,8 @@ impl<B: Backend> Engine<B> {
         request.path = path.strip_suffix('/').unwrap_or(&path).to_owned();
         let cx = self.cx(operation, request);
         let (reply, secret) = noticing(|| slot.invoke(Arc::clone(&self.backend), cx, input));
-        unused.forget(asked.into_inner());
-        unused.forget(row.slots.iter().map(Slot::names));
+        unused.forget(asked.into_inner(), fields);
+        unused.forget(row.slots.iter().map(Slot::names), fields);
         let warnings = unused.warnings();
         if secret {
             object.wipe();
@@ -403,12 +403,18 @@ impl<'d> Unused<'d> {
     }
 
     /// Leaves out what was asked for.
-    fn forget(&mut self, asked: impl IntoIterator<Item = &'static [&'static str]>) {
+    fn forget(
+        &mut self,
+        asked: impl IntoIterator<Item = &'static [&'static str]>,
+        fields: &FieldSet,
+    ) {
         if self.ignored.is_empty() {
             return;
         }
         for name in asked.into_iter().flatten() {
-            if let Ok(at) = self.ignored.binary_search(name) {
+            if let Ok(at) = self.ignored.binary_search(name)
+                && fields.untold.iter().all(|untold| untold != name)
+            {
                 self.ignored.remove(at);
             }
         }

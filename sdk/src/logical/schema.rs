@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 pub(crate) const KIND: &str = "x-kind";
 /// Marks the schema of a field that tells null from its zero value.
 pub(crate) const PATCH: &str = "x-patch";
+/// In the schema of a request type, names that are told as unknown although the type takes them.
+const UNTOLD: &str = "x-untold";
 /// In the schema of a field, other names that it goes by: for fields behind `#[serde(flatten)]`, whose aliases nothing else tells.
 pub(crate) const ALIASES: &str = "x-aliases";
 
@@ -36,6 +38,8 @@ pub(crate) struct FieldSet {
     fields: Vec<Field>,
     /// Whether the row takes fields by any name.
     pub(crate) arbitrary: bool,
+    /// Names that are told as unknown although a type takes them.
+    pub(crate) untold: Vec<String>,
 }
 
 /// One field.
@@ -75,6 +79,7 @@ impl FieldSet {
     pub(crate) const EMPTY: Self = Self {
         fields: Vec::new(),
         arbitrary: false,
+        untold: Vec::new(),
     };
 
     /// Gathers the fields of request types; a field that several have is taken from the first.
@@ -98,6 +103,9 @@ impl FieldSet {
         if schema.is_empty() {
             self.arbitrary = true;
         }
+        let untold = schema.get(UNTOLD).and_then(Value::as_array);
+        let untold = untold.into_iter().flatten().filter_map(Value::as_str);
+        self.untold.extend(untold.map(str::to_owned));
         let required = schema.get("required").and_then(Value::as_array);
         for (name, property) in schema
             .get("properties")

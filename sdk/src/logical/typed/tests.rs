@@ -56,9 +56,13 @@ struct Sent {
 #[derive(Deserialize, JsonSchema)]
 #[serde(default)]
 #[derive(Default)]
+#[schemars(extend("x-untold" = ["quiet"]))]
 struct More {
     #[serde(alias = "colour")]
     color: String,
+    #[schemars(skip)]
+    #[expect(dead_code, reason = "it is told as unknown")]
+    quiet: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -228,6 +232,14 @@ async fn an_alias_of_a_field_is_not_told_as_ignored() {
         .await;
     assert_eq!(reply.status, 400);
     assert!(reply.error().contains("sent twice under different names"));
+    // What a type takes without a word is told as unknown where the type says so.
+    let reply = shelf
+        .update("alias/x", json!({ "quiet": 1, "colour": "red" }))
+        .await;
+    assert_eq!(
+        reply.warnings,
+        ["Endpoint ignored these unrecognized parameters: [quiet]"]
+    );
     // It is one in every request of the row, as its field is.
     let reply = shelf
         .read_with("role/x", json!({ "ttl": 1, "lifetime": 1, "nobody": 1 }))
