@@ -63,11 +63,8 @@ impl Machines {
 
     async fn login(self: Arc<Self>, cx: Cx, (of, login): (Named, Signed)) -> Result<Auth> {
         let machine = self.machine(&of.name).await?;
-        let (time, signature) = login
-            .password
-            .expose()
-            .split_once(':')
-            .ok_or_else(|| denied(()))?;
+        let password = login.password.expose().split_once(':');
+        let (time, signature) = password.ok_or_else(|| denied(()))?;
         let signed = format!("{} {} {time}", cx.mount_point, of.name);
         let signature = STANDARD.decode(signature).map_err(denied)?;
         let key = UnparsedPublicKey::new(&ED25519, &machine.public_key);
