@@ -61,7 +61,6 @@ struct More {
     #[serde(alias = "colour")]
     color: String,
     #[schemars(skip)]
-    #[expect(dead_code, reason = "it is told as unknown")]
     quiet: bool,
 }
 
