@@ -15,7 +15,7 @@
 //! | nothing | the field stays as it is |
 //! | null | the field is removed: it gets the default that it has in a POST without it; a field that a POST needs cannot be removed |
 //! | an object, for a map | its members are changed one by one by these rules, and others stay |
-//! | `a=b`, or a list of them, for [`KeyValues`](super::KeyValues) | as the object `{ "a": "b" }`: so the command line sends pairs |
+//! | `a=b`, or a list of them, for [`KeyValues`] | as the object `{ "a": "b" }`: so the command line sends pairs |
 //! | anything else | the field has this value; a list replaces a list |
 //!
 //! The command line has no word for null: `bao patch ports/range ttl=null` sends the text `null`. It reads JSON from a file or from its
