@@ -1,9 +1,9 @@
 //! What `landfast-sdk` and every crate of landfast stand on, written once. Each file is one subject and knows nothing of the others' crates.
 //!
 //! - [`Secret`] holds a value that must not leak: it is wiped when it is dropped and prints nothing.
+//!   With the feature `fields` it is read from what serde reads, and written by the functions of that alone that say so.
 //! - [`random()`], [`fill`] and [`uuid`] are randomness, [`sha1`], [`sha256`] and [`hmac_sha256`] are digests, [`equal`] compares in constant
 //!   time: all by AWS-LC.
-//!   With the feature `fields` it is read from what serde reads, and written by the functions of that alone that say so.
 //! - [`hex()`] and [`unhex`] are lowercase hexadecimal text.
 //!
 //! Plugins need none of it by this name: `landfast-sdk` hands out what they want. The feature `landfast` is for landfast's own crates; what is
