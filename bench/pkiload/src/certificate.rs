@@ -63,12 +63,15 @@ pub(crate) fn verify(args: &Args, plan: &Plan, n: u64, body: &[u8]) -> Result<St
 /// Whether the issuer signed the certificate with ML-DSA-65, which x509-parser does not know; none for another algorithm.
 fn signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> Option<bool> {
     use aws_lc_rs::signature::{ML_DSA_65, UnparsedPublicKey};
-    (certificate.signature_algorithm.algorithm.to_id_string() == "2.16.840.1.101.3.4.3.18")
-        .then(|| {
-            let key = UnparsedPublicKey::new(&ML_DSA_65, &issuer.public_key().subject_public_key.data);
+    (certificate.signature_algorithm.algorithm.to_id_string() == "2.16.840.1.101.3.4.3.18").then(
+        || {
+            let key =
+                UnparsedPublicKey::new(&ML_DSA_65, &issuer.public_key().subject_public_key.data);
             let signed = certificate.tbs_certificate.as_ref();
-            key.verify(signed, &certificate.signature_value.data).is_ok()
-        })
+            key.verify(signed, &certificate.signature_value.data)
+                .is_ok()
+        },
+    )
 }
 
 fn from_pem(pem: &str) -> Result<Vec<u8>> {
