@@ -8,18 +8,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the binary is made of.
-const SOURCES: [&str; 15] = [
+pub(crate) const SOURCES: [&str; 18] = [
     ".cargo",
     "Cargo.lock",
     "Cargo.toml",
+    "acme",
     "base",
     "build.rs",
+    "cel",
     "lab",
     "listen",
     "node",
     "pki",
     "plugin",
     "proto",
+    "public",
     "rolesanywhere",
     "sdk",
     "src",

@@ -62,6 +62,21 @@ fn the_binary_names_its_version_and_its_commit() {
     assert_eq!(text, wanted);
 }
 
+/// A crate that is left out could be changed without a word of it.
+#[test]
+fn every_crate_of_the_workspace_is_a_source() {
+    let manifest = include_str!("../../Cargo.toml");
+    let members = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("members = "));
+    let members: Vec<String> =
+        serde_json::from_str(members.expect("a workspace")).expect("a list of texts");
+    assert!(members.len() > 10, "{members:?}");
+    for member in members {
+        assert!(build::SOURCES.contains(&member.as_str()), "{member}");
+    }
+}
+
 #[test]
 fn a_repository_names_its_commit_and_whether_it_was_changed() {
     let (folder, commit) = repository();
