@@ -8,10 +8,7 @@ use std::{process::ExitCode, sync::Arc, time::UNIX_EPOCH};
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use landfast_sdk::logical::{
-    Auth, Backend, Base64, Cx, Error, Login, MountKind, Named, Result, Secret, Setup, Storage,
-    Table, TokenParams, path,
-};
+use landfast_sdk::logical::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +22,9 @@ struct Machines(Arc<dyn Storage>, tokio::sync::Mutex<()>); // held to see and no
 struct Machine {
     /// Its Ed25519 key in base64, as `openssl pkey -pubout -outform DER | base64 -w0` writes it.
     public_key: Base64,
+    /// Groups of the server that it is in, by the names of their aliases at this mount.
+    #[serde(default)]
+    groups: CommaList,
     #[serde(flatten)]
     token: TokenParams,
 }
@@ -77,7 +77,9 @@ impl Machines {
         }
         self.0.write(&last, &time).await?;
         let auth = Auth::of(&of.name).with_token(&machine.token);
-        Ok(auth.with_metadata("machine", of.name))
+        Ok(auth
+            .with_groups(machine.groups.0)
+            .with_metadata("machine", of.name))
     }
 
     async fn write(self: Arc<Self>, _: Cx, (of, it): (Named, Machine)) -> Result<()> {

@@ -344,6 +344,43 @@ fn groups_of_the_entity_count(release: Release) {
     assert_eq!(own.data()["identity_policies"], json!(["groups"]));
 }
 
+/// A group with an alias at the mount has the members that logins name, and loses them at the login that names it no more.
+fn a_login_says_which_groups_it_is_of(release: Release) {
+    let server = serving(release);
+    let client = server.client();
+    let policy = json!({ "policy": "path \"identity/group/id\" { capabilities = [\"list\"] }" });
+    client.write("sys/policies/acl/groups", policy).ok();
+    let mounts = client.read("sys/auth").ok();
+    let group = json!({ "name": "web servers", "type": "external", "policies": "groups" });
+    let group = client.write("identity/group", group).ok();
+    let alias = json!({
+        "name": "web",
+        "mount_accessor": mounts.data()["machine/"]["accessor"],
+        "canonical_id": group.text("id"),
+    });
+    client.write("identity/group-alias", alias).ok();
+    let members = || {
+        let found = client.read(&format!("identity/group/id/{}", group.text("id")));
+        found.ok().data()["member_entity_ids"].clone()
+    };
+
+    let web = Machine::new(&server, "web-1");
+    web.register(&client, "auth/machine/", json!({ "groups": "db" }));
+    let stranger = web.client("auth/machine/");
+    stranger.list("identity/group/id").refused(403, "");
+    web.register(&client, "auth/machine/", json!({ "groups": ["db", "web"] }));
+    let member = web.client("auth/machine/");
+    member.list("identity/group/id").ok();
+    let own = member.read("auth/token/lookup-self").ok();
+    assert_eq!(own.data()["identity_policies"], json!(["groups"]));
+    assert_eq!(members(), json!([own.text("entity_id")]));
+
+    web.register(&client, "auth/machine/", json!({}));
+    let former = web.client("auth/machine/");
+    former.list("identity/group/id").refused(403, "");
+    member.list("identity/group/id").refused(403, "");
+}
+
 fn a_role_is_what_a_quota_counts(release: Release) {
     let server = serving(release);
     let client = server.client();
@@ -484,6 +521,7 @@ on_both_releases! {
     an_answer_is_wrapped
     the_command_line_logs_in
     groups_of_the_entity_count
+    a_login_says_which_groups_it_is_of
     a_role_is_what_a_quota_counts
     mounts_are_apart_and_outlive_the_process
     a_wrong_kind_is_told_which_ones_there_are
