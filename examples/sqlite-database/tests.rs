@@ -2,8 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use landfast_sdk::database::{NewExpiration, NewPassword, Secret};
-use landfast_sdk::testing::connect;
+use landfast_sdk::testing::DatabaseHarness;
 use rusqlite::OptionalExtension as _;
 use serde_json::json;
 
@@ -25,10 +24,11 @@ impl File {
         self.0.path().join("users.db")
     }
 
-    async fn connect(&self) -> Arc<Sqlite> {
+    async fn connect(&self) -> DatabaseHarness<Sqlite> {
         let config =
             json!({ "file": self.path(), "username_template": "{{ .RoleName }}-{{ random 8 }}" });
-        connect(config).await.expect("a connection")
+        let connected = DatabaseHarness::connect(config).await;
+        connected.expect("a connection")
     }
 
     /// Digest and end of a user.
@@ -52,49 +52,31 @@ const DIGEST_OF_TWO: &str = "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d37
 #[tokio::test]
 async fn a_user_is_made_and_changed_and_deleted() {
     let file = File::new();
-    let sqlite = file.connect().await;
+    let mut sqlite = file.connect().await;
     let end = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let mut user = NewUser::of("token", "readers", "one");
-    user.expires_at = Some(end);
-    let name = Arc::clone(&sqlite).new_user(user).await.expect("a user");
+    let user = NewUser::of("token", "readers", "one").until(end);
+    let name = sqlite.new_user(user).await.expect("a user");
     assert!(name.starts_with("readers-"));
     let made = (DIGEST_OF_ONE.to_owned(), Some(1_800_000_000));
     assert_eq!(file.user(&name), Some(made));
 
-    let change = |name: &str, password: Option<&str>, expires_at| UpdateUser {
-        name: name.to_owned(),
-        password: password.map(|password| NewPassword {
-            password: Secret::new(password.to_owned()),
-            statements: Vec::new(),
-        }),
-        expiration: Some(NewExpiration {
-            expires_at,
-            statements: Vec::new(),
-        }),
-        ..UpdateUser::default()
-    };
+    // What is in the file outlives the process.
+    sqlite.reconnect().await.expect("the file is there");
     let later = end + Duration::from_secs(60);
-    let changed = Arc::clone(&sqlite)
-        .update_user(change(&name, Some("two"), later))
-        .await;
-    changed.expect("the user is there");
+    let both = UpdateUser {
+        expiration: UpdateUser::until("", later).expiration,
+        ..UpdateUser::password(&name, "two")
+    };
+    sqlite.update_user(both).await.expect("the user is there");
     let changed = (DIGEST_OF_TWO.to_owned(), Some(1_800_000_060));
     assert_eq!(file.user(&name), Some(changed));
-    let nobody = Arc::clone(&sqlite)
-        .update_user(change("nobody", None, later))
-        .await;
-    assert!(nobody.is_err());
+    let nobody = UpdateUser::until("nobody", later);
+    assert!(sqlite.update_user(nobody).await.is_err());
 
     // Twice: the engine asks again after an answer was lost.
     for _ in 0..2 {
-        let user = DeleteUser {
-            name: name.clone(),
-            ..DeleteUser::default()
-        };
-        Arc::clone(&sqlite)
-            .delete_user(user)
-            .await
-            .expect("no failure");
+        let deleted = sqlite.delete_user(DeleteUser::of(&name)).await;
+        deleted.expect("no failure");
         assert_eq!(file.user(&name), None);
     }
 }
@@ -104,15 +86,14 @@ async fn statements_run_all_or_none_and_values_are_never_text_of_them() {
     let file = File::new();
     let sqlite = file.connect().await;
     let with = |statements: &[&str]| {
-        let mut user = NewUser::of("token", "readers", "x'); DROP TABLE users; --");
-        user.statements = statements.iter().map(|text| (*text).to_owned()).collect();
-        Arc::clone(&sqlite).new_user(user)
+        let user = NewUser::of("token", "readers", "x'); DROP TABLE users; --");
+        sqlite.new_user(user.with_statements(statements.iter().copied()))
     };
     let twice = "INSERT INTO users VALUES (:name, :password, NULL); INSERT INTO users VALUES (:name, 'again', NULL)";
     assert!(with(&[twice]).await.is_err(), "the name is taken");
     let broken = "INSERT INTO users VALUES (:name, :password, NULL); NONSENSE";
     let error = with(&[broken]).await.expect_err("it cannot be read");
-    assert!(error.to_string().contains("NONSENSE"), "{error}");
+    assert!(error.contains("NONSENSE"), "{error}");
     let db = Connection::open(file.path()).expect("the file");
     let count = || db.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0));
     assert_eq!(count(), Ok(0));
@@ -140,7 +121,8 @@ async fn settings_that_cannot_work_are_refused() {
         json!({ "file": no_database }),
         json!({ "file": there, "username_template": "{{ .Password }}" }),
     ] {
-        assert!(connect::<Sqlite>(config.clone()).await.is_err(), "{config}");
+        let refused = DatabaseHarness::<Sqlite>::connect(config.clone()).await;
+        assert!(refused.is_err(), "{config}");
     }
     // The server may connect while the file is away.
     let config = Config {

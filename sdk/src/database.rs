@@ -7,8 +7,9 @@
 //! use std::collections::BTreeMap;
 //! use std::sync::{Arc, Mutex};
 //!
-//! use landfast_sdk::database::{Credential, Database, DeleteUser, NewUser, UpdateUser, UserNames};
-//! use landfast_sdk::logical::{Error, Result};
+//! use landfast_sdk::database::{Database, DeleteUser, NewUser, UpdateUser, UserNames};
+//! use landfast_sdk::logical::Result;
+//! use landfast_sdk::testing::DatabaseHarness;
 //! use schemars::JsonSchema;
 //! use serde::Deserialize;
 //! use serde_json::json;
@@ -59,11 +60,12 @@
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let template = "{{ .RoleName | uppercase }}_{{ random 8 }}";
-//! let memory = landfast_sdk::testing::connect::<Memory>(json!({ "username_template": template })).await.unwrap();
-//! let name = Arc::clone(&memory).new_user(NewUser::of("token", "readers", "secret")).await.unwrap();
+//! let memory = DatabaseHarness::<Memory>::connect(json!({ "username_template": template })).await?;
+//! let name = memory.new_user(NewUser::of("token", "readers", "secret")).await?;
 //! assert!(name.starts_with("READERS_") && name.len() == 16);
-//! memory.delete_user(DeleteUser { name, ..DeleteUser::default() }).await.unwrap();
-//! # });
+//! memory.delete_user(DeleteUser::of(name)).await?;
+//! # Ok::<_, String>(())
+//! # }).unwrap();
 //! ```
 //!
 //! Its `main` function is `fn main() -> ExitCode { landfast_sdk::database::serve::<Memory>(Default::default()) }`; `examples/sqlite-database` in the
@@ -202,6 +204,24 @@ impl NewUser {
         }
     }
 
+    /// The same, to be made by these `creation_statements`.
+    #[must_use]
+    pub fn with_statements<T: Into<String>>(self, statements: impl IntoIterator<Item = T>) -> Self {
+        Self {
+            statements: statements.into_iter().map(Into::into).collect(),
+            ..self
+        }
+    }
+
+    /// The same, to end at this time.
+    #[must_use]
+    pub fn until(self, end: SystemTime) -> Self {
+        Self {
+            expires_at: Some(end),
+            ..self
+        }
+    }
+
     /// The password, of a user that has one.
     ///
     /// # Errors
@@ -239,6 +259,34 @@ pub struct UpdateUser {
     pub expiration: Option<NewExpiration>,
 }
 
+impl UpdateUser {
+    /// Another password for this user, without statements, for tests.
+    #[must_use]
+    pub fn password(name: impl Into<String>, password: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            password: Some(NewPassword {
+                password: Secret::new(password.into()),
+                statements: Vec::new(),
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// Another end for this user, without statements, for tests.
+    #[must_use]
+    pub fn until(name: impl Into<String>, expires_at: SystemTime) -> Self {
+        Self {
+            name: name.into(),
+            expiration: Some(NewExpiration {
+                expires_at,
+                statements: Vec::new(),
+            }),
+            ..Self::default()
+        }
+    }
+}
+
 /// Another password.
 #[derive(Debug)]
 pub struct NewPassword {
@@ -273,4 +321,15 @@ pub struct DeleteUser {
     pub name: String,
     /// `revocation_statements` of the role.
     pub statements: Vec<String>,
+}
+
+impl DeleteUser {
+    /// This user, without statements, for tests.
+    #[must_use]
+    pub fn of(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            statements: Vec::new(),
+        }
+    }
 }

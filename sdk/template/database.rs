@@ -81,51 +81,36 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use landfast_sdk::database::NewPassword;
-    use landfast_sdk::testing::connect;
+    use landfast_sdk::testing::DatabaseHarness;
     use serde_json::json;
 
     use super::*;
 
-    async fn connected() -> Arc<Engine> {
-        let config =
-            json!({ "address": "here", "username_template": "{{ .RoleName }}-{{ random 8 }}" });
-        connect(config).await.expect("a connection")
-    }
-
     #[tokio::test]
     async fn a_user_is_made_and_changed_and_deleted() {
-        let database = connected().await;
+        let config =
+            json!({ "address": "here", "username_template": "{{ .RoleName }}-{{ random 8 }}" });
+        let connected = DatabaseHarness::<Engine>::connect(config).await;
+        let database = connected.expect("a connection");
         let user = NewUser::of("token", "readers", "one");
-        let name = Arc::clone(&database).new_user(user).await.expect("a user");
+        let name = database.new_user(user).await.expect("a user");
         assert!(name.starts_with("readers-"), "{name}");
 
-        let change = UpdateUser {
-            name: name.clone(),
-            password: Some(NewPassword {
-                password: Secret::new("two".to_owned()),
-                statements: Vec::new(),
-            }),
-            ..UpdateUser::default()
-        };
-        let changed = Arc::clone(&database).update_user(change).await;
+        let change = UpdateUser::password(&name, "two");
+        let changed = database.update_user(change).await;
         changed.expect("the user is there");
-        assert!(database.users()[&name].matches(b"two"));
+        assert!(database.connection().users()[&name].matches(b"two"));
 
         for _ in 0..2 {
-            let user = DeleteUser {
-                name: name.clone(),
-                ..DeleteUser::default()
-            };
-            let deleted = Arc::clone(&database).delete_user(user).await;
+            let deleted = database.delete_user(DeleteUser::of(&name)).await;
             deleted.expect("twice is as once");
         }
-        assert!(database.users().is_empty());
+        assert!(database.connection().users().is_empty());
     }
 
     #[tokio::test]
     async fn a_connection_wants_an_address() {
-        let refused = connect::<Engine>(json!({ "address": "" })).await;
-        assert!(refused.is_err());
+        let refused = DatabaseHarness::<Engine>::connect(json!({ "address": "" })).await;
+        assert_eq!(refused.err().as_deref(), Some("address is empty"));
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Connections<D: Database> {
 }
 
 /// [`Connections`] as tonic wants it.
-struct Service<D: Database>(Arc<Connections<D>>);
+pub(crate) struct Service<D: Database>(pub(crate) Arc<Connections<D>>);
 
 struct Routed<D: Database> {
     server: DatabaseServer<Service<D>>,
@@ -46,13 +46,17 @@ struct Routed<D: Database> {
 }
 
 impl<D: Database> Connections<D> {
-    pub(crate) fn product(life: Arc<Life>) -> Arc<dyn Product> {
-        let connections = Arc::new(Self {
+    pub(crate) fn new(life: Arc<Life>) -> Arc<Self> {
+        Arc::new(Self {
             connections: RwLock::default(),
             config: OnceLock::new(),
             life,
             turns: Turns::of_cores(),
-        });
+        })
+    }
+
+    fn product(life: Arc<Life>) -> Arc<dyn Product> {
+        let connections = Self::new(life);
         let server = DatabaseServer::new(Service(Arc::clone(&connections)))
             .max_decoding_message_size(LARGEST_MESSAGE)
             .max_encoding_message_size(LARGEST_MESSAGE);
@@ -62,7 +66,7 @@ impl<D: Database> Connections<D> {
         })
     }
 
-    fn find(&self, metadata: &MetadataMap) -> Result<Arc<D>, Status> {
+    pub(crate) fn find(&self, metadata: &MetadataMap) -> Result<Arc<D>, Status> {
         let found = self.map().get(multiplex_id(metadata)?).cloned();
         found.ok_or_else(|| Status::failed_precondition("the connection is not set up"))
     }

@@ -10,7 +10,7 @@
 //! | a restart, a crash, a crash at any write | [`Harness::reload`], [`Harness::crash`], [`FaultyStorage::fail_at`] |
 //! | what the write-ahead log has on record | [`Harness::wal_entries`] |
 //! | a client that goes away | drop the call of the harness while [`FaultyStorage::hold_at`] holds a write, then [`Harness::idle`] |
-//! | a database plugin | [`connect`] |
+//! | a database plugin | [`DatabaseHarness`] |
 //! | what is logged | [`logged`] |
 //!
 //! ```
@@ -47,14 +47,14 @@
 //! # });
 //! ```
 
-mod connect;
+mod database;
 mod fixed;
 mod harness;
 mod http;
 mod log;
 mod storage;
 
-pub use connect::connect;
+pub use database::DatabaseHarness;
 pub use fixed::FixedSystem;
 pub use harness::{Harness, HarnessBuilder};
 pub use http::HttpReply;
