@@ -17,9 +17,11 @@ const FILES: &[&str] = &[
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=defs");
     let descriptors = protox::compile(FILES, ["defs"])?;
-    // A value that is stored may be megabytes, and is kept by who writes it until the write has ended.
+    // A value that is stored may be megabytes, and is kept by who writes it until the write has ended; so may be an answer that is kept for the next
+    // who asks.
     tonic_prost_build::configure()
         .bytes(".pb.StorageEntry.value")
+        .bytes(".pb.Response.data")
         .build_transport(false)
         .compile_fds(descriptors)?;
     Ok(())

@@ -335,7 +335,7 @@ impl<B: Backend> Engine<B> {
         let resolve = self.table.resolve.filter(|_| path.len() <= MAX_PATH);
         match resolve.and_then(|resolve| resolve(path)) {
             Some(path) => {
-                let data = serde_json::json!({ "path": path }).to_string();
+                let data = serde_json::json!({ "path": path }).to_string().into();
                 RawReply {
                     response: Some(RawResponse {
                         data,

@@ -138,7 +138,7 @@ fn coded(code: u16, text: String) -> RawReply {
 fn error_response(text: &str) -> RawResponse {
     let text = presentable(text.to_owned());
     RawResponse {
-        data: json!({ "error": text }).to_string(),
+        data: json!({ "error": text }).to_string().into(),
         ..RawResponse::default()
     }
 }

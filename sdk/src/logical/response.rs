@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ use super::{Auth, Error, Lease, Login, RawLease, RawResponse};
 #[derive(Default)]
 pub struct Response {
     /// JSON text of an object; `None` when there is no data.
-    data: Option<String>,
+    data: Option<Bytes>,
     warnings: Vec<String>,
     headers: Vec<(String, Vec<String>)>,
     lease: Option<Lease>,
@@ -27,7 +28,7 @@ pub struct Response {
 impl std::fmt::Debug for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Response")
-            .field("octets", &self.data.as_ref().map(String::len))
+            .field("octets", &self.data.as_ref().map(Bytes::len))
             .field("warnings", &self.warnings)
             .field("lease", &self.lease)
             .field("auth", &self.auth.as_ref().map(|login| &login.auth))
@@ -65,7 +66,7 @@ impl Response {
             ));
         }
         Ok(Self {
-            data: Some(text),
+            data: Some(text.into()),
             ..Self::default()
         })
     }
@@ -74,7 +75,7 @@ impl Response {
     #[must_use]
     pub fn map(map: Map<String, Value>) -> Self {
         Self {
-            data: Some(Value::Object(map).to_string()),
+            data: Some(Value::Object(map).to_string().into()),
             ..Self::default()
         }
     }
@@ -83,7 +84,7 @@ impl Response {
     #[must_use]
     pub fn list(keys: Vec<String>) -> Self {
         Self {
-            data: Some(list_data(keys).to_string()),
+            data: Some(list_data(keys).to_string().into()),
             ..Self::default()
         }
     }
@@ -96,7 +97,7 @@ impl Response {
             data["key_info"] = Value::Object(info);
         }
         Self {
-            data: Some(data.to_string()),
+            data: Some(data.to_string().into()),
             ..Self::default()
         }
     }
@@ -207,7 +208,7 @@ impl Response {
             return None;
         }
         Some(RawResponse {
-            data: self.data.unwrap_or_else(|| "null".to_owned()),
+            data: self.data.unwrap_or(Bytes::from_static(b"null")),
             warnings: self.warnings,
             headers: self.headers,
             lease: self.lease.map(|lease| RawLease {
@@ -230,7 +231,7 @@ impl From<Auth> for Response {
 
 /// A body of its own as [`Response::raw`] sends it, in the form that the host takes: for what is large and answered often.
 #[derive(Clone)]
-pub struct RawBody(String);
+pub struct RawBody(Bytes);
 
 /// Its size alone.
 impl std::fmt::Debug for RawBody {
@@ -261,7 +262,7 @@ impl RawBody {
             }
         }
         text.push('}');
-        Self(text)
+        Self(text.into())
     }
 
     /// Bytes of the encoded form.
@@ -292,7 +293,7 @@ mod tests {
 
     fn sent(body: &[u8]) -> Vec<u8> {
         let RawBody(text) = RawBody::new(200, "text/\"plain\"", body);
-        let data: Value = serde_json::from_str(&text).unwrap();
+        let data: Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(data["http_status_code"], 200);
         assert_eq!(data["http_content_type"], "text/\"plain\"");
         // As the host does it.
@@ -309,7 +310,7 @@ mod tests {
         }
         let RawBody(text) = RawBody::new(200, "x", pem);
         assert!(
-            text.contains("-----BEGIN X509"),
+            String::from_utf8_lossy(&text).contains("-----BEGIN X509"),
             "text is not encoded twice"
         );
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{LeaseContext, Login};
 
 /// A request as the host sent it.
@@ -53,8 +55,8 @@ pub struct RawReply {
 /// A response for the host.
 #[derive(Default, Clone, PartialEq)]
 pub struct RawResponse {
-    /// JSON text of an object, or `null`; never empty.
-    pub data: String,
+    /// JSON text of an object, or `null`; never empty. A clone shares it.
+    pub data: Bytes,
     /// Warnings for the client.
     pub warnings: Vec<String>,
     /// Response headers.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use landfast_proto::{logical, pb};
 use prost_types::Timestamp;
 
@@ -111,7 +112,7 @@ pub(crate) fn failure(error: Error) -> pb::ProtoError {
 fn response(response: RawResponse) -> pb::Response {
     // The host cannot decode an empty text.
     let data = if response.data.is_empty() {
-        "null".into()
+        Bytes::from_static(b"null")
     } else {
         response.data
     };

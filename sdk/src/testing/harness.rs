@@ -408,7 +408,7 @@ impl<B: Backend> Harness<B> {
         };
         let reply = self.engine.handle(request).await;
         let response = reply.response.expect("help always has a response");
-        serde_json::from_str(&response.data).expect("help is JSON")
+        serde_json::from_slice(&response.data).expect("help is JSON")
     }
 
     async fn lease(&self, operation: Operation, path: &str, lease: LeaseContext) -> HttpReply {
@@ -456,7 +456,7 @@ fn name(operation: Operation) -> String {
 }
 
 fn resolved_path(reply: &RawReply) -> Option<String> {
-    let data: Value = serde_json::from_str(&reply.response.as_ref()?.data).ok()?;
+    let data: Value = serde_json::from_slice(&reply.response.as_ref()?.data).ok()?;
     data["path"].as_str().map(str::to_owned)
 }
 

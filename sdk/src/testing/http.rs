@@ -99,7 +99,7 @@ impl HttpReply {
 
     fn of_response(operation: Operation, response: RawResponse) -> Self {
         let headers: BTreeMap<_, _> = response.headers.into_iter().collect();
-        let Ok(data) = serde_json::from_str::<Value>(&response.data) else {
+        let Ok(data) = serde_json::from_slice::<Value>(&response.data) else {
             return Self::failure(500, "unexpected end of JSON input".to_owned());
         };
         if let Some(status) = data.get("http_status_code") {
@@ -187,7 +187,7 @@ fn reads(operation: Operation) -> bool {
 
 /// An error response has the member `error`, and beside it at most `data`.
 fn error_response_text(response: &RawResponse) -> Option<String> {
-    let data: Value = serde_json::from_str(&response.data).ok()?;
+    let data: Value = serde_json::from_slice(&response.data).ok()?;
     let members = data.as_object()?;
     let alone = members.len() == 1 || members.len() == 2 && members.contains_key("data");
     members
@@ -226,7 +226,7 @@ mod tests {
 
     fn status(operation: Operation, data: Option<&str>, error: Option<(u32, &str, i64)>) -> u16 {
         let response = data.map(|data| RawResponse {
-            data: data.to_owned(),
+            data: data.to_owned().into(),
             ..RawResponse::default()
         });
         let error = error.map(|(kind, message, code)| ReplyError {

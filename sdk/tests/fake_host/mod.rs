@@ -307,7 +307,7 @@ impl Mount {
     pub(crate) async fn data(&self, operation: &str, path: &str) -> serde_json::Value {
         let reply = self.request(operation, path, "null").await.unwrap();
         assert_eq!(reply.err, None);
-        serde_json::from_str(&reply.response.unwrap().data).unwrap()
+        serde_json::from_slice(&reply.response.unwrap().data).unwrap()
     }
 }
 

@@ -119,7 +119,7 @@ fn nothing_that_is_printed_for_the_log_holds_a_value() {
         ..RawRequest::default()
     };
     let response = || RawResponse {
-        data: json!({ "password": VALUE }).to_string(),
+        data: json!({ "password": VALUE }).to_string().into(),
         headers: vec![("X-Password".to_owned(), vec![VALUE.to_owned()])],
         lease: Some(RawLease {
             internal_data: json!({ "password": VALUE }).to_string(),
