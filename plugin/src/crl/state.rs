@@ -99,10 +99,7 @@ impl Index {
         let mut kept = self.lock();
         kept.generation += 1;
         if let Some(revoked) = &mut kept.revoked {
-            let revoked = Arc::make_mut(revoked);
-            for serial in gone {
-                revoked.remove(serial);
-            }
+            Arc::make_mut(revoked).remove(gone);
         }
     }
 
