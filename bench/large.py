@@ -19,7 +19,7 @@ from run import LARGEST, Server, arguments_of, build_load, load, machine, table,
 
 MOUNTS = ("theirs", "ours")
 STARTS = 15
-TURNS = 12
+TURNS = 40
 
 
 def started(server):

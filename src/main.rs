@@ -11,6 +11,10 @@ use landfast_sdk::{Options, PluginKind, kms, launched_as, serve};
 use landfast_unseal::Environment;
 use landfast_unseal::kms_plugin::KmsPlugin;
 
+/// As `.cargo/config.toml` has it built: with few arenas, which keep nothing that is free.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // A host sets a cookie in the environment of the plugins it starts. What a plugin starts inherits it, such as a
     // credential process that is this binary again: a command's name says that no host is at the other end.

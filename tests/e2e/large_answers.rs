@@ -9,12 +9,14 @@ use landfast_pki::crl::{CrlTemplate, RevokedEntries};
 use landfast_pki::{Certificate, KeySpec, PrivateKey, SerialNumber, SignatureAlgorithm};
 use serde_json::json;
 
-use crate::support::{Client, PLUGIN_NAME, Server};
+use crate::support::{Client, PLUGIN_NAME, Server, private_memory};
 
 /// How often the CRL is read. The environment variable `LANDFAST_ROUNDS` has another number.
 const ROUNDS: usize = 20;
 /// An answer that hangs comes when something else is written on its connection, after most of a minute. One that is only slow comes before this.
 const LATE: Duration = Duration::from_secs(20);
+/// What a plugin may keep of it all: the CRL as it is sent, some 7 MiB, and what it has without one.
+const HELD: usize = 20 << 20;
 /// Revocations, of which each takes some 38 bytes of a CRL.
 const REVOKED: u64 = 140_000;
 
@@ -46,6 +48,15 @@ fn a_crl_of_five_megabytes_comes_each_time() {
         assert!(took < LATE, "round {round} took {took:?}");
         assert!(reply.bytes == crl, "round {round} brought something else");
     }
+
+    // Eight at a time, as after a change that all nodes hear of.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| anybody.read("pki/crl").ok());
+        }
+    });
+    let held: Vec<_> = server.plugins().into_iter().map(private_memory).collect();
+    assert!(held.iter().all(|held| *held < HELD), "{held:?}");
 }
 
 /// Where the storage of a mount lies under `sys/raw`.

@@ -38,8 +38,8 @@ pub(crate) use self::program::Program;
 pub(crate) use self::running::Running;
 pub(crate) use self::schema::pattern_of;
 pub(crate) use self::server::{
-    PLUGIN_NAME, Release, Server, directory, in_dev_mode, kill_all, plugins_below, start,
-    terminate, tools,
+    PLUGIN_NAME, Release, Server, directory, in_dev_mode, kill_all, plugins_below, private_memory,
+    start, terminate, tools,
 };
 pub(crate) use self::take_over::{TakeOver, VERSION};
 pub(crate) use self::tools::Python;

@@ -375,6 +375,17 @@ pub(crate) fn plugins_below(server: u32) -> Vec<u32> {
     below(server, PLUGIN_NAME)
 }
 
+/// Octets of a process that are its own, without the pages of its program.
+pub(crate) fn private_memory(pid: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: usize = kib.and_then(|kib| kib.parse().ok()).expect("a number");
+    kib << 10
+}
+
 /// The processes below `server` that run a plugin with this file name.
 fn below(server: u32, name: &str) -> Vec<u32> {
     let name = &name[..name.len().min(15)];
