@@ -77,9 +77,8 @@ impl Machines {
         }
         self.0.write(&last, &time).await?;
         let auth = Auth::of(&of.name).with_token(&machine.token);
-        Ok(auth
-            .with_groups(machine.groups.0)
-            .with_metadata("machine", of.name))
+        let auth = auth.with_groups(machine.groups.0);
+        Ok(auth.with_metadata("machine", of.name))
     }
 
     async fn write(self: Arc<Self>, _: Cx, (of, it): (Named, Machine)) -> Result<()> {
