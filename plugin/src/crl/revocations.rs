@@ -1,6 +1,5 @@
 //! The revocations of a mount as far as CRLs need them, kept small: there may be hundreds of thousands.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
@@ -240,9 +239,7 @@ fn merged<'a>(
 ) -> impl Iterator<Item = (&'a [u8], Details)> {
     let (mut one, mut other) = (one.peekable(), other.peekable());
     std::iter::from_fn(move || match (one.peek(), other.peek()) {
-        (Some((first, _)), Some((second, _))) if first.cmp(second) == Ordering::Greater => {
-            other.next()
-        }
+        (Some((first, _)), Some((second, _))) if first > second => other.next(),
         (Some(_), _) => one.next(),
         (None, _) => other.next(),
     })
